@@ -1,0 +1,45 @@
+# Needs Python 3.10 to 3.13, make and the package registries. Everything goes into this folder.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo dev test lint bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: $(INSTALLED) ## the whole pipeline on a local sheet, TikTok and Supabase
+	@$(BIN)/python -m dagster_tiktok.sandbox.demo
+
+dev: $(INSTALLED) ## the Dagster UI on port 3000 with the sandbox, until Ctrl-C
+	@$(BIN)/python -m dagster_tiktok.sandbox.dev
+
+test: $(INSTALLED) ## every test
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## linters and the type checker
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(INSTALLED) ## the benchmarks
+	@$(BIN)/python -m benchmarks
+
+lock: $(INSTALLED) ## pins the dependencies anew, with hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate --all-extras --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+
+clean: ## removes what the other targets made
+	rm -rf $(VENV) .sandbox .dagster .cache
+
+# uv installs from the lock; pip installs uv, both with hashes. The marker is written last, so an
+# install that was cut off is done again.
+$(INSTALLED): requirements.lock requirements-uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"Python 3.10 to 3.13 is needed, this is {v[0]}.{v[1]}: set PYTHON=python3.12, say")'
+	@echo "Installing into $(VENV) (once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
