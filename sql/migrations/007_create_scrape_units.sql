@@ -1,0 +1,98 @@
+-- The ledger: one row a look at a post. Slot 0 is the look that the sheet asked for, slots 1 to 5
+-- are the daily ones. A unit is owed until it is done; every stage moves units one state on.
+
+create table public.scrape_units (
+  id bigint generated always as identity primary key,
+  source_key text not null,
+  slot smallint not null default 0
+    constraint scrape_units_slot_check check (slot between 0 and 5),
+  due_date date not null,
+  state text not null default 'pending'
+    constraint scrape_units_state_check
+    check (state in ('pending', 'scraped', 'stored', 'persisted', 'done')),
+  outcome text
+    constraint scrape_units_outcome_check
+    check (outcome in ('scraped', 'unavailable', 'expired')),
+  attempts integer not null default 0
+    constraint scrape_units_attempts_check check (attempts >= 0),
+  error_kind text,
+  error text,
+  note text,
+  tiktok_id text,
+  is_carousel boolean not null default false,
+  batch_id uuid,
+  failed_batch_id uuid,
+  details jsonb,
+  post jsonb,
+  slides jsonb,
+  claim_id uuid,
+  lease_owner uuid,
+  lease_until timestamptz,
+  opened_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  finished_at timestamptz,
+  constraint scrape_units_source_key_slot_key unique (source_key, slot),
+  constraint scrape_units_pending_check check ((state = 'pending') = (outcome is null)),
+  constraint scrape_units_daily_check
+    check (slot = 0 or (tiktok_id = source_key and tiktok_id is not null)),
+  constraint scrape_units_done_check check (
+    (state = 'done') = (finished_at is not null)
+    and (state <> 'done' or (details is null and post is null and slides is null))
+  ),
+  constraint scrape_units_lease_check check (
+    (lease_owner is null) = (lease_until is null)
+    and (lease_owner is null or (claim_id is not null and state <> 'done'))
+  )
+);
+
+-- Nearly all units are done; these two hold only what is owed and what is held.
+create index scrape_units_due_idx on public.scrape_units (state, due_date, slot, id)
+  where state <> 'done';
+create index scrape_units_lease_owner_idx on public.scrape_units (lease_owner)
+  where lease_owner is not null;
+create index scrape_units_batch_id_idx on public.scrape_units (batch_id);
+
+-- Every unit is written about five times within an hour.
+alter table public.scrape_units set (
+  fillfactor = 80,
+  autovacuum_vacuum_scale_factor = 0.05,
+  autovacuum_analyze_scale_factor = 0.05
+);
+
+create trigger scrape_units_set_updated_at
+before update on public.scrape_units
+for each row execute function public.set_updated_at();
+
+alter table public.scrape_units enable row level security;
+revoke all on table public.scrape_units from public, anon, authenticated, service_role;
+revoke all on sequence public.scrape_units_id_seq
+  from public, anon, authenticated, service_role;
+grant select, insert, update, delete on table public.scrape_units to service_role;
+-- Restrictive: no policy that is added later can open the ledger by mistake.
+create policy "nobody reads the ledger" on public.scrape_units
+  as restrictive for all to anon, authenticated using (false) with check (false);
+
+comment on table public.scrape_units is 'The ledger: one row a look at a post; pending, scraped, stored, persisted, done.';
+comment on column public.scrape_units.id is 'Internal number.';
+comment on column public.scrape_units.source_key is 'What asked for the look: the key of the sheet''s row for slot 0, else tiktok_id.';
+comment on column public.scrape_units.slot is '0: the look that the sheet asked for; 1 to 5: the daily looks after it.';
+comment on column public.scrape_units.due_date is 'The day on which the look is due, in the time zone of the pipeline.';
+comment on column public.scrape_units.state is 'pending, scraped (page read), stored (slides in the bucket), persisted (rows written), done (sheet answered).';
+comment on column public.scrape_units.outcome is 'scraped, unavailable (error says why) or expired (not looked at on its day); NULL while pending.';
+comment on column public.scrape_units.attempts is 'How many batches tried and failed for a reason that may pass.';
+comment on column public.scrape_units.error_kind is 'Kind of the last failure.';
+comment on column public.scrape_units.error is 'The last failure, in a sentence that an assistant understands.';
+comment on column public.scrape_units.note is 'What the sheet could not be told, and why.';
+comment on column public.scrape_units.tiktok_id is 'The post, as soon as it is known.';
+comment on column public.scrape_units.is_carousel is 'Whether the post has slides.';
+comment on column public.scrape_units.batch_id is 'The batch that opened or claimed the unit last (scraping_logs.batch_id).';
+comment on column public.scrape_units.failed_batch_id is 'The batch that failed on the unit last; it does not claim it again.';
+comment on column public.scrape_units.details is 'What the row says, for the later stages; NULL when done.';
+comment on column public.scrape_units.post is 'What the page said, for the later stages; NULL when done.';
+comment on column public.scrape_units.slides is 'What is stored of the slides, for the later stages; NULL when done.';
+comment on column public.scrape_units.claim_id is 'The call that claimed the unit: the same call again gets the same units.';
+comment on column public.scrape_units.lease_owner is 'The batch that works on the unit.';
+comment on column public.scrape_units.lease_until is 'When others may take the unit over.';
+comment on column public.scrape_units.opened_at is 'When the look was asked for.';
+comment on column public.scrape_units.updated_at is 'Last change of the row, by trigger.';
+comment on column public.scrape_units.finished_at is 'When the unit became done.';

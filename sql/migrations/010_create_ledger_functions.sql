@@ -1,0 +1,296 @@
+-- The ledger's functions. Each takes one jsonb and answers one jsonb, is one transaction, and may
+-- be called again: what it did stays as it is. Callable with the secret key only.
+-- `owner` is a batch; a unit is free while nobody holds a lease on it that is still valid.
+
+-- {batch_id, due_date, read_at, rows: [{source_key, details, tiktok_id?, problems}]}
+-- -> {opened, reopened, updated, already_open}
+create function public.open_units(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_batch_id constant uuid := (p ->> 'batch_id')::uuid;
+  v_due_date constant date := (p ->> 'due_date')::date;
+  v_read_at constant timestamptz := (p ->> 'read_at')::timestamptz;
+  v_rows jsonb;
+  v_open integer;
+  v_opened integer;
+  v_reopened integer;
+  v_updated integer;
+begin
+  if v_batch_id is null or v_due_date is null or v_read_at is null then
+    raise exception 'open_units needs batch_id, due_date and read_at' using errcode = '22023';
+  end if;
+
+  -- One unit a key, as it shall be: of two rows with one key the first wins.
+  select coalesce(jsonb_agg(to_jsonb(g) order by g.source_key), '[]') into v_rows
+  from (
+    select distinct on (r.source_key) r.source_key, r.details, r.tiktok_id,
+      e.problems is not null as invalid, e.problems as error,
+      case when e.problems is null then 'pending' else 'persisted' end as state,
+      case when e.problems is not null then 'unavailable' end as outcome,
+      case when e.problems is not null then 'invalid_row' end as error_kind
+    from rows from (
+      jsonb_to_recordset(p -> 'rows')
+        as (source_key text, details jsonb, tiktok_id text, problems jsonb)
+    ) with ordinality as r (source_key, details, tiktok_id, problems, place)
+    cross join lateral (
+      select string_agg(problem, '; ' order by nth)
+      from jsonb_array_elements_text(
+        case when jsonb_typeof(r.problems) = 'array' then r.problems else '[]' end
+      ) with ordinality as x (problem, nth)
+    ) as e (problems)
+    order by r.source_key, r.place
+  ) as g;
+
+  perform 1
+  from public.scrape_units as u
+  join jsonb_to_recordset(v_rows) as g (source_key text) on g.source_key = u.source_key
+  where u.slot = 0
+  order by u.id
+  for update of u;
+
+  insert into public.scrape_units as u
+    (source_key, slot, due_date, state, outcome, error_kind, error, tiktok_id, details, batch_id)
+  select g.source_key, 0, v_due_date, g.state, g.outcome, g.error_kind, g.error, g.tiktok_id,
+    g.details, v_batch_id
+  from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
+    error_kind text, error text, tiktok_id text, details jsonb)
+  on conflict (source_key, slot) do nothing;
+  get diagnostics v_opened = row_count;
+
+  -- A row that was read before it was answered still says that it is ready: leave it.
+  update public.scrape_units as u
+  set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
+    error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
+    tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details,
+    batch_id = v_batch_id, failed_batch_id = null, opened_at = now(), finished_at = null
+  from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
+    error_kind text, error text, tiktok_id text, details jsonb)
+  where u.source_key = g.source_key and u.slot = 0
+    and u.state = 'done' and u.finished_at < v_read_at;
+  get diagnostics v_reopened = row_count;
+
+  -- A person has corrected a row that nobody works on yet.
+  update public.scrape_units as u
+  set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
+    error_kind = g.error_kind, error = g.error, note = null,
+    tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details,
+    batch_id = v_batch_id, failed_batch_id = null, opened_at = now(),
+    claim_id = null, lease_owner = null, lease_until = null
+  from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
+    error_kind text, error text, tiktok_id text, details jsonb, invalid boolean)
+  where u.source_key = g.source_key and u.slot = 0
+    and (u.lease_until is null or u.lease_until <= now())
+    and (u.state = 'pending' or (u.state = 'persisted' and u.error_kind = 'invalid_row'))
+    and (
+      u.details is distinct from g.details
+      or (u.state = 'persisted') is distinct from g.invalid
+      or (u.state = 'persisted' and u.error is distinct from g.error)
+    );
+  get diagnostics v_updated = row_count;
+
+  select count(*) into v_open
+  from public.scrape_units as u
+  join jsonb_to_recordset(v_rows) as g (source_key text) on g.source_key = u.source_key
+  where u.slot = 0 and u.state <> 'done';
+  return jsonb_build_object('opened', v_opened, 'reopened', v_reopened, 'updated', v_updated,
+    'already_open', v_open - v_opened - v_reopened - v_updated);
+end
+$$;
+
+-- {state, due_date, today, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}
+-- leased: due units in that state which another batch holds; counted when fewer than `limit`
+-- could be claimed, else 0.
+create function public.claim_units(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_state constant text := p ->> 'state';
+  v_due_date constant date := (p ->> 'due_date')::date;
+  v_today constant date := (p ->> 'today')::date;
+  v_owner constant uuid := (p ->> 'owner')::uuid;
+  v_claim_id constant uuid := (p ->> 'claim_id')::uuid;
+  v_limit constant integer := (p ->> 'limit')::integer;
+  v_lease_until constant timestamptz :=
+    now() + make_interval(secs => (p ->> 'lease_seconds')::double precision);
+  v_ids bigint[];
+  v_expired integer := 0;
+  v_leased integer := 0;
+  v_units jsonb;
+begin
+  if v_state is null or v_state not in ('pending', 'scraped', 'stored', 'persisted')
+    or v_due_date is null or v_today is null or v_owner is null or v_claim_id is null
+    or v_limit is null or v_lease_until is null
+  then
+    raise exception 'claim_units needs state, due_date, today, owner, claim_id, limit and '
+      'lease_seconds' using errcode = '22023';
+  end if;
+
+  -- The answer to this very call was lost on its way: give the same units again.
+  with again as (
+    update public.scrape_units as u set lease_until = v_lease_until
+    where u.lease_owner = v_owner and u.claim_id = v_claim_id and u.state = v_state
+      and u.lease_until > now()
+    returning u.id
+  )
+  select array_agg(again.id) into v_ids from again;
+
+  if v_ids is null then
+    if v_state = 'pending' then
+      v_expired := public.expire_units(v_owner, v_today);
+    end if;
+
+    with due as (
+      select u.id
+      from public.scrape_units as u
+      where u.state = v_state and u.state <> 'done' and u.due_date <= v_due_date
+        and (u.lease_until is null or u.lease_until <= now())
+        and u.failed_batch_id is distinct from v_owner
+        and (
+          u.slot = 0 or u.state <> 'pending' or (
+            u.due_date = v_today
+            and not exists (
+              select from public.tiktok_posts as t
+              where t.tiktok_id = u.tiktok_id and t.scrape_status = 'paused'
+            )
+          )
+        )
+      order by u.due_date, u.slot, u.id
+      limit v_limit
+      for update of u skip locked
+    ), claimed as (
+      update public.scrape_units as u
+      set batch_id = v_owner, lease_owner = v_owner, claim_id = v_claim_id,
+        lease_until = v_lease_until
+      from due
+      where u.id = due.id
+      returning u.id
+    )
+    select coalesce(array_agg(claimed.id), '{}') into v_ids from claimed;
+
+    if cardinality(v_ids) < v_limit then
+      select count(*) into v_leased
+      from public.scrape_units as u
+      where u.state = v_state and u.state <> 'done' and u.due_date <= v_due_date
+        and u.lease_until > now() and u.lease_owner <> v_owner;
+    end if;
+  end if;
+
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'id', u.id, 'source_key', u.source_key, 'slot', u.slot, 'due_date', u.due_date,
+    'state', u.state, 'outcome', u.outcome, 'attempts', u.attempts,
+    'error_kind', u.error_kind, 'error', u.error, 'tiktok_id', u.tiktok_id,
+    'details', u.details, 'post', u.post, 'slides', coalesce(u.slides, '[]'),
+    'known_slides', case when v_state = 'scraped' then public.known_slides(u.tiktok_id)
+      else '[]' end
+  ) order by u.due_date, u.slot, u.id), '[]') into v_units
+  from public.scrape_units as u
+  where u.id = any (v_ids);
+  return jsonb_build_object('units', v_units, 'expired', v_expired, 'leased', v_leased);
+end
+$$;
+
+-- Ends the daily looks that were not taken on their day. Their number stays NULL in the post: a
+-- late one in the wrong column would be a lie.
+create function public.expire_units(owner uuid, today date) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_expired integer;
+  v_last_looks text[];
+begin
+  with late as (
+    select u.id
+    from public.scrape_units as u
+    where u.state = 'pending' and u.slot > 0 and u.due_date < today
+      and (u.lease_until is null or u.lease_until <= now())
+    for update of u skip locked
+  ), expired as (
+    update public.scrape_units as u
+    set state = 'done', outcome = 'expired', error_kind = 'expired',
+      error = 'not looked at on its day', finished_at = now(), batch_id = owner,
+      post = null, slides = null, details = null,
+      claim_id = null, lease_owner = null, lease_until = null
+    from late
+    where u.id = late.id
+    returning u.slot, u.tiktok_id
+  )
+  select count(*), array_agg(expired.tiktok_id) filter (where expired.slot = 5)
+  into v_expired, v_last_looks
+  from expired;
+
+  update public.tiktok_posts as t set scrape_status = 'completed'
+  where t.tiktok_id = any (v_last_looks) and t.scrape_status = 'active';
+  return v_expired;
+end
+$$;
+
+-- The stored slides of a post, as the pipeline's StoredSlide. TikTok names a picture by 32 hex
+-- characters before the "~" of its address: an equal name is an equal picture.
+create function public.known_slides(tiktok_id text) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'slide_number', s.slide_number, 'slide_url', s.slide_url,
+    'storage_path', s.storage_path, 'public_url', s.public_url, 'file_size', s.file_size,
+    'width', s.width, 'height', s.height, 'mime_type', s.mime_type,
+    'content_hash', s.content_hash, 'downloaded_at', s.downloaded_at,
+    'uploaded_at', s.uploaded_at,
+    'image_key', substring(s.slide_url from '/([0-9a-f]{32})~')
+  ) order by s.slide_number), '[]')
+  from public.tiktok_posts as t
+  join public.tiktok_slides as s on s.post_id = t.id
+  where t.tiktok_id = known_slides.tiktok_id
+$$;
+
+-- {owner, lease_seconds} -> {extended}: also leases that ended, if nobody took the unit over.
+create function public.extend_leases(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_extended integer;
+begin
+  update public.scrape_units as u
+  set lease_until = now() + make_interval(secs => (p ->> 'lease_seconds')::double precision)
+  where u.lease_owner = (p ->> 'owner')::uuid;
+  get diagnostics v_extended = row_count;
+  return jsonb_build_object('extended', v_extended);
+end
+$$;
+
+-- {owner} -> {released}: the units are free at once; nothing is counted against them.
+create function public.release_leases(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_released integer;
+begin
+  update public.scrape_units as u
+  set claim_id = null, lease_owner = null, lease_until = null
+  where u.lease_owner = (p ->> 'owner')::uuid;
+  get diagnostics v_released = row_count;
+  return jsonb_build_object('released', v_released);
+end
+$$;
+
+comment on function public.open_units(jsonb) is '{batch_id, due_date, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
+comment on function public.claim_units(jsonb) is '{state, due_date, today, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due.';
+comment on function public.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';
+comment on function public.known_slides(text) is 'Part of claim_units: the stored slides of a post.';
+comment on function public.extend_leases(jsonb) is '{owner, lease_seconds} -> {extended}.';
+comment on function public.release_leases(jsonb) is '{owner} -> {released}.';
+
+revoke all on function public.open_units(jsonb), public.claim_units(jsonb),
+  public.expire_units(uuid, date), public.known_slides(text), public.extend_leases(jsonb),
+  public.release_leases(jsonb)
+  from public, anon, authenticated, service_role;
+grant execute on function public.open_units(jsonb), public.claim_units(jsonb),
+  public.expire_units(uuid, date), public.known_slides(text), public.extend_leases(jsonb),
+  public.release_leases(jsonb)
+  to service_role;

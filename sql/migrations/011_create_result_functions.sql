@@ -1,0 +1,210 @@
+-- What came of a unit's work, stage by stage. A result counts only from the batch that holds the
+-- unit, in the state that the work began from; anything else is answered in `ignored`. So a
+-- worker that lost its lease, or a call that is sent twice, changes nothing.
+
+-- {owner, today, results: [{unit_id, result, tiktok_id?, post?, error_kind?, error?}]}
+-- -> {recorded, ignored}; result: scraped, unavailable or retry.
+create function public.record_scrapes(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_owner constant uuid := (p ->> 'owner')::uuid;
+  v_today constant date := (p ->> 'today')::date;
+  v_recorded bigint[];
+begin
+  if v_owner is null or v_today is null or exists (
+    select from jsonb_to_recordset(p -> 'results')
+      as r (unit_id bigint, result text, tiktok_id text, post jsonb)
+    where r.unit_id is null or r.result is null
+      or r.result not in ('scraped', 'unavailable', 'retry')
+      or (r.result = 'scraped'
+        and (r.tiktok_id is null or jsonb_typeof(r.post) is distinct from 'object'))
+  ) then
+    raise exception 'record_scrapes needs owner, today and results; a result needs unit_id and '
+      'result, a scraped one also tiktok_id and post' using errcode = '22023';
+  end if;
+
+  with given as (
+    select distinct on (r.unit_id) r.*
+    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, result text,
+      tiktok_id text, post jsonb, error_kind text, error text)
+    order by r.unit_id
+  ), judged as (
+    -- A daily look that was taken after midnight belongs to no day.
+    select g.*,
+      case when g.result = 'scraped' and u.slot > 0 and u.due_date <> v_today then 'late'
+        else g.result end as verdict
+    from given as g
+    join public.scrape_units as u on u.id = g.unit_id
+    where u.lease_owner = v_owner and u.state = 'pending'
+    order by u.id
+    for update of u
+  ), recorded as (
+    update public.scrape_units as u set
+      state = case j.verdict when 'scraped' then 'scraped' when 'unavailable' then 'stored'
+        when 'late' then 'done' else 'pending' end,
+      outcome = case j.verdict when 'scraped' then 'scraped'
+        when 'unavailable' then 'unavailable' when 'late' then 'expired' end,
+      tiktok_id = case when u.slot = 0 then coalesce(j.tiktok_id, u.tiktok_id)
+        else u.tiktok_id end,
+      post = case j.verdict when 'scraped' then j.post end,
+      slides = null,
+      details = case when j.verdict <> 'late' then u.details end,
+      is_carousel = j.verdict = 'scraped' and jsonb_typeof(j.post -> 'slides') = 'array'
+        and j.post -> 'slides' <> '[]',
+      attempts = u.attempts + (j.verdict = 'retry')::integer,
+      failed_batch_id = case j.verdict when 'retry' then v_owner end,
+      error_kind = case j.verdict when 'scraped' then null when 'late' then 'expired'
+        else j.error_kind end,
+      error = case j.verdict when 'scraped' then null when 'late' then 'not looked at on its day'
+        else j.error end,
+      finished_at = case j.verdict when 'late' then now() end,
+      claim_id = null, lease_owner = null, lease_until = null
+    from judged as j
+    where u.id = j.unit_id
+    returning u.id, u.slot, u.outcome, u.tiktok_id
+  ), completed as (
+    update public.tiktok_posts as t set scrape_status = 'completed'
+    from recorded as r
+    where r.outcome = 'expired' and r.slot = 5 and t.tiktok_id = r.tiktok_id
+      and t.scrape_status = 'active'
+  )
+  select coalesce(array_agg(recorded.id), '{}') into v_recorded from recorded;
+  return public.recorded_and_ignored('recorded', v_recorded, p -> 'results');
+end
+$$;
+
+-- {owner, results: [{unit_id, result, slides, post?, error_kind?, error?}]} -> {recorded, ignored}
+-- result: stored; retry (the slides that are there already are kept); progress (the same, and the
+-- unit stays leased). `post` replaces what is known, for fresh addresses.
+create function public.record_slides(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_owner constant uuid := (p ->> 'owner')::uuid;
+  v_recorded bigint[];
+begin
+  if v_owner is null or exists (
+    select from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, result text)
+    where r.unit_id is null or r.result is null
+      or r.result not in ('stored', 'retry', 'progress')
+  ) then
+    raise exception 'record_slides needs owner and results; a result needs unit_id and result'
+      using errcode = '22023';
+  end if;
+
+  with given as (
+    select distinct on (r.unit_id) r.*
+    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, result text, slides jsonb,
+      post jsonb, error_kind text, error text)
+    order by r.unit_id
+  ), held as (
+    select g.*
+    from given as g
+    join public.scrape_units as u on u.id = g.unit_id
+    where u.lease_owner = v_owner and u.state = 'scraped'
+    order by u.id
+    for update of u
+  ), recorded as (
+    update public.scrape_units as u set
+      state = case h.result when 'stored' then 'stored' else u.state end,
+      slides = coalesce(h.slides, u.slides),
+      post = coalesce(h.post, u.post),
+      attempts = u.attempts + (h.result = 'retry')::integer,
+      failed_batch_id = case h.result when 'retry' then v_owner else u.failed_batch_id end,
+      error_kind = case h.result when 'retry' then h.error_kind when 'progress' then u.error_kind
+        end,
+      error = case h.result when 'retry' then h.error when 'progress' then u.error end,
+      claim_id = case h.result when 'progress' then u.claim_id end,
+      lease_owner = case h.result when 'progress' then u.lease_owner end,
+      lease_until = case h.result when 'progress' then u.lease_until end
+    from held as h
+    where u.id = h.unit_id
+    returning u.id
+  )
+  select coalesce(array_agg(recorded.id), '{}') into v_recorded from recorded;
+  return public.recorded_and_ignored('recorded', v_recorded, p -> 'results');
+end
+$$;
+
+-- {owner, results: [{unit_id, note?}]} -> {finished, ignored}: the sheet is answered, or `note`
+-- says why it could not be.
+create function public.finish_units(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_owner constant uuid := (p ->> 'owner')::uuid;
+  v_finished bigint[];
+begin
+  with finished as (
+    update public.scrape_units as u set
+      state = 'done', finished_at = now(), note = r.note,
+      error_kind = case when u.outcome <> 'scraped' then u.error_kind end,
+      error = case when u.outcome <> 'scraped' then u.error end,
+      failed_batch_id = null, details = null, post = null, slides = null,
+      claim_id = null, lease_owner = null, lease_until = null
+    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, note text)
+    where u.id = r.unit_id and u.lease_owner = v_owner and u.state = 'persisted'
+    returning u.id
+  )
+  select coalesce(array_agg(finished.id), '{}') into v_finished from finished;
+  return public.recorded_and_ignored('finished', v_finished, p -> 'results');
+end
+$$;
+
+-- {owner, results: [{unit_id, error_kind, error}]} -> {failed, ignored}: the units stay in their
+-- state for another batch. The reason why a post is unavailable stays; the failure is noted.
+create function public.fail_units(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_owner constant uuid := (p ->> 'owner')::uuid;
+  v_failed bigint[];
+begin
+  with failed as (
+    update public.scrape_units as u set
+      attempts = u.attempts + 1, failed_batch_id = v_owner,
+      error_kind = case when u.outcome = 'unavailable' then u.error_kind else r.error_kind end,
+      error = case when u.outcome = 'unavailable' then u.error else r.error end,
+      note = case when u.outcome = 'unavailable' then r.error else u.note end,
+      claim_id = null, lease_owner = null, lease_until = null
+    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, error_kind text, error text)
+    where u.id = r.unit_id and u.lease_owner = v_owner and u.state <> 'done'
+    returning u.id
+  )
+  select coalesce(array_agg(failed.id), '{}') into v_failed from failed;
+  return public.recorded_and_ignored('failed', v_failed, p -> 'results');
+end
+$$;
+
+create function public.recorded_and_ignored(name text, recorded bigint[], results jsonb)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    recorded_and_ignored.name, cardinality(recorded),
+    'ignored', coalesce(jsonb_agg(distinct r.unit_id)
+      filter (where r.unit_id <> all (recorded)), '[]')
+  )
+  from jsonb_to_recordset(results) as r (unit_id bigint)
+$$;
+
+comment on function public.record_scrapes(jsonb) is '{owner, today, results} -> {recorded, ignored}: what the pages said.';
+comment on function public.record_slides(jsonb) is '{owner, results} -> {recorded, ignored}: which slides are in the bucket.';
+comment on function public.finish_units(jsonb) is '{owner, results} -> {finished, ignored}: ends units whose row is answered.';
+comment on function public.fail_units(jsonb) is '{owner, results} -> {failed, ignored}: gives units back with the reason of a failure that may pass.';
+comment on function public.recorded_and_ignored(text, bigint[], jsonb) is 'Part of the functions that record results: their answer.';
+
+revoke all on function public.record_scrapes(jsonb), public.record_slides(jsonb),
+  public.finish_units(jsonb), public.fail_units(jsonb),
+  public.recorded_and_ignored(text, bigint[], jsonb)
+  from public, anon, authenticated, service_role;
+grant execute on function public.record_scrapes(jsonb), public.record_slides(jsonb),
+  public.finish_units(jsonb), public.fail_units(jsonb),
+  public.recorded_and_ignored(text, bigint[], jsonb)
+  to service_role;

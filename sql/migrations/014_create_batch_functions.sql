@@ -1,0 +1,206 @@
+-- A batch is one run for one day: it is opened, its stages leave their totals, and it is closed
+-- with what is left to do.
+
+-- {batch_id, source_type, source_reference, partition_date, run_id} -> {opened}
+create function public.open_batch(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_opened integer;
+begin
+  insert into public.scraping_logs
+    (batch_id, source_type, source_reference, partition_date, run_id)
+  values ((p ->> 'batch_id')::uuid, p ->> 'source_type', p ->> 'source_reference',
+    (p ->> 'partition_date')::date, p ->> 'run_id')
+  on conflict (batch_id) do nothing;
+  get diagnostics v_opened = row_count;
+  return jsonb_build_object('opened', v_opened = 1);
+end
+$$;
+
+-- {batch_id, stage, metrics} -> {}: totals, so that a stage that runs again replaces its own.
+create function public.record_stage(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_stage constant text := p ->> 'stage';
+begin
+  update public.scraping_logs as l
+  set metrics = l.metrics || jsonb_build_object(v_stage,
+    coalesce(l.metrics -> v_stage, '{}') || coalesce(nullif(p -> 'metrics', 'null'), '{}'))
+  where l.batch_id = (p ->> 'batch_id')::uuid;
+  if not found then
+    raise exception 'batch % is not open', p ->> 'batch_id' using errcode = 'P0002';
+  end if;
+  return '{}';
+end
+$$;
+
+-- What is due and not done. The looks of a paused post wait for the person who paused it.
+create function public.units_owed(due_date date) returns setof public.scrape_units
+language sql stable
+set search_path = ''
+as $$
+  select u.*
+  from public.scrape_units as u
+  where u.state <> 'done' and u.due_date <= units_owed.due_date
+    and (u.slot = 0 or u.state <> 'pending' or not exists (
+      select from public.tiktok_posts as t
+      where t.tiktok_id = u.tiktok_id and t.scrape_status = 'paused'
+    ))
+$$;
+
+-- {due_date, limit} -> {count, leased, units}; leased: how many of them a batch works on now.
+create function public.unfinished_units(p jsonb) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  with owed as (
+    select u.*, row_number() over (order by u.due_date, u.slot, u.id) as place
+    from public.units_owed((p ->> 'due_date')::date) as u
+  )
+  select jsonb_build_object(
+    'count', count(*),
+    'leased', count(*) filter (where owed.lease_until > now()),
+    'units', coalesce(jsonb_agg(jsonb_build_object(
+      'unit_id', owed.id, 'source_key', owed.source_key, 'slot', owed.slot,
+      'state', owed.state, 'outcome', owed.outcome, 'error_kind', owed.error_kind,
+      'error', nullif(concat_ws('; ', owed.error, owed.note), '')
+    ) order by owed.place) filter (where owed.place <= coalesce((p ->> 'limit')::integer, 100)),
+      '[]')
+  )
+  from owed
+$$;
+
+-- {batch_id, limit, error?} -> the summary of the batch. `error` is what ended it early.
+-- Closing again recomputes the figures; the time of closing stays unless they have changed.
+create function public.close_batch(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_batch_id constant uuid := (p ->> 'batch_id')::uuid;
+  v_limit constant integer := coalesce((p ->> 'limit')::integer, 100);
+  v_before public.scraping_logs;
+  v_after public.scraping_logs;
+  v_total integer;
+  v_succeeded integer;
+  v_unavailable integer;
+  v_expired integer;
+  v_carousels integer;
+  v_unfinished integer;
+  v_kinds text;
+  v_errors jsonb;
+begin
+  select l.* into v_before from public.scraping_logs as l where l.batch_id = v_batch_id for update;
+  if not found then
+    raise exception 'batch % is not open', p ->> 'batch_id' using errcode = 'P0002';
+  end if;
+  v_after := v_before;
+
+  select count(*),
+    count(*) filter (where u.state = 'done' and u.outcome = 'scraped'),
+    count(*) filter (where u.state = 'done' and u.outcome = 'unavailable'),
+    count(*) filter (where u.state = 'done' and u.outcome = 'expired'),
+    count(distinct u.tiktok_id) filter (where u.is_carousel)
+  into v_total, v_succeeded, v_unavailable, v_expired, v_carousels
+  from public.scrape_units as u
+  where u.batch_id = v_batch_id;
+
+  select coalesce(sum(kinds.n), 0),
+    string_agg(format('%s (%s)', kinds.kind, kinds.n), ', ' order by kinds.n desc, kinds.kind)
+  into v_unfinished, v_kinds
+  from (
+    select coalesce(u.error_kind, u.state) as kind, count(*) as n
+    from public.units_owed(v_before.partition_date) as u
+    group by 1
+  ) as kinds;
+
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'unit_id', listed.id, 'source_key', listed.source_key, 'slot', listed.slot,
+    'state', listed.state, 'outcome', listed.outcome, 'error_kind', listed.error_kind,
+    'error', nullif(concat_ws('; ', listed.error, listed.note), '')
+  ) order by listed.state = 'done', listed.due_date, listed.slot, listed.id), '[]')
+  into v_errors
+  from (
+    select told.*
+    from (
+      select u.* from public.units_owed(v_before.partition_date) as u
+      union all
+      select u.* from public.scrape_units as u
+      where u.batch_id = v_batch_id and u.state = 'done'
+        and u.outcome in ('unavailable', 'expired')
+    ) as told
+    order by told.state = 'done', told.due_date, told.slot, told.id
+    limit v_limit
+  ) as listed;
+
+  v_after.total_urls := v_total;
+  v_after.successful_scrapes := v_succeeded;
+  v_after.failed_scrapes := v_total - v_succeeded;
+  v_after.carousel_posts_processed := v_carousels;
+  v_after.slides_downloaded :=
+    coalesce((v_before.metrics #>> '{slide_files,downloaded}')::integer, 0);
+  v_after.slides_uploaded :=
+    coalesce((v_before.metrics #>> '{slide_files,uploaded}')::integer, 0);
+  v_after.error_message := coalesce(nullif(p ->> 'error', ''),
+    case when v_unfinished > 0 then format('%s due units are unfinished: %s', v_unfinished, v_kinds)
+    end);
+  v_after.status := case
+    when v_after.error_message is null then 'completed'
+    when v_succeeded = 0 then 'failed'
+    else 'partial'
+  end;
+  if v_before.batch_completed_at is null or v_after is distinct from v_before then
+    v_after.batch_completed_at := clock_timestamp();
+    v_after.duration_seconds :=
+      round(extract(epoch from v_after.batch_completed_at - v_before.batch_started_at), 3);
+    update public.scraping_logs as l set
+      batch_completed_at = v_after.batch_completed_at,
+      duration_seconds = v_after.duration_seconds,
+      total_urls = v_after.total_urls,
+      successful_scrapes = v_after.successful_scrapes,
+      failed_scrapes = v_after.failed_scrapes,
+      carousel_posts_processed = v_after.carousel_posts_processed,
+      slides_downloaded = v_after.slides_downloaded,
+      slides_uploaded = v_after.slides_uploaded,
+      status = v_after.status,
+      error_message = v_after.error_message
+    where l.batch_id = v_batch_id;
+  end if;
+
+  return jsonb_build_object(
+    'batch_id', v_batch_id, 'partition_date', v_after.partition_date, 'status', v_after.status,
+    'duration_seconds', v_after.duration_seconds, 'urls_processed', v_total,
+    'succeeded', v_succeeded, 'unavailable', v_unavailable, 'expired', v_expired,
+    'unfinished', v_unfinished, 'slides_downloaded', v_after.slides_downloaded,
+    'slides_uploaded', v_after.slides_uploaded,
+    'bytes_downloaded', coalesce((v_before.metrics #>> '{slide_files,bytes}')::bigint, 0),
+    'errors', v_errors
+  );
+end
+$$;
+
+-- {} -> {version}: the number of the newest migration. Every migration replaces this function.
+create function public.schema_version(p jsonb default '{}') returns jsonb
+language sql immutable
+set search_path = ''
+as $$ select jsonb_build_object('version', 14) $$;
+
+comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_reference, partition_date, run_id} -> {opened}.';
+comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} -> {}: the totals of a stage.';
+comment on function public.units_owed(date) is 'Part of unfinished_units and close_batch: what is due and not done.';
+comment on function public.unfinished_units(jsonb) is '{due_date, limit} -> {count, leased, units}.';
+comment on function public.close_batch(jsonb) is '{batch_id, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
+comment on function public.schema_version(jsonb) is '{} -> {version}: the newest migration that is applied.';
+
+revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
+  public.units_owed(date), public.unfinished_units(jsonb), public.close_batch(jsonb),
+  public.schema_version(jsonb)
+  from public, anon, authenticated, service_role;
+grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
+  public.units_owed(date), public.unfinished_units(jsonb), public.close_batch(jsonb),
+  public.schema_version(jsonb)
+  to service_role;

@@ -1,0 +1,21 @@
+-- For the tests only: runs any SQL through the interface, for the catalogue and for moving time.
+-- Applied by dagster_tiktok_tests/sql to databases that it throws away; never a migration.
+
+create function public.test_sql(p jsonb) returns jsonb
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  v_rows jsonb := '[]';
+begin
+  if p ? 'query' then
+    execute format('select coalesce(jsonb_agg(to_jsonb(x)), ''[]'') from (%s) as x', p ->> 'query')
+      into v_rows;
+  else
+    execute p ->> 'statement';
+  end if;
+  return v_rows;
+end
+$$;
+revoke all on function public.test_sql(jsonb) from public, anon, authenticated;
+grant execute on function public.test_sql(jsonb) to service_role;
