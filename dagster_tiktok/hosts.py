@@ -1,0 +1,110 @@
+"""Which hosts may be requested: the guard between hostile text and the network.
+
+Sheet cells and scraped pages name the addresses that we fetch, so every address, redirects
+included, passes `HostPolicy.check`, and every name that is looked up passes `PublicResolver`,
+which refuses names that lead into a private network (DNS rebinding included: the check is on the
+address that is connected to).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+_MAX_ADDRESS_LENGTH = 4096
+
+
+class ForbiddenAddress(Exception):
+    """The address leads to a host that is never requested."""
+
+
+@dataclass(frozen=True)
+class HostPolicy:
+    """An allow-list.
+
+    `suffixes`: host names whose own and sub-domains are allowed, over https on port 443 only.
+    `origins`: exact `host:port` pairs that the owner configured, over http or https; they may be
+    local.
+    """
+
+    suffixes: frozenset[str]
+    origins: frozenset[str]
+
+    @classmethod
+    def of(cls, entries: Iterable[str]) -> HostPolicy:
+        """From `SLIDE_ALLOWED_HOSTS`-like entries: `host:port` is an origin, else a suffix."""
+        names = [entry.strip().lower().lstrip(".") for entry in entries]
+        return cls(
+            suffixes=frozenset(name for name in names if name and ":" not in name),
+            origins=frozenset(name for name in names if ":" in name),
+        )
+
+    @classmethod
+    def of_base_url(cls, base_url: str, default_suffix: str) -> HostPolicy:
+        """The real site's suffix, or the one origin of a base address that is not the site's."""
+        parts = urlsplit(base_url)
+        host = (parts.hostname or "").lower()
+        if parts.scheme == "https" and parts.port in (None, 443) and _under(host, default_suffix):
+            return cls(suffixes=frozenset({default_suffix}), origins=frozenset())
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return cls(suffixes=frozenset(), origins=frozenset({f"{host}:{port}"}))
+
+    def check(self, address: str) -> URL:
+        """The address as it will be requested.
+
+        Raises:
+            ForbiddenAddress: for anything not on the list, with user info, or not http(s).
+        """
+        if len(address) > _MAX_ADDRESS_LENGTH:
+            raise ForbiddenAddress("the address is too long")
+        try:
+            url = URL(address, encoded=True)
+            host, port = (url.raw_host or "").lower().rstrip("."), url.port
+        except ValueError:
+            raise ForbiddenAddress("the address cannot be read") from None
+        if url.scheme not in ("http", "https") or url.raw_user or url.raw_password or not host:
+            raise ForbiddenAddress(f"not an http(s) address of an allowed host: {host!r}")
+        if f"{host}:{port}" in self.origins:
+            return url
+        if url.scheme == "https" and port == 443 and any(_under(host, s) for s in self.suffixes):
+            return url
+        raise ForbiddenAddress(f"host {host!r} is not allowed")
+
+    def is_configured_host(self, host: str) -> bool:
+        return any(origin.rpartition(":")[0] == host.lower() for origin in self.origins)
+
+
+class PublicResolver(AbstractResolver):
+    """Looks names up and drops every answer that is not a public address.
+
+    Hosts of the policy's `origins` are exempt: the owner named them.
+    """
+
+    def __init__(self, policy: HostPolicy) -> None:
+        self._policy = policy
+        self._resolver = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        answers = await self._resolver.resolve(host, port, family)
+        if self._policy.is_configured_host(host):
+            return answers
+        public = [answer for answer in answers if ipaddress.ip_address(answer["host"]).is_global]
+        if not public:
+            raise OSError(f"{host} has no public address")
+        return public
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+def _under(host: str, suffix: str) -> bool:
+    return host == suffix or host.endswith("." + suffix)

@@ -1,0 +1,285 @@
+"""The ledger of scrape units: a typed client of the database's writing interface.
+
+Every method is one call of one SQL function (`sql/migrations`), which is one transaction and may
+be sent again: a repeated call changes nothing. Which post is where is decided in the database;
+this module only speaks to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from postgrest.exceptions import APIError
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+from supabase import AsyncClient
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
+from dagster_tiktok.models import (
+    BatchSummary,
+    Post,
+    RowRequest,
+    StoredSlide,
+    Unit,
+    UnitError,
+    UnitState,
+)
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.supabase_client import open_supabase
+
+SCHEMA_VERSION = 14
+"""The newest migration that this code needs."""
+LEASE_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class Opened(BaseModel):
+    """What became of the rows that were ready."""
+
+    opened: int
+    reopened: int
+    updated: int
+    already_open: int
+
+
+class Claimed(BaseModel):
+    """`expired` counts the daily looks that were found past their day, `leased` the due units
+    in the same state that another run holds now."""
+
+    units: tuple[Unit, ...]
+    expired: int = 0
+    leased: int = 0
+
+
+class ScrapeResult(BaseModel):
+    """What became of a look: `post` for scraped, `error_kind` and `error` for the others."""
+
+    unit_id: int
+    result: Literal["scraped", "unavailable", "retry"]
+    tiktok_id: str | None = None
+    post: Post | None = None
+    error_kind: str | None = None
+    error: str | None = None
+
+
+class SlidesResult(BaseModel):
+    """What became of a post's slides: all stored, or some and an error."""
+
+    unit_id: int
+    result: Literal["stored", "retry"]
+    slides: tuple[StoredSlide, ...] = ()
+    post: Post | None = None
+    error_kind: str | None = None
+    error: str | None = None
+
+
+class FailedUnit(BaseModel):
+    unit_id: int
+    error: str
+
+
+class Persisted(BaseModel):
+    """`failed` names the units that the database refused; the others are written."""
+
+    persisted: int = 0
+    posts_written: int = 0
+    slides_written: int = 0
+    failed: tuple[FailedUnit, ...] = ()
+
+
+class Unfinished(BaseModel):
+    """What is due and not done; `leased` of them are held by a run that works on them now."""
+
+    count: int
+    leased: int
+    units: tuple[UnitError, ...] = ()
+
+
+class Ledger:
+    """The ledger as one batch sees it. Get one from `open_ledger`.
+
+    Raises (every method):
+        ServiceUnavailable: the database did not answer, after all retries.
+        ConfigurationError: it refuses the key, or lacks a migration.
+    """
+
+    def __init__(
+        self, client: AsyncClient, settings: Settings, owner: UUID, lease_seconds: float
+    ) -> None:
+        self.owner = owner
+        self.lease_seconds = lease_seconds
+        self._client = client
+        self._settings = settings
+
+    async def check_schema(self) -> None:
+        """Raises ConfigurationError unless the database has every migration."""
+        version = int((await self._call("schema_version"))["version"])
+        if version < SCHEMA_VERSION:
+            raise ConfigurationError(
+                f"The database at SUPABASE_URL is at migration {version:03}, this version needs "
+                f"{SCHEMA_VERSION:03}: apply sql/migrations (supabase db push)."
+            )
+
+    async def open_batch(self, *, partition_date: date, source_reference: str, run_id: str) -> None:
+        await self._call(
+            "open_batch",
+            batch_id=self.owner,
+            source_type="google_sheet",
+            source_reference=source_reference,
+            partition_date=partition_date,
+            run_id=run_id,
+        )
+
+    async def open_units(
+        self, rows: Sequence[RowRequest], *, due_date: date, read_at: datetime
+    ) -> Opened:
+        """Opens a slot-0 unit for each ready row; `read_at` is when the sheet was read."""
+        answer = await self._call(
+            "open_units", batch_id=self.owner, due_date=due_date, read_at=read_at, rows=rows
+        )
+        return Opened.model_validate(answer)
+
+    async def claim(self, state: UnitState, *, due_date: date, today: date, limit: int) -> Claimed:
+        """Leases up to `limit` units that are due on `due_date` or before and in `state`."""
+        answer = await self._call(
+            "claim_units",
+            state=state,
+            due_date=due_date,
+            today=today,
+            owner=self.owner,
+            claim_id=uuid4(),
+            limit=limit,
+            lease_seconds=self.lease_seconds,
+        )
+        return Claimed.model_validate(answer)
+
+    async def record_scrapes(self, results: Iterable[ScrapeResult], *, today: date) -> None:
+        await self._call("record_scrapes", owner=self.owner, today=today, results=list(results))
+
+    async def record_slides(self, results: Iterable[SlidesResult]) -> None:
+        await self._call("record_slides", owner=self.owner, results=list(results))
+
+    async def persist(self, unit_ids: Sequence[int]) -> Persisted:
+        """Writes posts, slides and snapshots of the units in one transaction."""
+        answer = await self._call(
+            "persist_units",
+            owner=self.owner,
+            unit_ids=list(unit_ids),
+            timezone=self._settings.pipeline_timezone,
+        )
+        return Persisted.model_validate(answer)
+
+    async def finish(self, notes: dict[int, str | None]) -> None:
+        """Ends units by id, with a note where the sheet could not be answered."""
+        results = [{"unit_id": unit_id, "note": note} for unit_id, note in notes.items()]
+        await self._call("finish_units", owner=self.owner, results=results)
+
+    async def record_stage(self, stage: str, metrics: dict[str, Any]) -> None:
+        """Leaves a stage's totals in the batch's record, for the stage that closes it."""
+        await self._call("record_stage", batch_id=self.owner, stage=stage, metrics=metrics)
+
+    async def unfinished(self, *, due_date: date, limit: int = 100) -> Unfinished:
+        answer = await self._call("unfinished_units", due_date=due_date, limit=limit)
+        return Unfinished.model_validate(answer)
+
+    async def close_batch(
+        self, *, error: str | None = None, error_limit: int = 100
+    ) -> BatchSummary:
+        """Writes the batch's figures; `error` is what ended it, if something did."""
+        answer = await self._call(
+            "close_batch", batch_id=self.owner, limit=error_limit, error=error
+        )
+        return BatchSummary.model_validate(answer)
+
+    async def release(self) -> None:
+        """Gives back every unit that this batch holds; nothing is counted against them."""
+        await self._call("release_leases", owner=self.owner)
+
+    async def keep_leases(self) -> None:
+        """Renews the batch's leases until it is cancelled."""
+        while True:
+            await asyncio.sleep(self.lease_seconds / 3)
+            try:
+                await self._call(
+                    "extend_leases", owner=self.owner, lease_seconds=self.lease_seconds
+                )
+            except ServiceUnavailable:
+                # The next write meets the same fault and reports it; meanwhile a lease that
+                # ends lets another run take the units, and our results for them are ignored.
+                log.warning("the leases could not be renewed", exc_info=True)
+
+    async def _call(self, function: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            response = await self._client.rpc(function, {"p": _plain(arguments)}).execute()
+        except APIError as error:
+            raise _understand(error, function) from error
+        if not isinstance(response.data, dict):
+            raise ServiceUnavailable(f"SUPABASE_URL did not answer {function} as Supabase does.")
+        return response.data
+
+
+@asynccontextmanager
+async def open_ledger(
+    settings: Settings, *, owner: UUID, lease_seconds: float = LEASE_SECONDS
+) -> AsyncIterator[Ledger]:
+    """The ledger for one batch. Checks the database first and gives leases back at the end.
+
+    Leases are renewed in the background, so that a process that dies keeps its units for
+    `lease_seconds` at most.
+    """
+    async with open_supabase(settings) as client:
+        ledger = Ledger(client, settings, owner, lease_seconds)
+        try:
+            await ledger.check_schema()
+        except Unreachable as error:
+            raise ConfigurationError(
+                f"SUPABASE_URL ({settings.supabase_url}) cannot be reached: check the address and "
+                "that the project is not paused."
+            ) from error
+        renewing = asyncio.create_task(ledger.keep_leases())
+        try:
+            yield ledger
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+            await ledger.release()
+
+
+def _plain(value: Any) -> Any:
+    """JSON values of models, dates and ids, without the characters that jsonb refuses."""
+    return _without_refused(to_jsonable_python(value))
+
+
+def _without_refused(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_refused(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_refused(item) for item in value]
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+def _understand(error: APIError, function: str) -> ConfigurationError | ServiceUnavailable:
+    code, message = str(error.code or ""), str(error.message or "")
+    # The local Supabase tells some of these by their text only.
+    missing = ("Could not find the function", "does not exist")
+    refused = ("permission denied", "Invalid API key", "JWT")
+    if code in ("PGRST202", "42883", "42P01") or any(text in message for text in missing):
+        return ConfigurationError(
+            f"The database at SUPABASE_URL has no function {function}: apply sql/migrations "
+            "(supabase db push)."
+        )
+    if code == "42501" or code.startswith("PGRST3") or any(text in message for text in refused):
+        return ConfigurationError(
+            "SUPABASE_KEY is refused by the database: use the project's secret (service_role) key."
+        )
+    return ServiceUnavailable(f"The database refused {function}: {message} ({code})")

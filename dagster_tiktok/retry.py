@@ -1,0 +1,82 @@
+"""The one retry policy: what is tried again, how often, and how long the waits are.
+
+A client raises `TransientError` for an answer that may be different in a moment; `retrying`
+tries again with exponential backoff and full jitter, or after the server's `Retry-After`.
+What must never be retried at once (a refusal by TikTok, a write that is not idempotent) is not
+raised as a `TransientError` by its client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+MAX_RETRY_AFTER_SECONDS = 120.0
+
+
+class TransientError(Exception):
+    """An answer that may be different in a moment.
+
+    `retry_after` is the wait in seconds that the server asked for, if it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """The `Retry-After` header (seconds or HTTP date, RFC 9110 10.2.3) as seconds, capped."""
+    value = headers.get("Retry-After") or headers.get("retry-after")
+    if not value:
+        return None
+    if value.strip().isdigit():
+        seconds = float(value)
+    else:
+        try:
+            at = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=timezone.utc)
+        seconds = (at - datetime.now(timezone.utc)).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+class _Wait(wait_random_exponential):
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        if isinstance(error, TransientError) and error.retry_after is not None:
+            return error.retry_after
+        return super().__call__(retry_state)
+
+
+def _policy(attempts: int, max_wait: float) -> dict[str, Any]:
+    return {
+        "retry": retry_if_exception_type(TransientError),
+        "stop": stop_after_attempt(attempts),
+        "wait": _Wait(multiplier=0.5, max=max_wait),
+        "reraise": True,
+    }
+
+
+def retrying(attempts: int = 4, max_wait: float = 20.0) -> Retrying:
+    """For blocking calls. `attempts` counts the first; `max_wait` is in seconds."""
+    return Retrying(**_policy(attempts, max_wait))
+
+
+def async_retrying(attempts: int = 4, max_wait: float = 20.0) -> AsyncRetrying:
+    """For coroutines. `attempts` counts the first; `max_wait` is in seconds."""
+    return AsyncRetrying(**_policy(attempts, max_wait))

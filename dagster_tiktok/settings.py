@@ -1,0 +1,207 @@
+"""Configuration: the one place that reads the environment.
+
+The names are the public contract (see `.env.example`). A `.env` file is read as well; real
+variables win. Every problem becomes a `ConfigurationError` whose sentence names the variable.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from dagster_tiktok.errors import ConfigurationError
+
+TIKTOK_CDN_HOSTS = ("tiktokcdn.com", "tiktokcdn-us.com", "tiktokcdn-eu.com")
+DESKTOP_USER_AGENT = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/142.0.0.0 Safari/537.36"
+)
+_SHEET_URL = re.compile(r"^https?://[^/]+/spreadsheets/d/(?P<id>[A-Za-z0-9_-]{10,})")
+_GID = re.compile(r"[?#&]gid=(\d+)")
+
+
+def _is_timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("must be a time zone such as Europe/Berlin") from error
+    return value
+
+
+class Settings(BaseSettings):
+    """All settings of the pipeline, validated. Build it with `load_settings`."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
+
+    supabase_url: str
+    supabase_key: SecretStr
+    supabase_bucket: str = "tiktok-slides"
+    supabase_db_url: SecretStr | None = None
+
+    google_sheets_credentials: SecretStr
+    google_sheet_url: str
+    google_sheets_api_url: str = "https://sheets.googleapis.com"
+
+    tiktok_base_url: str = "https://www.tiktok.com"
+    tiktok_requests_per_second: float = Field(1.0, ge=0, allow_inf_nan=False)
+    tiktok_max_concurrency: int = Field(4, ge=1, le=64)
+    tiktok_user_agent: str = DESKTOP_USER_AGENT
+
+    slide_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = TIKTOK_CDN_HOSTS
+    slide_max_concurrent_downloads: int = Field(5, ge=1, le=64)
+    slide_cache_dir: Path = Path(".cache/slides")
+    slide_cache_max_mb: int = Field(1024, ge=1)
+    slide_min_free_mb: int = Field(512, ge=0)
+    slide_max_mb: int = Field(20, ge=1, le=100)
+
+    pipeline_timezone: str = "UTC"
+    pipeline_min_success_rate: float = Field(0.95, ge=0, le=1)
+    pipeline_max_posts_per_run: int = Field(2000, ge=1)
+
+    alert_webhook_url: SecretStr | None = None
+
+    @field_validator("supabase_url", "google_sheets_api_url", "tiktok_base_url")
+    @classmethod
+    def _is_http_origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an address such as https://example.com")
+        return value.rstrip("/")
+
+    @field_validator("supabase_key")
+    @classmethod
+    def _is_secret_key(cls, value: SecretStr) -> SecretStr:
+        if problem := _key_problem(value.get_secret_value()):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("google_sheet_url")
+    @classmethod
+    def _is_sheet_url(cls, value: str) -> str:
+        if not _SHEET_URL.match(value):
+            raise ValueError(
+                "must be the sheet's address as the browser shows it "
+                "(https://docs.google.com/spreadsheets/d/…/edit#gid=0)"
+            )
+        return value
+
+    @field_validator("slide_allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+        return value
+
+    _check_timezone = field_validator("pipeline_timezone")(_is_timezone)
+
+    @property
+    def spreadsheet_id(self) -> str:
+        """The spreadsheet's id, from its address."""
+        return str(_SHEET_URL.findall(self.google_sheet_url)[0])  # validated above
+
+    @property
+    def sheet_gid(self) -> int | None:
+        """The tab's id from the address, or None for the first tab."""
+        match = _GID.search(self.google_sheet_url)
+        return int(match[1]) if match else None
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        return ZoneInfo(self.pipeline_timezone)
+
+    def today(self) -> date:
+        """Today's date in the pipeline's time zone: the key of the partition that is due."""
+        return datetime.now(self.timezone).date()
+
+
+class DefinitionSettings(BaseSettings):
+    """What must be known when Dagster loads the code, before any run: the calendar.
+
+    Separate, so that the definitions load (and can be validated) without credentials.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
+
+    pipeline_timezone: str = "UTC"
+
+    _check_timezone = field_validator("pipeline_timezone")(_is_timezone)
+
+
+def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Settings:
+    """Reads the environment and `env_file` (real variables win).
+
+    Arguments:
+        env_file: a file of `NAME=value` lines; one that does not exist is ignored.
+        overrides: settings by field name that win over both (`pipeline_max_posts_per_run=50`).
+
+    Raises:
+        ConfigurationError: naming every variable that is missing or wrong.
+    """
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        raise ConfigurationError(_describe(error)) from None
+
+
+def load_definition_settings(env_file: str | Path | None = ".env") -> DefinitionSettings:
+    """Reads what the definitions need. Raises ConfigurationError as `load_settings` does."""
+    try:
+        return DefinitionSettings(_env_file=env_file)
+    except ValidationError as error:
+        raise ConfigurationError(_describe(error)) from None
+
+
+def _describe(error: ValidationError) -> str:
+    # Only names and reasons: pydantic's own text repeats the input, which may be a secret.
+    problems = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(item["loc"][0]).upper() if item["loc"] else "environment"
+        if item["type"] == "missing":
+            problems.append(f"{name} is not set")
+        else:
+            reason = item["msg"].removeprefix("Value error, ")
+            problems.append(f"{name} {reason[0].lower()}{reason[1:]}")
+    hint = "set it in the environment or in .env (see .env.example)"
+    return f"{'; '.join(problems)}: {hint}."
+
+
+def _key_problem(key: str) -> str | None:
+    """Why `key` cannot write, or None. Reads only the key's own form, never the network."""
+    publishable = (
+        "is a publishable key, which row level security keeps from writing; "
+        "use the secret (service_role) key of Project Settings > API keys"
+    )
+    if key.startswith("sb_publishable_"):
+        return publishable
+    if key.startswith("sb_secret_"):
+        return None
+    role = _jwt_role(key)
+    if role == "service_role":
+        return None
+    if role in ("anon", "authenticated"):
+        return publishable
+    return (
+        "is not a Supabase key; use the secret key (sb_secret_…, or the older service_role token)"
+    )
+
+
+def _jwt_role(token: str) -> str | None:
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    role = claims.get("role") if isinstance(claims, dict) else None
+    return role if isinstance(role, str) else None

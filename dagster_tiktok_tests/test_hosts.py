@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
+
+CDN = HostPolicy.of(["tiktokcdn.com", "127.0.0.1:8080"])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://tiktokcdn.com/a.jpeg",
+        "https://p16-sign.tiktokcdn.com/a~b.jpeg?x-expires=1&x-signature=a%2Bb%3D",
+        "http://127.0.0.1:8080/a.jpeg",
+    ],
+)
+def test_given_a_listed_host_then_the_address_is_kept_as_it_is(address: str) -> None:
+    assert str(CDN.check(address)) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://p16.tiktokcdn.com/a",
+        "https://p16.tiktokcdn.com:8443/a",
+        "https://tiktokcdn.com.evil.example/a",
+        "https://eviltiktokcdn.com/a",
+        "https://tiktokcdn.com@evil.example/a",
+        "https://user@p16.tiktokcdn.com/a",
+        "https://p16.tiktokcdn.com\\@evil.example/a",
+        "https://evil\u3002tiktokcdn.com/a",
+        "http://127.0.0.1:8081/a",
+        "http://127.0.0.1/a",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::1]:8080/",
+        "https://[::ffff:127.0.0.1]/",
+        "http://2130706433:8080/",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "//p16.tiktokcdn.com/a",
+        "https:///a",
+        "",
+        "https://p16.tiktokcdn.com/" + "a" * 5000,
+    ],
+)
+def test_given_any_other_address_then_it_is_refused(address: str) -> None:
+    with pytest.raises(ForbiddenAddress):
+        CDN.check(address)
+
+
+def test_given_the_real_site_as_base_then_its_subdomains_are_allowed_over_https() -> None:
+    policy = HostPolicy.of_base_url("https://www.tiktok.com", "tiktok.com")
+
+    assert policy.check("https://vm.tiktok.com/ZT123/")
+    with pytest.raises(ForbiddenAddress):
+        policy.check("http://www.tiktok.com/")
+
+
+def test_given_a_local_base_then_only_that_origin_is_allowed() -> None:
+    policy = HostPolicy.of_base_url("http://127.0.0.1:9000", "tiktok.com")
+
+    assert policy.check("http://127.0.0.1:9000/@a/video/1")
+    with pytest.raises(ForbiddenAddress):
+        policy.check("https://www.tiktok.com/")
+
+
+def test_given_a_name_that_leads_to_a_private_address_then_it_is_not_resolved() -> None:
+    # `localhost` stands for a listed name whose owner points it at this machine.
+    async def resolve(policy: HostPolicy) -> int:
+        resolver = PublicResolver(policy)
+        try:
+            return len(await resolver.resolve("localhost", 443, socket.AF_INET))
+        finally:
+            await resolver.close()
+
+    with pytest.raises(OSError, match="no public address"):
+        asyncio.run(resolve(HostPolicy.of(["localhost"])))
+    assert asyncio.run(resolve(HostPolicy.of(["localhost:443"]))) >= 1

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+
+from dagster_tiktok.retry import (
+    MAX_RETRY_AFTER_SECONDS,
+    TransientError,
+    async_retrying,
+    retry_after_seconds,
+    retrying,
+)
+
+
+def test_given_a_passing_error_then_it_is_tried_again_and_the_wait_is_the_servers() -> None:
+    calls = 0
+
+    def flaky() -> str:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise TransientError("busy", retry_after=0.0)
+        return "ok"
+
+    assert retrying()(flaky) == "ok"
+    assert calls == 3
+
+
+def test_given_an_error_that_does_not_pass_then_the_last_one_is_raised_after_the_attempts() -> None:
+    calls = 0
+
+    async def failing() -> None:
+        nonlocal calls
+        calls += 1
+        raise TransientError(f"attempt {calls}", retry_after=0.0)
+
+    with pytest.raises(TransientError, match="attempt 2"):
+        asyncio.run(async_retrying(2)(failing))
+
+
+def test_given_any_other_error_then_it_is_not_tried_again() -> None:
+    calls = 0
+
+    def broken() -> None:
+        nonlocal calls
+        calls += 1
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        retrying()(broken)
+    assert calls == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("soon", None), ("999999", MAX_RETRY_AFTER_SECONDS), ("", None)],
+)
+def test_retry_after_in_seconds(value: str, seconds: float | None) -> None:
+    assert retry_after_seconds({"Retry-After": value}) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    at = datetime.now(timezone.utc) + timedelta(seconds=30)
+
+    seconds = retry_after_seconds({"Retry-After": format_datetime(at, usegmt=True)})
+
+    assert seconds is not None
+    assert 25 < seconds <= 30

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.settings import Settings, load_definition_settings, load_settings
+
+SHEET = "https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789/edit"
+
+
+def env_file(tmp_path: Path, **changes: str | None) -> Path:
+    values: dict[str, str | None] = {
+        "SUPABASE_URL": "https://example.supabase.co",
+        "SUPABASE_KEY": "sb_secret_abc",
+        "GOOGLE_SHEETS_CREDENTIALS": "/nowhere/account.json",
+        "GOOGLE_SHEET_URL": f"{SHEET}#gid=42",
+        **changes,
+    }
+    path = tmp_path / "env"
+    path.write_text("".join(f"{k}={v}\n" for k, v in values.items() if v is not None))
+    return path
+
+
+def token(role: str) -> str:
+    claims = base64.urlsafe_b64encode(json.dumps({"role": role}).encode()).decode().rstrip("=")
+    return f"eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJl"
+
+
+def refused(tmp_path: Path, **changes: str | None) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        load_settings(env_file(tmp_path, **changes))
+    return str(error.value)
+
+
+def test_given_only_the_required_variables_then_the_rest_has_the_documented_defaults(
+    tmp_path: Path,
+) -> None:
+    settings = load_settings(env_file(tmp_path))
+
+    assert settings.spreadsheet_id == "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
+    assert settings.sheet_gid == 42
+    assert settings.tiktok_requests_per_second == 1
+    assert settings.slide_allowed_hosts == (
+        "tiktokcdn.com",
+        "tiktokcdn-us.com",
+        "tiktokcdn-eu.com",
+    )
+    assert settings.pipeline_max_posts_per_run == 2000
+
+
+def test_given_nothing_then_every_missing_variable_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load_settings(tmp_path / "no-such-file")
+
+    for name in (
+        "SUPABASE_URL",
+        "SUPABASE_KEY",
+        "GOOGLE_SHEETS_CREDENTIALS",
+        "GOOGLE_SHEET_URL",
+    ):
+        assert f"{name} is not set" in str(error.value)
+
+
+def test_given_a_real_variable_then_it_wins_over_the_file(tmp_path: Path) -> None:
+    path = env_file(tmp_path, PIPELINE_TIMEZONE="Europe/Berlin")
+    code = f"from dagster_tiktok.settings import *; print(load_settings({str(path)!r}).timezone)"
+
+    output = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PIPELINE_TIMEZONE": "Asia/Manila", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert output.strip() == "Asia/Manila"
+
+
+@pytest.mark.parametrize("key", ["sb_publishable_abc", token("anon"), token("authenticated")])
+def test_given_a_key_that_cannot_write_then_it_is_refused_and_not_repeated(
+    tmp_path: Path, key: str
+) -> None:
+    message = refused(tmp_path, SUPABASE_KEY=key)
+
+    assert "SUPABASE_KEY is a publishable key" in message
+    assert key not in message
+
+
+@pytest.mark.parametrize("key", ["sb_secret_abc", token("service_role")])
+def test_given_a_secret_key_of_either_kind_then_it_is_taken(tmp_path: Path, key: str) -> None:
+    settings = load_settings(env_file(tmp_path, SUPABASE_KEY=key))
+
+    assert settings.supabase_key.get_secret_value() == key
+    assert key not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SUPABASE_URL", "example"),
+        ("GOOGLE_SHEET_URL", "https://docs.google.com/document/d/abc"),
+        ("TIKTOK_REQUESTS_PER_SECOND", "-1"),
+        ("TIKTOK_REQUESTS_PER_SECOND", "nan"),
+        ("TIKTOK_MAX_CONCURRENCY", "0"),
+        ("PIPELINE_TIMEZONE", "Berlin"),
+        ("PIPELINE_TIMEZONE", "../../etc/passwd"),
+        ("PIPELINE_MIN_SUCCESS_RATE", "95"),
+        ("SUPABASE_KEY", "my-password-1234"),
+    ],
+)
+def test_given_a_wrong_value_then_the_sentence_names_the_variable_and_not_the_value(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    message = refused(tmp_path, **{name: value})
+
+    assert message.startswith(name)
+    assert "\n" not in message
+    assert "my-password-1234" not in message
+
+
+def test_given_a_wrong_time_zone_then_the_definitions_say_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="PIPELINE_TIMEZONE must be a time zone"):
+        load_definition_settings(env_file(tmp_path, PIPELINE_TIMEZONE="Berlin"))
+
+
+def test_the_example_file_names_every_setting_and_no_other() -> None:
+    example = (Path(__file__).parents[1] / ".env.example").read_text()
+    names = {
+        line.lstrip("# ").split("=")[0]
+        for line in example.splitlines()
+        if "=" in line and line.lstrip("# ").split("=")[0].isupper()
+    }
+
+    assert names == {name.upper() for name in Settings.model_fields}
