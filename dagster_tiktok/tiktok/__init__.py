@@ -1,0 +1,1 @@
+"""TikTok without Dagster: addresses, page parsing, the failure taxonomy, the client."""

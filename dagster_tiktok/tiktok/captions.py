@@ -1,0 +1,114 @@
+"""Hashtags and mentions of a caption.
+
+TikTok lists them beside the caption (`textExtra`, `challenges`), but the lists can be partial or
+hold junk, so they are merged with the tags that stand in the caption itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from dagster_tiktok.tiktok.page_shapes import TextExtraShape, clean
+
+_MENTION, _HASHTAG = 0, 1
+_MAX_TAGS = 200
+_MAX_TAG_CHARACTERS = 150
+
+# `\w` lacks the combining vowels of Hebrew, Arabic, the Indian scripts, Thai, Lao, Burmese and
+# Khmer, without which their tags would end after the first letter.
+_COMBINING = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ece\u0f71-\u0f84\u102b-\u1049"
+    "\u17b4-\u17d3\u200c\u200d\u3099\u309a"
+)
+_TAG = re.compile(rf"[#\uff03]([\w{_COMBINING}]+)")
+_HANDLE = re.compile(r"(?<![\w.@])@([A-Za-z0-9_.]{2,24})(?![\w@])")
+_SIGNS = "#\uff03@"
+
+Span = tuple[int, int]
+
+
+def hashtags(
+    caption: str, extras: Sequence[TextExtraShape], challenges: Iterable[str]
+) -> tuple[str, ...]:
+    """The tags in lower case, without `#`, each once: in the caption's order, then the others.
+
+    Arguments:
+        caption: as TikTok sent it, since the offsets of `extras` count its UTF-16 units.
+    """
+    listed = [(extra, extra.hashtag_name) for extra in extras if extra.type == _HASHTAG]
+    names = [*_merged(caption, listed, _TAG), *challenges]
+    tags = (_tag(name) for name in names)
+    return tuple(dict.fromkeys(tag for tag in tags if tag))[:_MAX_TAGS]
+
+
+def mentions(caption: str, extras: Sequence[TextExtraShape]) -> tuple[str, ...]:
+    """The accounts that the caption names, without `@`, each once, in the same order.
+
+    A listed mention counts by its account, since the caption may show the nickname.
+    """
+    listed = [(extra, extra.user_unique_id) for extra in extras if extra.type == _MENTION]
+    names = (name.strip(".") for name in _merged(caption, listed, _HANDLE))
+    return tuple(dict.fromkeys(name for name in names if name))[:_MAX_TAGS]
+
+
+def _merged(
+    caption: str, listed: Iterable[tuple[TextExtraShape, str]], pattern: re.Pattern[str]
+) -> list[str]:
+    """Names that are listed with right offsets or stand in the caption, then the others."""
+    units = caption.encode("utf-16-le", "surrogatepass")
+    placed: list[tuple[int, str]] = []
+    spans: list[Span] = []
+    unplaced: list[str] = []
+    for extra, name in listed:
+        span = _span(extra)
+        written = _written(units, span) if span is not None else None
+        if span is not None and written is not None and _agree(extra, written, name):
+            placed.append((span[0], name or written[1:]))
+            spans.append(span)
+        else:
+            unplaced.append(name)
+    spans.sort()
+    placed.extend(_unlisted(caption, spans, pattern))
+    placed.sort(key=lambda entry: entry[0])
+    return [*(name for _, name in placed), *unplaced]
+
+
+def _tag(name: str) -> str | None:
+    tag = clean(name).lstrip("#\uff03").lower()
+    return tag if 0 < len(tag) <= _MAX_TAG_CHARACTERS and not re.search(r"\s", tag) else None
+
+
+def _span(extra: TextExtraShape) -> Span | None:
+    start, end = extra.start, extra.end
+    return (start, end) if start is not None and end is not None and 0 <= start < end else None
+
+
+def _written(units: bytes, span: Span) -> str | None:
+    """What the caption has at these offsets, with its sign, or None if there is no sign."""
+    if span[1] * 2 > len(units):
+        return None
+    text = units[span[0] * 2 : span[1] * 2].decode("utf-16-le", "surrogatepass")
+    return text if len(text) > 1 and text[0] in _SIGNS else None
+
+
+def _agree(extra: TextExtraShape, written: str, name: str) -> bool:
+    """Whether the entry is of what stands there. A mention may show another name there."""
+    if extra.type == _MENTION:
+        return written[0] == "@" and bool(name)
+    return written[0] != "@" and name.lstrip("#").lower() in ("", written[1:].lower())
+
+
+def _unlisted(
+    caption: str, spans: Sequence[Span], pattern: re.Pattern[str]
+) -> Iterator[tuple[int, str]]:
+    """Matches outside of `spans`, which must be sorted, with their UTF-16 offset."""
+    offset, seen, current = 0, 0, 0
+    for match in pattern.finditer(caption):
+        offset += len(caption[seen : match.start()].encode("utf-16-le", "surrogatepass")) // 2
+        seen = match.start()
+        while current < len(spans) and spans[current][1] <= offset:
+            current += 1
+        if current == len(spans) or offset < spans[current][0]:
+            yield offset, match[1]

@@ -1,0 +1,263 @@
+"""The one client of TikTok: short links, posts and accounts, politely."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timezone
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.hosts import ForbiddenAddress
+from dagster_tiktok.models import Post
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.tiktok.addresses import (
+    AddressError,
+    PostRef,
+    is_tiktok_id,
+    parse_address,
+    shown,
+)
+from dagster_tiktok.tiktok.breaker import Breaker, TikTokRefusing
+from dagster_tiktok.tiktok.failures import (
+    FailureKind,
+    PostError,
+    PostUnavailable,
+    PostUnreadable,
+    unavailable,
+    unreadable,
+)
+from dagster_tiktok.tiktok.kept_pages import KeptPages
+from dagster_tiktok.tiktok.pages import (
+    Profile,
+    extract_scope,
+    parse_post_page,
+    parse_profile_page,
+    quality_of,
+)
+from dagster_tiktok.tiktok.shared_calls import SharedCalls
+from dagster_tiktok.tiktok.transport import Answer, Transport
+
+__all__ = ["TikTokClient", "TikTokRefusing"]
+
+MAX_REDIRECTS = 5
+_SITE = "https://www.tiktok.com"
+
+_logger = logging.getLogger(__name__)
+
+
+class TikTokClient:
+    """Asks TikTok within the limits of the settings. Use it as an async context manager.
+
+    One instance is one stage: it keeps cookies, resolved short links, followers of accounts, and
+    the count of refusals. After `breaker.OPEN_AFTER` refusals in a row every call raises
+    TikTokRefusing; during the pause before that calls wait.
+
+    Arguments:
+        pause_seconds: length of the pause after `breaker.PAUSE_AFTER` refusals in a row.
+        keep_unreadable_in: folder for the data of pages that were not understood, if wanted.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        pause_seconds: float = 60.0,
+        keep_unreadable_in: Path | None = None,
+    ) -> None:
+        self._settings = settings
+        self._base = settings.tiktok_base_url
+        self._breaker = Breaker(pause_seconds)
+        self._transport = Transport(settings, self._breaker)
+        self._kept = KeptPages(keep_unreadable_in) if keep_unreadable_in else None
+        self._links = SharedCalls(self._follow_short_link)
+        self._profiles = SharedCalls(self._profile_or_none)
+
+    async def __aenter__(self) -> TikTokClient:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._links.close()
+        await self._profiles.close()
+        await self._transport.__aexit__(*exc_info)
+
+    @property
+    def requests_made(self) -> int:
+        """HTTP requests so far, with redirects and repetitions."""
+        return self._transport.requests_made
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many requests may be under way at once: more callers than that only wait."""
+        return self._settings.tiktok_max_concurrency
+
+    async def check(self) -> str:
+        """One page, for `doctor`: whether TikTok answers this address with pages that can be read.
+
+        Raises:
+            ServiceUnavailable: it does not, with the reason.
+        """
+        try:
+            parse_profile_page(await self._page(f"{self._base}/@tiktok"))
+        except PostUnavailable:
+            pass  # that an account is not there is an answer that was read
+        except PostUnreadable as error:
+            raise ServiceUnavailable(
+                f"TIKTOK_BASE_URL ({self._base}) gave no page that can be read: {error.sentence} "
+                f"({error.detail})"
+            ) from error
+        return f"{self._base} answers with pages that can be read"
+
+    async def resolve(self, ref: PostRef) -> PostRef:
+        """`ref` with its id. A short link is asked for its target, which is not downloaded.
+
+        Raises:
+            PostUnavailable: the link is dead, or leads to something that is not a post.
+            PostUnreadable: the link gave no answer.
+            TikTokRefusing: TikTok refuses this address.
+        """
+        if ref.tiktok_id is not None or ref.short_code is None:
+            return ref
+        return await self._links.get(ref.short_code)
+
+    async def fetch_post(self, tiktok_id: str, *, with_followers: bool = True) -> Post:
+        """The post as its page shows it now.
+
+        Arguments:
+            with_followers: ask for the account's profile too if the page lacks its followers.
+
+        Raises:
+            PostUnavailable: the post can't be seen, for good.
+            PostUnreadable: it could not be read now.
+            TikTokRefusing: TikTok refuses this address.
+        """
+        if not is_tiktok_id(tiktok_id):
+            raise unavailable(FailureKind.NOT_A_POST, f"not an id: {shown(tiktok_id)}")
+        try:
+            # `/photo/` pages often lack the post; the user's name in the path is not checked.
+            page = await self._page(f"{self._base}/@_/video/{tiktok_id}")
+            post = parse_post_page(
+                page, expected_id=tiktok_id, scraped_at=datetime.now(timezone.utc)
+            )
+        except PostUnavailable:
+            self._breaker.answered()
+            raise
+        except PostUnreadable as error:
+            self._note_unreadable(error)
+            if self._kept and error.page_json:
+                self._kept.keep(f"{tiktok_id}-{error.kind.value}", error.page_json)
+            raise
+        self._breaker.answered()
+        if with_followers and post.followers is None and post.account is not None:
+            return _with_profile(post, await self._profiles.get(post.account.lower()))
+        return post
+
+    async def _page(self, address: str) -> bytes:
+        """The page at the end of at most MAX_REDIRECTS redirects within TikTok's hosts."""
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                answer = await self._transport.get(address)
+            except ForbiddenAddress as error:
+                raise unreadable(FailureKind.UNREADABLE, f"redirect: {error}") from error
+            if answer.location is None:
+                return answer.body
+            _refuse_login(answer.location)
+            address = self._on_base(answer.location)
+        raise unreadable(FailureKind.UNREADABLE, f"more than {MAX_REDIRECTS} redirects")
+
+    async def _profile_or_none(self, account: str) -> Profile | None:
+        """The account's profile, None when it can't be read: followers are worth no post."""
+        try:
+            page = await self._page(f"{self._base}/@{quote(account, safe='')}")
+            profile = parse_profile_page(page)
+        except PostUnreadable as error:
+            self._note_unreadable(error)
+            _logger.info("Followers of @%s are unknown: %s (%s)", account, error, error.detail)
+            return None
+        except (PostError, TikTokRefusing) as error:
+            _logger.info("Followers of @%s are unknown: %s", account, error)
+            return None
+        if profile.account is not None and profile.account.lower() != account:
+            return None
+        return profile
+
+    async def _follow_short_link(self, code: str) -> PostRef:
+        # One code works on vm., vt. and www., so the one address serves all three.
+        address = f"{self._base}/t/{code}/"
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                target = _target(await self._transport.get(address))
+                ref = _ref_of_target(self._on_site(target))
+                if ref.tiktok_id is not None:
+                    return PostRef(tiktok_id=ref.tiktok_id, short_code=code, user=ref.user)
+                address = self._on_base(target)
+        except PostUnreadable as error:
+            self._note_unreadable(error)
+            raise
+        except ForbiddenAddress as error:
+            raise unavailable(FailureKind.NOT_A_POST, f"redirect: {error}") from error
+        raise unreadable(FailureKind.UNREADABLE, f"more than {MAX_REDIRECTS} redirects")
+
+    def _note_unreadable(self, error: PostUnreadable) -> None:
+        if error.failure.refusal:
+            self._breaker.refused()
+
+    def _on_base(self, address: str) -> str:
+        """The address as it is asked: TikTok's own hosts are replaced by another base address."""
+        if self._base == _SITE:
+            return address
+        try:
+            ref = parse_address(address)
+        except AddressError:
+            return address
+        if ref.short_code is not None:
+            return f"{self._base}/t/{ref.short_code}/"
+        return f"{self._base}{urlsplit(address).path}"
+
+    def _on_site(self, address: str) -> str:
+        """The reverse: the address as TikTok itself would have named it, without its query."""
+        parts = urlsplit(address)
+        own = urlsplit(self._base)
+        if (parts.scheme, parts.netloc) == (own.scheme, own.netloc):
+            return f"{_SITE}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def _target(answer: Answer) -> str:
+    """Where a short link leads."""
+    if answer.location is not None:
+        _refuse_login(answer.location)
+        return answer.location
+    if answer.status in (404, 410):
+        raise unavailable(FailureKind.DEAD_LINK, f"HTTP {answer.status}")
+    extract_scope(answer.body)  # A refusal is named as such.
+    raise unreadable(FailureKind.UNREADABLE, "the short link showed a page instead of its target")
+
+
+def _ref_of_target(address: str) -> PostRef:
+    try:
+        return parse_address(address)
+    except AddressError as error:
+        # A dead short link leads to TikTok's home page.
+        is_home = address.rstrip("/") == _SITE
+        kind = FailureKind.DEAD_LINK if is_home else FailureKind.NOT_A_POST
+        raise unavailable(kind, str(error)) from error
+
+
+def _refuse_login(address: str) -> None:
+    if urlsplit(address).path.split("/")[1:2] == ["login"]:
+        raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page")
+
+
+def _with_profile(post: Post, profile: Profile | None) -> Post:
+    if profile is None:
+        return post
+    verified = post.account_verified
+    return post.model_copy(
+        update={
+            "followers": profile.followers,
+            "account_verified": profile.verified if verified is None else verified,
+            "data_quality": quality_of(post.metrics, profile.followers),
+        }
+    )

@@ -1,0 +1,85 @@
+"""The data inside a TikTok page, or which kind of refusal the page is.
+
+The script is found by its bytes: a page has 250 to 400 KB, of which about 30 KB are data, and an
+HTML parser would spend its time on the rest. Text is looked for only in pages without the script:
+"captcha" and "Video unavailable" stand in every page's translations.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadable, unreadable
+
+_SCRIPT_ID = b"__UNIVERSAL_DATA_FOR_REHYDRATION__"
+_SCOPE = "__DEFAULT_SCOPE__"
+# Attributes of the script's own tag stand within this distance of the id.
+_TAG_BYTES = 500
+
+_CHALLENGE_BYTES = 64 * 1024
+_CHALLENGE = re.compile(
+    rb"SlardarWAF|captcha-init|Please wait\.\.\.|\bid\s{0,5}=\s{0,5}[\"']?(?:cs|wci|rci|rs)[\"'\s>]"
+)
+# Refusals of 640 bytes are known; no page of the site is near this size.
+_STUB_BYTES = 2048
+
+
+def extract_scope(html: bytes | str) -> dict[str, Any]:
+    """`__DEFAULT_SCOPE__` of a page: its parts by name (`webapp.video-detail`, …).
+
+    Time is linear in the page's size.
+
+    Raises:
+        PostUnreadable: challenge, shield (an empty page or a stub) or unreadable.
+    """
+    page = html.encode("utf-8", "surrogatepass") if isinstance(html, str) else html
+    start = _script_start(page)
+    if start < 0:
+        raise _without_script(page)
+    end = page.find(b"</script", start)
+    if end < 0:
+        raise unreadable(FailureKind.UNREADABLE, "the page is cut off")
+    text = page[start:end].decode("utf-8", "replace")
+    try:
+        # strict=False: raw control characters inside strings are accepted.
+        data = json.loads(text, strict=False)
+    except (ValueError, RecursionError) as error:
+        detail = f"the page's data is not JSON: {type(error).__name__}"
+        raise unreadable(FailureKind.UNREADABLE, detail, page_json=text) from None
+    scope = data.get(_SCOPE) if isinstance(data, dict) else None
+    if not isinstance(scope, dict):
+        raise unreadable(FailureKind.UNREADABLE, f"no {_SCOPE} in the page", page_json=text)
+    return scope
+
+
+def scope_json(scope: dict[str, Any]) -> str | None:
+    """The scope as JSON text for the maintainer, None if it is nested too deeply to write."""
+    try:
+        return json.dumps({_SCOPE: scope}, indent=1)
+    except RecursionError:
+        return None
+
+
+def _script_start(page: bytes) -> int:
+    """Where the data begins, -1 without it. The id also stands in code that reads the script."""
+    at = page.find(_SCRIPT_ID)
+    while at >= 0:
+        opening = page.rfind(b"<", max(0, at - _TAG_BYTES), at)
+        if opening >= 0 and page[opening : opening + 7].lower() == b"<script":
+            closing = page.find(b">", opening, at + _TAG_BYTES)
+            if closing > at:
+                return closing + 1
+        at = page.find(_SCRIPT_ID, at + len(_SCRIPT_ID))
+    return -1
+
+
+def _without_script(page: bytes) -> PostUnreadable:
+    if not page.strip():
+        return unreadable(FailureKind.SHIELD, "the page is empty")
+    if _CHALLENGE.search(page, 0, _CHALLENGE_BYTES):
+        return unreadable(FailureKind.CHALLENGE, f"a challenge page of {len(page)} bytes")
+    if len(page) < _STUB_BYTES:
+        return unreadable(FailureKind.SHIELD, f"a page of {len(page)} bytes without data")
+    return unreadable(FailureKind.UNREADABLE, f"a page of {len(page)} bytes without data")

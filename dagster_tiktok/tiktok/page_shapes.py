@@ -1,0 +1,220 @@
+"""What the data of a TikTok page looks like, as far as it is read.
+
+Nothing but the outermost object is required, and a value of another type than expected is taken
+as missing: TikTok sends counts as numbers in one place and as text in the next, and leaves out
+what it likes. What is essential is decided by `pages`, not here, so validation never fails.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+MAX_CAPTION_CHARACTERS = 10_000
+"""TikTok allows 4,000; the rest is room for what it may allow tomorrow."""
+MAX_NAME_CHARACTERS = 300
+MAX_ADDRESS_CHARACTERS = 4096
+MAX_LIST_LENGTH = 200
+"""TikTok's longest list that is read, the slides of a post, has 35 entries."""
+
+_MAX_COUNT = 2**63 - 1
+_MAX_COUNT_DIGITS = 19
+_MAX_ID_DIGITS = 20
+_MAX_PIXELS = 100_000
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+T = TypeVar("T")
+
+
+def clean(text: str) -> str:
+    """`text` without what UTF-8 or PostgreSQL can't hold: lone surrogates and NUL."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, str) and len(value) <= _MAX_COUNT_DIGITS + 1:
+        digits = value.removeprefix("-")
+        return int(value) if digits.isascii() and digits.isdigit() else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if abs(value) <= _MAX_COUNT else None
+
+
+def _count(value: Any) -> int | None:
+    # Counters overflow 32 bits on the site itself: a negative count is no count.
+    number = _number(value)
+    return number if number is not None and 0 <= number <= _MAX_COUNT else None
+
+
+def _pixels(value: Any) -> int | None:
+    number = _number(value)
+    return number if number is not None and 0 < number <= _MAX_PIXELS else None
+
+
+def _id(value: Any) -> str | None:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not 0 < len(text) <= _MAX_ID_DIGITS:
+        return None
+    return text if text.isascii() and text.isdigit() else None
+
+
+def _caption(value: Any) -> str:
+    # NUL takes a lone surrogate's place, so that offsets stay right until `clean` drops both.
+    text = value[:MAX_CAPTION_CHARACTERS] if isinstance(value, str) else ""
+    return _LONE_SURROGATE.sub("\0", text)
+
+
+def _name(value: Any) -> str:
+    return clean(value[:MAX_NAME_CHARACTERS]).strip() if isinstance(value, str) else ""
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) and value else None
+
+
+def _author(value: Any) -> dict[str, Any] | None:
+    return {"uniqueId": value} if isinstance(value, str) else _object(value)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    entries = value[:MAX_LIST_LENGTH] if isinstance(value, list) else []
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _addresses(value: Any) -> list[str]:
+    entries = value[:MAX_LIST_LENGTH] if isinstance(value, list) else []
+    return [
+        entry
+        for entry in entries
+        if isinstance(entry, str)
+        and len(entry) <= MAX_ADDRESS_CHARACTERS
+        and entry.startswith(("https://", "http://"))
+        and entry.isascii()
+        and entry.isprintable()
+    ]
+
+
+Number = Annotated[int | None, BeforeValidator(_number)]
+Count = Annotated[int | None, BeforeValidator(_count)]
+Pixels = Annotated[int | None, BeforeValidator(_pixels)]
+Id = Annotated[str | None, BeforeValidator(_id)]
+Caption = Annotated[str, BeforeValidator(_caption)]
+Name = Annotated[str, BeforeValidator(_name)]
+Flag = Annotated[
+    bool | None, BeforeValidator(lambda value: value if isinstance(value, bool) else None)
+]
+IsTrue = Annotated[bool, BeforeValidator(lambda value: value is True)]
+IsFilled = Annotated[bool, BeforeValidator(lambda value: _object(value) is not None)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(_addresses)]
+Maybe = Annotated[T | None, BeforeValidator(_object)]
+Many = Annotated[tuple[T, ...], BeforeValidator(_objects)]
+
+
+class PageShape(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
+
+
+class StatsShape(PageShape):
+    play_count: Count = None
+    digg_count: Count = None
+    comment_count: Count = None
+    share_count: Count = None
+    collect_count: Count = None
+    follower_count: Count = None
+
+
+class AuthorShape(PageShape):
+    unique_id: Name = ""
+    verified: Flag = None
+
+
+class MusicShape(PageShape):
+    id: Id = None
+    title: Name = ""
+
+
+class TextExtraShape(PageShape):
+    """A hashtag (`type` 1) or a mention (0). `start` and `end` count UTF-16 units."""
+
+    type: Number = None
+    hashtag_name: Name = ""
+    user_unique_id: Name = ""
+    start: Number = None
+    end: Number = None
+
+
+class ChallengeShape(PageShape):
+    title: Name = ""
+
+
+class ImageUrlShape(PageShape):
+    url_list: Addresses = ()
+
+
+class ImageShape(PageShape):
+    image_url: Maybe[ImageUrlShape] = Field(None, alias="imageURL")
+    image_width: Pixels = None
+    image_height: Pixels = None
+
+
+class ImagePostShape(PageShape):
+    images: Many[ImageShape] = ()
+
+
+class ItemShape(PageShape):
+    id: Id = None
+    create_time: Number = None
+    desc: Caption = ""
+    """As sent: the offsets of `text_extra` count in it. Clean it before it goes on."""
+    author: Annotated[AuthorShape | None, BeforeValidator(_author)] = None
+    stats: Maybe[StatsShape] = None
+    stats_v2: Maybe[StatsShape] = Field(None, alias="statsV2")
+    author_stats: Maybe[StatsShape] = None
+    author_stats_v2: Maybe[StatsShape] = Field(None, alias="authorStatsV2")
+    music: Maybe[MusicShape] = None
+    challenges: Many[ChallengeShape] = ()
+    text_extra: Many[TextExtraShape] = ()
+    image_post: Maybe[ImagePostShape] = None
+    has_video: IsFilled = Field(False, alias="video")
+    is_content_classified: IsTrue = False
+    secret: IsTrue = False
+    private_item: IsTrue = False
+
+
+class ItemInfoShape(PageShape):
+    item_struct: Maybe[ItemShape] = None
+
+
+class DetailShape(PageShape):
+    """`webapp.video-detail`, or `webapp.reflow.video.detail` on pages for mobile browsers."""
+
+    item_info: Maybe[ItemInfoShape] = None
+    status_code: Number = None
+    status_msg: Name = ""
+
+    @property
+    def item(self) -> ItemShape | None:
+        return self.item_info.item_struct if self.item_info else None
+
+
+class UserInfoShape(PageShape):
+    user: Maybe[AuthorShape] = None
+    stats: Maybe[StatsShape] = None
+    stats_v2: Maybe[StatsShape] = Field(None, alias="statsV2")
+
+
+class UserDetailShape(PageShape):
+    """`webapp.user-detail`."""
+
+    user_info: Maybe[UserInfoShape] = None
+    status_code: Number = None
+    status_msg: Name = ""
+
+
+class SeoShape(PageShape):
+    """`seo.abtest`."""
+
+    canonical: Name = ""

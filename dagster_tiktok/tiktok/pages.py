@@ -1,0 +1,261 @@
+"""From a TikTok page to a record: what a post's page and an account's page say.
+
+The bytes are hostile and their shape changes without notice. What comes out is a valid record or
+one of the two typed failures, never another exception.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from dagster_tiktok.models import DataQuality, Metrics, Post, SlideSource
+from dagster_tiktok.tiktok import captions
+from dagster_tiktok.tiktok.addresses import AddressError, canonical_url, parse_address
+from dagster_tiktok.tiktok.failures import (
+    FailureKind,
+    classify_status,
+    unavailable,
+    unavailable_or_unreadable,
+    unreadable,
+)
+from dagster_tiktok.tiktok.page_scope import extract_scope, scope_json
+from dagster_tiktok.tiktok.page_shapes import (
+    DetailShape,
+    ImageShape,
+    ItemShape,
+    MusicShape,
+    SeoShape,
+    StatsShape,
+    UserDetailShape,
+    UserInfoShape,
+    clean,
+)
+
+__all__ = ["Profile", "extract_scope", "parse_post_page", "parse_profile_page", "quality_of"]
+
+_DETAIL_PARTS = ("webapp.video-detail", "webapp.reflow.video.detail")
+_USER_PART = "webapp.user-detail"
+_IMAGE_KEY = re.compile(r"/([0-9a-f]{32})~")
+_EXPIRES = re.compile(r"[?&]x-expires=([0-9]{10})(?![0-9])")
+# Unix seconds of 2001 and 2106: outside of them `createTime` is a placeholder.
+_FIRST_SECOND, _LAST_SECOND = 1_000_000_000, 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What an account's page says of it."""
+
+    account: str | None
+    followers: int | None
+    verified: bool | None
+
+
+def parse_post_page(html: bytes | str, *, expected_id: str, scraped_at: datetime) -> Post:
+    """The post that a page shows.
+
+    Arguments:
+        expected_id: the post that was asked for; TikTok sometimes shows another.
+        scraped_at: when the page was read, aware.
+
+    Raises:
+        PostUnavailable: TikTok says that the post can't be seen.
+        PostUnreadable: the page does not tell.
+    """
+    scope = extract_scope(html)
+    item = _shown_item(scope, expected_id)
+    metrics = _metrics(item, scope)
+    slides = _slides(item, scope)
+    account, verified = _account(item, scope, expected_id)
+    followers = _first_count("follower_count", item.author_stats_v2, item.author_stats)
+    return Post(
+        tiktok_id=expected_id,
+        post_url=canonical_url(expected_id, account, bool(slides)),
+        account=account,
+        account_verified=verified,
+        followers=followers,
+        posted_at=_posted_at(item, expected_id),
+        description=clean(item.desc),
+        hashtags=captions.hashtags(
+            item.desc, item.text_extra, (challenge.title for challenge in item.challenges)
+        ),
+        mentions=captions.mentions(item.desc, item.text_extra),
+        sound=(item.music.title or None) if item.music else None,
+        sound_url=_sound_url(item.music),
+        metrics=metrics,
+        slides=slides,
+        scraped_at=scraped_at,
+        data_quality=quality_of(metrics, followers),
+    )
+
+
+def parse_profile_page(html: bytes | str) -> Profile:
+    """The account that a page shows.
+
+    Raises:
+        PostUnavailable: the account is banned, absent or private.
+        PostUnreadable: the page does not tell.
+    """
+    scope = extract_scope(html)
+    part = scope.get(_USER_PART)
+    if not isinstance(part, dict):
+        _raise_incomplete(scope, f"no {_USER_PART} in the page")
+    detail = UserDetailShape.model_validate(part)
+    info = detail.user_info or UserInfoShape.model_validate({})
+    followers = _first_count("follower_count", info.stats_v2, info.stats)
+    # A private account answers with a code and still shows its counts.
+    if detail.status_code and followers is None:
+        failure = classify_status(detail.status_code, detail.status_msg)
+        raise unavailable_or_unreadable(failure, _status_text(detail))
+    user = info.user
+    return Profile(
+        account=(user.unique_id or None) if user else None,
+        followers=followers,
+        verified=user.verified if user else None,
+    )
+
+
+def quality_of(metrics: Metrics, followers: int | None) -> DataQuality:
+    """How much of what a row needs was there."""
+    counts = (
+        metrics.views,
+        metrics.likes,
+        metrics.comments,
+        metrics.shares,
+        metrics.bookmarks,
+    )
+    if any(count is None for count in counts):
+        return "partial"
+    return "complete" if followers is not None else "no_account"
+
+
+def _shown_item(scope: dict[str, Any], expected_id: str) -> ItemShape:
+    """The item, after every way in which the page may not show it."""
+    detail = _detail(scope)
+    if detail.status_code:
+        failure = classify_status(detail.status_code, detail.status_msg)
+        raise unavailable_or_unreadable(failure, _status_text(detail))
+    item = detail.item
+    if item is None:
+        failure = classify_status(0, detail.status_msg)
+        if failure.kind is not FailureKind.UNKNOWN_STATUS:
+            raise unavailable_or_unreadable(failure, _status_text(detail))
+        _raise_incomplete(scope, "no item in the page")
+    if item.id is None:
+        _raise_incomplete(scope, "the item has no id")
+    if item.id != expected_id:
+        raise unreadable(FailureKind.WRONG_ID, f"asked for {expected_id}, got {item.id}")
+    if item.secret or item.private_item:
+        raise unavailable(FailureKind.PRIVATE, "the item is marked as private")
+    if item.is_content_classified and not item.has_video and item.image_post is None:
+        raise unavailable(FailureKind.AGE_WALL, "the item is classified and has no video")
+    return item
+
+
+def _detail(scope: dict[str, Any]) -> DetailShape:
+    parts = [scope[name] for name in _DETAIL_PARTS if isinstance(scope.get(name), dict)]
+    details = [DetailShape.model_validate(part) for part in parts]
+    if not details:
+        _raise_incomplete(scope, f"no {_DETAIL_PARTS[0]} in the page")
+    return next((detail for detail in details if detail.item), details[0])
+
+
+def _status_text(detail: DetailShape | UserDetailShape) -> str:
+    return f"statusCode {detail.status_code}, statusMsg {detail.status_msg!r}"
+
+
+def _metrics(item: ItemShape, scope: dict[str, Any]) -> Metrics:
+    # `stats` is rounded from 10,000 on, `statsV2` is not.
+    sources = (item.stats_v2, item.stats)
+    if not any(sources):
+        raise unreadable(FailureKind.LOGIN_WALL, "the item has no stats")
+    metrics = Metrics(
+        views=_first_count("play_count", *sources),
+        likes=_first_count("digg_count", *sources),
+        comments=_first_count("comment_count", *sources),
+        shares=_first_count("share_count", *sources),
+        bookmarks=_first_count("collect_count", *sources),
+    )
+    counts = [count for _, count in metrics if count is not None]
+    if not counts:
+        _raise_incomplete(scope, "no count of the item can be read")
+    if item.create_time == 0 and not any(counts):
+        # Behind the login wall both are blanked; zeros would be recorded as the truth.
+        raise unreadable(FailureKind.LOGIN_WALL, "the item's time and counts are blank")
+    return metrics
+
+
+def _first_count(name: str, *sources: StatsShape | None) -> int | None:
+    counts = (getattr(source, name) for source in sources if source is not None)
+    return next((count for count in counts if count is not None), None)
+
+
+def _account(
+    item: ItemShape, scope: dict[str, Any], tiktok_id: str
+) -> tuple[str | None, bool | None]:
+    """The account's name and whether it is verified; the name else from the canonical address."""
+    if item.author is not None and item.author.unique_id:
+        return item.author.unique_id, item.author.verified
+    seo = scope.get("seo.abtest")
+    try:
+        canonical = SeoShape.model_validate(seo if isinstance(seo, dict) else {}).canonical
+        ref = parse_address(canonical)
+    except AddressError:
+        return None, None
+    return (ref.user if ref.tiktok_id == tiktok_id else None), None
+
+
+def _posted_at(item: ItemShape, tiktok_id: str) -> datetime:
+    seconds = item.create_time
+    if seconds is None or not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+        # The id's upper half is the upload time, 11 s before `createTime` (median).
+        seconds = int(tiktok_id) >> 32
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _sound_url(music: MusicShape | None) -> str | None:
+    if music is None or not music.id:
+        return None
+    slug = "-".join(re.findall(r"\w+", music.title)) or "sound"
+    return f"https://www.tiktok.com/music/{quote(slug)}-{music.id}"
+
+
+def _slides(item: ItemShape, scope: dict[str, Any]) -> tuple[SlideSource, ...]:
+    # `imagePost` tells a carousel, not an empty `video`; its `cover` is not the first slide.
+    if item.image_post is None:
+        return ()
+    slides = tuple(
+        _slide(number, image) for number, image in enumerate(item.image_post.images, start=1)
+    )
+    if not slides or not all(slide.mirrors for slide in slides):
+        _raise_incomplete(scope, "a slide of the carousel has no address")
+    return slides
+
+
+def _slide(number: int, image: ImageShape) -> SlideSource:
+    mirrors = tuple(dict.fromkeys(image.image_url.url_list)) if image.image_url else ()
+    keys = (_IMAGE_KEY.search(mirror) for mirror in mirrors)
+    expiries = [at for at in map(_expires_at, mirrors) if at is not None]
+    return SlideSource(
+        number=number,
+        mirrors=mirrors,
+        width=image.image_width,
+        height=image.image_height,
+        image_key=next((key[1] for key in keys if key), None),
+        expires_at=min(expiries, default=None),
+    )
+
+
+def _expires_at(address: str) -> datetime | None:
+    match = _EXPIRES.search(address)
+    seconds = int(match[1]) if match else 0
+    if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _raise_incomplete(scope: dict[str, Any], detail: str) -> NoReturn:
+    raise unreadable(FailureKind.INCOMPLETE, detail, page_json=scope_json(scope))

@@ -1,0 +1,180 @@
+"""Requests to TikTok: limited, capped, tried again where that helps, counted.
+
+Redirects are handed back, not followed: each one is a decision of the client's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from yarl import URL
+
+from dagster_tiktok.hosts import HostPolicy, PublicResolver
+from dagster_tiktok.retry import (
+    RETRIED_STATUSES,
+    TransientError,
+    async_retrying,
+    retry_after_seconds,
+)
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.tiktok.breaker import Breaker, TikTokRefusing
+from dagster_tiktok.tiktok.failures import FailureKind, unreadable
+from dagster_tiktok.tiktok.rate import RateLimit
+
+MAX_PAGE_BYTES = 5 * 1024 * 1024
+"""Pages have 250 to 400 KB."""
+
+_ATTEMPTS = 5
+_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10, sock_read=15)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_READ_BYTES = 256 * 1024
+_HEADERS = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "en-US,en;q=0.9",
+}
+
+
+class _Again(TransientError):
+    def __init__(self, kind: FailureKind, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.kind = kind
+
+
+class _ConnectionLost(aiohttp.ClientConnectionError):
+    """What aiohttp does not repeat by itself."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer. `location` is set, absolute, for redirects only; their body is not read."""
+
+    status: int
+    location: str | None
+    body: bytes
+
+
+class Transport:
+    """One aiohttp session with one rate limit. Use it as an async context manager."""
+
+    def __init__(self, settings: Settings, breaker: Breaker) -> None:
+        self._settings = settings
+        self._breaker = breaker
+        self._policy = HostPolicy.of_base_url(settings.tiktok_base_url, "tiktok.com")
+        self._limit = RateLimit(settings.tiktok_requests_per_second)
+        self._slots = asyncio.Semaphore(settings.tiktok_max_concurrency)
+        self.requests_made = 0
+
+    async def __aenter__(self) -> Transport:
+        self._resolver = PublicResolver(self._policy)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=self._resolver, limit=self._settings.tiktok_max_concurrency
+            ),
+            # unsafe: cookies also of hosts that are addresses, as the sandbox is.
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            headers={**_HEADERS, "User-Agent": self._settings.tiktok_user_agent},
+            timeout=_TIMEOUT,
+            read_bufsize=_READ_BYTES,
+            middlewares=(_without_silent_repetition,),
+        )
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._session.close()
+        await self._resolver.close()
+
+    async def get(self, address: str) -> Answer:
+        """The answer to a GET, after retries for what may be different in a moment.
+
+        Raises:
+            ForbiddenAddress: the address is not TikTok's; nothing was requested.
+            PostUnreadable: network, server_error and rate_limited after all retries; shield and
+                login_wall (403, 401) at once, because a refusal is not asked again.
+            TikTokRefusing: the breaker is open.
+        """
+        url = self._policy.check(address)
+        try:
+            return await async_retrying(_ATTEMPTS)(self._once, url)
+        except _Again as error:
+            raise unreadable(error.kind, str(error)) from error
+
+    async def _once(self, url: URL) -> Answer:
+        async with self._slots:
+            await self._permit()
+            self.requests_made += 1
+            try:
+                async with self._session.get(url, allow_redirects=False) as response:
+                    return await _answer(response)
+            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+                detail = f"{url.path}: {type(error).__name__}: {error}"
+                raise _Again(FailureKind.NETWORK, detail) from error
+
+    async def _permit(self) -> None:
+        """Returns when a request may begin."""
+        while True:
+            if self._breaker.is_open:
+                raise TikTokRefusing(
+                    f"TikTok refused {self._breaker.refusals} requests in a row, so nothing more "
+                    "is asked in this run; run again later, with a lower "
+                    "TIKTOK_REQUESTS_PER_SECOND if it happens again"
+                )
+            if (left := self._breaker.pause_left()) > 0:
+                await asyncio.sleep(left)
+                continue
+            await self._limit.wait()
+            # Others may have been refused while this one waited for its turn.
+            if not self._breaker.is_open and self._breaker.pause_left() == 0:
+                return
+
+
+async def _answer(response: ClientResponse) -> Answer:
+    status, where = response.status, response.url.path
+    if status == 429:
+        raise _Again(
+            FailureKind.RATE_LIMITED, f"{where}: HTTP 429", retry_after_seconds(response.headers)
+        )
+    if status >= 500 or status in RETRIED_STATUSES:
+        raise _Again(
+            FailureKind.SERVER_ERROR,
+            f"{where}: HTTP {status}",
+            retry_after_seconds(response.headers),
+        )
+    if status in (401, 403):
+        kind = FailureKind.LOGIN_WALL if status == 401 else FailureKind.SHIELD
+        raise unreadable(kind, f"{where}: HTTP {status}")
+    if status in _REDIRECTS and (location := response.headers.get("Location")):
+        return Answer(status, _absolute(response, location), b"")
+    return Answer(status, None, await _capped(response))
+
+
+def _absolute(response: ClientResponse, location: str) -> str:
+    try:
+        return str(response.url.join(URL(location)))
+    except ValueError:
+        detail = f"{response.url.path}: redirect to an address that cannot be read"
+        raise unreadable(FailureKind.UNREADABLE, detail) from None
+
+
+async def _capped(response: ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_PAGE_BYTES:
+            response.close()
+            detail = f"{response.url.path}: more than {MAX_PAGE_BYTES} bytes"
+            raise unreadable(FailureKind.UNREADABLE, detail)
+    return bytes(body)
+
+
+async def _without_silent_repetition(
+    request: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
+    # aiohttp sends a GET once more when a kept connection turns out to be closed. That request
+    # would pass the rate limit by and not be counted.
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _ConnectionLost(f"{type(error).__name__}: {error}") from error

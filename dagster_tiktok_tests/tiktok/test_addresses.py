@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+
+from dagster_tiktok.tiktok.addresses import (
+    AddressError,
+    PostRef,
+    canonical_url,
+    parse_address,
+)
+
+ID = "7681723633164717325"
+CODE = "ZMabc1234"
+
+SCHEMES = ("https://", "http://", "HTTPS://", "//", "")
+QUERIES = (
+    "",
+    "?is_from_webapp=1&sender_device=pc",
+    "?_r=1&_t=8abc&share_link_id=x,y",
+    "?utm_source=copy&u=https://www.tiktok.com/@x/video/1",
+    "#top",
+    "&is_from_webapp=1",
+)
+BY_ID = {
+    f"@nasa/video/{ID}": "nasa",
+    f"@nasa/photo/{ID}": "nasa",
+    f"@na.sa_1/Video/{ID}": "na.sa_1",
+    f"%40nasa/video/{ID}": "nasa",
+    f"@/video/{ID}": None,
+    f"embed/{ID}": None,
+    f"embed/v2/{ID}": None,
+    f"share/video/{ID}": None,
+    f"i18n/share/video/{ID}": None,
+    f"v/{ID}.html": None,
+    f"v/{ID}": None,
+    f"player/v1/{ID}": None,
+}
+ID_HOSTS = (
+    "www.tiktok.com",
+    "tiktok.com",
+    "m.tiktok.com",
+    "WWW.TikTok.COM",
+    "www.tiktokv.com",
+    "www.tiktok.com.",
+    "www.tiktok.com:443",
+)
+SHORT = (
+    f"www.tiktok.com/t/{CODE}",
+    f"tiktok.com/t/{CODE}",
+    f"vm.tiktok.com/{CODE}",
+    f"vt.tiktok.com/{CODE}",
+    f"VM.TIKTOK.com/{CODE}",
+)
+
+
+def test_given_every_form_of_a_post_address_when_parsed_then_the_id_comes_out() -> None:
+    matrix = list(itertools.product(SCHEMES, ID_HOSTS, BY_ID.items(), ("", "/"), QUERIES))
+    assert len(matrix) > 1000
+    for scheme, host, (path, user), slash, query in matrix:
+        address = f"{scheme}{host}/{path}{slash}{query}"
+        ref = parse_address(address)
+        assert ref == PostRef(tiktok_id=ID, user=user), address
+        assert ref.key == ID
+
+
+def test_given_every_form_of_a_short_link_when_parsed_then_the_code_comes_out() -> None:
+    for scheme, address, slash, query in itertools.product(SCHEMES, SHORT, ("", "/"), QUERIES):
+        ref = parse_address(f"{scheme}{address}{slash}{query}")
+        assert ref == PostRef(short_code=CODE), address
+        assert ref.key == f"t/{CODE}"
+
+
+def test_given_a_resolved_short_link_when_asked_for_its_key_then_it_is_the_same_as_before() -> None:
+    before = PostRef(short_code=CODE)
+    assert PostRef(tiktok_id=ID, short_code=CODE, user="nasa").key == before.key
+
+
+@pytest.mark.parametrize("wrapping", [" {} ", "\n{}\t", '"{}"', "<{}>", "\u200b{}\ufeff", "“{}”"])
+def test_given_pasted_wrapping_when_parsed_then_it_is_ignored(wrapping: str) -> None:
+    assert parse_address(wrapping.format(f"vm.tiktok.com/{CODE}/")).short_code == CODE
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"https://tiktok.com.evil.example/@a/video/{ID}",
+        f"https://www.tiktok.com@evil.example/@a/video/{ID}",
+        f"https://user:word@www.tiktok.com/@a/video/{ID}",
+        f"https://evil.example/@www.tiktok.com/video/{ID}",
+        f"https://evil.example\\@www.tiktok.com/@a/video/{ID}",
+        f"https://www.tiktok.com\\.evil.example/@a/video/{ID}",
+        f"https://evil.example#www.tiktok.com/@a/video/{ID}",
+        f"https://nottiktok.com/@a/video/{ID}",
+        f"https://tiktok.com-evil.example/@a/video/{ID}",
+        f"https://xn--tiktk-8ta.com/@a/video/{ID}",
+        f"https://xn--abc.tiktok.com/@a/video/{ID}",
+        f"https://www.tikt\u043ek.com/@a/video/{ID}",
+        f"https://www.\uff54iktok.com/@a/video/{ID}",
+        f"https://www.tik\ntok.com/@a/video/{ID}",
+        f"https://www.tiktok.com%2eevil.example/@a/video/{ID}",
+        f"https://www.tiktok.com:8080/@a/video/{ID}",
+        f"https://.tiktok.com/@a/video/{ID}",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/@a/video/1",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        f"javascript:alert(1)//www.tiktok.com/@a/video/{ID}",
+        f"data:text/html,https//www.tiktok.com/@a/video/{ID}",
+        f"file:///www.tiktok.com/@a/video/{ID}",
+        f"ftp://www.tiktok.com/@a/video/{ID}",
+        f"htp://www.tiktok.com/@a/video/{ID}",
+        f"https:/www.tiktok.com/@a/video/{ID}",
+        "hello",
+        ID,
+        '=IMPORTXML("https://evil.example","//a")',
+    ],
+)
+def test_given_something_else_when_parsed_then_it_is_not_a_tiktok_address(address: str) -> None:
+    with pytest.raises(AddressError, match=r"Post URL (is not a TikTok address|holds)"):
+        parse_address(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("", "Post URL is empty"),
+        (" \u200b\n", "Post URL is empty"),
+        ("https://www.tiktok.com/", "is TikTok's home page, not a post"),
+        ("https://www.tiktok.com/@nasa", "is a profile, not a post"),
+        ("https://www.tiktok.com/@nasa?lang=en", "is a profile, not a post"),
+        ("tiktok.com/@nasa/live", "is a live room, not a post"),
+        ("tiktok.com/live/123", "is a live room, not a post"),
+        ("https://www.tiktok.com/search?q=nasa", "is a search page, not a post"),
+        ("https://www.tiktok.com/tag/space", "is a hashtag page, not a post"),
+        ("https://www.tiktok.com/music/x-7420633921946782469", "is a sound page, not a post"),
+        ("https://www.tiktok.com/@nasa/playlist/x-123", "is a playlist, not a post"),
+        ("https://www.tiktok.com/about", "is another page of TikTok, not a post"),
+        (f"https://www.tiktok.com/@a/../@b/video/{ID}", "is another page of TikTok"),
+        ("https://www.tiktok.com/@a/video/12345", "a post number that TikTok cannot have"),
+        (f"https://www.tiktok.com/@a/video/{ID}0", "a post number that TikTok cannot have"),
+        (f"https://www.tiktok.com/@a/video/{ID}00", "a post number that TikTok cannot have"),
+        ("https://www.tiktok.com/@a/video/0681723633164717325", "a post number that TikTok"),
+        ("https://www.tiktok.com/@a/video/٧٦٨١٧٢٣٦٣٣١٦٤٧١٧٣٢٥", "a post number that TikTok"),
+        ("https://vm.tiktok.com/", "is a short link that is not complete"),
+        ("https://vm.tiktok.com/ZM", "is a short link that is not complete"),
+        ("https://www.tiktok.com/t/", "is a short link that is not complete"),
+        (f"https://vm.tiktok.com/{CODE} https://vm.tiktok.com/{CODE}", "more than one link"),
+        (f"vm.tiktok.com/{CODE}\nvm.tiktok.com/{CODE}x", "more than one link"),
+        (f"https://vm.tiktok.com/{CODE},https://vm.tiktok.com/{CODE}", "more than one link"),
+        (f"https://vm.tiktok.com/{CODE}/https://vm.tiktok.com/{CODE}", "more than one link"),
+        (f"https://vm.tiktok.com/{CODE}?a=1https://vm.tiktok.com/{CODE}", "more than one link"),
+        (f"see https://vm.tiktok.com/{CODE}", "holds text besides the link"),
+        ("x" * 1_000_000, "it has 1000000 characters"),
+    ],
+)
+def test_given_an_address_that_is_no_post_when_parsed_then_the_sentence_says_what_it_is(
+    address: str, sentence: str
+) -> None:
+    with pytest.raises(AddressError) as caught:
+        parse_address(address)
+    assert sentence in str(caught.value)
+    assert len(str(caught.value)) < 200
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("unit", ["https://", "@", "/", " ", "a.", "%3f", "<", "tiktok.com/", "\0"])
+def test_given_megabytes_of_text_when_parsed_then_they_are_refused_in_no_time(unit: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(AddressError):
+        parse_address(unit * (5_000_000 // len(unit)))
+    for size in range(1, 2048, 97):
+        with pytest.raises(AddressError):
+            parse_address((unit * size)[:2048])
+    assert time.perf_counter() - started < 0.5
+
+
+def test_given_a_post_when_its_canonical_address_is_built_then_it_leads_back_to_the_post() -> None:
+    assert canonical_url(ID, "nasa", True) == f"https://www.tiktok.com/@nasa/photo/{ID}"
+    assert canonical_url(ID, None, False) == f"https://www.tiktok.com/@_/video/{ID}"
+    assert canonical_url(ID, "a/b?c", False) == f"https://www.tiktok.com/@a%2Fb%3Fc/video/{ID}"
+    assert parse_address(canonical_url(ID, "nasa", False)) == PostRef(ID, None, "nasa")
+
+
+def test_given_neither_id_nor_code_when_a_reference_is_made_then_it_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs an id"):
+        PostRef()

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from dagster_tiktok.tiktok.captions import hashtags, mentions
+from dagster_tiktok.tiktok.page_shapes import TextExtraShape
+
+
+def extra(**fields: object) -> TextExtraShape:
+    return TextExtraShape.model_validate({"type": 1, **fields})
+
+
+def extra_at(caption: str, tag: str, name: str | None = None) -> TextExtraShape:
+    """The entry of `tag` with the offsets that TikTok gives: in UTF-16 units."""
+    start = len(caption[: caption.index(tag)].encode("utf-16-le")) // 2
+    end = start + len(tag.encode("utf-16-le")) // 2
+    return extra(start=start, end=end, hashtagName=tag[1:].lower() if name is None else name)
+
+
+def test_given_emoji_before_the_tags_when_merged_then_the_offsets_are_understood() -> None:
+    caption = "\U0001f92f\U0001f52d #Love\u2764\ufe0f \U0001f680 #NASA and #more"
+    # The entry's tag is longer than what the caption's own pattern would find there.
+    extras = [extra_at(caption, "#NASA"), extra_at(caption, "#Love\u2764\ufe0f")]
+    assert hashtags(caption, extras, []) == ("love\u2764\ufe0f", "nasa", "more")
+
+
+def test_given_an_entry_without_name_when_merged_then_it_is_read_from_the_caption() -> None:
+    caption = "\U0001f92f #NASA"
+    assert hashtags(caption, [extra_at(caption, "#NASA", name="")], []) == ("nasa",)
+
+
+def test_given_partial_lists_when_merged_then_each_tag_stands_once_in_the_caption_s_order() -> None:
+    caption = "#One two #three #ONE#four"
+    tags = hashtags(caption, [extra_at(caption, "#three")], ["four", "Five", "one"])
+    assert tags == ("one", "three", "four", "five")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        {"hashtagName": "", "start": 0, "end": 0},
+        {"hashtagName": "", "start": 0, "end": 3},
+        {"hashtagName": "", "start": -4, "end": 9000},
+        {"hashtagName": "two words", "start": 5, "end": 2},
+        {"hashtagName": None, "start": None},
+        {"hashtagName": "x" * 200, "start": "a", "end": []},
+        {"type": 0, "hashtagName": "mention"},
+        {"type": None, "hashtagName": "nothing"},
+    ],
+)
+def test_given_junk_entries_when_merged_then_they_change_nothing(junk: dict[str, object]) -> None:
+    assert hashtags("see #tag", [extra(**junk)], ["", " "]) == ("tag",)
+
+
+@pytest.mark.parametrize(
+    ("caption", "tags"),
+    [
+        ("#fyp\U0001f525#viral!", ("fyp", "viral")),
+        ("#ความรัก #नमस्ते #حب", ("ความรัก", "नमस्ते", "حب")),
+        ("\uff03日本 \uff03東京", ("日本", "東京")),
+        ("# #! ## #_ #2024", ("_", "2024")),
+        ("", ()),
+    ],
+)
+def test_given_a_caption_alone_when_read_then_its_tags_are_found(
+    caption: str, tags: tuple[str, ...]
+) -> None:
+    assert hashtags(caption, [], []) == tags
+
+
+def test_given_mentions_when_merged_then_each_account_stands_once_by_its_name() -> None:
+    caption = "\U0001f92f by @Our Agency with @esa. (mail a@b.example) @@no"
+    extras = [
+        extra(type="0", userUniqueId="late"),
+        extra_at(caption, "@Our Agency").model_copy(
+            update={"type": 0, "hashtag_name": "", "user_unique_id": "nasa"}
+        ),
+        extra(type=0, userUniqueId="nasa"),
+        extra(type=0),
+        extra(type=1, userUniqueId="no"),
+    ]
+    assert mentions(caption, extras) == ("nasa", "esa", "late")

@@ -1,0 +1,394 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.models import Post
+from dagster_tiktok.tiktok.addresses import PostRef
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
+from dagster_tiktok.tiktok.failures import (
+    FailureKind,
+    PostError,
+    PostUnavailable,
+    PostUnreadable,
+)
+from dagster_tiktok_tests.tiktok.sample_pages import (
+    CHALLENGE_PAGE,
+    POST_ID,
+    STUB_PAGE,
+    item,
+    page,
+    post_page,
+    post_scope,
+    profile_scope,
+)
+from dagster_tiktok_tests.tiktok.scripted_site import (
+    Reply,
+    ScriptedSite,
+    cut_off,
+    endless,
+    hang_up,
+    html,
+    redirect,
+    status,
+)
+
+T = TypeVar("T")
+PAGE = f"/@_/video/{POST_ID}"
+CODE = "ZMabc1234"
+LINK = PostRef(short_code=CODE)
+
+
+def on_site(
+    act: Callable[[ScriptedSite, TikTokClient], Awaitable[T]],
+    *,
+    pause_seconds: float = 0.0,
+    keep: Path | None = None,
+    **settings: object,
+) -> T:
+    """What `act` returns, with a server and a client of it."""
+
+    async def run() -> T:
+        async with ScriptedSite() as site:
+            client = TikTokClient(
+                site.settings(**settings), pause_seconds=pause_seconds, keep_unreadable_in=keep
+            )
+            async with client:
+                return await act(site, client)
+
+    return asyncio.run(run())
+
+
+async def failure_of(call: Awaitable[object]) -> PostError:
+    with pytest.raises(PostError) as caught:
+        await call
+    return caught.value
+
+
+def numbered(number: int) -> str:
+    return str(int(POST_ID) + number)
+
+
+def test_given_a_post_when_fetched_then_page_and_profile_make_it_complete() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> Post:
+        site.on(PAGE, html(post_page(filler_bytes=300_000)))
+        site.on("/@nasa", html(page(profile_scope())))
+        post = await client.fetch_post(POST_ID)
+        assert site.paths == [PAGE, "/@nasa"]
+        assert client.requests_made == 2
+        assert "Chrome" in site.seen[0].headers["User-Agent"]
+        assert "gzip" in site.seen[0].headers["Accept-Encoding"]
+        return post
+
+    post = on_site(act)
+    assert (post.followers, post.data_quality) == (1234567, "complete")
+    assert post.post_url == f"https://www.tiktok.com/@nasa/video/{POST_ID}"
+
+
+def test_given_many_posts_of_an_account_when_fetched_at_once_then_its_profile_is_asked_once() -> (
+    None
+):
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        for number in range(8):
+            site.on(f"/@_/video/{numbered(number)}", html(post_page(item(id=numbered(number)))))
+        site.on("/@nasa", html(page(profile_scope()), delay=0.1))
+        posts = await asyncio.gather(*(client.fetch_post(numbered(n)) for n in range(8)))
+        assert {post.followers for post in posts} == {1234567}
+        assert site.paths.count("/@nasa") == 1
+        assert client.requests_made == 9
+
+    on_site(act)
+
+
+def test_given_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile_is_asked() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, html(post_page()), html(post_page(item(authorStats={"followerCount": 7}))))
+        assert (await client.fetch_post(POST_ID, with_followers=False)).followers is None
+        assert (await client.fetch_post(POST_ID)).followers == 7
+        assert site.paths == [PAGE, PAGE]
+
+    on_site(act)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        html(CHALLENGE_PAGE),
+        html(page({"webapp.user-detail": {"statusCode": 10221}})),
+        html(page(profile_scope("another"))),
+        status(403),
+    ],
+)
+def test_given_a_profile_that_fails_when_a_post_is_fetched_then_the_post_is_there(
+    profile: Reply,
+) -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, html(post_page()))
+        site.on("/@nasa", profile)
+        for _ in range(2):
+            post = await client.fetch_post(POST_ID)
+            assert (post.followers, post.data_quality) == (None, "no_account")
+        assert site.paths.count("/@nasa") == 1
+
+    on_site(act)
+
+
+@pytest.mark.parametrize(
+    "fault", [status(500), status(503, Retry_After="0"), status(429), cut_off, hang_up]
+)
+def test_given_a_passing_fault_when_a_post_is_fetched_then_it_is_asked_again(
+    fault: Reply,
+) -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, fault, html(post_page()))
+        await client.fetch_post(POST_ID, with_followers=False)
+        assert len(site.seen) == client.requests_made == 2
+
+    on_site(act)
+
+
+def test_given_retry_after_when_a_post_is_fetched_then_that_long_is_waited() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, status(429, Retry_After="1"), html(post_page()))
+        await client.fetch_post(POST_ID, with_followers=False)
+        assert site.seen[1].at - site.seen[0].at >= 1
+
+    on_site(act)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (status(429, Retry_After="0"), FailureKind.RATE_LIMITED),
+        (status(502, Retry_After="0"), FailureKind.SERVER_ERROR),
+    ],
+)
+def test_given_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the_retries(
+    fault: Reply, kind: FailureKind
+) -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, fault)
+        assert (await failure_of(client.fetch_post(POST_ID))).kind is kind
+        assert 3 <= len(site.seen) <= 6
+
+    on_site(act)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (html(CHALLENGE_PAGE), FailureKind.CHALLENGE),
+        (html(STUB_PAGE), FailureKind.SHIELD),
+        (html(b""), FailureKind.SHIELD),
+        (status(403), FailureKind.SHIELD),
+        (status(401), FailureKind.LOGIN_WALL),
+        (redirect("/login?redirect_url=x"), FailureKind.LOGIN_WALL),
+        (redirect("https://www.tiktok.com/login/phone"), FailureKind.LOGIN_WALL),
+        (redirect("https://evil.example/"), FailureKind.UNREADABLE),
+        (redirect("http://169.254.169.254/latest"), FailureKind.UNREADABLE),
+        (redirect("http://127.0.0.1:9/"), FailureKind.UNREADABLE),
+        (redirect("http://[broken"), FailureKind.UNREADABLE),
+        (html(post_page(item(id=numbered(1)))), FailureKind.WRONG_ID),
+        (html(page(post_scope(None, code=10114))), FailureKind.SHIELD),
+        (html(page(post_scope(None, code=10204))), FailureKind.GONE),
+        (endless, FailureKind.UNREADABLE),
+    ],
+)
+def test_given_a_refusal_when_a_post_is_fetched_then_it_is_named_and_never_asked_again(
+    answer: Reply, kind: FailureKind
+) -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, answer)
+        assert (await failure_of(client.fetch_post(POST_ID))).kind is kind
+        assert site.paths == [PAGE]
+
+    on_site(act)
+
+
+def test_given_redirects_within_the_site_when_a_post_is_fetched_then_five_are_followed() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, redirect("/1"))
+        for number in range(1, 4):
+            site.on(f"/{number}", redirect(f"{site.url}/{number + 1}"))
+        site.on("/4", redirect(f"https://www.tiktok.com/@nasa/video/{POST_ID}?x=1"))
+        site.on(f"/@nasa/video/{POST_ID}", html(post_page()))
+        await client.fetch_post(POST_ID, with_followers=False)
+        assert len(site.seen) == client.requests_made == 6
+
+        site.on(PAGE, redirect(PAGE))
+        failure = await failure_of(client.fetch_post(POST_ID))
+        assert (failure.kind, len(site.seen)) == (FailureKind.UNREADABLE, 12)
+
+    on_site(act)
+
+
+def test_given_cookies_of_the_site_when_asked_again_then_they_are_sent_back() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, html(post_page(), headers={"Set-Cookie": "ttwid=1; Path=/"}))
+        await client.fetch_post(POST_ID, with_followers=False)
+        await client.fetch_post(POST_ID, with_followers=False)
+        assert site.seen[1].headers["Cookie"] == "ttwid=1"
+
+    on_site(act)
+
+
+def test_given_a_server_that_is_gone_when_a_post_is_fetched_then_it_is_the_network() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> PostError:
+        await site.__aexit__()
+        return await failure_of(client.fetch_post(POST_ID))
+
+    assert on_site(act).kind is FailureKind.NETWORK
+
+
+def test_given_an_id_that_is_none_when_fetched_then_nothing_is_requested() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        failure = await failure_of(client.fetch_post("../@evil"))
+        assert failure.kind is FailureKind.NOT_A_POST
+        assert site.seen == []
+
+    on_site(act)
+
+
+def test_given_a_short_link_when_resolved_then_its_target_is_not_downloaded() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(f"/t/{CODE}/", redirect(f"https://www.tiktok.com/@nasa/photo/{POST_ID}?_r=1&_t=2"))
+        refs = await asyncio.gather(*(client.resolve(LINK) for _ in range(3)))
+        assert set(refs) == {PostRef(POST_ID, CODE, "nasa")}
+        assert refs[0].key == LINK.key
+        assert await client.resolve(refs[0]) is refs[0]
+        assert site.paths == [f"/t/{CODE}/"]
+
+    on_site(act)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"/@nasa/video/{POST_ID}?is_from_webapp=1&" + "x" * 3000,
+        f"https://m.tiktok.com/v/{POST_ID}.html",
+        f"https://vm.tiktok.com/{CODE}x/",
+        "/t/another99/",
+    ],
+)
+def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_found(
+    target: str,
+) -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        final = redirect(f"{site.url}/@nasa/video/{POST_ID}")
+        site.on(f"/t/{CODE}/", redirect(target))
+        site.on(f"/t/{CODE}x/", final)
+        site.on("/t/another99/", final)
+        assert (await client.resolve(LINK)).tiktok_id == POST_ID
+        assert not any("video" in path for path in site.paths)
+
+    on_site(act)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (redirect("https://www.tiktok.com/?_r=1"), FailureKind.DEAD_LINK),
+        (redirect("/?_r=1"), FailureKind.DEAD_LINK),
+        (status(404), FailureKind.DEAD_LINK),
+        (redirect("https://www.tiktok.com/@nasa"), FailureKind.NOT_A_POST),
+        (redirect("https://www.tiktok.com/@nasa/live"), FailureKind.NOT_A_POST),
+        (redirect("https://evil.example/"), FailureKind.NOT_A_POST),
+        (redirect("http://169.254.169.254/"), FailureKind.NOT_A_POST),
+        (redirect("https://www.tiktok.com@evil.example/"), FailureKind.NOT_A_POST),
+        (redirect("/login"), FailureKind.LOGIN_WALL),
+        (redirect(f"/t/{CODE}/"), FailureKind.UNREADABLE),
+        (html(CHALLENGE_PAGE), FailureKind.CHALLENGE),
+        (html(post_page()), FailureKind.UNREADABLE),
+        (status(403), FailureKind.SHIELD),
+    ],
+)
+def test_given_a_short_link_that_leads_to_no_post_when_resolved_then_the_kind_says_why(
+    answer: Reply, kind: FailureKind
+) -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(f"/t/{CODE}/", answer)
+        failure = await failure_of(client.resolve(LINK))
+        assert failure.kind is kind
+        assert isinstance(failure, PostUnavailable if failure.failure.permanent else PostUnreadable)
+        assert set(site.paths) == {f"/t/{CODE}/"}
+
+    on_site(act)
+
+
+def test_given_ten_refusals_in_a_row_when_asked_on_then_nothing_more_is_requested() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, html(CHALLENGE_PAGE))
+        for _ in range(10):
+            await failure_of(client.fetch_post(POST_ID))
+        for call in (client.fetch_post(POST_ID), client.resolve(LINK)):
+            with pytest.raises(TikTokRefusing, match="TIKTOK_REQUESTS_PER_SECOND") as caught:
+                await call
+            assert isinstance(caught.value, ServiceUnavailable)
+        assert len(site.seen) == 10
+
+    on_site(act)
+
+
+def test_given_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_then_go_on() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, *[html(CHALLENGE_PAGE)] * 5, html(post_page()))
+        for _ in range(5):
+            await failure_of(client.fetch_post(POST_ID))
+        paused = time.monotonic()
+        await asyncio.gather(*(client.fetch_post(POST_ID, with_followers=False) for _ in range(3)))
+        assert min(seen.at for seen in site.seen[5:]) - paused >= 0.4
+
+    on_site(act, pause_seconds=0.5)
+
+
+def test_given_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, html(page(post_scope(None, code=10204))))
+        for _ in range(15):
+            assert (await failure_of(client.fetch_post(POST_ID))).kind is FailureKind.GONE
+
+    on_site(act)
+
+
+def test_given_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        for number in range(30):
+            fault = [status(500, Retry_After="0")] if number % 5 == 0 else []
+            site.on(
+                f"/@_/video/{numbered(number)}",
+                *fault,
+                html(post_page(item(id=numbered(number))), delay=0.05),
+            )
+        site.on("/@nasa", html(page(profile_scope())))
+        await asyncio.gather(*(client.fetch_post(numbered(number)) for number in range(30)))
+        times = [seen.at for seen in site.seen]
+        assert len(times) == client.requests_made == 30 + 6 + 1
+        assert max(sum(at <= other < at + 1 for other in times) for at in times) <= 21
+        assert site.most_at_once <= 3
+
+    on_site(act, tiktok_requests_per_second=20, tiktok_max_concurrency=3)
+
+
+def test_given_pages_that_are_not_understood_when_fetched_then_their_data_is_kept_and_bounded(
+    tmp_path: Path,
+) -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        for number in range(60):
+            path = f"/@_/video/{numbered(number)}"
+            site.on(
+                path, html(page({"webapp.new-shape": {}})), html(page(post_scope(None, code=10204)))
+            )
+            await failure_of(client.fetch_post(numbered(number)))
+            await failure_of(client.fetch_post(numbered(number)))
+
+    on_site(act, keep=tmp_path / "kept")
+    files = sorted(file.name for file in (tmp_path / "kept").iterdir())
+    assert len(files) == 50
+    assert files[-1] == f"{numbered(59)}-incomplete.json"
+    assert "webapp.new-shape" in (tmp_path / "kept" / files[-1]).read_text()

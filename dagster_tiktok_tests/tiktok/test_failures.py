@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from dagster_tiktok.tiktok.failures import (
+    FAILURES,
+    FailureKind,
+    PostUnavailable,
+    PostUnreadable,
+    classify_status,
+    unavailable_or_unreadable,
+)
+
+PREFIX = "item_privacy_authorization&"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        (10204, "item doesn't exist", FailureKind.GONE),
+        (10204, "item doesn\u2019t exist", FailureKind.GONE),
+        (10204, PREFIX + "status_deleted", FailureKind.GONE),
+        (10204, "", FailureKind.GONE),
+        (10204, PREFIX + "status_self_see", FailureKind.PRIVATE),
+        (10204, PREFIX + "STATUS_REVIEWING", FailureKind.WITHHELD),
+        (10204, "status_audit_not_pass", FailureKind.WITHHELD),
+        (10204, "cross_border_violation_ur", FailureKind.GEOFENCED),
+        (10204, PREFIX + "person_geo_fencing", FailureKind.GEOFENCED),
+        (10101, PREFIX + "status_deleted", FailureKind.GONE),
+        (10216, "", FailureKind.PRIVATE),
+        (10222, "", FailureKind.PRIVATE),
+        (10202, "", FailureKind.BANNED_ACCOUNT),
+        (10221, "", FailureKind.BANNED_ACCOUNT),
+        (10213, "", FailureKind.AGE_WALL),
+        (10214, "", FailureKind.AGE_WALL),
+        (10217, "", FailureKind.WITHHELD),
+        (10219, "", FailureKind.WITHHELD),
+        (10220, "", FailureKind.WITHHELD),
+        (10227, "", FailureKind.WITHHELD),
+        (10230, "", FailureKind.WITHHELD),
+        (10231, "", FailureKind.GEOFENCED),
+        (10000, "", FailureKind.SHIELD),
+        (10113, "", FailureKind.SHIELD),
+        (10114, "", FailureKind.SHIELD),
+        (10101, "", FailureKind.SERVER_ERROR),
+        (10102, "", FailureKind.LOGIN_WALL),
+        (99999, "something new", FailureKind.UNKNOWN_STATUS),
+    ],
+)
+def test_given_a_status_when_classified_then_the_message_wins_over_the_code(
+    code: int, message: str, kind: FailureKind
+) -> None:
+    assert classify_status(code, message).kind is kind
+
+
+def test_given_the_table_when_read_then_each_kind_has_one_row_and_a_sentence_for_a_va() -> None:
+    assert set(FAILURES) == set(FailureKind)
+    for failure in FAILURES.values():
+        assert 20 < len(failure.sentence) < 160
+        assert not (failure.permanent and failure.refusal)
+        assert failure.permanent or "it will be tried again" in failure.sentence
+
+
+def test_given_a_failure_when_raised_then_its_permanence_decides_the_exception() -> None:
+    gone = unavailable_or_unreadable(FAILURES[FailureKind.GONE], "statusCode 10204")
+    shield = unavailable_or_unreadable(FAILURES[FailureKind.SHIELD], "statusCode 10000")
+    assert isinstance(gone, PostUnavailable)
+    assert isinstance(shield, PostUnreadable)
+    assert str(gone) == gone.sentence == "The post does not exist on TikTok, or it was deleted"
+    assert (gone.kind, gone.detail) == (FailureKind.GONE, "statusCode 10204")
