@@ -1,0 +1,1 @@
+"""Slides without Dagster: download, verification, cache, upload."""

@@ -1,0 +1,304 @@
+"""The bounded folder in which slides lie between the CDN and the bucket.
+
+It may be lost at any time: nothing that it holds is the only copy, and what is found in it is
+verified again before it is used. Several processes may share one folder. Each file in use is
+locked (`flock`), so nobody else resumes or evicts it; the kernel drops the locks of a process
+that was killed, and its part files are resumed by whoever needs them next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.slides.cache_files import OURS, lock_file, remove_unused
+from dagster_tiktok.slides.failures import slide_error
+
+_MB = 1024 * 1024
+_KEY = re.compile(r"[0-9a-f]{32,64}\Z")
+_PART_LIFETIME_SECONDS = 48 * 3600
+"""No address lives longer than 48 hours, so no older part file can be resumed."""
+
+
+class CacheEntry:
+    """A file of the cache in use by this process: locked, and held until `release`."""
+
+    def __init__(self, cache: SlideCache, key: str, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.key = key
+        stat = os.fstat(descriptor)
+        self.size = stat.st_size
+        self.modified = stat.st_mtime
+        self.reserved = 0
+        self.granted = False
+        self._cache = cache
+        self._descriptor: int | None = descriptor
+
+    @property
+    def finished(self) -> bool:
+        return self.path.suffix == ".slide"
+
+    @property
+    def etag(self) -> str | None:
+        """The validator of the bytes that are there already, if they can be resumed."""
+        try:
+            return self._etag_path.read_text(encoding="utf-8") or None
+        except FileNotFoundError:
+            return None
+
+    def restart(self, etag: str | None = None) -> None:
+        """Empties the file. `etag` is the validator of the bytes that will be written."""
+        # The old bytes go before the new validator comes: a crash between the two leaves
+        # nothing that could be resumed under the wrong validator.
+        with self._cache.disk_errors():
+            os.ftruncate(self._open_descriptor, 0)
+            self.size = 0
+            if etag:
+                self._etag_path.write_text(etag, encoding="utf-8")
+            else:
+                self._etag_path.unlink(missing_ok=True)
+
+    def write(self, chunk: bytes) -> None:
+        """Appends. Raises SlideError `disk_full` where there is no room."""
+        view = memoryview(chunk)
+        with self._cache.disk_errors():
+            while view:
+                written = os.pwrite(self._open_descriptor, view, self.size)
+                self.size += written
+                view = view[written:]
+
+    def finish(self) -> None:
+        """Gives the file its final name, atomically. It stays in use until `release`."""
+        final = self._cache.directory / f"{self.key}.slide"
+        with self._cache.disk_errors():
+            self.path.replace(final)
+            self._etag_path.unlink(missing_ok=True)
+            self.path = final
+            fcntl.flock(self._open_descriptor, fcntl.LOCK_SH)
+
+    def discard(self) -> None:
+        """Forgets the bytes: they turned out to be wrong."""
+        if self.finished:
+            self._remove()
+        else:
+            self.restart()
+
+    def release(self) -> None:
+        """Ends the use. What was finished stays until it is evicted, what was not can be resumed.
+
+        Calling it again does nothing.
+        """
+        if self._descriptor is None:
+            return
+        resumable = self.size > 0 and self.path.name == f"{self.key}.part" and self.etag
+        if not self.finished and not resumable:
+            self._remove()
+        os.close(self._descriptor)
+        self._descriptor = None
+        self._cache.released(self)
+
+    def _remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._etag_path.unlink(missing_ok=True)
+        self.size = 0
+
+    @property
+    def _etag_path(self) -> Path:
+        return self.path.with_suffix(".etag")
+
+    @property
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise ValueError(f"{self.path.name} was released")
+        return self._descriptor
+
+
+class SlideCache:
+    """A folder that never grows beyond `max_mb`: the files least recently used go first.
+
+    Arguments:
+        directory: made if it is not there; files with other names are left alone.
+        max_mb: of everything that lies in it, finished, unfinished and in use.
+        min_free_mb: what must stay free on the disk.
+    """
+
+    def __init__(self, directory: Path, *, max_mb: int, min_free_mb: int) -> None:
+        self.directory = directory
+        self.max_bytes = max_mb * _MB
+        self._min_free_mb = min_free_mb
+        self._entries: set[CacheEntry] = set()
+        self._resting = 0
+        self._reserved = 0
+        self._unscanned = 0
+        self._freed = asyncio.Event()
+
+    def prepare(self) -> None:
+        """Makes the folder, clears what nobody can use any more, and looks for room.
+
+        Raises:
+            ConfigurationError: the folder can't be used, or the disk is nearly full.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            probe = self._open_part(secrets.token_hex(16))
+            probe.release()
+            self._sweep()
+        except OSError as error:
+            raise ConfigurationError(
+                f"SLIDE_CACHE_DIR ({self.directory}) can't be used: {error.strerror or error}; "
+                "it must be a folder on a local disk that this user may write to."
+            ) from None
+        self._evict(self.max_bytes)
+        if self._missing_room(0):
+            self.evict_all()
+        if self._missing_room(0):
+            free_mb = shutil.disk_usage(self.directory).free // _MB
+            raise ConfigurationError(
+                f"SLIDE_MIN_FREE_MB is {self._min_free_mb}, but the disk of SLIDE_CACHE_DIR "
+                f"({self.directory}) has {free_mb} MB left: free some space or choose another disk."
+            )
+
+    def open(self, key: str) -> CacheEntry:
+        """The file of that key, finished or not, locked for this process.
+
+        Arguments:
+            key: what names the picture; equal keys are equal pictures.
+
+        Raises:
+            SlideError: `disk_full` or `cache_error`.
+        """
+        with self.disk_errors():
+            return self._open(key)
+
+    def _open(self, key: str) -> CacheEntry:
+        key = key if _KEY.match(key) else hashlib.sha256(key.encode()).hexdigest()
+        path = self.directory / f"{key}.slide"
+        descriptor = lock_file(path, os.O_RDWR, fcntl.LOCK_SH)
+        if descriptor is None:
+            return self._open_part(key)
+        entry = CacheEntry(self, key, path, descriptor)
+        os.utime(descriptor)  # used just now: the last to be evicted
+        return entry
+
+    async def reserve(self, entry: CacheEntry, size: int) -> None:
+        """Waits until there is room for `entry` to grow to `size` bytes.
+
+        Raises:
+            SlideError: `disk_full`, when no waiting would help.
+        """
+        if size > self.max_bytes:
+            raise slide_error("disk_full", f"SLIDE_CACHE_MAX_MB has no room for {size} bytes")
+        extra = size - entry.reserved
+        while self._unscanned > self.max_bytes // 16 or not self._fits(extra):
+            # A little more than needed goes, so that the folder is not read for every slide.
+            self._evict(self.max_bytes * 15 // 16 - self._reserved - extra)
+            # Where nobody else has room to work with, waiting would be for ever: then what
+            # others keep (unfinished files, another process) has to be put up with.
+            if self._fits(extra) or not any(other.granted for other in self._entries):
+                break
+            self._freed.clear()
+            await self._freed.wait()
+        if self._missing_room(extra):
+            self.evict_all()
+        if self._missing_room(extra):
+            raise slide_error("disk_full", f"less than SLIDE_MIN_FREE_MB ({self._min_free_mb})")
+        entry.granted = True
+        self._set_reserved(entry, size)
+
+    def shrink(self, entry: CacheEntry) -> None:
+        """Gives back the room that `entry` does not fill: its download waits for another try."""
+        entry.granted = False
+        self._set_reserved(entry, entry.size)
+        self._freed.set()
+
+    def released(self, entry: CacheEntry) -> None:
+        """Called by `CacheEntry.release`."""
+        if entry in self._entries:
+            self._entries.remove(entry)
+            self._set_reserved(entry, 0)
+            self._resting += entry.size
+            self._unscanned += entry.size
+        self._freed.set()
+
+    @contextmanager
+    def disk_errors(self) -> Iterator[None]:
+        """Turns what the disk refuses into what ends one slide; a full disk frees what it can."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self.evict_all()
+                raise slide_error("disk_full", str(self.directory)) from None
+            raise slide_error("cache_error", str(error)) from error
+
+    def evict_all(self) -> None:
+        """Removes every file that is not in use."""
+        self._evict(0)
+
+    def _open_part(self, key: str) -> CacheEntry:
+        path = self.directory / f"{key}.part"
+        descriptor = lock_file(path, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX)
+        while descriptor is None:
+            path = self.directory / f"{key}.{secrets.token_hex(8)}.part"
+            descriptor = lock_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, fcntl.LOCK_EX)
+        entry = CacheEntry(self, key, path, descriptor)
+        self._entries.add(entry)
+        self._resting -= entry.size
+        self._set_reserved(entry, entry.size)
+        return entry
+
+    def _set_reserved(self, entry: CacheEntry, size: int) -> None:
+        self._reserved += size - entry.reserved
+        entry.reserved = size
+
+    def _fits(self, extra: int) -> bool:
+        return self._resting + self._reserved + extra <= self.max_bytes
+
+    def _missing_room(self, extra: int) -> bool:
+        return shutil.disk_usage(self.directory).free - extra < self._min_free_mb * _MB
+
+    def _evict(self, target: int) -> None:
+        """Counts what lies in the folder, and removes the oldest until `target` bytes rest."""
+        in_use = {entry.path.name for entry in self._entries}
+        files = []
+        for item in os.scandir(self.directory):
+            if (
+                (name := OURS.match(item.name))
+                and name["kind"] != "etag"
+                and item.name not in in_use
+            ):
+                with suppress(FileNotFoundError):  # another process evicts as well
+                    stat = item.stat()
+                    files.append((stat.st_mtime, stat.st_size, Path(item.path)))
+        self._resting = sum(size for _, size, _ in files)
+        self._unscanned = 0
+        for _, size, path in sorted(files):
+            if self._resting <= target:
+                return
+            if remove_unused(path):
+                self._resting -= size
+
+    def _sweep(self) -> None:
+        too_old = time.time() - _PART_LIFETIME_SECONDS
+        for item in list(os.scandir(self.directory)):
+            name = OURS.match(item.name)
+            if name is None or name["kind"] == "slide":
+                continue
+            path = Path(item.path)
+            with suppress(FileNotFoundError):  # another process sweeps as well
+                if name["kind"] == "etag":
+                    if not path.with_suffix(".part").exists():
+                        path.unlink()
+                elif name["token"] or item.stat().st_mtime < too_old:
+                    remove_unused(path)

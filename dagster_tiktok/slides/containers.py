@@ -1,0 +1,144 @@
+"""What kind of picture a file is, and where the picture ends, read from the bytes alone.
+
+Decoders are lenient: they stop at the end of the picture and never look at what follows, and some
+forgive a missing end. So the end is looked for here: a file that stops before it was cut off, and
+one that goes on behind it carries something else (a ZIP behind a JPEG is both a valid picture
+and a valid archive), which does not belong into a public bucket.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Literal
+
+ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF", "AVIF"]
+
+_JPEG_START = b"\xff\xd8\xff"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+# In entropy-coded data, 0xFF is followed by 0x00 (a stuffed byte), by a restart marker or by
+# another 0xFF (fill): anything else is the next segment (ITU-T T.81, B.1.1).
+_JPEG_NEXT_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_PADDING = b"\0\r\n\t "
+# ISO/IEC 14496-12: the boxes that stand at the top level of a still or a sequence.
+_ISO_BOXES = frozenset(
+    {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"styp", b"moof", b"mfra"}
+)
+
+
+def sniff(data: bytes) -> ImageFormat | None:
+    """The format that the first bytes announce, or None for anything that is not supported."""
+    if data.startswith(_JPEG_START):
+        return "JPEG"
+    if data.startswith(_PNG_START):
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    if data[4:8] == b"ftyp" and (b"avif" in data[8:64] or b"avis" in data[8:64]):
+        return "AVIF"
+    return None
+
+
+def end_of_image(image_format: ImageFormat, data: bytes) -> int | None:
+    """The offset of the first byte behind the picture, or None if the data stops before its end."""
+    walk = {
+        "JPEG": _end_of_jpeg,
+        "PNG": _end_of_png,
+        "WEBP": _end_of_webp,
+        "GIF": _end_of_gif,
+        "AVIF": _end_of_avif,
+    }[image_format]
+    try:
+        end = walk(data)
+    except (IndexError, struct.error):
+        return None
+    return end if end is not None and end <= len(data) else None
+
+
+def only_padding(data: bytes, start: int) -> bool:
+    """Whether nothing but zero bytes and white space follows: some encoders pad."""
+    return not data[start:].strip(_PADDING)
+
+
+def _end_of_jpeg(data: bytes) -> int | None:
+    position = 0
+    # A multi-picture file (MPO) is one JPEG behind the other.
+    while data.startswith(_JPEG_START, position):
+        end = _end_of_one_jpeg(data, position)
+        if end is None:
+            return None
+        position = end
+    return position
+
+
+def _end_of_one_jpeg(data: bytes, start: int) -> int | None:
+    position = start + 2
+    while True:
+        while data[position] == 0xFF and data[position + 1] == 0xFF:
+            position += 1
+        if data[position] != 0xFF:
+            return None
+        marker = data[position + 1]
+        position += 2
+        if marker == 0xD9:
+            return position
+        if marker == 0x01 or 0xD0 <= marker <= 0xD7:
+            continue
+        position += struct.unpack_from(">H", data, position)[0]
+        if marker == 0xDA:
+            following = _JPEG_NEXT_SEGMENT.search(data, position)
+            if following is None:
+                return None
+            position = following.start()
+
+
+def _end_of_png(data: bytes) -> int:
+    position: int = len(_PNG_START)
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += length + 12
+        if kind == b"IEND":
+            return position
+
+
+def _end_of_webp(data: bytes) -> int:
+    size = int(struct.unpack_from("<I", data, 4)[0])
+    end = size + 8
+    # RIFF pads an odd chunk; writers disagree on whether the padding is counted.
+    return end + 1 if size % 2 and data[end : end + 1] == b"\0" else end
+
+
+def _end_of_gif(data: bytes) -> int:
+    def behind_color_table(position: int, flags: int) -> int:
+        return position + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+
+    position = behind_color_table(13, data[10])
+    while True:
+        block = data[position]
+        if block == 0x3B:
+            return position + 1
+        if block == 0x2C:
+            position = behind_color_table(position + 10, data[position + 9]) + 1
+        else:
+            position += 2
+        while data[position]:
+            position += data[position] + 1
+        position += 1
+
+
+def _end_of_avif(data: bytes) -> int:
+    position: int = 0
+    while position + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, position)
+        if kind not in _ISO_BOXES:
+            return position
+        if size == 1:
+            size = struct.unpack_from(">Q", data, position + 8)[0]
+        elif size == 0:
+            return len(data)
+        if size < 8:
+            return position
+        position += size
+    return position

@@ -1,0 +1,113 @@
+"""Why a slide did not arrive: one table of kinds, with what is worth another try.
+
+`transient` means that the same request may succeed in a moment, and only that: an expired
+address is not transient, because asking again cannot help, but fresh addresses from the post's
+page can. A post whose slides are not all stored stays open either way, so the next run tries
+every kind again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dagster_tiktok.retry import TransientError
+
+FailureKind = Literal[
+    "expired",
+    "page_unavailable",
+    "not_found",
+    "forbidden_host",
+    "unexpected_status",
+    "network",
+    "server_error",
+    "rate_limited",
+    "truncated",
+    "not_an_image",
+    "corrupt",
+    "unsupported_type",
+    "trailing_data",
+    "too_large",
+    "bomb",
+    "disk_full",
+    "cache_error",
+    "storage_refused",
+    "storage_unavailable",
+]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`sentence` is what a person reads, before the detail."""
+
+    transient: bool
+    sentence: str
+
+
+KINDS: dict[FailureKind, Kind] = {
+    "expired": Kind(False, "The address of the slide has expired"),
+    "page_unavailable": Kind(False, "The post's page gave no fresh address for the slide"),
+    "not_found": Kind(False, "The slide is not there any more"),
+    "forbidden_host": Kind(False, "The address of the slide leads to a host that is not allowed"),
+    "unexpected_status": Kind(False, "The server refused the slide"),
+    "network": Kind(True, "The server of the slide did not answer"),
+    "server_error": Kind(True, "The server of the slide answered with an error"),
+    "rate_limited": Kind(True, "The server of the slide asked us to slow down"),
+    "truncated": Kind(True, "The slide was cut off"),
+    "not_an_image": Kind(True, "The server sent a page instead of the slide"),
+    "corrupt": Kind(True, "The slide's picture is damaged"),
+    "unsupported_type": Kind(False, "The slide is not a JPEG, PNG, WebP, AVIF or GIF picture"),
+    "trailing_data": Kind(False, "The slide's file holds something else behind the picture"),
+    "too_large": Kind(False, "The slide's file is larger than allowed"),
+    "bomb": Kind(False, "The slide has more pixels than allowed"),
+    "disk_full": Kind(True, "The disk of the slide cache is full"),
+    "cache_error": Kind(True, "The slide cache can't be used"),
+    "storage_refused": Kind(False, "The bucket refused the slide"),
+    "storage_unavailable": Kind(True, "The bucket did not take the slide"),
+}
+
+
+class SlideError(Exception):
+    """One slide did not arrive. Its post's other slides are not affected."""
+
+    def __init__(self, kind: FailureKind, detail: str = "") -> None:
+        self.kind: FailureKind = kind
+        self.detail = detail
+        sentence = KINDS[kind].sentence
+        super().__init__(f"{sentence}: {detail}" if detail else f"{sentence}.")
+
+    @property
+    def transient(self) -> bool:
+        return KINDS[self.kind].transient
+
+
+class AddressExpired(SlideError):
+    """`x-expires` has passed, or the mirrors answered 403: only fresh addresses can help."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("expired", detail)
+
+
+class TransientSlideError(SlideError, TransientError):
+    """A SlideError that `dagster_tiktok.retry` tries again. Made by `slide_error`."""
+
+    def __init__(
+        self, kind: FailureKind, detail: str = "", *, retry_after: float | None = None
+    ) -> None:
+        SlideError.__init__(self, kind, detail)
+        self.retry_after = retry_after
+
+
+def slide_error(
+    kind: FailureKind, detail: str = "", *, retry_after: float | None = None
+) -> SlideError:
+    """The exception of that kind, of the class that the kind calls for.
+
+    Arguments:
+        retry_after: seconds that the server asked us to wait; only transient kinds keep it.
+    """
+    if kind == "expired":
+        return AddressExpired(detail)
+    if KINDS[kind].transient:
+        return TransientSlideError(kind, detail, retry_after=retry_after)
+    return SlideError(kind, detail)

@@ -1,0 +1,134 @@
+"""Is this file a picture that may be stored? The bytes decide, never a name or a header."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, features
+
+from dagster_tiktok.slides.containers import ImageFormat, end_of_image, only_padding, sniff
+from dagster_tiktok.slides.failures import SlideError, slide_error
+
+MAX_PIXELS = 24_000_000
+"""Slides of up to 1440 x 2470 are seen (3.6 million pixels); 24 million decode to under 100 MB."""
+_MAX_PIXELS_OF_ALL_FRAMES = 4 * MAX_PIXELS
+_MAX_FRAMES = 300
+_LARGE = 6_000_000
+
+MIME_TYPES: dict[ImageFormat, tuple[str, str]] = {
+    "JPEG": ("image/jpeg", "jpg"),
+    "PNG": ("image/png", "png"),
+    "WEBP": ("image/webp", "webp"),
+    "AVIF": ("image/avif", "avif"),
+    "GIF": ("image/gif", "gif"),
+}
+"""Media type and extension by format. The bucket allows exactly these media types."""
+
+_decoding_large = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """`sha256` in hexadecimal, `size` in bytes, `width` and `height` in pixels as encoded."""
+
+    width: int
+    height: int
+    mime_type: str
+    extension: str
+    sha256: str
+    size: int
+
+
+def inspect_image(path: Path, *, max_bytes: int, max_pixels: int = MAX_PIXELS) -> ImageInfo:
+    """Reads, checks and fully decodes the file. Blocks: call it in a thread.
+
+    Raises:
+        SlideError: what is wrong with the file.
+    """
+    if path.stat().st_size > max_bytes:
+        raise slide_error("too_large", f"{path.stat().st_size} bytes, {max_bytes} are allowed")
+    data = path.read_bytes()
+    image_format = _supported_format(data)
+    end = end_of_image(image_format, data)
+    if end is None:
+        raise slide_error("truncated", f"the {image_format} stops after {len(data)} bytes")
+    if not only_padding(data, end):
+        raise slide_error("trailing_data", f"the {image_format} ends at {end} of {len(data)} bytes")
+    width, height = _decode(data, image_format, max_pixels)
+    mime_type, extension = MIME_TYPES[image_format]
+    return ImageInfo(
+        width=width,
+        height=height,
+        mime_type=mime_type,
+        extension=extension,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+    )
+
+
+def _supported_format(data: bytes) -> ImageFormat:
+    if not data:
+        raise slide_error("truncated", "the file is empty")
+    image_format = sniff(data)
+    if image_format == "AVIF" and not features.check("avif"):
+        raise slide_error("unsupported_type", "this build of Pillow has no AVIF decoder")
+    if image_format is not None:
+        return image_format
+    if _is_page(data):
+        raise slide_error("not_an_image", repr(data[:40].decode("ascii", "replace")))
+    raise slide_error("unsupported_type", f"it begins with {data[:8].hex(' ')}")
+
+
+def _is_page(data: bytes) -> bool:
+    # An error page or message with status 200 says nothing about the slide, so it is tried
+    # again; an SVG is a type of its own that is refused.
+    head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return (b"<html" in head or head.startswith((b"<!doctype html", b"{", b"<head"))) and (
+        b"<svg" not in head
+    )
+
+
+def _decode(data: bytes, image_format: ImageFormat, max_pixels: int) -> tuple[int, int]:
+    try:
+        with Image.open(BytesIO(data), formats=_plugins(image_format)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise slide_error("bomb", f"{width} x {height} pixels")
+            image.verify()  # walks the chunks and checks their sums; the image is used up after it
+        with ExitStack() as stack:
+            if width * height > _LARGE:
+                # Two at once would double the peak of the process's memory.
+                stack.enter_context(_decoding_large)
+            image = stack.enter_context(Image.open(BytesIO(data), formats=_plugins(image_format)))
+            _load_every_frame(image)
+    except SlideError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise slide_error("bomb", str(error)) from None
+    except Exception as error:
+        # On damaged bytes, Pillow's plugins raise nearly anything, and whatever it is, it says
+        # that this picture can't be decoded; no single slide may end the stage.
+        raise slide_error("corrupt", f"{image_format}: {error or type(error).__name__}") from error
+    return width, height
+
+
+def _load_every_frame(image: Image.Image) -> None:
+    left = _MAX_PIXELS_OF_ALL_FRAMES
+    for frame in range(_MAX_FRAMES + 1):
+        try:
+            image.seek(frame)
+        except EOFError:
+            return
+        left -= image.width * image.height
+        if left < 0 or frame == _MAX_FRAMES:
+            raise slide_error("bomb", f"more than {frame} frames of {image.size}")
+        image.load()
+
+
+def _plugins(image_format: ImageFormat) -> tuple[str, ...]:
+    return ("JPEG", "MPO") if image_format == "JPEG" else (image_format,)

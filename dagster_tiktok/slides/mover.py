@@ -1,0 +1,254 @@
+"""A post's slides from the CDN to the bucket: each exactly once, each failing alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from dagster_tiktok.models import Post, SlideSource, StoredSlide
+from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
+from dagster_tiktok.slides.failures import AddressExpired, FailureKind, SlideError, slide_error
+from dagster_tiktok.slides.mirrors import cache_key
+from dagster_tiktok.slides.stats import MoveStats
+from dagster_tiktok.slides.store import SlideStore, StoredObject
+from dagster_tiktok.tiktok.failures import PostError
+
+__all__ = [
+    "MoveResult",
+    "MoveStats",
+    "OnSlide",
+    "Refresh",
+    "SlideFailure",
+    "SlideMover",
+    "slides_wanted",
+]
+
+Refresh = Callable[[str], Awaitable[Post]]
+"""Fetches the page of a `tiktok_id` once more. A PostError fails the slides that needed it; any
+other exception ends the stage."""
+
+
+@dataclass(frozen=True)
+class SlideFailure:
+    """A slide that is missing. `sentence` says which and why."""
+
+    number: int
+    kind: FailureKind
+    sentence: str
+
+
+@dataclass(frozen=True)
+class MoveResult:
+    """`slides`: all that lie in the bucket now, in order. `refreshed_post`: the page was fetched
+    again, and this replaces what was known of the post."""
+
+    slides: tuple[StoredSlide, ...]
+    failures: tuple[SlideFailure, ...]
+    refreshed_post: Post | None
+    stats: MoveStats
+
+    @property
+    def complete(self) -> bool:
+        return not self.failures
+
+
+OnSlide = Callable[[StoredSlide | SlideFailure], None]
+
+
+def slides_wanted(post: Post, stored: Sequence[StoredSlide]) -> list[SlideSource]:
+    """The slides of `post` that are not in the bucket yet.
+
+    A slide is there if its number is, unless both pictures are named and the names differ.
+    """
+    there = {slide.slide_number: slide.image_key for slide in stored}
+
+    def is_there(source: SlideSource) -> bool:
+        if source.number not in there:
+            return False
+        known = there[source.number]
+        return known is None or source.image_key is None or known == source.image_key
+
+    return [source for source in post.slides if not is_there(source)]
+
+
+class SlideMover:
+    """Moves posts. Downloading and uploading overlap, within a post and between posts.
+
+    Any number of `move` may run at once: the slides in flight, their memory and their room in the
+    cache stay bounded by the concurrency of the downloader.
+
+    Arguments:
+        refresh: for fresh addresses, at most once for each `move`; without it, an expired
+            address is a failure.
+        on_slide: called with each slide as it settles, for progress.
+    """
+
+    def __init__(
+        self,
+        downloader: SlideDownloader,
+        store: SlideStore,
+        *,
+        refresh: Refresh | None = None,
+        on_slide: OnSlide | None = None,
+    ) -> None:
+        self._downloader = downloader
+        self._store = store
+        self._refresh = refresh
+        self._on_slide = on_slide
+        # Some download, as many wait for their upload or are uploaded, and some are verified.
+        self._in_flight = asyncio.Semaphore(3 * downloader.concurrency)
+
+    async def move(self, post: Post, stored: Sequence[StoredSlide] = ()) -> MoveResult:
+        """Brings what is missing into the bucket.
+
+        Arguments:
+            stored: the slides of the post that are known to be in the bucket.
+
+        Raises:
+            ConfigurationError, ServiceUnavailable: going on with other posts is pointless.
+        """
+        wanted = slides_wanted(post, stored)
+        stats = MoveStats(skipped=len(post.slides) - len(wanted))
+        if wanted:
+            await self._store.check()
+        addresses = _Addresses(post, self._refresh)
+        outcomes = await _all([self._settle(addresses, source, stats) for source in wanted])
+        numbers = {source.number for source in post.slides}
+        slides = {slide.slide_number: slide for slide in stored if slide.slide_number in numbers}
+        failures = []
+        for outcome in outcomes:
+            if isinstance(outcome, SlideFailure):
+                slides.pop(outcome.number, None)
+                failures.append(outcome)
+            else:
+                slides[outcome.slide_number] = outcome
+        stats.refreshed_posts = int(addresses.refreshed_post is not None)
+        return MoveResult(
+            slides=tuple(slides[number] for number in sorted(slides)),
+            failures=tuple(failures),
+            refreshed_post=addresses.refreshed_post,
+            stats=stats,
+        )
+
+    async def _settle(
+        self, addresses: _Addresses, source: SlideSource, stats: MoveStats
+    ) -> StoredSlide | SlideFailure:
+        outcome: StoredSlide | SlideFailure
+        try:
+            async with self._in_flight:
+                outcome = await self._move_slide(addresses, source, stats)
+        except SlideError as error:
+            stats.failed += 1
+            stats.by_kind[error.kind] += 1
+            outcome = SlideFailure(source.number, error.kind, f"Slide {source.number}: {error}")
+        if self._on_slide:
+            self._on_slide(outcome)
+        return outcome
+
+    async def _move_slide(
+        self, addresses: _Addresses, source: SlideSource, stats: MoveStats
+    ) -> StoredSlide:
+        current = addresses.current(source)
+        tiktok_id = addresses.tiktok_id
+        try:
+            slide = await self._downloader.fetch(current, cache_key(tiktok_id, current))
+        except AddressExpired as expired:
+            current = await addresses.fresh(current, expired)
+            slide = await self._downloader.fetch(current, cache_key(tiktok_id, current))
+        try:
+            stored = await self._store.put(tiktok_id, current.number, slide)
+        finally:
+            slide.release()
+        _count(stats, slide, stored)
+        return _record(current, slide, stored)
+
+
+@dataclass
+class _Addresses:
+    """The addresses of one post's slides, fetched again at most once."""
+
+    post: Post
+    refresh: Refresh | None
+    refreshed_post: Post | None = None
+    _failure: SlideError | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def tiktok_id(self) -> str:
+        return self.post.tiktok_id
+
+    def current(self, source: SlideSource) -> SlideSource:
+        """The newest known addresses of that slide."""
+        if self.refreshed_post is None:
+            return source
+        for slide in self.refreshed_post.slides:
+            if slide.number == source.number:
+                return slide
+        raise slide_error("not_found", "the post's page does not show it any more")
+
+    async def fresh(self, tried: SlideSource, expired: AddressExpired) -> SlideSource:
+        """Other addresses than those that were tried. Raises SlideError where there are none."""
+        async with self._lock:
+            if self.refreshed_post is None and self._failure is None:
+                await self._fetch(expired)
+        if self._failure is not None:
+            raise self._failure
+        current = self.current(tried)
+        if current == tried:
+            raise expired
+        return current
+
+    async def _fetch(self, expired: AddressExpired) -> None:
+        if self.refresh is None:
+            self._failure = expired
+            return
+        try:
+            self.refreshed_post = await self.refresh(self.tiktok_id)
+        except PostError as error:
+            self._failure = slide_error("page_unavailable", str(error))
+
+
+async def _all(
+    coroutines: Sequence[Awaitable[StoredSlide | SlideFailure]],
+) -> list[StoredSlide | SlideFailure]:
+    """Runs all; when one raises, cancels the others, waits for them, and raises it."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _count(stats: MoveStats, slide: DownloadedSlide, stored: StoredObject) -> None:
+    if slide.cached:
+        stats.cached += 1
+    else:
+        stats.downloaded += 1
+        stats.resumed += slide.resumed
+        stats.bytes += slide.bytes
+        stats.seconds.append(slide.seconds)
+        stats.by_host[slide.host] += 1
+    if stored.uploaded:
+        stats.uploaded += 1
+    else:
+        stats.already_there += 1
+
+
+def _record(source: SlideSource, slide: DownloadedSlide, stored: StoredObject) -> StoredSlide:
+    return StoredSlide(
+        slide_number=source.number,
+        slide_url=slide.url,
+        storage_path=stored.path,
+        public_url=stored.public_url,
+        file_size=slide.info.size,
+        width=slide.info.width,
+        height=slide.info.height,
+        mime_type=slide.info.mime_type,
+        content_hash=slide.info.sha256,
+        image_key=source.image_key,
+        downloaded_at=slide.downloaded_at,
+        uploaded_at=stored.uploaded_at,
+    )

@@ -1,0 +1,232 @@
+"""Slides in the bucket: each object once, under a path that its content decides."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import httpx
+from storage3.exceptions import StorageApiError
+from supabase import AsyncClient
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
+from dagster_tiktok.retry import RETRIED_STATUSES
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.slides.download import DownloadedSlide
+from dagster_tiktok.slides.failures import SlideError, slide_error
+from dagster_tiktok.slides.images import ImageInfo
+from dagster_tiktok.supabase_client import open_supabase
+
+_ONE_YEAR = 365 * 24 * 3600
+# A path never gets other content, so whoever has it may keep it for ever. The storage puts
+# `max-age=` before it.
+_CACHE_CONTROL = f"{_ONE_YEAR}, immutable"
+_FAILURES_UNTIL_DOWN = 10
+_ID = re.compile(r"[0-9]{1,20}\Z")
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """`uploaded`: it was not in the bucket before."""
+
+    path: str
+    public_url: str
+    uploaded: bool
+    uploaded_at: datetime
+
+
+def object_path(tiktok_id: str, number: int, info: ImageInfo) -> str:
+    """`<tiktok_id>/<slide number, two digits>-<first 16 of sha256>.<extension>`."""
+    if not _ID.match(tiktok_id):
+        raise ValueError(f"not the id of a post: {tiktok_id!r}")
+    return f"{tiktok_id}/{number:02d}-{info.sha256[:16]}.{info.extension}"
+
+
+class SlideStore:
+    """The bucket. Safe to use from many tasks; `concurrency` uploads run at a time."""
+
+    def __init__(self, supabase: AsyncClient, bucket: str, *, concurrency: int) -> None:
+        http = supabase.options.httpx_client
+        if http is None:
+            raise ValueError("the client is not one of `open_supabase`")
+        self._http = http
+        self._supabase = supabase
+        self._bucket = bucket
+        self._slots = asyncio.Semaphore(concurrency)
+        self._checking = asyncio.Lock()
+        self._bucket_checked = False
+        self._public_checked = False
+        self._failures_in_a_row = 0
+
+    async def check(self) -> None:
+        """Asks once whether the bucket is there and public; later calls return at once.
+
+        Raises:
+            ConfigurationError: naming the variable that is wrong.
+            ServiceUnavailable: Supabase does not answer.
+        """
+        async with self._checking:
+            if not self._bucket_checked:
+                await self._check_bucket()
+                self._bucket_checked = True
+
+    async def put(self, tiktok_id: str, number: int, slide: DownloadedSlide) -> StoredObject:
+        """Uploads the slide unless it is there already.
+
+        Raises:
+            SlideError: `storage_refused` or `storage_unavailable`.
+            ConfigurationError: the bucket, the key or the bucket's rights are wrong.
+            ServiceUnavailable: several uploads in a row failed, so the next ones would.
+        """
+        path = object_path(tiktok_id, number, slide.info)
+        public_url = await self._supabase.storage.from_(self._bucket).get_public_url(path)
+        async with self._slots:
+            # A slide from the cache was downloaded by a run that was broken off: most likely
+            # after the upload.
+            there = slide.cached and await self._is_readable(public_url, slide.info)
+            uploaded = not there and await self._upload(path, public_url, slide)
+        await self._check_public(public_url, slide.info)
+        return StoredObject(path, public_url, uploaded, datetime.now(timezone.utc))
+
+    async def _upload(self, path: str, public_url: str, slide: DownloadedSlide) -> bool:
+        """False if the object was there. The server decides that, so two runs can't collide."""
+        if await self._send(path, slide, upsert=False):
+            return True
+        if await self._is_readable(public_url, slide.info):
+            return False
+        # The path is taken by something else than the slide whose hash it bears.
+        return await self._send(path, slide, upsert=True)
+
+    async def _send(self, path: str, slide: DownloadedSlide, *, upsert: bool) -> bool:
+        try:
+            await self._supabase.storage.from_(self._bucket).upload(
+                path,
+                slide.path,
+                {
+                    "content-type": slide.info.mime_type,
+                    "cache-control": _CACHE_CONTROL,
+                    "upsert": "true" if upsert else "false",
+                },
+            )
+        except StorageApiError as error:
+            if str(error.status) == "409":
+                self._failures_in_a_row = 0
+                return False
+            raise self._explained(error) from error
+        except Unreachable:
+            raise
+        except (ServiceUnavailable, httpx.TransportError, ValueError, KeyError) as error:
+            # ValueError and KeyError: a page of a proxy instead of the answer.
+            raise self._unavailable(f"{error or type(error).__name__}") from error
+        self._failures_in_a_row = 0
+        return True
+
+    async def _check_bucket(self) -> None:
+        # Not `storage.get_bucket`: it fails on timestamps that the local Supabase writes.
+        response = await self._http.get(
+            f"{self._supabase.storage_url}bucket/{self._bucket}",
+            headers=self._supabase.options.headers,
+        )
+        if response.status_code in (401, 403):
+            raise ConfigurationError(_wrong_key(response.text[:200]))
+        if response.status_code >= 500:
+            raise ServiceUnavailable(f"Supabase storage answered {response.status_code}.")
+        try:
+            public = response.json().get("public")
+        except (ValueError, AttributeError):
+            raise ConfigurationError(
+                f"SUPABASE_URL does not lead to a Supabase project: its storage answered "
+                f"{response.status_code} and no JSON."
+            ) from None
+        if response.is_error:
+            raise ConfigurationError(self._no_bucket())
+        if not public:
+            raise ConfigurationError(self._private_bucket())
+
+    async def _check_public(self, public_url: str, info: ImageInfo) -> None:
+        """Reads the first object of the run back, as a browser without a key would."""
+        if self._public_checked:
+            return
+        async with self._checking:
+            if self._public_checked:
+                return
+            try:
+                response = await self._http.get(public_url)
+            except Unreachable:
+                raise
+            except (ServiceUnavailable, httpx.TransportError) as error:
+                raise self._unavailable(str(error)) from error
+            if response.is_error:
+                raise ConfigurationError(
+                    f"{self._private_bucket()} {public_url} answered {response.status_code}."
+                )
+            if hashlib.sha256(response.content).hexdigest() != info.sha256:
+                raise self._unavailable(f"{public_url} reads back as something else")
+            self._public_checked = True
+
+    async def _is_readable(self, public_url: str, info: ImageInfo) -> bool:
+        """Whether the object is there, with the length of the slide whose hash it bears."""
+        try:
+            response = await self._http.head(public_url)
+        except Unreachable:
+            raise
+        except (ServiceUnavailable, httpx.TransportError) as error:
+            raise self._unavailable(str(error)) from error
+        length = response.headers.get("content-length", str(info.size))
+        return response.is_success and length == str(info.size)
+
+    def _explained(self, error: StorageApiError) -> SlideError | ConfigurationError:
+        status = int(error.status) if str(error.status).isdigit() else 500
+        message = str(error.message)[:200]
+        if status == 404:
+            return ConfigurationError(self._no_bucket())
+        if status in (401, 403):
+            return ConfigurationError(_wrong_key(message))
+        if status >= 500 or status in RETRIED_STATUSES:
+            return self._unavailable(f"{status}, {message}")
+        self._failures_in_a_row = 0
+        return slide_error("storage_refused", f"{status}, {message}")
+
+    def _unavailable(self, detail: str) -> SlideError:
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= _FAILURES_UNTIL_DOWN:
+            raise ServiceUnavailable(
+                f"{self._failures_in_a_row} uploads to Supabase failed in a row: {detail}"
+            )
+        return slide_error("storage_unavailable", detail)
+
+    def _no_bucket(self) -> str:
+        return (
+            f"SUPABASE_BUCKET names a bucket that is not there ({self._bucket!r}): "
+            "apply the migrations of sql/, or correct the name."
+        )
+
+    def _private_bucket(self) -> str:
+        return (
+            f"SUPABASE_BUCKET ({self._bucket!r}) can't be read at its public addresses: "
+            "apply the migrations of sql/, or make the bucket public."
+        )
+
+
+def _wrong_key(message: str) -> str:
+    return f"SUPABASE_KEY may not write to the bucket ({message}): use the secret key."
+
+
+@asynccontextmanager
+async def open_slide_store(settings: Settings, *, attempts: int = 4) -> AsyncIterator[SlideStore]:
+    """The bucket of the settings, with connections of its own, closed on exit.
+
+    Arguments:
+        attempts: of each request, the first included.
+    """
+    async with open_supabase(settings, attempts=attempts) as supabase:
+        yield SlideStore(
+            supabase,
+            settings.supabase_bucket,
+            concurrency=settings.slide_max_concurrent_downloads,
+        )

@@ -1,0 +1,173 @@
+"""One request for one slide: what is sent, which answers are taken, and where the bytes go."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
+from dagster_tiktok.retry import RETRIED_STATUSES, retry_after_seconds
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.slides.cache import CacheEntry, SlideCache
+from dagster_tiktok.slides.failures import AddressExpired, slide_error
+from dagster_tiktok.slides.mirrors import host_of
+
+_REFERER = "https://www.tiktok.com/"
+_ACCEPT = "image/avif,image/webp,image/jpeg,image/png,image/*;q=0.8"
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_READ_BUFFER_BYTES = 128 * 1024
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """In seconds: to connect, between two chunks, and for one request altogether."""
+
+    connect: float = 10.0
+    idle: float = 20.0
+    total: float = 180.0
+
+
+@dataclass
+class Transfer:
+    """What the attempts for one slide cost together."""
+
+    received: int = 0
+    resumed: bool = False
+
+
+class SlideStream:
+    """Streams bodies into the cache, from allowed hosts and within the size cap only."""
+
+    def __init__(self, settings: Settings, cache: SlideCache, timeouts: Timeouts) -> None:
+        self._cache = cache
+        self._max_bytes = settings.slide_max_mb * 1024 * 1024
+        self._policy = HostPolicy.of(settings.slide_allowed_hosts)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=PublicResolver(self._policy),
+                limit=2 * settings.slide_max_concurrent_downloads,
+            ),
+            timeout=aiohttp.ClientTimeout(
+                total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.idle
+            ),
+            headers={
+                "User-Agent": settings.tiktok_user_agent,
+                "Referer": _REFERER,
+                "Accept": _ACCEPT,
+                # The size cap counts what is written, so nothing may be unpacked on the way.
+                "Accept-Encoding": "identity",
+            },
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=_READ_BUFFER_BYTES,
+            auto_decompress=False,
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def receive(self, mirror: str, entry: CacheEntry, transfer: Transfer) -> None:
+        """Writes the body behind what is there already, where the server agrees to that.
+
+        What arrived before a failure stays in the part file for the next attempt.
+        """
+        etag = entry.etag if entry.size else None
+        headers = {"Range": f"bytes={entry.size}-", "If-Range": etag} if etag else {}
+        try:
+            async with self._get(mirror, headers) as response:
+                _check_status(response, entry, resuming=bool(etag))
+                await self._write(response, entry, transfer)
+        except asyncio.TimeoutError:
+            raise slide_error("network", f"no answer in time from {host_of(mirror)}") from None
+        except aiohttp.ClientPayloadError:
+            raise slide_error(
+                "truncated", f"{host_of(mirror)} stopped at {entry.size} bytes"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise slide_error("network", f"{host_of(mirror)}: {type(error).__name__}") from error
+
+    @asynccontextmanager
+    async def _get(
+        self, address: str, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Asks, and follows redirects by hand: every hop passes the list of allowed hosts."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            url = self._allowed(address)
+            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or not location:
+                    yield response
+                    return
+            try:
+                address = str(url.join(URL(location, encoded=True)))
+            except ValueError:
+                raise slide_error("forbidden_host", "the redirect can't be read") from None
+        raise slide_error("unexpected_status", f"more than {_MAX_REDIRECTS} redirects")
+
+    def _allowed(self, address: str) -> URL:
+        try:
+            return self._policy.check(address)
+        except ForbiddenAddress as error:
+            raise slide_error("forbidden_host", str(error)) from None
+
+    async def _write(
+        self, response: aiohttp.ClientResponse, entry: CacheEntry, transfer: Transfer
+    ) -> None:
+        if response.status == 206:
+            transfer.resumed = True
+        else:
+            entry.restart(_strong_etag(response.headers))
+        length = response.content_length
+        if length is None:
+            limit = min(self._max_bytes, self._cache.max_bytes)
+        else:
+            limit = entry.size + length
+        if limit > self._max_bytes:
+            entry.discard()
+            raise slide_error("too_large", f"{limit} bytes, {self._max_bytes} are allowed")
+        await self._cache.reserve(entry, limit)
+        async for chunk in response.content.iter_any():
+            transfer.received += len(chunk)
+            if entry.size + len(chunk) > limit:
+                entry.discard()
+                raise slide_error("too_large", f"more than {limit} bytes")
+            entry.write(chunk)
+
+
+def _strong_etag(headers: Mapping[str, str]) -> str | None:
+    # Only a strong validator says that the bytes are the same (RFC 9110, 13.1.5).
+    etag = headers.get("ETag", "")
+    return etag if etag.startswith('"') and len(etag) < 200 else None
+
+
+def _check_status(response: aiohttp.ClientResponse, entry: CacheEntry, *, resuming: bool) -> None:
+    """Returns where a body can be taken from the answer; raises what it means where not."""
+    status, host = response.status, response.url.host
+    if status == 200:
+        return
+    if status == 206 and resuming:
+        content_range = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+        if content_range and int(content_range[1]) == entry.size:
+            return
+        entry.discard()
+        raise slide_error("server_error", f"{host} answered another range than was asked for")
+    detail = f"{host} answered {status}"
+    if status == 416 and resuming:
+        entry.discard()
+        raise slide_error("truncated", detail)
+    if status in (401, 403):
+        raise AddressExpired(detail)
+    if status in (404, 410):
+        raise slide_error("not_found", detail)
+    if status == 429:
+        raise slide_error("rate_limited", detail, retry_after=retry_after_seconds(response.headers))
+    if status in RETRIED_STATUSES or status >= 500:
+        raise slide_error("server_error", detail, retry_after=retry_after_seconds(response.headers))
+    raise slide_error("unexpected_status", detail)

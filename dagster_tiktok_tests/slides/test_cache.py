@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.slides.cache import CacheEntry, SlideCache
+from dagster_tiktok.slides.failures import SlideError
+
+KEYS = [f"{number:032x}" for number in range(100)]
+KB = 1024
+
+
+def opened(directory: Path, *, max_mb: int = 1) -> SlideCache:
+    cache = SlideCache(directory, max_mb=max_mb, min_free_mb=0)
+    cache.prepare()
+    return cache
+
+
+async def written(cache: SlideCache, key: str, size: int, *, age: float = 0.0) -> CacheEntry:
+    entry = cache.open(key)
+    await cache.reserve(entry, size)
+    entry.restart('"etag"')
+    entry.write(bytes(size))
+    if age:
+        entry.finish()
+        then = time.time() - age
+        os.utime(entry.path, (then, then))
+    return entry
+
+
+def on_disk(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir())
+
+
+def test_given_a_finished_file_when_its_key_is_opened_then_it_is_found(tmp_path: Path) -> None:
+    cache = opened(tmp_path)
+    entry = asyncio.run(written(cache, KEYS[0], 10 * KB, age=1))
+    entry.release()
+    again = opened(tmp_path).open(KEYS[0])
+    assert again.finished
+    assert again.size == 10 * KB
+
+
+def test_given_any_text_as_key_then_it_stays_inside_the_folder(tmp_path: Path) -> None:
+    entry = opened(tmp_path / "cache").open("../../etc/passwd")
+    assert entry.path.parent == tmp_path / "cache"
+
+
+def test_given_more_than_the_limit_then_the_least_recently_used_go_first(tmp_path: Path) -> None:
+    async def run() -> None:
+        cache = opened(tmp_path)
+        for number in range(30):
+            (await written(cache, KEYS[number], 100 * KB, age=100 - number)).release()
+            assert on_disk(tmp_path) <= KB * KB
+        kept = {path.stem for path in tmp_path.glob("*.slide")}
+        assert kept == set(KEYS[30 - len(kept) : 30])
+        assert len(kept) >= 8
+
+    asyncio.run(run())
+
+
+def test_given_files_in_use_when_room_is_needed_then_they_stay_and_it_waits_for_a_release(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        cache, other_process = opened(tmp_path), opened(tmp_path)
+        resting = await written(cache, KEYS[0], 300 * KB, age=10)
+        resting.release()
+        used_elsewhere = other_process.open(KEYS[0])
+        mine = await written(cache, KEYS[1], 400 * KB)
+        waiting = asyncio.ensure_future(written(cache, KEYS[2], 400 * KB))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        mine.finish()
+        mine.release()
+        await asyncio.wait_for(waiting, 1)
+        assert used_elsewhere.path.exists()
+        assert not (tmp_path / f"{KEYS[1]}.slide").exists()
+
+    asyncio.run(run())
+
+
+def test_given_two_downloads_of_one_key_then_they_write_to_files_of_their_own(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        one, other = opened(tmp_path), opened(tmp_path)
+        first, second = await written(one, KEYS[0], 5), await written(other, KEYS[0], 7)
+        assert first.path != second.path
+        second.finish()
+        first.finish()
+        assert (tmp_path / f"{KEYS[0]}.slide").stat().st_size == 5
+        first.release()
+        second.release()
+        assert [path.name for path in tmp_path.iterdir()] == [f"{KEYS[0]}.slide"]
+
+    asyncio.run(run())
+
+
+def test_given_a_killed_process_then_its_part_file_is_resumed(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys, time\n"
+        "from dagster_tiktok.slides.cache import SlideCache\n"
+        "cache = SlideCache(pathlib.Path(sys.argv[1]), max_mb=1, min_free_mb=0)\n"
+        "entry = cache.open(sys.argv[2])\n"
+        "entry.restart('\"v1\"')\n"
+        "entry.write(b'half')\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path), KEYS[0]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        while_alive = opened(tmp_path).open(KEYS[0])
+        assert (while_alive.size, while_alive.etag) == (0, None)
+        while_alive.release()
+        process.send_signal(signal.SIGKILL)
+    after = opened(tmp_path).open(KEYS[0])
+    assert (after.size, after.etag) == (4, '"v1"')
+
+
+def test_given_orphans_when_the_cache_is_prepared_then_they_go_and_other_files_stay(
+    tmp_path: Path,
+) -> None:
+    old = tmp_path / f"{KEYS[0]}.part"
+    second_download = tmp_path / f"{KEYS[1]}.{'0' * 16}.part"
+    lost_etag = tmp_path / f"{KEYS[2]}.etag"
+    resumable = tmp_path / f"{KEYS[3]}.part"
+    foreign = tmp_path / "notes.txt"
+    for path in (old, second_download, lost_etag, resumable, foreign):
+        path.write_text("x")
+    os.utime(old, (0, 0))
+    opened(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([resumable, foreign])
+
+
+def test_given_a_nearly_full_disk_then_it_refuses_to_start_and_names_the_variable(
+    tmp_path: Path,
+) -> None:
+    cache = SlideCache(tmp_path, max_mb=1, min_free_mb=10**9)
+    with pytest.raises(ConfigurationError, match="SLIDE_MIN_FREE_MB"):
+        cache.prepare()
+
+
+def test_given_a_disk_that_fills_up_then_the_slide_fails_as_disk_full(tmp_path: Path) -> None:
+    cache = SlideCache(tmp_path, max_mb=1, min_free_mb=10**9)
+    with pytest.raises(SlideError) as caught:
+        asyncio.run(cache.reserve(cache.open(KEYS[0]), 1))
+    assert caught.value.kind == "disk_full"
+
+
+def test_given_a_file_in_place_of_the_folder_then_the_variable_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(ConfigurationError, match="SLIDE_CACHE_DIR"):
+        opened(tmp_path / "cache")
+
+
+def test_given_a_folder_that_vanished_then_a_slide_fails_and_not_the_stage(tmp_path: Path) -> None:
+    cache = opened(tmp_path / "cache")
+    (tmp_path / "cache").rmdir()
+    with pytest.raises(SlideError) as caught:
+        cache.open(KEYS[0])
+    assert caught.value.kind == "cache_error"

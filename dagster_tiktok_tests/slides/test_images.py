@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_tiktok.slides.failures import SlideError
+from dagster_tiktok.slides.images import MIME_TYPES, ImageInfo, inspect_image
+from dagster_tiktok_tests.slides.pictures import animated, encoded, jpeg, noise
+
+FORMATS = sorted(MIME_TYPES)
+
+
+def inspect(tmp_path: Path, data: bytes, **caps: int) -> ImageInfo:
+    path = tmp_path / "slide"
+    path.write_bytes(data)
+    return inspect_image(path, **{"max_bytes": 5_000_000, **caps})
+
+
+def refusal(tmp_path: Path, data: bytes, **caps: int) -> SlideError:
+    with pytest.raises(SlideError) as caught:
+        inspect(tmp_path, data, **caps)
+    return caught.value
+
+
+def zip_file() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("run.exe", b"MZ")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_given_a_sound_picture_then_its_bytes_tell_what_it_is(
+    tmp_path: Path, image_format: str
+) -> None:
+    data = encoded(image_format)
+    info = inspect(tmp_path, data)
+    assert (info.width, info.height, info.size) == (160, 240, len(data))
+    assert (info.mime_type, info.extension) == MIME_TYPES[image_format]  # type: ignore[index]
+    assert info.sha256 == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "options", [{"progressive": True}, {"quality": 5}, {"restart_marker_rows": 1}]
+)
+def test_given_jpegs_of_other_encoders_then_they_are_taken(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    assert inspect(tmp_path, encoded("JPEG", **options)).mime_type == "image/jpeg"
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG", "AVIF", "MPO"])
+def test_given_several_frames_then_all_are_decoded_and_taken(
+    tmp_path: Path, image_format: str
+) -> None:
+    assert inspect(tmp_path, animated(image_format)).width == 40
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9, None])
+def test_given_a_cut_off_picture_then_it_is_a_transient_failure(
+    tmp_path: Path, image_format: str, share: float | None
+) -> None:
+    data = encoded(image_format)
+    cut = data[: int(len(data) * share)] if share else data[:-1]
+    error = refusal(tmp_path, cut)
+    assert error.kind in ("truncated", "corrupt")
+    assert error.transient
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_given_random_damage_then_nothing_but_a_slide_error_is_raised(
+    tmp_path: Path, image_format: str
+) -> None:
+    chance = random.Random(image_format)
+    data = encoded(image_format, noise(64, 64))
+    for _ in range(60):
+        damaged = bytearray(data)
+        for _ in range(chance.randint(1, 30)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        try:
+            inspect(tmp_path, bytes(damaged))
+        except SlideError:
+            continue
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<!DOCTYPE html><html><body>Access denied</body></html>",
+        b"\n <HTML><head></head></HTML>",
+        b'{"code": 10000}',
+    ],
+)
+def test_given_a_page_or_nothing_instead_of_a_picture_then_it_is_a_transient_failure(
+    tmp_path: Path, data: bytes
+) -> None:
+    error = refusal(tmp_path, data)
+    assert error.kind in ("not_an_image", "truncated")
+    assert error.transient
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script/></svg>',
+        b"<svg><foreignObject><html></html></foreignObject></svg>",
+        zip_file(),
+        encoded("BMP"),
+        encoded("TIFF"),
+        b"%PDF-1.7",
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100),
+    ],
+)
+def test_given_a_type_that_the_bucket_does_not_take_then_it_is_refused(
+    tmp_path: Path, data: bytes
+) -> None:
+    error = refusal(tmp_path, data)
+    assert error.kind == "unsupported_type"
+    assert not error.transient
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("tail", [zip_file(), b"<script>alert(1)</script>"])
+def test_given_something_behind_the_picture_then_it_is_refused(
+    tmp_path: Path, image_format: str, tail: bytes
+) -> None:
+    error = refusal(tmp_path, encoded(image_format) + tail)
+    assert error.kind == "trailing_data"
+    assert not error.transient
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF"])
+def test_given_padding_behind_the_picture_then_it_is_taken(
+    tmp_path: Path, image_format: str
+) -> None:
+    assert inspect(tmp_path, encoded(image_format) + bytes(64) + b"\n").width == 160
+
+
+def png_of(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + chunk(b"IDAT", zlib.compress(bytes(99)))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [50_000, 10_000, 5_000])
+def test_given_more_pixels_than_allowed_then_it_is_refused_before_decoding(
+    tmp_path: Path, side: int
+) -> None:
+    error = refusal(tmp_path, png_of(side, side))
+    assert error.kind == "bomb"
+    assert not error.transient
+
+
+def test_given_a_flood_of_frames_then_it_is_refused(tmp_path: Path) -> None:
+    frames = [noise(4, 4, seed) for seed in range(400)]
+    data = encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
+    assert refusal(tmp_path, data).kind == "bomb"
+
+
+def test_given_a_file_over_the_cap_then_it_is_refused_unread(tmp_path: Path) -> None:
+    assert refusal(tmp_path, jpeg(), max_bytes=1000).kind == "too_large"
+
+
+def test_given_a_wrong_checksum_in_a_png_then_it_is_damaged(tmp_path: Path) -> None:
+    data = bytearray(encoded("PNG"))
+    data[len(data) // 2] ^= 0xFF
+    assert refusal(tmp_path, bytes(data)).kind == "corrupt"

@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.models import Post, SlideSource, StoredSlide
+from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover, slides_wanted
+from dagster_tiktok.slides.store import open_slide_store
+from dagster_tiktok.tiktok.failures import FAILURES, FailureKind, PostUnavailable
+from dagster_tiktok_tests.slides import cdn as answers
+from dagster_tiktok_tests.slides.cdn import Cdn
+from dagster_tiktok_tests.slides.conftest import MakeSettings
+from dagster_tiktok_tests.slides.fault_proxy import FaultProxy, storage_error
+from dagster_tiktok_tests.slides.pictures import jpeg
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+_ids = count(7_400_000_000_000_000_000)
+_seeds = count(1)
+
+
+def post_of(*slides: SlideSource, tiktok_id: str | None = None) -> Post:
+    tiktok_id = tiktok_id or str(next(_ids))
+    return Post(
+        tiktok_id=tiktok_id,
+        post_url=f"https://www.tiktok.com/@_/video/{tiktok_id}",
+        posted_at=NOW,
+        scraped_at=NOW,
+        slides=slides,
+    )
+
+
+def stored_of(number: int, image_key: str | None = None) -> StoredSlide:
+    return StoredSlide(
+        slide_number=number,
+        slide_url="https://p16.tiktokcdn.com/a",
+        storage_path=f"1/{number:02d}-a.jpg",
+        public_url="https://example.com/a.jpg",
+        file_size=1,
+        width=1,
+        height=1,
+        mime_type="image/jpeg",
+        content_hash="a" * 64,
+        image_key=image_key,
+        downloaded_at=NOW,
+        uploaded_at=NOW,
+    )
+
+
+@dataclass
+class Stage:
+    cdn: Cdn
+    storage: FaultProxy
+    make_settings: MakeSettings
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def carousel(self, slides: int, *, lives_for: float = 1000) -> Post:
+        """A post of pictures that no other post has."""
+        names = [f"slide-{next(_seeds)}" for _ in range(slides)]
+        self.cdn.files |= {name: jpeg(hash(name)) for name in names}
+        return post_of(
+            *(
+                self.cdn.slide(number, name, lives_for=lives_for)
+                for number, name in enumerate(names, 1)
+            )
+        )
+
+    def paths(self, post: Post) -> list[str]:
+        return [source.mirrors[0].split("/")[3].split("?")[0] for source in post.slides]
+
+    def renewed(self, post: Post) -> Post:
+        """The same post with fresh addresses, as its page would give them."""
+        slides = (self.cdn.slide(number, path) for number, path in enumerate(self.paths(post), 1))
+        return post_of(*slides, tiktok_id=post.tiktok_id)
+
+    @asynccontextmanager
+    async def mover(
+        self, refresh: Refresh | None = None, on_slide: OnSlide | None = None
+    ) -> AsyncIterator[SlideMover]:
+        settings = self.make_settings(**self.overrides)
+        async with (
+            SlideDownloader(settings, max_wait=0.05, attempts=2) as downloader,
+            open_slide_store(settings, attempts=2) as store,
+        ):
+            yield SlideMover(downloader, store, refresh=refresh, on_slide=on_slide)
+
+
+@asynccontextmanager
+async def on_stage(
+    make_settings: MakeSettings, supabase: SupabaseServer, **overrides: Any
+) -> AsyncIterator[Stage]:
+    async with Cdn() as cdn, FaultProxy(supabase.url) as storage:
+        yield Stage(
+            cdn,
+            storage,
+            make_settings,
+            {
+                "supabase_url": storage.url,
+                "supabase_key": supabase.secret_key,
+                "slide_allowed_hosts": cdn.host,
+                **overrides,
+            },
+        )
+
+
+def test_given_stored_slides_then_only_missing_and_changed_ones_are_wanted() -> None:
+    sources = [
+        SlideSource(number=number, mirrors=("https://tiktokcdn.com/a",), image_key=key)
+        for number, key in enumerate(["a" * 32, "b" * 32, "c" * 32, None, "e" * 32], 1)
+    ]
+    stored = [
+        stored_of(1, "a" * 32),
+        stored_of(2, "f" * 32),
+        stored_of(3, None),
+        stored_of(4, "d" * 32),
+    ]
+    assert [slide.number for slide in slides_wanted(post_of(*sources), stored)] == [2, 5]
+
+
+def test_given_carousels_then_every_slide_is_stored_in_order_and_readable_by_anyone(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        settled: list[object] = []
+        async with (
+            on_stage(make_settings, supabase) as stage,
+            stage.mover(on_slide=settled.append) as mover,
+            httpx.AsyncClient() as browser,
+        ):
+            posts = [stage.carousel(slides) for slides in (1, 6, 12)]
+            for post, result in zip(
+                posts, await asyncio.gather(*map(mover.move, posts)), strict=True
+            ):
+                assert result.complete
+                assert result.refreshed_post is None
+                count_of = len(post.slides)
+                assert [s.slide_number for s in result.slides] == list(range(1, count_of + 1))
+                assert result.stats.uploaded == result.stats.downloaded == count_of
+                for slide, path in zip(result.slides, stage.paths(post), strict=True):
+                    data = stage.cdn.files[path]
+                    assert slide.content_hash == hashlib.sha256(data).hexdigest()
+                    assert slide.storage_path.startswith(
+                        f"{post.tiktok_id}/{slide.slide_number:02d}-{slide.content_hash[:16]}"
+                    )
+                    assert (await browser.get(slide.public_url)).content == data
+            assert len(settled) == 19
+            assert all(stage.cdn.asked(path) == 1 for path in stage.cdn.files)
+
+    asyncio.run(run())
+
+
+def test_given_a_post_whose_slides_are_stored_then_nothing_is_requested_and_it_costs_nothing(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage, stage.mover() as mover:
+            post = stage.carousel(35)
+            stored = [stored_of(s.number, s.image_key) for s in post.slides]
+            started = time.monotonic()
+            for _ in range(20):
+                result = await mover.move(post, stored)
+            assert (time.monotonic() - started) / (20 * 35) < 0.001
+            assert list(result.slides) == stored
+            assert (result.stats.skipped, result.stats.downloaded) == (35, 0)
+            assert not stage.cdn.requests
+            assert not stage.storage.requests
+
+    asyncio.run(run())
+
+
+def test_given_a_video_then_there_is_nothing_to_move(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage, stage.mover() as mover:
+            result = await mover.move(post_of())
+            assert result.complete
+            assert result.slides == ()
+
+    asyncio.run(run())
+
+
+def test_given_one_broken_slide_then_the_others_are_stored_and_the_post_is_not_complete(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage:
+            post = stage.carousel(6)
+            stage.cdn.always[stage.paths(post)[2]] = answers.status(404)
+            async with stage.mover() as mover:
+                result = await mover.move(post)
+                assert [s.slide_number for s in result.slides] == [1, 2, 4, 5, 6]
+                assert [(f.number, f.kind) for f in result.failures] == [(3, "not_found")]
+                assert result.failures[0].sentence.startswith("Slide 3: The slide is not there")
+                assert result.stats.by_kind == {"not_found": 1}
+                stage.cdn.always.clear()
+                mended = await mover.move(post, result.slides)
+                assert mended.complete
+                assert (mended.stats.skipped, mended.stats.uploaded) == (5, 1)
+
+    asyncio.run(run())
+
+
+def test_given_a_bucket_that_refuses_a_slide_then_it_fails_alone(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage, stage.mover() as mover:
+            stage.storage.faults = [storage_error(400, 413, "too large")]
+            result = await mover.move(stage.carousel(6))
+            assert len(result.slides) == 5
+            assert [failure.kind for failure in result.failures] == ["storage_refused"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("how", ["x-expires has passed", "403"])
+def test_given_expired_addresses_then_the_page_is_fetched_once_and_all_slides_are_stored(
+    make_settings: MakeSettings, supabase: SupabaseServer, how: str
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage:
+            post = stage.carousel(12, lives_for=-1 if how != "403" else 1000)
+            if how == "403":
+                for path in stage.paths(post):
+                    stage.cdn.faults[path] = [answers.status(403)]
+            fetched = []
+
+            async def refresh(tiktok_id: str) -> Post:
+                fetched.append(tiktok_id)
+                await asyncio.sleep(0.02)
+                return stage.renewed(post).model_copy(
+                    update={
+                        "slides": tuple(
+                            slide.model_copy(update={"mirrors": (slide.mirrors[0] + "&fresh=1",)})
+                            for slide in stage.renewed(post).slides
+                        )
+                    }
+                )
+
+            async with stage.mover(refresh) as mover:
+                result = await mover.move(post)
+            assert fetched == [post.tiktok_id]
+            assert result.complete
+            assert result.refreshed_post is not None
+            assert result.stats.refreshed_posts == 1
+            assert all(slide.slide_url.endswith("&fresh=1") for slide in result.slides)
+
+    asyncio.run(run())
+
+
+def test_given_addresses_that_stay_expired_then_the_page_is_not_fetched_again_and_again(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage:
+            post = stage.carousel(6)
+            stage.cdn.always[stage.paths(post)[0]] = answers.status(403)
+            fetched = []
+
+            async def refresh(tiktok_id: str) -> Post:
+                fetched.append(tiktok_id)
+                return stage.renewed(post)
+
+            async with stage.mover(refresh) as mover:
+                result = await mover.move(post)
+            assert len(fetched) == 1
+            assert [failure.kind for failure in result.failures] == ["expired"]
+            assert len(result.slides) == 5
+
+    asyncio.run(run())
+
+
+def test_given_a_post_that_is_gone_meanwhile_then_its_expired_slides_say_so(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage:
+            post = stage.carousel(3, lives_for=-1)
+            fetched = []
+
+            async def refresh(tiktok_id: str) -> Post:
+                fetched.append(tiktok_id)
+                raise PostUnavailable(FAILURES[FailureKind.GONE])
+
+            async with stage.mover(refresh) as mover:
+                result = await mover.move(post)
+            assert len(fetched) == 1
+            assert {failure.kind for failure in result.failures} == {"page_unavailable"}
+            assert "deleted" in result.failures[0].sentence
+
+    asyncio.run(run())
+
+
+def test_given_tiktok_refusing_everything_then_the_stage_ends_and_nothing_goes_on(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage:
+
+            async def refresh(tiktok_id: str) -> Post:
+                raise ServiceUnavailable("the breaker is open")
+
+            async with stage.mover(refresh) as mover:
+                with pytest.raises(ServiceUnavailable):
+                    await mover.move(stage.carousel(6, lives_for=-1))
+                assert not [task for task in asyncio.all_tasks() if "SlideMover" in repr(task)]
+
+    asyncio.run(run())
+
+
+def test_given_two_looks_at_one_post_at_once_then_each_slide_is_moved_once(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage, stage.mover() as mover:
+            post = stage.carousel(6)
+            one, other = await asyncio.gather(mover.move(post), mover.move(post))
+            assert one.complete
+            assert other.complete
+            assert [s.public_url for s in one.slides] == [s.public_url for s in other.slides]
+            assert one.stats.uploaded + other.stats.uploaded == 6
+            assert all(stage.cdn.asked(path) == 1 for path in stage.paths(post))
+
+    asyncio.run(run())
+
+
+def test_given_a_run_that_is_broken_off_then_the_next_one_requests_no_finished_slide_again(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase, slide_max_concurrent_downloads=3) as stage:
+            stage.cdn.delay = 0.02
+            posts = [stage.carousel(6) for _ in range(5)]
+
+            async def move_all() -> list[bool]:
+                async with stage.mover() as mover:
+                    results = await asyncio.gather(*map(mover.move, posts))
+                return [result.complete for result in results]
+
+            broken_off = asyncio.ensure_future(move_all())
+            while len(stage.cdn.requests) < 12 and not broken_off.done():
+                await asyncio.sleep(0.005)
+            broken_off.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await broken_off
+            assert all(await move_all())
+            assert len(stage.cdn.requests) <= 30 + 3
+
+    asyncio.run(run())
+
+
+def test_given_many_slides_then_the_first_are_stored_while_others_are_still_to_be_downloaded(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        requested: list[int] = []
+
+        async with (
+            on_stage(make_settings, supabase, slide_max_concurrent_downloads=2) as stage,
+            stage.mover(on_slide=lambda _: requested.append(len(stage.cdn.requests))) as mover,
+        ):
+            stage.cdn.delay = stage.storage.delay = 0.02
+            assert (await mover.move(stage.carousel(12))).complete
+            assert requested[0] < 12
+            # Downloads went on while uploads were under way.
+            assert requested[0] > 1
+
+    asyncio.run(run())

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.slides.cache import SlideCache
+from dagster_tiktok.slides.download import DownloadedSlide
+from dagster_tiktok.slides.failures import SlideError
+from dagster_tiktok.slides.images import inspect_image
+from dagster_tiktok.slides.store import SlideStore, object_path, open_slide_store
+from dagster_tiktok.supabase_client import open_supabase
+from dagster_tiktok_tests.slides import fault_proxy as faults
+from dagster_tiktok_tests.slides.conftest import MakeSettings
+from dagster_tiktok_tests.slides.fault_proxy import Fault, FaultProxy
+from dagster_tiktok_tests.slides.pictures import encoded, jpeg
+
+Scene = Callable[[SlideStore, FaultProxy], Awaitable[None]]
+
+
+def settings_of(
+    make_settings: MakeSettings, supabase: SupabaseServer, **overrides: object
+) -> Settings:
+    return make_settings(
+        **{"supabase_url": supabase.url, "supabase_key": supabase.secret_key, **overrides}
+    )
+
+
+def slide_of(folder: Path, data: bytes, *, cached: bool = False) -> DownloadedSlide:
+    cache = SlideCache(folder, max_mb=50, min_free_mb=0)
+    cache.prepare()
+    entry = cache.open("slide")
+    entry.restart()
+    entry.write(data)
+    entry.finish()
+    return DownloadedSlide(
+        path=entry.path,
+        info=inspect_image(entry.path, max_bytes=10_000_000),
+        url="https://p16.tiktokcdn.com/a",
+        downloaded_at=datetime.now(timezone.utc),
+        seconds=0.1,
+        bytes=len(data),
+        resumed=False,
+        cached=cached,
+        entry=entry,
+    )
+
+
+def play(
+    make_settings: MakeSettings, supabase: SupabaseServer, scene: Scene, attempts: int = 2
+) -> None:
+    async def run() -> None:
+        async with FaultProxy(supabase.url) as proxy:
+            settings = settings_of(make_settings, supabase, supabase_url=proxy.url)
+            async with open_slide_store(settings, attempts=attempts) as store:
+                await scene(store, proxy)
+
+    asyncio.run(run())
+
+
+def test_given_a_slide_then_its_path_is_that_of_the_contract(tmp_path: Path) -> None:
+    info = slide_of(tmp_path, jpeg()).info
+    assert object_path("7123", 3, info) == f"7123/03-{info.sha256[:16]}.jpg"
+    with pytest.raises(ValueError, match="not the id"):
+        object_path("../7123", 3, info)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
+def test_given_a_new_slide_then_anyone_reads_its_bytes_and_may_keep_them(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, image_format: str
+) -> None:
+    data = encoded(image_format)
+    slide = slide_of(tmp_path, data)
+
+    async def scene(store: SlideStore, proxy: FaultProxy) -> None:
+        stored = await store.put("7001", 1, slide)
+        assert stored.uploaded
+        assert stored.public_url.startswith(proxy.url)
+        response = httpx.get(stored.public_url.replace(proxy.url, supabase.url))
+        assert response.content == data
+        assert response.headers["content-type"] == slide.info.mime_type
+        # The local Supabase keeps no cache control, so what was sent is looked at.
+        assert b'name="cacheControl"\r\n\r\n31536000, immutable\r\n' in proxy.bodies[0]
+
+    play(make_settings, supabase, scene)
+
+
+def test_given_an_object_that_is_there_then_it_is_kept_as_it_is(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    async def scene(store: SlideStore, proxy: FaultProxy) -> None:
+        first = await store.put("7002", 1, slide_of(tmp_path, jpeg(2)))
+        again = await store.put("7002", 1, slide_of(tmp_path, jpeg(2)))
+        assert (first.uploaded, again.uploaded) == (True, False)
+        assert first.public_url == again.public_url
+
+    play(make_settings, supabase, scene)
+
+
+def test_given_a_slide_kept_from_a_broken_off_run_then_it_is_not_sent_if_it_is_there(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    async def scene(store: SlideStore, proxy: FaultProxy) -> None:
+        await store.put("7003", 1, slide_of(tmp_path, jpeg(3)))
+        assert not (await store.put("7003", 1, slide_of(tmp_path, jpeg(3), cached=True))).uploaded
+        assert proxy.uploads == 1
+        assert (await store.put("7003", 2, slide_of(tmp_path, jpeg(3), cached=True))).uploaded
+
+    play(make_settings, supabase, scene)
+
+
+def test_given_a_broken_object_under_the_path_then_it_is_mended(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    slide = slide_of(tmp_path, jpeg(4))
+
+    async def scene(store: SlideStore, proxy: FaultProxy) -> None:
+        async with open_supabase(settings_of(make_settings, supabase)) as client:
+            await client.storage.from_("tiktok-slides").upload(
+                object_path("7004", 1, slide.info), jpeg(4)[:500], {"content-type": "image/jpeg"}
+            )
+        stored = await store.put("7004", 1, slide)
+        direct = stored.public_url.replace(proxy.url, supabase.url)
+        assert httpx.get(direct).content == jpeg(4)
+
+    play(make_settings, supabase, scene)
+
+
+@pytest.mark.parametrize("fault", [faults.answer(500), faults.answer(503), faults.hung_up])
+def test_given_a_passing_fault_then_the_upload_is_sent_again(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Fault
+) -> None:
+    async def scene(store: SlideStore, proxy: FaultProxy) -> None:
+        proxy.faults = [fault]
+        await store.put("7005", 1, slide_of(tmp_path, jpeg(5)))
+        assert proxy.uploads == 2
+
+    play(make_settings, supabase, scene)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (faults.answer(500), "storage_unavailable"),
+        (faults.answer(520, "<html>"), "storage_unavailable"),
+        (faults.answer(200, "<html>a proxy</html>"), "storage_unavailable"),
+        (faults.storage_error(400, 413, "too large"), "storage_refused"),
+        (faults.answer(413, "too large"), "storage_refused"),
+        (faults.storage_error(400, 415, "mime type"), "storage_refused"),
+    ],
+)
+def test_given_a_lasting_fault_then_the_slide_fails_with_its_kind(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Fault, kind: str
+) -> None:
+    async def scene(store: SlideStore, proxy: FaultProxy) -> None:
+        proxy.always = fault
+        with pytest.raises(SlideError) as caught:
+            await store.put("7006", 1, slide_of(tmp_path, jpeg(6)))
+        assert caught.value.kind == kind
+
+    play(make_settings, supabase, scene)
+
+
+def test_given_uploads_that_keep_failing_then_the_stage_ends(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    async def scene(store: SlideStore, proxy: FaultProxy) -> None:
+        proxy.always = faults.answer(500)
+        slide = slide_of(tmp_path, jpeg(7))
+        with pytest.raises(ServiceUnavailable, match="in a row"):
+            for number in range(1, 30):
+                with pytest.raises(SlideError):
+                    await store.put("7007", number, slide)
+        assert proxy.uploads < 15
+
+    play(make_settings, supabase, scene, attempts=1)
+
+
+def test_given_no_such_bucket_then_the_variable_is_named(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        settings = settings_of(make_settings, supabase, supabase_bucket="elsewhere")
+        async with open_slide_store(settings) as store:
+            with pytest.raises(ConfigurationError, match="SUPABASE_BUCKET"):
+                await store.check()
+            with pytest.raises(ConfigurationError, match="SUPABASE_BUCKET"):
+                await store.put("7008", 1, slide_of(tmp_path, jpeg()))
+
+    asyncio.run(run())
+
+
+def test_given_a_private_bucket_then_the_variable_is_named(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        settings = settings_of(make_settings, supabase, supabase_bucket="private")
+        async with open_supabase(settings) as client:
+            await client.storage.create_bucket("private", options={"public": False})
+        async with open_slide_store(settings) as store:
+            with pytest.raises(ConfigurationError, match="SUPABASE_BUCKET"):
+                await store.check()
+            with pytest.raises(ConfigurationError, match="public"):
+                await store.put("7009", 1, slide_of(tmp_path, jpeg()))
+
+    asyncio.run(run())
+
+
+def test_given_a_key_that_may_not_write_then_the_variable_is_named(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        settings = settings_of(make_settings, supabase, supabase_key="sb_secret_of_another_project")
+        async with open_slide_store(settings) as store:
+            with pytest.raises(ConfigurationError, match="SUPABASE_KEY"):
+                await store.put("7010", 1, slide_of(tmp_path, jpeg()))
+
+    asyncio.run(run())
+
+
+def test_given_no_supabase_then_the_stage_ends(make_settings: MakeSettings, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with open_slide_store(make_settings(), attempts=1) as store:
+            with pytest.raises(ServiceUnavailable):
+                await store.check()
+            with pytest.raises(ServiceUnavailable):
+                await store.put("7011", 1, slide_of(tmp_path, jpeg()))
+
+    asyncio.run(run())
