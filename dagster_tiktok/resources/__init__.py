@@ -1,0 +1,1 @@
+"""The outside services as Dagster resources; each wraps a plain client that knows no Dagster."""

@@ -1,0 +1,46 @@
+"""Alerts as a resource: a Slack-compatible webhook."""
+
+import logging
+
+import dagster as dg
+import httpx
+
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.retry import RETRIED_STATUSES, TransientError, retrying
+
+log = logging.getLogger(__name__)
+
+
+class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Sends a text to `ALERT_WEBHOOK_URL`."""
+
+    settings: dg.ResourceDependency[SettingsResource]
+
+    def send(self, text: str) -> bool:
+        """True when the alert was taken, False when no webhook is set.
+
+        Raises:
+            ServiceUnavailable: the webhook did not take it. Its address is a secret and not named.
+        """
+        webhook = self.settings.load().alert_webhook_url
+        if webhook is None:
+            return False
+        try:
+            for attempt in retrying():
+                with attempt:
+                    _post(webhook.get_secret_value(), text)
+        except TransientError as error:
+            raise ServiceUnavailable(f"ALERT_WEBHOOK_URL {error}.") from None
+        return True
+
+
+def _post(address: str, text: str) -> None:
+    try:
+        response = httpx.post(address, json={"text": text}, timeout=10.0)
+    except httpx.TransportError as error:
+        raise TransientError(f"did not answer ({type(error).__name__})") from None
+    if response.status_code in RETRIED_STATUSES:
+        raise TransientError(f"answered {response.status_code}")
+    if response.is_error:
+        raise ServiceUnavailable(f"ALERT_WEBHOOK_URL refused the alert ({response.status_code}).")

@@ -1,0 +1,24 @@
+"""The ledger as a resource."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import dagster as dg
+
+from dagster_tiktok.ledger import LEASE_SECONDS, Ledger, open_ledger
+from dagster_tiktok.resources.settings import SettingsResource
+
+
+class DatabaseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens the ledger for a run: the run's id is the batch's id."""
+
+    settings: dg.ResourceDependency[SettingsResource]
+    lease_seconds: float = LEASE_SECONDS
+
+    @asynccontextmanager
+    async def open(self, run_id: str) -> AsyncIterator[Ledger]:
+        async with open_ledger(
+            self.settings.load(), owner=UUID(run_id), lease_seconds=self.lease_seconds
+        ) as ledger:
+            yield ledger

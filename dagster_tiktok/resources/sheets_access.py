@@ -1,0 +1,103 @@
+"""Who reads the sheet: the service account, and where its tokens come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from google.auth.exceptions import TransportError
+from google.auth.transport.requests import AuthorizedSession, Request
+from google.oauth2.service_account import Credentials
+
+from dagster_tiktok.errors import ConfigurationError
+
+SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
+_FIELDS = ("client_email", "private_key", "token_uri")
+_NOT_JSON = "the token endpoint did not answer with JSON"
+_HELP = "download a key of the service account (IAM > Service accounts > Keys) as JSON"
+_MAX_PATH_CHARACTERS = 255
+
+
+class ServiceAccountSession:
+    """An HTTP session that signs in as the service account, and contacts nothing else for it."""
+
+    def __init__(self, setting: str) -> None:
+        """`setting` is `GOOGLE_SHEETS_CREDENTIALS`. Raises ConfigurationError."""
+        info = _account_info(setting)
+        try:
+            credentials = Credentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
+        except Exception:  # noqa: BLE001  # which errors a malformed key raises is not documented
+            # `from None`: the parser's message may quote the key.
+            raise _wrong("holds a private key that cannot be read") from None
+        self.email: str = info["client_email"]
+        self.token_uri: str = info["token_uri"]
+        self._token_session = requests.Session()
+        request = TokenRequest(self._token_session, self.token_uri)
+        self.session = AuthorizedSession(credentials, auth_request=request)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        self.session.close()  # type: ignore[no-untyped-call]
+        self._token_session.close()
+
+
+class TokenRequest(Request):
+    """google-auth's transport, held to the one address that tokens come from.
+
+    google-auth also looks up where an account's data may live, in a thread, at a Google host:
+    nothing here needs that, and a local run must not leave the machine.
+    """
+
+    def __init__(self, session: requests.Session, token_uri: str) -> None:
+        super().__init__(session)
+        self._token_uri = token_uri
+
+    def __call__(self, url: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises TransportError for another address, and for a success that is not JSON."""
+        if url != self._token_uri:
+            raise TransportError("only the token endpoint is contacted")  # type: ignore[no-untyped-call]
+        response = super().__call__(url, *args, **kwargs)  # type: ignore[no-untyped-call]
+        kind = str(response.headers.get("Content-Type", ""))
+        if response.status == requests.codes.ok and "json" not in kind:
+            raise TransportError(_NOT_JSON)  # type: ignore[no-untyped-call]
+        return response
+
+
+def _account_info(setting: str) -> Mapping[str, Any]:
+    text = setting.strip()
+    if not text.startswith("{"):
+        text = _file_text(text)
+    try:
+        info = json.loads(text)
+    except ValueError:
+        raise _wrong("is not JSON") from None
+    if not isinstance(info, dict) or info.get("type") != "service_account":
+        kind = ", but a client secret for signing in by hand" if "installed" in info else ""
+        raise _wrong(f"is not the JSON of a service account{kind}")
+    missing = [name for name in _FIELDS if not isinstance(info.get(name), str)]
+    if missing:
+        raise _wrong(f"lacks {', '.join(missing)}")
+    return info
+
+
+def _file_text(path: str) -> str:
+    shown = f" ({path})" if _is_path(path) else ""
+    try:
+        return Path(path).expanduser().read_text("utf-8")
+    except FileNotFoundError:
+        raise _wrong(f"names a file that does not exist{shown}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise _wrong(f"names a file that cannot be read{shown}: {reason}") from None
+
+
+def _is_path(text: str) -> bool:
+    # What was meant as inline JSON and lost its brace must not be shown.
+    suspicious = any(mark in text for mark in ("{", '"', "\n", "PRIVATE KEY", "private_key"))
+    return len(text) <= _MAX_PATH_CHARACTERS and not suspicious
+
+
+def _wrong(what: str) -> ConfigurationError:
+    return ConfigurationError(f"GOOGLE_SHEETS_CREDENTIALS {what}: {_HELP}.")

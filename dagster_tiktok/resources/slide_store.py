@@ -1,0 +1,31 @@
+"""The bucket as a resource."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import dagster as dg
+
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover
+from dagster_tiktok.slides.store import SlideStore, open_slide_store
+
+
+class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens the bucket for a stage, alone or with all that brings slides into it."""
+
+    settings: dg.ResourceDependency[SettingsResource]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[SlideStore]:
+        async with open_slide_store(self.settings.load()) as store:
+            yield store
+
+    @asynccontextmanager
+    async def open_mover(
+        self, *, refresh: Refresh | None = None, on_slide: OnSlide | None = None
+    ) -> AsyncIterator[SlideMover]:
+        """Raises ConfigurationError where the slide cache can't be used."""
+        settings = self.settings.load()
+        async with SlideDownloader(settings) as downloader, open_slide_store(settings) as store:
+            yield SlideMover(downloader, store, refresh=refresh, on_slide=on_slide)

@@ -1,0 +1,1 @@
+"""The sheet without Google and without Dagster: its layout, its rows, what is written back."""

@@ -1,0 +1,85 @@
+"""The tab as it was read: ragged rows of plain values, and how a cell becomes text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+Cell: TypeAlias = "str | int | float | bool | None"
+"""A value as Sheets gives it unformatted. A date is a number of days since 1899-12-30."""
+
+# Zero-width space and (non-)joiners, word joiner, byte order mark: pasted along, never seen.
+_INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All cells of a tab at one moment. Row 1 is `rows[0]`; what lies beyond a row is empty."""
+
+    title: str
+    rows: Sequence[Sequence[Cell]]
+    read_at: datetime
+
+    def row(self, number: int) -> Sequence[Cell]:
+        return self.rows[number - 1] if 0 < number <= len(self.rows) else ()
+
+
+def cell_at(row: Sequence[Cell], column: int) -> Cell:
+    """The value in `column` (from 0), "" beyond the row's end."""
+    value = row[column] if column < len(row) else ""
+    return "" if value is None else value
+
+
+def cell_text(value: Cell) -> str:
+    """The value as one line of text: NFC, white space (also line breaks) collapsed and trimmed.
+
+    Control and invisible characters and halves of surrogate pairs, which neither a person nor a
+    database can do anything with, are dropped.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if not isinstance(value, str):
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if value.isascii() and value.isprintable():
+        return " ".join(value.split())
+    visible = "".join(map(_visible, value.translate(_INVISIBLE)))
+    return " ".join(unicodedata.normalize("NFC", visible).split())
+
+
+def a1_range(title: str, row: int, column: int, end_row: int, end_column: int) -> str:
+    """The range in A1 notation. Rows count from 1, columns from 0; both ends are included."""
+    tab = title.replace("'", "''")
+    return f"'{tab}'!{column_name(column)}{row}:{column_name(end_column)}{end_row}"
+
+
+def tab_title(value_range: str) -> str:
+    """The title in a range such as `'My tab'!A1:Z1000`. Raises ValueError if there is none."""
+    title, separator, cells = value_range.rpartition("!")
+    if not separator or not re.match(r"A1(:|\Z)", cells):
+        raise ValueError("not the range of a whole tab")
+    if len(title) >= 2 and title[0] == title[-1] == "'":
+        return title[1:-1].replace("''", "'")
+    return title
+
+
+def column_name(index: int) -> str:
+    """`A` for 0, `AA` for 26."""
+    name = ""
+    index += 1
+    while index:
+        index, letter = divmod(index - 1, 26)
+        name = chr(ord("A") + letter) + name
+    return name
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\N{REPLACEMENT CHARACTER}"
+    return " " if category == "Cc" else character

@@ -1,0 +1,204 @@
+"""After a write: is every outcome where it belongs, and was nothing else hit?
+
+Sheets has no compare-and-set. Rows that move in the moment between the reading and the write take
+the write with them to the wrong place. The tab before the write, the write, and the tab after it
+tell what happened: an outcome that is missing is written again, a cell that was hit by mistake
+gets back what it held. The same comparison makes a write safe to repeat whose answer was lost
+(a 503 may come after the write was applied).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
+from dagster_tiktok.sheet.layout import Layout, find_layout
+from dagster_tiktok.sheet.rows import READY, row_key, status_of
+from dagster_tiktok.sheet.writeback import (
+    CellWrite,
+    Conflict,
+    RowWrite,
+    Value,
+    WritePlan,
+    doubled,
+    rows_by_key,
+    same,
+    status_changed,
+)
+
+
+def plan_mending(after: Grid, first: WritePlan, sent: Sequence[WritePlan]) -> WritePlan:
+    """What is still to be written for `first`'s outcomes on the tab as it is now.
+
+    Arguments:
+        after: read just now.
+        first: the plan that says what is wanted.
+        sent: the plans that were sent, also those whose answer was lost.
+
+    Raises:
+        ConfigurationError: the tab no longer has the columns.
+    """
+    layout = find_layout(after)
+    comparison = _Comparison(after, layout, first, sent)
+    writes: list[RowWrite] = []
+    conflicts: list[Conflict] = []
+    for key, group in comparison.groups.items():
+        comparison.check(key, group, writes, conflicts)
+    restores = comparison.restores(conflicts)
+    return WritePlan(after, layout, tuple(writes), (), tuple(conflicts), tuple(restores))
+
+
+class _Comparison:
+    def __init__(
+        self, after: Grid, layout: Layout, first: WritePlan, sent: Sequence[WritePlan]
+    ) -> None:
+        self.after, self.layout, self.first, self.sent = after, layout, first, sent
+        self.groups: dict[str, list[RowWrite]] = {}
+        for write in first.writes:
+            self.groups.setdefault(write.source_key, []).append(write)
+        # What each place, a row number and a column, was sent: for whom, for which header.
+        self.sent_to: dict[tuple[int, int], list[tuple[str, str, Value]]] = {}
+        for plan in sent:
+            for write in plan.writes:
+                for name, value in write.cells.items():
+                    place = (write.row_number, plan.layout[name])
+                    self.sent_to.setdefault(place, []).append((write.source_key, name, value))
+        keys = set(self.groups)
+        self.rows_before = rows_by_key(first.grid, first.layout, keys)
+        self.rows_after = rows_by_key(after, layout, keys)
+
+    def check(
+        self, key: str, group: list[RowWrite], writes: list[RowWrite], conflicts: list[Conflict]
+    ) -> None:
+        """Compares the rows of one key with what they should hold."""
+        wanted = {name: value for name, value in group[0].cells.items() if name in self.layout}
+        rows = self._rows_meant(key, group)
+        if not rows:
+            conflicts.append(Conflict(key, "the row is gone from the sheet"))
+            return
+        missing = {number: self._missing(number, wanted) for number in rows}
+        if len(rows) > len(group):
+            if sum(not cells for cells in missing.values()) < len(group):
+                conflicts.append(Conflict(key, doubled(rows, len(group))))
+            return
+        for number, cells in missing.items():
+            if not cells or ("Status" not in cells and not self.sent):
+                continue
+            state = status_of(cell_at(self.after.row(number), self.layout["Status"]))
+            if "Status" not in cells or self._is_misplaced(number, key):
+                writes.append(RowWrite(key, number, cells))
+            elif state != READY:
+                conflicts.append(Conflict(key, status_changed(self.after, self.layout, number)))
+            elif not self._was_hit(number, group[0]):
+                writes.append(RowWrite(key, number, cells))
+            # A row that has the outcome but waits again was set back by a person just now.
+
+    def restores(self, conflicts: list[Conflict]) -> list[CellWrite]:
+        """Cells that a sent write hit although they were not meant."""
+        found: dict[tuple[int, int], CellWrite] = {}
+        for plan in self.sent:
+            before = _Before(plan)
+            for write in plan.writes:
+                for name, value in write.cells.items():
+                    number, column = write.row_number, plan.layout[name]
+                    row = self.after.row(number)
+                    if not same(cell_at(row, column), value) or self._is_meant(number, column):
+                        continue
+                    old = before.values(row_key(row, self.layout), self._header(column), column)
+                    if len(old) == 1:
+                        cell = CellWrite(number, column, old.pop())
+                        if not same(cell.value, value):
+                            found.setdefault((number, column), cell)
+                    elif not any(same(item, value) for item in old):
+                        text = f"rows moved while it was written; please check row {number}"
+                        conflicts.append(Conflict(write.source_key, text, written=True))
+        return list(found.values())
+
+    def _rows_meant(self, key: str, group: list[RowWrite]) -> list[int]:
+        """The rows of the key, without those that held it before and were not to be answered."""
+        targets = {write.row_number for write in group}
+        rows = list(self.rows_after.get(key, []))
+        for number in self.rows_before.get(key, []):
+            if number in targets:
+                continue
+            old = _trimmed(self.first.grid.row(number))
+            unchanged = next((row for row in rows if _trimmed(self.after.row(row)) == old), None)
+            if unchanged is not None:
+                rows.remove(unchanged)
+        return rows
+
+    def _missing(self, number: int, wanted: dict[str, Value]) -> dict[str, Value]:
+        row = self.after.row(number)
+        return {
+            name: value
+            for name, value in wanted.items()
+            if not same(cell_at(row, self.layout[name]), value)
+        }
+
+    def _is_misplaced(self, number: int, key: str) -> bool:
+        """Whether the row's status is one that was sent to its place for another cell."""
+        column = self.layout["Status"]
+        status = cell_at(self.after.row(number), column)
+        return any(
+            (other, name) != (key, "Status") and same(status, value)
+            for other, name, value in self.sent_to.get((number, column), ())
+        )
+
+    def _was_hit(self, number: int, write: RowWrite) -> bool:
+        """Whether the row, which waits, took on what was sent for it: then a person set it back."""
+        before, after = self.first.grid.row(write.row_number), self.after.row(number)
+        others = [
+            (cell_at(before, self.first.layout[name]), cell_at(after, self.layout[name]), value)
+            for name, value in write.cells.items()
+            if name != "Status" and name in self.layout
+        ]
+        hits = [same(now, value) for then, now, value in others if not same(then, value)]
+        sent_here = self.sent_to.get((number, self.layout["Status"]), ())
+        if any((key, name) == (write.source_key, "Status") for key, name, _ in sent_here):
+            return any(hits)
+        # The row has moved. Some of the cells may have been sent to it by chance, not all.
+        return bool(self.sent and hits) and all(same(now, value) for _, now, value in others)
+
+    def _is_meant(self, number: int, column: int) -> bool:
+        """Whether the cell is one that its row's own outcome sets."""
+        if number <= self.layout.header_row:
+            return False
+        own = self.groups.get(row_key(self.after.row(number), self.layout))
+        return own is not None and any(
+            name in self.layout and self.layout[name] == column for name in own[0].cells
+        )
+
+    def _header(self, column: int) -> str:
+        return cell_text(cell_at(self.after.row(self.layout.header_row), column))
+
+
+class _Before:
+    """What cells held on the tab that a plan was made on."""
+
+    def __init__(self, plan: WritePlan) -> None:
+        self._grid, self._layout = plan.grid, plan.layout
+        self._rows: dict[str, list[int]] | None = None
+        self._blank_key = row_key((), plan.layout)
+        self._headers = [cell_text(value) for value in plan.grid.row(plan.layout.header_row)]
+
+    def values(self, key: str, header: str, column: int) -> set[Cell]:
+        """What the rows with that key held under that header; empty if that cannot be known.
+
+        `column` is where the header stands now; it decides between columns with equal headers.
+        """
+        if self._rows is None:
+            self._rows = rows_by_key(self._grid, self._layout)
+        rows = self._rows.get(key, [])
+        columns = [index for index, text in enumerate(self._headers) if text == header]
+        if (header and not columns) or (not rows and key == self._blank_key):
+            return {""}
+        if len(columns) != 1:
+            columns = [column] if column in columns else []
+        return {cell_at(self._grid.row(row), index) for row in rows for index in columns}
+
+
+def _trimmed(row: Sequence[Cell]) -> list[str]:
+    texts = [cell_text(value) for value in row]
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts

@@ -1,0 +1,223 @@
+"""From the cells of a row to what the ledger takes: understood, or reported, never guessed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Literal
+
+from dagster_tiktok.models import RowDetails, RowRequest
+from dagster_tiktok.sheet.dates import DateError, parse_date
+from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
+from dagster_tiktok.sheet.layout import Layout
+from dagster_tiktok.tiktok.addresses import AddressError, parse_address, shown
+
+READY, SCRAPED, FAILED = "Ready to Scrape", "Scraped", "Failed"
+
+MAX_KEY_CHARACTERS = 500
+"""A longer key is kept as its hash: it has to fit into a database index."""
+
+_MAX_SET_ID = 2**31 - 1
+_TYPES: dict[str, Literal["NEW", "REPOST"]] = {"NEW": "NEW", "REPOST": "REPOST"}
+_KEY_COLUMNS_WITHOUT_ADDRESS = ("VA", "Creator", "Set ID", "Type", "Date")
+
+
+@dataclass(frozen=True)
+class RowWarning:
+    """Something a person should look at, which keeps no row from being scraped."""
+
+    row_number: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.text} (row {self.row_number})"
+
+
+@dataclass(frozen=True)
+class SheetRows:
+    """What the sheet asks for.
+
+    `ready` holds each source key once. `ready_rows` counts the rows behind them, `filled_rows`
+    all rows below the header that hold anything.
+    """
+
+    ready: tuple[RowRequest, ...]
+    warnings: tuple[RowWarning, ...]
+    ready_rows: int
+    filled_rows: int
+
+
+def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
+    """Every ready row as a request with all its problems; rows with one key become one request."""
+    by_key: dict[str, list[tuple[int, Sequence[Cell]]]] = {}
+    unknown: dict[str, list[int]] = {}
+    filled = 0
+    states = _StatusTable()
+    for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
+        status = cell_at(row, layout["Status"])
+        state = states.of(status)
+        if state == READY:
+            by_key.setdefault(row_key(row, layout), []).append((number, row))
+        elif state is None:
+            unknown.setdefault(cell_text(status), []).append(number)
+        filled += any(cell not in ("", None) for cell in row)
+    warnings = [RowWarning(layout.header_row, text) for text in layout.warnings]
+    ready = [_request(key, rows, layout, timezone, warnings) for key, rows in by_key.items()]
+    warnings.extend(
+        RowWarning(numbers[0], f"unknown status {shown(text)}{_also(numbers)}")
+        for text, numbers in unknown.items()
+    )
+    return SheetRows(tuple(ready), tuple(warnings), sum(map(len, by_key.values())), filled)
+
+
+def ready_digest(rows: Iterable[RowRequest]) -> str:
+    """A sha256 that changes when, and only when, what is ready changes; order does not matter."""
+    entries = sorted(
+        json.dumps([row.source_key, row.details.model_dump(mode="json"), row.problems])
+        for row in rows
+    )
+    return hashlib.sha256("\n".join(entries).encode()).hexdigest()
+
+
+def row_key(row: Sequence[Cell], layout: Layout) -> str:
+    """What finds the row again wherever it moves: its address as typed.
+
+    A row without an address is known by what else a person typed into it.
+    """
+    address = cell_text(cell_at(row, layout["Post URL"]))
+    if address:
+        key = address
+    else:
+        names = [name for name in _KEY_COLUMNS_WITHOUT_ADDRESS if name in layout]
+        key = "row:" + " | ".join(cell_text(cell_at(row, layout[name])) for name in names)
+    if len(key) <= MAX_KEY_CHARACTERS:
+        return key
+    return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def status_of(value: Cell) -> str | None:
+    """READY, SCRAPED, FAILED, "" for an empty cell, None for any other status."""
+    return _STATES.get("".join(cell_text(value).casefold().split()))
+
+
+_STATES = {"".join(name.casefold().split()): name for name in (READY, SCRAPED, FAILED, "")}
+
+
+class _StatusTable:
+    """`status_of`, remembered: a large sheet holds few different statuses."""
+
+    def __init__(self) -> None:
+        self._known: dict[Cell, str | None] = {}
+
+    def of(self, value: Cell) -> str | None:
+        if value not in self._known:
+            self._known[value] = status_of(value)
+        return self._known[value]
+
+
+def _request(
+    key: str,
+    rows: Sequence[tuple[int, Sequence[Cell]]],
+    layout: Layout,
+    timezone: tzinfo,
+    warnings: list[RowWarning],
+) -> RowRequest:
+    readings = [_Reading(number, row, layout, timezone) for number, row in rows]
+    for reading in readings:
+        warnings.extend(RowWarning(reading.number, text) for text in reading.warnings)
+    # Of rows with one address the first that is right speaks for all of them.
+    chosen = next((reading for reading in readings if not reading.problems), readings[0])
+    details = chosen.details
+    if len(readings) > 1:
+        details = details.model_copy(update={"copies": len(readings)})
+    if any(reading is not chosen and reading.details != chosen.details for reading in readings):
+        also = _also([reading.number for reading in readings])
+        warnings.append(
+            RowWarning(
+                readings[0].number,
+                f"rows with the same Post URL differ in VA, Creator, Set ID, Type or Date{also}; "
+                f"row {chosen.number} is taken",
+            )
+        )
+    return RowRequest(
+        source_key=key,
+        row_number=chosen.number,
+        details=details,
+        tiktok_id=chosen.tiktok_id,
+        problems=tuple(chosen.problems),
+    )
+
+
+class _Reading:
+    """One row, understood as far as it can be."""
+
+    def __init__(self, number: int, row: Sequence[Cell], layout: Layout, timezone: tzinfo) -> None:
+        self.number = number
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.tiktok_id: str | None = None
+        address = cell_text(cell_at(row, layout["Post URL"]))
+        self._read_address(address)
+        set_id = self._set_id(cell_at(row, layout["Set ID"]))
+        post_type = self._post_type(cell_text(cell_at(row, layout["Type"])))
+        created = None
+        try:
+            created = (
+                parse_date(cell_at(row, layout["Date"]), timezone) if "Date" in layout else None
+            )
+        except DateError as error:
+            self.warnings.append(str(error))
+        self.details = RowDetails(
+            va_url=address,
+            va=self._named("VA", row, layout),
+            creator=self._named("Creator", row, layout),
+            set_id=set_id,
+            post_type=post_type,
+            created_date=created,
+        )
+
+    def _read_address(self, address: str) -> None:
+        if not address:
+            self.problems.append("Post URL is empty")
+            return
+        try:
+            self.tiktok_id = parse_address(address).tiktok_id
+        except AddressError as error:
+            self.problems.append(str(error))
+
+    def _set_id(self, value: Cell) -> int | None:
+        # No grouping, sign or exponent: "1,234" may be 1234, 1.234 or two ids.
+        text = cell_text(value)
+        if not text:
+            self.problems.append("Set ID is empty")
+        elif isinstance(value, bool) or not (text.isascii() and text.isdigit()):
+            self.problems.append(f"Set ID must be a whole number: {shown(text)}")
+        elif len(text) > 10 or int(text) > _MAX_SET_ID:
+            self.problems.append(f"Set ID is too large: {shown(text)}")
+        else:
+            return int(text)
+        return None
+
+    def _post_type(self, text: str) -> Literal["NEW", "REPOST"] | None:
+        post_type = _TYPES.get(text.upper())
+        if post_type is not None:
+            return post_type
+        problem = f"Type must be NEW or REPOST: {shown(text)}" if text else "Type is empty"
+        self.problems.append(problem)
+        return None
+
+    def _named(self, name: str, row: Sequence[Cell], layout: Layout) -> str | None:
+        text = cell_text(cell_at(row, layout[name]))
+        if not text:
+            self.warnings.append(f"{name} is empty")
+        return text or None
+
+
+def _also(numbers: Sequence[int]) -> str:
+    rest = len(numbers) - 1
+    if not rest:
+        return ""
+    return f", also in row {numbers[1]}" if rest == 1 else f", also in {rest:,} more rows"

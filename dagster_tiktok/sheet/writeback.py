@@ -1,0 +1,195 @@
+"""Which cells an outcome changes: rows are found by what stands in them, never by their number.
+
+Between reading the rows and answering them people sort, insert, delete and edit. So the tab is
+read again right before writing, and a row is answered only if it is there, as often as it was,
+and still waits. Everything else is a conflict: reported, not overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Literal, TypeAlias
+
+from dagster_tiktok.models import Metrics, Record
+from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
+from dagster_tiktok.sheet.layout import Layout, find_layout
+from dagster_tiktok.sheet.rows import FAILED, READY, SCRAPED, row_key, status_of
+from dagster_tiktok.tiktok.addresses import shown
+
+Value: TypeAlias = "str | int"
+
+_MAX_REASON_CHARACTERS = 500
+# Spreadsheet programs run text that begins with one of these, full-width forms included, when it
+# comes in through a file (CWE-1236). Sheets shows the apostrophe; a reader of the cell sees why.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+class RowOutcome(Record):
+    """What is to be written for one source key. What is None is not known and left alone."""
+
+    source_key: str
+    copies: int = 1
+    """How many ready rows held the key when they were read."""
+    outcome: Literal["scraped", "unavailable"]
+    reason: str | None = None
+    """For `Error`; without one `Error` is cleared."""
+    metrics: Metrics | None = None
+    slide_count: int | None = None
+    scraped_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What kept a key from being answered, in words that end a sentence.
+
+    `written` says that it was answered all the same, but a person should look.
+    """
+
+    source_key: str
+    text: str
+    written: bool = False
+
+
+@dataclass(frozen=True)
+class RowWrite:
+    """The cells of one row, by header, as they should be."""
+
+    source_key: str
+    row_number: int
+    cells: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class CellWrite:
+    """One cell. The row counts from 1, the column from 0."""
+
+    row_number: int
+    column: int
+    value: Cell
+
+
+@dataclass(frozen=True)
+class WritePlan:
+    """What to write, on the grid that it was planned on."""
+
+    grid: Grid
+    layout: Layout
+    writes: tuple[RowWrite, ...]
+    already: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    restores: tuple[CellWrite, ...] = ()
+    """Cells of other rows that an earlier write hit because rows moved under it."""
+
+    def cells(self) -> list[CellWrite]:
+        """Every cell to be written."""
+        return [
+            CellWrite(write.row_number, self.layout[name], value)
+            for write in self.writes
+            for name, value in write.cells.items()
+        ] + list(self.restores)
+
+
+def plan_writeback(grid: Grid, outcomes: Iterable[RowOutcome], timezone: tzinfo) -> WritePlan:
+    """Decides for each outcome: written, answered already, or a conflict.
+
+    Arguments:
+        grid: read just now.
+        outcomes: one a source key.
+        timezone: in which `Scraped At` is written.
+
+    Raises:
+        ConfigurationError: the tab no longer has the columns.
+    """
+    layout = find_layout(grid)
+    outcomes = list(outcomes)
+    rows_of = rows_by_key(grid, layout, {outcome.source_key for outcome in outcomes})
+    writes: list[RowWrite] = []
+    already: list[str] = []
+    conflicts: list[Conflict] = []
+    for outcome in outcomes:
+        key, rows = outcome.source_key, rows_of.get(outcome.source_key, [])
+        states = {number: _status(grid, layout, number) for number in rows}
+        waiting = [number for number, state in states.items() if state == READY]
+        target = SCRAPED if outcome.outcome == "scraped" else FAILED
+        if not rows:
+            conflicts.append(Conflict(key, "the row is gone from the sheet"))
+        elif len(waiting) > outcome.copies:
+            conflicts.append(Conflict(key, doubled(waiting, outcome.copies)))
+        elif waiting:
+            cells = wanted_cells(outcome, layout, timezone)
+            writes.extend(RowWrite(key, number, cells) for number in waiting)
+            if len(waiting) < outcome.copies:
+                conflicts.append(Conflict(key, fewer(waiting, outcome.copies), written=True))
+        elif all(state == target for state in states.values()):
+            already.append(key)
+        else:
+            changed = next(number for number, state in states.items() if state != target)
+            conflicts.append(Conflict(key, status_changed(grid, layout, changed)))
+    return WritePlan(grid, layout, tuple(writes), tuple(already), tuple(conflicts))
+
+
+def wanted_cells(outcome: RowOutcome, layout: Layout, timezone: tzinfo) -> dict[str, Value]:
+    """The outcome as cells by header, for those columns that the tab has."""
+    metrics = outcome.metrics or Metrics()
+    scraped_at = outcome.scraped_at
+    values: dict[str, Value | None] = {
+        "Status": SCRAPED if outcome.outcome == "scraped" else FAILED,
+        "Error": safe_text(outcome.reason or ""),
+        "Scraped At": None if scraped_at is None else _local(scraped_at, timezone),
+        "Views": metrics.views,
+        "Likes": metrics.likes,
+        "Comments": metrics.comments,
+        "Shares": metrics.shares,
+        "Slides": outcome.slide_count,
+    }
+    return {name: value for name, value in values.items() if value is not None and name in layout}
+
+
+def safe_text(text: str) -> str:
+    """One line that no spreadsheet program takes for a formula, also not after an export."""
+    line = cell_text(text)
+    if len(line) > _MAX_REASON_CHARACTERS:
+        line = line[: _MAX_REASON_CHARACTERS - 1] + "…"
+    return "'" + line if line.startswith(_FORMULA_STARTS) else line
+
+
+def rows_by_key(
+    grid: Grid, layout: Layout, keys: Container[str] | None = None
+) -> dict[str, list[int]]:
+    """The numbers of the rows that hold each of the keys; None means every key."""
+    found: dict[str, list[int]] = {}
+    for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
+        key = row_key(row, layout)
+        if keys is None or key in keys:
+            found.setdefault(key, []).append(number)
+    return found
+
+
+def same(cell: Cell, value: Cell) -> bool:
+    """Whether a cell holds the value; a column formatted as text gives numbers as text."""
+    return cell_text(cell) == cell_text(value)
+
+
+def doubled(rows: Sequence[int], expected: int) -> str:
+    numbers = ", ".join(map(str, rows[:-1])) + f" and {rows[-1]}"
+    times = "once" if expected == 1 else f"{expected} times"
+    return f"its address now waits in rows {numbers}, but was read {times}"
+
+
+def fewer(rows: Sequence[int], expected: int) -> str:
+    return f"of {expected} rows with its address only {len(rows)} still waited"
+
+
+def status_changed(grid: Grid, layout: Layout, number: int) -> str:
+    text = cell_text(cell_at(grid.row(number), layout["Status"]))
+    return f"the status was changed to {shown(text)} (row {number})"
+
+
+def _local(moment: datetime, timezone: tzinfo) -> str:
+    return moment.astimezone(timezone).strftime("%Y-%m-%d %H:%M")
+
+
+def _status(grid: Grid, layout: Layout, number: int) -> str | None:
+    return status_of(cell_at(grid.row(number), layout["Status"]))

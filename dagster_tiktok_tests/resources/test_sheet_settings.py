@@ -1,0 +1,105 @@
+"""A wrong setting ends in one sentence that names it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.resources.sheet import SheetResource
+from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"role": "none"}, ["GOOGLE_SHEET_URL", "share it with", "gserviceaccount.com"]),
+        ({"id": "x"}, ["GOOGLE_SHEET_URL", "no such spreadsheet"]),
+        ({"gid": "999"}, ["GOOGLE_SHEET_URL", "no tab with that gid"]),
+        ({"port": True}, ["GOOGLE_SHEETS_API_URL", "cannot be reached"]),
+        ({"host": True}, ["GOOGLE_SHEETS_API_URL", "cannot be reached"]),
+        ({"token_uri": True}, ["GOOGLE_SHEETS_API_URL", "token_uri", "cannot be reached"]),
+        ({"email": "other@example.com"}, ["GOOGLE_SHEETS_CREDENTIALS", "(invalid_grant)"]),
+    ],
+)
+def test_given_a_wrong_setting_when_read_then_one_sentence_names_it_and_what_to_do(
+    sheets: RunningSheets, change: dict[str, Any], words: list[str]
+) -> None:
+    info = sheets.server.service_account_info()
+    url, api = sheets.server.sheet_url, sheets.server.url
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        if "role" in change:
+            sheets.control("POST", "access", change)
+        if "id" in change:
+            url = url.replace(sheets.server.spreadsheet_id, "1notThisSpreadsheet")
+        if "gid" in change:
+            url = url.partition("#")[0] + "#gid=999"
+        if "port" in change:
+            api = nobody
+        if "host" in change:
+            api = "http://sheets.invalid"
+        if "token_uri" in change:
+            info |= {"token_uri": f"{nobody}/token"}
+        if "email" in change:
+            info |= {"client_email": change["email"]}
+        client = sheets.client(
+            google_sheet_url=url,
+            google_sheets_api_url=api,
+            google_sheets_credentials=json.dumps(info),
+        )
+        with pytest.raises(ConfigurationError) as raised:
+            client.read()
+    assert [word for word in words if word not in str(raised.value)] == []
+
+
+def test_given_a_host_that_answered_before_when_it_is_gone_then_it_is_no_wrong_setting() -> None:
+    with RunningSheets([HEADER]) as sheets:
+        client = sheets.client(attempts=2)
+        client.read()
+    with pytest.raises(ServiceUnavailable, match="cannot be reached"):
+        client.read()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "words"),
+    [
+        ("missing.json", "names a file that does not exist (missing.json)"),
+        ("{", "is not JSON"),
+        ('{"type": "authorized_user"}', "is not the JSON of a service account"),
+        ('{"installed": {}}', "a client secret for signing in by hand"),
+        ('{"type": "service_account"}', "lacks client_email, private_key, token_uri"),
+        ('"private_key": "SECRET"}', "names a file that does not exist:"),
+    ],
+)
+def test_given_unusable_credentials_when_built_then_the_variable_is_named_and_nothing_shown(
+    sheets: RunningSheets, credentials: str, words: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        sheets.client(google_sheets_credentials=credentials)
+    assert str(raised.value).startswith("GOOGLE_SHEETS_CREDENTIALS")
+    assert words in str(raised.value)
+    assert "SECRET" not in str(raised.value)
+
+
+def test_given_the_credentials_as_a_file_when_dagster_builds_the_client_then_it_reads(
+    sheets: RunningSheets, tmp_path: Path
+) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps(sheets.server.service_account_info()))
+    env = tmp_path / "env"
+    env.write_text(
+        f"SUPABASE_URL=http://127.0.0.1:1\nSUPABASE_KEY=sb_secret_x\n"
+        f"GOOGLE_SHEETS_CREDENTIALS={account}\nGOOGLE_SHEET_URL={sheets.server.sheet_url}\n"
+        f"GOOGLE_SHEETS_API_URL={sheets.server.url}\n"
+    )
+
+    resource = SheetResource(settings=SettingsResource(env_file=str(env)))
+    with resource.client() as client:
+        assert len(client.read().rows) == 7

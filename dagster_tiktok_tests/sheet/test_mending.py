@@ -1,0 +1,123 @@
+"""Rows and columns that move in the very moment of the write, without a server between."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import timezone
+from typing import Any
+
+import pytest
+
+from dagster_tiktok.sandbox.sheets_book import Book, Tab
+from dagster_tiktok.sandbox.sheets_edits import apply_edits
+from dagster_tiktok.sheet.grid import Grid
+from dagster_tiktok.sheet.mending import plan_mending
+from dagster_tiktok.sheet.writeback import WritePlan, plan_writeback
+from dagster_tiktok_tests.resources.outcomes import failed, scraped
+from dagster_tiktok_tests.sheet.grids import grid_of
+from dagster_tiktok_tests.sheets_support import HEADER, address, sheet_row
+
+
+class Sheet:
+    def __init__(self, rows: list[list[Any]]) -> None:
+        self.book = Book("id", "title", [Tab(0, "Posts", [list(HEADER), *rows])])
+
+    @property
+    def grid(self) -> Grid:
+        return grid_of(self.book.tabs[0].rows)
+
+    def write(self, plan: WritePlan) -> None:
+        for cell in plan.cells():
+            assert cell.value is not None
+            self.book.tabs[0].set(cell.row_number - 1, cell.column, cell.value)
+
+    def by_note(self) -> dict[Any, list[dict[Any, Any]]]:
+        header, *rows = self.book.tabs[0].rows
+        found: dict[Any, list[dict[Any, Any]]] = {}
+        for row in rows:
+            cells = {name: row[i] for i, name in enumerate(header) if i < len(row) and row[i] != ""}
+            found.setdefault(cells.get("Notes"), []).append(cells)
+        return found
+
+
+def a_round(seed: int) -> Iterator[tuple[str, Any, Any]]:
+    """What differs from what should be, after one write that people came between."""
+    dice = random.Random(seed)
+    sheet = Sheet([sheet_row(number) for number in range(1, 9)])
+    for answered in dice.sample(sheet.book.tabs[0].rows[1:], 3):
+        answered[5], answered[9] = "Scraped", 5 if dice.random() < 0.5 else ""
+    outcomes = [dice.choice([scraped, failed])(number) for number in dice.sample(range(1, 9), 4)]
+    first = plan_writeback(sheet.grid, outcomes, timezone.utc)
+    apply_edits(sheet.book, [_edit(dice, index) for index in range(dice.randint(1, 3))])
+    expected = sheet.by_note()
+    sheet.write(first)
+    mending = plan_mending(sheet.grid, first, [first])
+    sheet.write(mending)
+    wanted = {write.source_key: write.cells for write in first.writes}
+    after = sheet.by_note()
+    for note, rows in expected.items():
+        for row, found in zip(rows, after[note], strict=True):
+            if row.get("Status") == "Ready to Scrape" and row["Post URL"] in wanted:
+                row.update(wanted[row["Post URL"]])
+            filled = {name: value for name, value in row.items() if value != ""}
+            if filled != found and not any(conflict.written for conflict in mending.conflicts):
+                yield (str(note), filled, found)
+    assert plan_mending(sheet.grid, first, [first, mending]).cells() == []
+
+
+def _edit(dice: random.Random, index: int) -> dict[str, Any]:
+    row = dice.randint(2, 6)
+    blank = [*[""] * 14, f"new {index}"]
+    edits: list[dict[str, Any]] = [
+        {"do": "insert", "at": row, "rows": [blank]},
+        {"do": "delete", "rows": [row]},
+        {"do": "sort", "column": dice.choice("ADFO"), "descending": dice.random() < 0.5},
+        {"do": "insert_column", "at": dice.choice("ACGM"), "header": f"Column {index}"},
+    ]
+    return dice.choice(edits)
+
+
+@pytest.mark.parametrize("first_seed", range(0, 400, 100))
+def test_given_people_move_rows_and_columns_during_a_write_when_mended_then_every_cell_is_right(
+    first_seed: int,
+) -> None:
+    wrong = {seed: list(a_round(seed)) for seed in range(first_seed, first_seed + 100)}
+    assert {seed: found for seed, found in wrong.items() if found} == {}
+
+
+def test_given_a_new_row_with_cells_was_hit_when_mended_then_a_person_is_asked_to_look() -> None:
+    sheet = Sheet([sheet_row(1), sheet_row(2)])
+    first = plan_writeback(sheet.grid, [scraped(1)], timezone.utc)
+    apply_edits(sheet.book, [{"do": "insert", "at": 2, "rows": [sheet_row(9)]}])
+    sheet.write(first)
+    mending = plan_mending(sheet.grid, first, [first])
+    assert [write.row_number for write in mending.writes] == [3]
+    assert {conflict.text for conflict in mending.conflicts} == {
+        "rows moved while it was written; please check row 2"
+    }
+
+
+def test_given_a_person_changes_the_status_after_the_write_when_mended_then_it_stays() -> None:
+    sheet = Sheet([sheet_row(1), sheet_row(2)])
+    first = plan_writeback(sheet.grid, [scraped(1), scraped(2)], timezone.utc)
+    sheet.write(first)
+    for cell, status in (("F2", "On hold"), ("F3", "Ready to Scrape")):
+        apply_edits(sheet.book, [{"do": "set", "cell": cell, "value": status}])
+    mending = plan_mending(sheet.grid, first, [first])
+    assert mending.cells() == []
+    assert [(conflict.source_key, conflict.text) for conflict in mending.conflicts] == [
+        (address(1), 'the status was changed to "On hold" (row 2)')
+    ]
+
+
+def test_given_nothing_was_sent_yet_when_planned_again_then_only_rows_that_wait_are_written() -> (
+    None
+):
+    sheet = Sheet([sheet_row(1), sheet_row(2), sheet_row(3)])
+    first = plan_writeback(sheet.grid, [scraped(n) for n in (1, 2, 3)], timezone.utc)
+    apply_edits(sheet.book, [{"do": "set", "cell": "F2", "value": "Scraped"}])
+    apply_edits(sheet.book, [{"do": "delete", "rows": [3]}])
+    again = plan_mending(sheet.grid, first, [])
+    assert [write.source_key for write in again.writes] == [address(3)]
+    assert [conflict.source_key for conflict in again.conflicts] == [address(2)]

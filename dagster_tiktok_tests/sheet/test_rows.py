@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from datetime import date, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagster_tiktok.models import RowRequest
+from dagster_tiktok.sheet.layout import find_layout
+from dagster_tiktok.sheet.rows import SheetRows, read_rows, ready_digest, row_key
+from dagster_tiktok_tests.sheet.grids import grid_of
+from dagster_tiktok_tests.sheets_support import HEADER, address, sheet_row
+
+
+def read(*rows: list[Any]) -> SheetRows:
+    grid = grid_of([HEADER, *rows])
+    return read_rows(grid, find_layout(grid), timezone.utc)
+
+
+def only(rows: SheetRows) -> RowRequest:
+    (row,) = rows.ready
+    return row
+
+
+def test_given_a_complete_row_when_read_then_everything_is_understood() -> None:
+    row = only(
+        read([], sheet_row(7, Set_ID="007", Type="repost ", Date=46348, VA=" Ann\u00a0Lee "))
+    )
+    assert (row.source_key, row.row_number, row.problems) == (address(7), 3, ())
+    assert row.tiktok_id == address(7).rpartition("/")[2]
+    details = row.details
+    assert (details.va_url, details.va, details.creator) == (address(7), "Ann Lee", "Bob")
+    assert (details.set_id, details.post_type, details.copies) == (7, "REPOST", 1)
+    assert details.created_date == date(2026, 11, 22)
+
+
+@pytest.mark.parametrize("status", ["Ready to Scrape", " ready  to scrape", "READY TO\u00a0SCRAPE"])
+def test_given_a_status_in_odd_dress_when_read_then_the_row_is_ready(status: str) -> None:
+    assert len(read(sheet_row(1, Status=status)).ready) == 1
+
+
+def test_given_rows_that_are_not_ready_when_read_then_only_unknown_statuses_are_named() -> None:
+    rows = read(
+        sheet_row(1, Status="Scraped"),
+        sheet_row(2, Status=""),
+        sheet_row(3, Status="Ready to Scrap"),
+        sheet_row(4, Status="Ready to Scrap"),
+        sheet_row(5, Status="failed"),
+        [],
+    )
+    assert rows.ready == ()
+    assert [str(warning) for warning in rows.warnings] == [
+        'unknown status "Ready to Scrap", also in row 5 (row 4)'
+    ]
+    assert (rows.filled_rows, rows.ready_rows) == (5, 0)
+
+
+def test_given_several_mistakes_when_read_then_all_of_them_are_reported() -> None:
+    row = only(read(sheet_row(1, Post_URL="htp://…", Set_ID="abc", Type="new post")))
+    assert row.problems == (
+        'Post URL is not a TikTok address: "htp://…"',
+        'Set ID must be a whole number: "abc"',
+        'Type must be NEW or REPOST: "new post"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("1,234", 'Set ID must be a whole number: "1,234"'),
+        ("1e5", 'Set ID must be a whole number: "1e5"'),
+        (12.5, 'Set ID must be a whole number: "12.5"'),
+        (-3, 'Set ID must be a whole number: "-3"'),
+        (True, 'Set ID must be a whole number: "TRUE"'),
+        ("nan", 'Set ID must be a whole number: "nan"'),
+        ("١٢", 'Set ID must be a whole number: "١٢"'),
+        ("99999999999", 'Set ID is too large: "99999999999"'),
+        ("2147483648", 'Set ID is too large: "2147483648"'),
+        ("", "Set ID is empty"),
+    ],
+)
+def test_given_a_set_id_that_is_no_number_when_read_then_it_is_not_guessed_at(
+    value: Any, problem: str
+) -> None:
+    row = only(read(sheet_row(1, Set_ID=value)))
+    assert (row.details.set_id, row.problems) == (None, (problem,))
+
+
+@pytest.mark.parametrize(("value", "number"), [(12, 12), (12.0, 12), ("012", 12), (" 0 ", 0)])
+def test_given_a_set_id_as_sheets_gives_it_when_read_then_it_is_the_number(
+    value: Any, number: int
+) -> None:
+    row = only(read(sheet_row(1, Set_ID=value)))
+    assert (row.details.set_id, row.problems) == (number, ())
+
+
+def test_given_a_bad_date_or_no_va_when_read_then_the_row_is_scraped_and_people_are_told() -> None:
+    rows = read(sheet_row(1, Date="11/12/2026", VA="", Creator=""))
+    row = only(rows)
+    assert (row.problems, row.details.created_date, row.details.va) == ((), None, None)
+    texts = [str(warning) for warning in rows.warnings]
+    assert texts[0].startswith("Date could be 2026-12-11 or 2026-11-12")
+    assert texts[1:] == ["VA is empty (row 2)", "Creator is empty (row 2)"]
+
+
+def test_given_the_same_address_twice_when_read_then_it_is_one_request_with_copies() -> None:
+    rows = read(sheet_row(1, Set_ID="abc"), sheet_row(2), sheet_row(1, Post_URL=f" {address(1)}\n"))
+    first = rows.ready[0]
+    assert (first.source_key, first.details.copies, first.row_number) == (address(1), 2, 4)
+    assert first.problems == ()
+    assert rows.ready_rows == 3
+    assert [str(warning) for warning in rows.warnings] == [
+        "rows with the same Post URL differ in VA, Creator, Set ID, Type or Date, also in row 4; "
+        "row 4 is taken (row 2)"
+    ]
+
+
+def test_given_a_ready_row_without_an_address_when_read_then_it_can_still_be_found_again() -> None:
+    row = only(read(sheet_row(9, Post_URL="\u200b ", Date="2026-11-22")))
+    assert row.source_key == "row:Ann | Bob | 9 | NEW | 2026-11-22"
+    assert row.problems == ("Post URL is empty",)
+
+
+def test_given_a_very_long_address_when_read_then_the_key_is_short_and_the_same_each_time() -> None:
+    rows = [only(read(sheet_row(1, Post_URL=address(1) + "?x=" + "y" * 600))) for _ in range(2)]
+    assert len(rows[0].source_key) == len("sha256:") + 64
+    assert rows[0] == rows[1]
+
+
+def test_given_a_composed_or_decomposed_letter_when_read_then_the_key_is_the_same() -> None:
+    composed, decomposed = "https://tiktok.com/é", "https://tiktok.com/e\u0301"
+    layout = find_layout(grid_of([HEADER]))
+    assert row_key([composed], layout) == row_key([decomposed], layout)
+
+
+def test_given_ready_rows_when_digested_then_only_what_is_ready_counts() -> None:
+    one, two = sheet_row(1), sheet_row(2)
+    digest = ready_digest(read(one, two).ready)
+    assert digest == ready_digest(read([], two, one, sheet_row(3, Status="Scraped")).ready)
+    assert digest != ready_digest(read(one).ready)
+    assert digest != ready_digest(read(one, two, two).ready)
+    assert digest != ready_digest(read(one, sheet_row(2, Set_ID="3")).ready)
+
+
+cells = st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none())
+
+
+@given(st.lists(st.lists(cells, min_size=4, max_size=8), max_size=5))
+def test_given_any_cells_when_read_then_each_ready_row_is_understood_or_reported(
+    rows: list[list[Any]],
+) -> None:
+    result = read(*[[*row[:4], "NEW", "Ready to Scrape", *row[4:]] for row in rows])
+    assert sum(row.details.copies for row in result.ready) == len(rows) == result.ready_rows
+    for row in result.ready:
+        assert row.source_key == row.source_key.strip() or row.source_key.startswith("row:")
+        assert len(row.source_key) <= 500
+        row.source_key.encode()
+        assert row.problems or (row.tiktok_id is not None and row.details.set_id is not None)

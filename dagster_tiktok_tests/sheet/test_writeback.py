@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.models import Metrics
+from dagster_tiktok.sheet.grid import cell_text
+from dagster_tiktok.sheet.ranges import as_ranges
+from dagster_tiktok.sheet.writeback import (
+    CellWrite,
+    RowOutcome,
+    WritePlan,
+    plan_writeback,
+    safe_text,
+)
+from dagster_tiktok_tests.sheet.grids import grid_of
+from dagster_tiktok_tests.sheets_support import HEADER, address, sheet_row
+
+SCRAPED = RowOutcome(
+    source_key=address(1),
+    outcome="scraped",
+    metrics=Metrics(views=10, likes=0),
+    slide_count=6,
+    scraped_at=datetime(2026, 11, 22, 23, 30, tzinfo=timezone.utc),
+)
+
+
+def plan(outcome: RowOutcome, *rows: list[Any], header: list[str] = HEADER) -> WritePlan:
+    return plan_writeback(grid_of([header, *rows]), [outcome], ZoneInfo("Europe/Berlin"))
+
+
+def conflict(planned: WritePlan) -> str:
+    (found,) = planned.conflicts
+    return found.text
+
+
+def test_given_a_ready_row_when_scraped_then_what_is_known_is_written_where_columns_exist() -> None:
+    planned = plan(SCRAPED, sheet_row(2), sheet_row(1))
+    (write,) = planned.writes
+    assert write.row_number == 3
+    assert write.cells == {
+        "Status": "Scraped",
+        "Error": "",
+        "Scraped At": "2026-11-23 00:30",
+        "Views": 10,
+        "Likes": 0,
+        "Slides": 6,
+    }
+    assert (planned.already, planned.conflicts) == ((), ())
+
+
+def test_given_only_the_required_columns_when_failed_then_the_status_is_all_that_is_written() -> (
+    None
+):
+    outcome = RowOutcome(source_key=address(1), outcome="unavailable", reason="deleted")
+    planned = plan(outcome, sheet_row(1)[:6], header=HEADER[:6])
+    assert [write.cells for write in planned.writes] == [{"Status": "Failed"}]
+
+
+def test_given_the_row_is_gone_when_planned_then_it_is_a_conflict() -> None:
+    planned = plan(SCRAPED, sheet_row(2))
+    assert (planned.writes, conflict(planned)) == ((), "the row is gone from the sheet")
+
+
+def test_given_more_copies_than_were_read_when_planned_then_it_is_a_conflict() -> None:
+    planned = plan(SCRAPED, sheet_row(1), sheet_row(2), sheet_row(1))
+    assert planned.writes == ()
+    assert conflict(planned) == "its address now waits in rows 2 and 4, but was read once"
+
+
+def test_given_the_copies_that_were_read_when_planned_then_all_are_written() -> None:
+    planned = plan(SCRAPED.model_copy(update={"copies": 2}), sheet_row(1), sheet_row(1))
+    assert ([write.row_number for write in planned.writes], planned.conflicts) == ([2, 3], ())
+
+
+def test_given_fewer_copies_than_were_read_when_planned_then_the_rest_is_written_and_said() -> None:
+    planned = plan(SCRAPED.model_copy(update={"copies": 2}), sheet_row(1))
+    assert [write.row_number for write in planned.writes] == [2]
+    assert planned.conflicts[0].written
+    assert conflict(planned) == "of 2 rows with its address only 1 still waited"
+
+
+def test_given_the_same_status_already_when_planned_then_nothing_is_written() -> None:
+    planned = plan(SCRAPED, sheet_row(1, Status="scraped", Error="by hand"))
+    assert (planned.writes, planned.already, planned.conflicts) == ((), (address(1),), ())
+
+
+@pytest.mark.parametrize("status", ["Failed", "", "On hold", "Ready to Scrap"])
+def test_given_another_status_when_planned_then_it_is_a_conflict(status: str) -> None:
+    planned = plan(SCRAPED, sheet_row(1, Status=status))
+    assert (planned.writes, planned.already) == ((), ())
+    assert conflict(planned) == f'the status was changed to "{status}" (row 2)'
+
+
+def test_given_an_old_answered_row_with_the_address_when_planned_then_only_the_ready_one_is() -> (
+    None
+):
+    planned = plan(SCRAPED, sheet_row(1, Status="Scraped"), sheet_row(1))
+    assert ([write.row_number for write in planned.writes], planned.conflicts) == ([3], ())
+
+
+def test_given_the_status_column_is_gone_when_planned_then_it_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError, match='"Status" is missing'):
+        plan(SCRAPED, header=[name for name in HEADER if name != "Status"])
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@x", "'@x"),
+        ("\t=1+1", "'=1+1"),
+        ("\x00\u200b\uff1d1", "'\uff1d1"),
+        ("two\r\nlines", "two lines"),
+        ("Post is deleted", "Post is deleted"),
+    ],
+)
+def test_given_a_dangerous_reason_when_written_then_it_cannot_become_a_formula(
+    text: str, safe: str
+) -> None:
+    assert safe_text(text) == safe
+
+
+@given(st.text())
+def test_given_any_reason_when_written_then_it_is_one_short_harmless_line(text: str) -> None:
+    safe = safe_text(text)
+    assert safe[:1] not in tuple("=+-@\t\r\n\0")
+    assert len(safe) <= 501
+    assert "\n" not in safe
+
+
+@given(st.text(alphabet=st.characters(), max_size=30))
+def test_given_any_text_when_cleaned_then_it_is_clean_for_good_and_can_be_encoded(
+    text: str,
+) -> None:
+    clean = cell_text(text)
+    clean.encode()
+    assert cell_text(clean) == clean
+    assert "\0" not in clean
+
+
+@given(
+    st.dictionaries(st.tuples(st.integers(1, 12), st.integers(0, 9)), st.integers(), max_size=60)
+)
+def test_given_any_cells_when_made_into_ranges_then_they_cover_exactly_these(
+    cells: dict[tuple[int, int], int],
+) -> None:
+    covered = {}
+    for item in as_ranges("It's", [CellWrite(*place, value) for place, value in cells.items()]):
+        title, _, corners = item["range"].rpartition("!")
+        assert title == "'It''s'"
+        first, last = corners.split(":")
+        assert ord(last[0]) - ord(first[0]) + 1 == len(item["values"][0])
+        assert int(last[1:]) - int(first[1:]) + 1 == len(item["values"])
+        for down, line in enumerate(item["values"]):
+            for right, value in enumerate(line):
+                place = (int(first[1:]) + down, ord(first[0]) - ord("A") + right)
+                assert place not in covered
+                covered[place] = value
+    assert covered == cells
+
+
+def test_given_a_block_of_rows_when_made_into_ranges_then_it_is_one_range() -> None:
+    cells = [CellWrite(row, column, "x") for row in range(2, 1002) for column in (7, 5, 6)]
+    (item,) = as_ranges("Posts", cells)
+    assert item["range"] == "'Posts'!F2:H1001"
