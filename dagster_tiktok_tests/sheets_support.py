@@ -1,0 +1,112 @@
+"""A sandbox Google Sheet in a thread of its own, and the settings that point at it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from dagster_tiktok.resources.sheet import SheetClient
+from dagster_tiktok.sandbox.sheets_server import SheetsServer
+from dagster_tiktok.settings import Settings, load_settings
+
+_directory = tempfile.TemporaryDirectory()
+
+HEADER = [
+    "Post URL", "VA", "Creator", "Set ID", "Type", "Status", "Date",
+    "Error", "Scraped At", "Views", "Likes", "Comments", "Shares", "Slides", "Notes",
+]  # fmt: skip
+
+
+def address(number: int) -> str:
+    return f"https://www.tiktok.com/@someone/video/73{number:017d}"
+
+
+def sheet_row(number: int, **cells: Any) -> list[Any]:
+    """A ready row about post `number`; `cells` by header, with `_` for a space."""
+    values = dict.fromkeys(HEADER, "")
+    values |= {
+        "Post URL": address(number),
+        "VA": "Ann",
+        "Creator": "Bob",
+        "Set ID": str(number),
+        "Type": "NEW",
+        "Status": "Ready to Scrape",
+        "Notes": f"note {number}",
+    }
+    values |= {name.replace("_", " "): value for name, value in cells.items()}
+    return [values[name] for name in HEADER]
+
+
+class RunningSheets:
+    """`with RunningSheets(rows) as sheets:` serves them on a port that the system chose."""
+
+    def __init__(self, rows: Sequence[Sequence[Any]], **options: Any) -> None:
+        # One key for all tests: making one takes a third of a second.
+        account = {"service_account_path": Path(_directory.name) / "service_account.json"}
+        self.server = SheetsServer([list(row) for row in rows], **(account | options))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._clients: list[SheetClient] = []
+        self._session = requests.Session()
+
+    def __enter__(self) -> RunningSheets:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients:
+            client.close()
+        self._session.close()
+        asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def settings(self, **changes: Any) -> Settings:
+        values: dict[str, Any] = {
+            "supabase_url": "http://127.0.0.1:1",
+            "supabase_key": "sb_secret_unused",
+            "google_sheets_credentials": json.dumps(self.server.service_account_info()),
+            "google_sheet_url": self.server.sheet_url,
+            "google_sheets_api_url": self.server.url,
+        }
+        return load_settings(None, **(values | changes))
+
+    def client(self, *, attempts: int = 4, max_wait: float = 0.05, **changes: Any) -> SheetClient:
+        client = SheetClient(self.settings(**changes), attempts=attempts, max_wait=max_wait)
+        self._clients.append(client)
+        return client
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        url = f"{self.server.url}/_control/{path}"
+        answer = self._session.request(method, url, json=body, timeout=5)
+        answer.raise_for_status()
+        return answer.json()
+
+    def fault(self, kind: str, operation: str, **values: Any) -> None:
+        self.control("POST", "faults", {"kind": kind, "operation": operation, **values})
+
+    def edit(self, *edits: dict[str, Any]) -> None:
+        self.control("POST", "rows", {"edits": list(edits)})
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows below the header (row 1), by header."""
+        header, *rows = self.control("GET", "rows")["rows"]
+        return [
+            {name: row[i] if i < len(row) else "" for i, name in enumerate(header)} for row in rows
+        ]
+
+    def by_note(self) -> dict[Any, dict[str, Any]]:
+        return {row["Notes"]: row for row in self.rows()}
+
+    def counts(self) -> dict[str, int]:
+        counts: dict[str, int] = self.control("GET", "requests")["counts"]
+        return counts

@@ -1,0 +1,34 @@
+"""One Supabase for all tests of the schema; each test begins with empty tables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok_tests.sql.support import Database, client_of, migrations_for_tests
+
+
+@pytest.fixture(scope="session")
+def supabase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseServer]:
+    folder: Path = tmp_path_factory.mktemp("supabase")
+    server = SupabaseServer(folder / "state", migrations_for_tests(folder / "migrations"))
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.close())
+
+
+@pytest.fixture(scope="session")
+def database(supabase: SupabaseServer) -> Database:
+    """The database with the secret key, as the last test left it."""
+    return Database(client_of(supabase, supabase.secret_key))
+
+
+@pytest.fixture
+def db(database: Database) -> Database:
+    """The database with the secret key and empty tables."""
+    database.clear()
+    return database

@@ -1,0 +1,259 @@
+"""A real database for the tests, and the records that they put into it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import shutil
+import time
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+from supabase import Client, ClientOptions, create_client
+
+from dagster_tiktok.sandbox.supabase import SupabaseServer
+
+ROOT = Path(__file__).resolve().parents[2]
+TODAY = date(2026, 3, 10)
+NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
+TABLES = (
+    "tiktok_posts",
+    "tiktok_slides",
+    "scraping_logs",
+    "scrape_units",
+    "post_metrics",
+    "audit_log",
+)
+
+
+def migrations_for_tests(folder: Path) -> Path:
+    """The project's migrations and the tests' own function, in one folder."""
+    shutil.copytree(ROOT / "sql" / "migrations", folder)
+    shutil.copy(ROOT / "sql" / "tests" / "900_run_sql.sql", folder)
+    return folder
+
+
+def client_of(server: SupabaseServer, key: str, token: str | None = None) -> Client:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    options = ClientOptions(headers=headers, auto_refresh_token=False, persist_session=False)
+    return create_client(server.url, key, options)
+
+
+def signed_in_client(server: SupabaseServer) -> Client:
+    """A user with a session: the publishable key and a token that the server has signed."""
+    claims = {
+        "sub": str(uuid4()),
+        "role": "authenticated",
+        "aud": "authenticated",
+        "exp": int(time.time()) + 3600,
+    }
+    head = _base64url(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
+    body = _base64url(json.dumps(claims).encode())
+    signature = hmac.new(server.jwt_secret.encode(), f"{head}.{body}".encode(), hashlib.sha256)
+    token = f"{head}.{body}.{_base64url(signature.digest())}"
+    return client_of(server, server.publishable_key, token)
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Database:
+    """The database as the pipeline's functions see it, and its tables as a test checks them."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def call(self, function: str, **arguments: Any) -> dict[str, Any]:
+        return cast("dict[str, Any]", self.client.rpc(function, {"p": arguments}).execute().data)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        answer = self.client.rpc("test_sql", {"p": {"query": sql}}).execute().data
+        return cast("list[dict[str, Any]]", answer)
+
+    def execute(self, sql: str) -> None:
+        self.client.rpc("test_sql", {"p": {"statement": sql}}).execute()
+
+    def one(self, sql: str) -> dict[str, Any]:
+        rows = self.query(sql)
+        assert len(rows) == 1, rows
+        return rows[0]
+
+    def unit(self, unit_id: int) -> dict[str, Any]:
+        return self.one(f"select * from public.scrape_units where id = {unit_id}")
+
+    def post(self, tiktok_id: str) -> dict[str, Any]:
+        return self.one(f"select * from public.tiktok_posts where tiktok_id = '{tiktok_id}'")
+
+    def clear(self) -> None:
+        tables = ", ".join(f"public.{table}" for table in TABLES)
+        self.execute(f"truncate {tables} restart identity cascade")
+
+    def end_leases(self) -> None:
+        self.execute(
+            "update public.scrape_units set lease_until = now() - interval '1 second' "
+            "where lease_until is not null"
+        )
+
+    def open(self, *rows: dict[str, Any], batch: str, read_at: datetime = NOON) -> dict[str, Any]:
+        return self.call(
+            "open_units",
+            batch_id=batch,
+            due_date=TODAY.isoformat(),
+            read_at=read_at.isoformat(),
+            rows=list(rows),
+        )
+
+    def claim(
+        self,
+        state: str,
+        *,
+        batch: str,
+        today: date = TODAY,
+        due: date | None = None,
+        limit: int = 100,
+        claim_id: str | None = None,
+    ) -> dict[str, Any]:
+        return self.call(
+            "claim_units",
+            state=state,
+            due_date=(due or today).isoformat(),
+            today=today.isoformat(),
+            owner=batch,
+            claim_id=claim_id or str(uuid4()),
+            limit=limit,
+            lease_seconds=60,
+        )
+
+    def claimed(self, state: str, **options: Any) -> list[dict[str, Any]]:
+        return cast("list[dict[str, Any]]", self.claim(state, **options)["units"])
+
+    def scrape(self, *results: dict[str, Any], batch: str, today: date = TODAY) -> dict[str, Any]:
+        return self.call(
+            "record_scrapes", owner=batch, today=today.isoformat(), results=list(results)
+        )
+
+    def store(self, *results: dict[str, Any], batch: str) -> dict[str, Any]:
+        return self.call("record_slides", owner=batch, results=list(results))
+
+    def persist(self, *unit_ids: int, batch: str, zone: str = "UTC") -> dict[str, Any]:
+        return self.call("persist_units", owner=batch, unit_ids=list(unit_ids), timezone=zone)
+
+    def take_through(
+        self,
+        looks: dict[int, tuple[dict[str, Any], list[dict[str, Any]]]],
+        *,
+        batch: str,
+        today: date = TODAY,
+        to: str = "done",
+    ) -> dict[str, Any]:
+        """Takes claimed units by id, with post and stored slides, to the state `to`.
+
+        Answers what persist_units answered.
+        """
+        self.scrape(
+            *(scraped(unit_id, post) for unit_id, (post, _) in looks.items()),
+            batch=batch,
+            today=today,
+        )
+        self.claim("scraped", batch=batch, today=today)
+        self.store(
+            *(
+                {"unit_id": unit_id, "result": "stored", "slides": slides}
+                for unit_id, (_, slides) in looks.items()
+            ),
+            batch=batch,
+        )
+        self.claim("stored", batch=batch, today=today)
+        if to == "stored":
+            return {}
+        written = self.persist(*looks, batch=batch)
+        if to == "done":
+            self.claim("persisted", batch=batch, today=today)
+            self.call(
+                "finish_units",
+                owner=batch,
+                results=[{"unit_id": unit_id} for unit_id in looks],
+            )
+        return written
+
+
+def row(key: str, **details: Any) -> dict[str, Any]:
+    """A ready row whose address is the key, unless said otherwise."""
+    problems = details.pop("problems", [])
+    tiktok_id = details.pop("tiktok_id", None)
+    typed = {"va_url": f"https://www.tiktok.com/{key}", "va": "Ann", "creator": "Mia Rose"}
+    return {
+        "source_key": key,
+        "row_number": 2,
+        "tiktok_id": tiktok_id,
+        "problems": problems,
+        "details": {**typed, "set_id": 7, "post_type": "NEW", **details},
+    }
+
+
+def post(tiktok_id: str, *, slides: int = 0, at: datetime = NOON, **fields: Any) -> dict[str, Any]:
+    """A post as its page said it; metrics are given by name."""
+    counts = {"views": 1000, "likes": 100, "comments": 10, "shares": 5, "bookmarks": 1}
+    metrics = {name: fields.pop(name, value) for name, value in counts.items()}
+    return {
+        "tiktok_id": tiktok_id,
+        "post_url": f"https://www.tiktok.com/@mia/photo/{tiktok_id}",
+        "account": "mia",
+        "account_verified": False,
+        "followers": 5000,
+        "posted_at": "2026-03-08T23:30:00Z",
+        "description": "hello #one",
+        "hashtags": ["one"],
+        "mentions": [],
+        "sound": "song",
+        "sound_url": "https://www.tiktok.com/music/song-1",
+        "metrics": metrics,
+        "slides": [
+            {"number": n, "mirrors": ["https://p16.example/x"]} for n in range(1, slides + 1)
+        ],
+        "scraped_at": at.isoformat(),
+        "scraping_method": "page",
+        "data_quality": "complete",
+        **fields,
+    }
+
+
+def slide(
+    tiktok_id: str, number: int, *, at: datetime = NOON, picture: str = "a"
+) -> dict[str, Any]:
+    """A slide that lies in the bucket."""
+    digest = hashlib.sha256(f"{tiktok_id}/{number}/{picture}".encode()).hexdigest()
+    path = f"{tiktok_id}/{number:02}-{digest[:16]}.jpeg"
+    return {
+        "slide_number": number,
+        "slide_url": f"https://p16.example/tos-x/{digest[:32]}~tplv-image.jpeg?x-expires=1",
+        "storage_path": path,
+        "public_url": f"https://bucket.example/{path}",
+        "file_size": 1234,
+        "width": 10,
+        "height": 20,
+        "mime_type": "image/jpeg",
+        "content_hash": digest,
+        "downloaded_at": at.isoformat(),
+        "uploaded_at": (at + timedelta(seconds=1)).isoformat(),
+    }
+
+
+def scraped(unit_id: int, page: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "unit_id": unit_id,
+        "result": "scraped",
+        "tiktok_id": page["tiktok_id"],
+        "post": page,
+        "error_kind": None,
+        "error": None,
+    }
+
+
+def new_batch() -> str:
+    return str(uuid4())

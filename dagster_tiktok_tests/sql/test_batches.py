@@ -1,0 +1,153 @@
+"""A batch's record: opened once, filled by its stages, closed with what is left to do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from postgrest.exceptions import APIError
+
+from dagster_tiktok.models import BatchSummary
+from dagster_tiktok_tests.sql.support import TODAY, Database, new_batch, post, row, slide
+
+
+def _open(db: Database, batch: str) -> dict[str, Any]:
+    return db.call(
+        "open_batch",
+        batch_id=batch,
+        source_type="google_sheet",
+        source_reference="https://sheet",
+        partition_date=TODAY.isoformat(),
+        run_id=batch,
+    )
+
+
+def test_given_a_batch_when_opened_twice_then_there_is_one_record(db: Database) -> None:
+    batch = new_batch()
+
+    assert (_open(db, batch), _open(db, batch)) == ({"opened": True}, {"opened": False})
+
+    record = db.one("select * from public.scraping_logs")
+    assert (record["status"], record["partition_date"]) == ("running", TODAY.isoformat())
+    assert record["batch_completed_at"] is None
+
+
+def test_given_a_stage_that_runs_again_then_its_totals_are_replaced(db: Database) -> None:
+    batch = new_batch()
+    _open(db, batch)
+
+    db.call("record_stage", batch_id=batch, stage="a", metrics={"x": 1, "y": 2})
+    db.call("record_stage", batch_id=batch, stage="b", metrics={"z": 3})
+    assert db.call("record_stage", batch_id=batch, stage="a", metrics={"x": 5}) == {}
+
+    record = db.one("select metrics from public.scraping_logs")
+    assert record["metrics"] == {"a": {"x": 5, "y": 2}, "b": {"z": 3}}
+    with pytest.raises(APIError, match="is not open"):
+        db.call("record_stage", batch_id=new_batch(), stage="a", metrics={})
+
+
+def test_given_nothing_due_when_closed_then_the_batch_is_completed(db: Database) -> None:
+    batch = new_batch()
+    _open(db, batch)
+
+    summary = BatchSummary.model_validate(db.call("close_batch", batch_id=batch, limit=10))
+
+    assert (summary.status, summary.urls_processed, summary.unfinished) == ("completed", 0, 0)
+    assert db.one("select error_message from public.scraping_logs") == {"error_message": None}
+
+
+def test_given_every_kind_of_end_when_closed_then_figures_and_errors_say_so(db: Database) -> None:
+    batch = new_batch()
+    _open(db, batch)
+    db.open(row("done"), row("retry"), row("bad", problems=["bad type"]), row("left"), batch=batch)
+    by_key = {u["source_key"]: u["id"] for u in db.claimed("pending", batch=batch)}
+    failure = {"unit_id": by_key["retry"], "result": "retry", "error_kind": "network"}
+    db.scrape({**failure, "error": "cut"}, batch=batch)
+    db.take_through({by_key["done"]: (post("1", slides=1), [slide("1", 1)])}, batch=batch)
+    metrics = {"downloaded": 1, "uploaded": 1, "bytes": 5_000_000_000}
+    db.call("record_stage", batch_id=batch, stage="slide_files", metrics=metrics)
+
+    closed = db.call("close_batch", batch_id=batch, limit=10)
+
+    summary = BatchSummary.model_validate(closed)
+    assert (summary.status, summary.urls_processed, summary.succeeded) == ("partial", 4, 1)
+    assert (summary.unavailable, summary.expired, summary.unfinished) == (0, 0, 3)
+    assert (summary.slides_downloaded, summary.bytes_downloaded) == (1, 5_000_000_000)
+    assert [(e.source_key, e.state, e.error_kind, e.error) for e in summary.errors] == [
+        ("bad", "persisted", "invalid_row", "bad type"),
+        ("left", "pending", None, None),
+        ("retry", "pending", "network", "cut"),
+    ]
+    record = db.one("select * from public.scraping_logs")
+    assert (record["status"], record["total_urls"], record["failed_scrapes"]) == ("partial", 4, 3)
+    assert (record["carousel_posts_processed"], record["slides_uploaded"]) == (1, 1)
+    assert record["error_message"] == (
+        "3 due units are unfinished: invalid_row (1), network (1), pending (1)"
+    )
+    assert record["duration_seconds"] >= 0
+
+    assert db.call("close_batch", batch_id=batch, limit=10) == closed
+    assert db.one("select * from public.scraping_logs") == record
+
+
+def test_given_only_failures_when_closed_then_the_batch_failed(db: Database) -> None:
+    batch = new_batch()
+    _open(db, batch)
+    db.open(row("a"), batch=batch)
+
+    summary = db.call("close_batch", batch_id=batch, limit=0)
+
+    assert (summary["status"], summary["unfinished"], summary["errors"]) == ("failed", 1, [])
+
+
+def test_given_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    _open(db, batch)
+
+    summary = db.call("close_batch", batch_id=batch, limit=5, error="The sheet is not shared.")
+
+    assert summary["status"] == "failed"
+    record = db.one("select error_message from public.scraping_logs")
+    assert record == {"error_message": "The sheet is not shared."}
+
+
+def test_given_expired_and_unavailable_units_when_closed_then_they_are_listed(
+    db: Database,
+) -> None:
+    first, second = new_batch(), new_batch()
+    db.open(row("a"), batch=first)
+    (unit,) = db.claimed("pending", batch=first)
+    db.take_through({unit["id"]: (post("1"), [])}, batch=first)
+    later = TODAY + timedelta(days=2)
+    db.call("open_batch", batch_id=second, partition_date=later.isoformat())
+    (daily,) = db.claimed("pending", batch=second, today=later)
+    gone = {"unit_id": daily["id"], "result": "unavailable", "error_kind": "deleted", "error": "x"}
+    db.scrape(gone, batch=second, today=later)
+    db.claim("stored", batch=second, today=later)
+    db.persist(daily["id"], batch=second)
+    db.claim("persisted", batch=second, today=later)
+    db.call("finish_units", owner=second, results=[{"unit_id": daily["id"]}])
+
+    summary = BatchSummary.model_validate(db.call("close_batch", batch_id=second, limit=10))
+
+    assert (summary.urls_processed, summary.unavailable, summary.expired) == (2, 1, 1)
+    assert (summary.unfinished, summary.status) == (0, "completed")
+    assert [(e.slot, e.outcome) for e in summary.errors] == [(1, "expired"), (2, "unavailable")]
+
+
+def test_given_units_that_are_owed_then_they_are_counted_and_listed_to_the_limit(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    db.open(*(row(key) for key in "abc"), batch=batch)
+    db.claim("pending", batch=batch, limit=2)
+
+    owed = db.call("unfinished_units", due_date=TODAY.isoformat(), limit=1)
+    none = db.call("unfinished_units", due_date=(TODAY - timedelta(days=1)).isoformat(), limit=1)
+
+    assert (owed["count"], owed["leased"]) == (3, 2)
+    assert [unit["source_key"] for unit in owed["units"]] == ["a"]
+    assert none == {"count": 0, "leased": 0, "units": []}

@@ -1,0 +1,244 @@
+"""Opening units from the sheet's rows, claiming them, and the leases that keep workers apart."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dagster_tiktok.models import Unit
+from dagster_tiktok_tests.sql.support import (
+    NOON,
+    TODAY,
+    Database,
+    new_batch,
+    post,
+    row,
+    scraped,
+    slide,
+)
+
+TOMORROW = TODAY + timedelta(days=1)
+FAR = NOON + timedelta(days=3650)
+
+
+def _states(db: Database) -> list[tuple[str, int, str, str | None]]:
+    rows = db.query("select * from public.scrape_units order by source_key, slot")
+    return [(r["source_key"], r["slot"], r["state"], r["outcome"]) for r in rows]
+
+
+def _finish(db: Database, *keys: str, tiktok_id: str = "1") -> None:
+    """Opens and finishes units, without daily looks."""
+    batch = new_batch()
+    db.open(*(row(key) for key in keys), batch=batch)
+    units = db.claimed("pending", batch=batch)
+    db.take_through({u["id"]: (post(tiktok_id), []) for u in units}, batch=batch)
+    db.execute("delete from public.scrape_units where slot > 0")
+
+
+def test_given_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> None:
+    batch = new_batch()
+    rows = [row("a", tiktok_id="11"), row("b", problems=["no address", "bad type"])]
+
+    first = db.open(*rows, batch=batch)
+    second = db.open(*rows, batch=new_batch())
+
+    assert first == {"opened": 2, "reopened": 0, "updated": 0, "already_open": 0}
+    assert second == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 2}
+    a, b = db.query("select * from public.scrape_units order by source_key")
+    assert (a["state"], a["outcome"], a["tiktok_id"], a["batch_id"]) == (
+        "pending",
+        None,
+        "11",
+        batch,
+    )
+    assert a["details"]["set_id"] == 7
+    assert (b["state"], b["outcome"], b["error_kind"]) == (
+        "persisted",
+        "unavailable",
+        "invalid_row",
+    )
+    assert b["error"] == "no address; bad type"
+
+
+def test_given_a_doubled_key_when_opened_then_the_first_row_wins(db: Database) -> None:
+    opened = db.open(row("a", va="First"), row("a", va="Second"), batch=new_batch())
+
+    assert opened["opened"] == 1
+    assert db.one("select * from public.scrape_units")["details"]["va"] == "First"
+
+
+def test_given_no_rows_when_opened_then_nothing_happens(db: Database) -> None:
+    assert db.open(batch=new_batch()) == {
+        "opened": 0,
+        "reopened": 0,
+        "updated": 0,
+        "already_open": 0,
+    }
+
+
+def test_given_a_finished_unit_when_its_row_is_ready_again_then_it_is_reopened(
+    db: Database,
+) -> None:
+    _finish(db, "a")
+
+    stale = db.open(row("a"), batch=new_batch(), read_at=NOON - timedelta(days=3650))
+    assert stale == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 0}
+    assert _states(db) == [("a", 0, "done", "scraped")]
+
+    again = db.open(row("a", va="Ben"), batch=new_batch(), read_at=FAR)
+    assert again == {"opened": 0, "reopened": 1, "updated": 0, "already_open": 0}
+    unit = db.one("select * from public.scrape_units")
+    assert (unit["state"], unit["outcome"], unit["attempts"]) == ("pending", None, 0)
+    assert (unit["finished_at"], unit["post"], unit["details"]["va"]) == (None, None, "Ben")
+    assert unit["tiktok_id"] == "1"  # a short link that was resolved stays resolved
+
+
+def test_given_a_corrected_row_when_nobody_works_on_it_then_the_unit_is_rewritten(
+    db: Database,
+) -> None:
+    db.open(row("a"), row("b", problems=["bad type"]), row("c"), batch=new_batch())
+    db.claim("pending", batch=new_batch(), limit=1)  # a is being worked on
+
+    answer = db.open(row("a", va="Ben"), row("b"), row("c", va="Cy"), batch=new_batch())
+
+    assert answer == {"opened": 0, "reopened": 0, "updated": 2, "already_open": 1}
+    assert _states(db) == [(key, 0, "pending", None) for key in "abc"]
+    details = db.query("select details ->> 'va' as va from public.scrape_units order by source_key")
+    assert [d["va"] for d in details] == ["Ann", "Ann", "Cy"]
+
+
+def test_given_due_units_when_claimed_then_each_goes_to_one_batch_in_order(db: Database) -> None:
+    one, two = new_batch(), new_batch()
+    db.open(*(row(key) for key in "abcd"), batch=one)
+    db.execute(
+        f"update public.scrape_units set due_date = '{TODAY - timedelta(days=1)}' "
+        "where source_key = 'd'"
+    )
+    db.execute(f"update public.scrape_units set due_date = '{TOMORROW}' where source_key = 'c'")
+
+    first = db.claimed("pending", batch=one, limit=2)
+    second = db.claim("pending", batch=two, limit=2)
+
+    assert [u["source_key"] for u in first] == ["d", "a"]
+    assert [u["source_key"] for u in second["units"]] == ["b"]
+    assert second["leased"] == 2  # those of the other batch
+    assert db.claim("pending", batch=one)["leased"] == 1
+    assert Unit.model_validate(first[0]).known_slides == ()
+
+
+def test_given_a_lost_answer_when_claimed_with_the_same_id_then_the_same_units_come(
+    db: Database,
+) -> None:
+    batch, claim = new_batch(), new_batch()
+    db.open(*(row(key) for key in "abc"), batch=batch)
+
+    first = db.claimed("pending", batch=batch, limit=2, claim_id=claim)
+    again = db.claimed("pending", batch=batch, limit=2, claim_id=claim)
+
+    assert again == first
+    assert len(db.claimed("pending", batch=batch)) == 1
+
+
+def test_given_a_dead_worker_when_its_lease_ends_then_another_takes_over(db: Database) -> None:
+    dead, heir = new_batch(), new_batch()
+    db.open(row("a"), batch=dead)
+    (unit,) = db.claimed("pending", batch=dead)
+    assert db.claimed("pending", batch=heir) == []
+
+    db.end_leases()
+    assert [u["id"] for u in db.claimed("pending", batch=heir)] == [unit["id"]]
+
+    late = db.scrape(scraped(unit["id"], post("1")), batch=dead)
+    assert late == {"recorded": 0, "ignored": [unit["id"]]}
+    assert db.call("extend_leases", owner=dead, lease_seconds=60) == {"extended": 0}
+    assert db.unit(unit["id"])["batch_id"] == heir
+
+
+def test_given_a_lease_when_extended_or_released_then_it_holds_or_is_free(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a"), row("b"), batch=batch)
+    db.claim("pending", batch=batch)
+    db.end_leases()
+
+    assert db.call("extend_leases", owner=batch, lease_seconds=60) == {"extended": 2}
+    assert db.claimed("pending", batch=new_batch()) == []
+    assert db.call("release_leases", owner=batch) == {"released": 2}
+    assert db.call("release_leases", owner=batch) == {"released": 0}
+    units = db.claimed("pending", batch=new_batch())
+    assert [u["attempts"] for u in units] == [0, 0]
+
+
+def test_given_a_failed_attempt_when_claimed_then_only_another_batch_gets_it(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    failure = {"unit_id": unit["id"], "result": "retry", "error_kind": "network", "error": "cut"}
+
+    assert db.scrape(failure, batch=batch) == {"recorded": 1, "ignored": []}
+
+    assert db.claimed("pending", batch=batch) == []
+    (again,) = db.claimed("pending", batch=new_batch())
+    assert (again["attempts"], again["error_kind"], again["error"]) == (1, "network", "cut")
+
+
+def test_given_daily_looks_when_claimed_then_only_on_their_day(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    db.take_through({unit["id"]: (post("1"), [])}, batch=batch)
+
+    early = db.claim("pending", batch=new_batch(), today=TODAY, due=TOMORROW)
+    assert early == {"units": [], "expired": 0, "leased": 0}
+
+    claimed = db.claim("pending", batch=new_batch(), today=TODAY + timedelta(days=2))
+    assert claimed["expired"] == 1
+    assert [(u["slot"], u["tiktok_id"], u["details"]) for u in claimed["units"]] == [(2, "1", None)]
+    assert _states(db)[0:2] == [("1", 1, "done", "expired"), ("1", 2, "pending", None)]
+
+
+def test_given_the_last_daily_look_when_it_expires_then_the_post_is_completed(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    db.take_through({unit["id"]: (post("1"), [])}, batch=batch)
+
+    claimed = db.claim("pending", batch=new_batch(), today=TODAY + timedelta(days=6))
+
+    assert claimed["expired"] == 5
+    assert db.post("1")["scrape_status"] == "completed"
+
+
+def test_given_a_paused_post_when_its_look_is_due_then_it_is_not_claimed_nor_owed(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    db.take_through({unit["id"]: (post("1"), [])}, batch=batch)
+    db.execute("update public.tiktok_posts set scrape_status = 'paused'")
+
+    assert db.claimed("pending", batch=new_batch(), today=TOMORROW) == []
+    owed = db.call("unfinished_units", due_date=TOMORROW.isoformat(), limit=10)
+    assert owed == {"count": 0, "leased": 0, "units": []}
+
+
+def test_given_stored_slides_when_a_later_look_is_claimed_then_they_are_known(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    slides = [slide("1", 2), slide("1", 1)]
+    db.take_through({unit["id"]: (post("1", slides=2), slides)}, batch=batch)
+
+    db.open(row("a"), batch=batch, read_at=FAR)
+    db.claim("pending", batch=batch)
+    db.scrape(scraped(unit["id"], post("1", slides=2)), batch=batch)
+    (claimed,) = db.claimed("scraped", batch=batch)
+
+    known = Unit.model_validate(claimed).known_slides
+    assert [(k.slide_number, k.image_key) for k in known] == [
+        (n, slide("1", n)["content_hash"][:32]) for n in (1, 2)
+    ]
+    assert known[0].content_hash == slide("1", 1)["content_hash"]

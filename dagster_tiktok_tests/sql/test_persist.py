@@ -1,0 +1,350 @@
+"""Writing a chunk: posts, slides, figures, daily looks; what is known is never lost."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from dagster_tiktok_tests.sql.support import (
+    NOON,
+    TODAY,
+    Database,
+    new_batch,
+    post,
+    row,
+    slide,
+)
+
+FAR = NOON + timedelta(days=3650)
+Looks = dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
+
+
+def _persist_first_looks(
+    db: Database, looks: Looks, *, to: str = "done", **details: Any
+) -> tuple[str, dict[str, Any], list[int]]:
+    """Takes a new row by key through the stages. Answers batch, answer of persist, unit ids."""
+    batch = new_batch()
+    db.open(*(row(key, **details) for key in looks), batch=batch, read_at=FAR)
+    units = db.claimed("pending", batch=batch)
+    by_id = {unit["id"]: looks[unit["source_key"]] for unit in units}
+    return batch, db.take_through(by_id, batch=batch, to=to), list(by_id)
+
+
+def _daily_look(db: Database, day: date, page: dict[str, Any]) -> None:
+    batch = new_batch()
+    (unit,) = db.claimed("pending", batch=batch, today=day)
+    db.take_through({unit["id"]: (page, [])}, batch=batch, today=day)
+
+
+def _at(day: int, hour: int = 12) -> datetime:
+    return NOON.replace(day=day, hour=hour)
+
+
+def test_given_a_first_look_when_persisted_then_everything_is_written(db: Database) -> None:
+    slides = [slide("1", 2), slide("1", 1)]
+    batch, written, _ = _persist_first_looks(db, {"a": (post("1", slides=2), slides)})
+
+    assert written == {
+        "persisted": 1,
+        "posts_written": 1,
+        "slides_written": 2,
+        "failed": [],
+        "ignored": [],
+    }
+    stored = db.post("1")
+    expected = {
+        "va_url": "https://www.tiktok.com/a",
+        "post_url": "https://www.tiktok.com/@mia/photo/1",
+        "created_date": "2026-03-08",
+        "creator": "Mia Rose",
+        "set_id": 7,
+        "set_code": "MIAR_007",
+        "va": "Ann",
+        "post_type": "NEW",
+        "platform": "tiktok",
+        "account": "mia",
+        "views": 1000,
+        "likes": 100,
+        "bookmarks": 1,
+        "engagement": 116,
+        "engagement_rate": 11.6,
+        "followers": 5000,
+        "hashtags": ["one"],
+        "slide_count": 2,
+        "day1_views": None,
+        "scrape_status": "active",
+        "scrape_interval": "1 day",
+        "scrape_count": 1,
+        "days_since_posted": 2,
+        "slides": [slide("1", 1)["public_url"], slide("1", 2)["public_url"]],
+        "post_description": "hello #one",
+        "account_verified": False,
+        "scraping_method": "page",
+        "data_quality": "complete",
+        "error": None,
+        "batch_id": batch,
+    }
+    assert {name: stored[name] for name in expected} == expected
+    times = {stored[name] for name in ("first_scraped_at", "last_scraped_at", "scraped_at")}
+    assert times == {"2026-03-10T12:00:00+00:00"}
+    (metrics,) = db.query("select * from public.post_metrics")
+    assert (metrics["captured_on"], metrics["views"], metrics["followers"]) == (
+        "2026-03-10",
+        1000,
+        5000,
+    )
+    daily = db.query("select * from public.scrape_units where slot > 0 order by slot")
+    assert [(u["source_key"], u["slot"], u["due_date"], u["batch_id"]) for u in daily] == [
+        ("1", n, (TODAY + timedelta(days=n)).isoformat(), None) for n in range(1, 6)
+    ]
+    first = db.query("select * from public.tiktok_slides order by slide_number")[0]
+    sent = slide("1", 1)
+    assert {n: v for n, v in sent.items() if first[n] != v and not n.endswith("_at")} == {}
+
+
+def test_given_a_time_zone_when_persisted_then_days_are_that_zones(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    late = NOON.replace(hour=23, minute=30)
+    db.take_through({unit["id"]: (post("1", at=late), [])}, batch=batch, to="stored")
+
+    db.persist(unit["id"], batch=batch, zone="Europe/Berlin")
+
+    assert db.one("select captured_on from public.post_metrics") == {"captured_on": "2026-03-11"}
+    stored = db.post("1")
+    assert (stored["created_date"], stored["days_since_posted"]) == ("2026-03-09", 2)
+    first = db.one("select due_date from public.scrape_units where slot = 1")
+    assert first == {"due_date": "2026-03-12"}
+
+
+def test_given_the_same_call_again_when_persisted_then_nothing_changes(db: Database) -> None:
+    batch, _, (unit,) = _persist_first_looks(
+        db, {"a": (post("1", slides=1), [slide("1", 1)])}, to="persisted"
+    )
+    tables = ("tiktok_posts", "tiktok_slides", "post_metrics", "scrape_units", "audit_log")
+    before = [db.query(f"select * from public.{t} order by 1, 2") for t in tables]
+
+    again = db.persist(unit, batch=batch)
+
+    assert (again["persisted"], again["ignored"]) == (0, [unit])
+    assert [db.query(f"select * from public.{t} order by 1, 2") for t in tables] == before
+
+
+def test_given_five_days_of_looks_then_each_day_has_its_views(db: Database) -> None:
+    _persist_first_looks(db, {"a": (post("1"), [])})
+
+    for day in range(1, 6):
+        assert db.post("1")["scrape_status"] == "active"
+        page = post("1", views=1000 + day, at=_at(10 + day))
+        _daily_look(db, TODAY + timedelta(days=day), page)
+
+    stored = db.post("1")
+    assert [stored[f"day{n}_views"] for n in range(1, 6)] == [1001, 1002, 1003, 1004, 1005]
+    assert (stored["views"], stored["scrape_count"], stored["days_since_posted"]) == (1005, 6, 7)
+    assert stored["scrape_status"] == "completed"
+    assert db.one("select count(*) as n from public.post_metrics") == {"n": 6}
+    assert db.query("select * from public.scrape_units where state <> 'done'") == []
+
+
+def test_given_a_later_look_with_missing_data_then_known_values_stay(db: Database) -> None:
+    _persist_first_looks(db, {"a": (post("1", slides=1), [slide("1", 1)])})
+    known = db.post("1")
+
+    nothing: dict[str, Any] = dict.fromkeys(("views", "likes", "shares", "bookmarks"))
+    profile: dict[str, Any] = dict.fromkeys(
+        ("account", "account_verified", "followers", "sound", "sound_url")
+    )
+    page = post("1", at=_at(11), comments=0, description="", hashtags=[], **nothing, **profile)
+    page["data_quality"] = "partial"
+    _daily_look(db, TODAY + timedelta(days=1), page)
+
+    later = db.post("1")
+    changed = {name for name in known if known[name] != later[name]}
+    assert changed == {
+        "last_scraped_at",
+        "scraped_at",
+        "scrape_count",
+        "days_since_posted",
+        "data_quality",
+        "batch_id",
+        "updated_at",
+    }
+    assert later["day1_views"] is None
+
+
+def test_given_an_older_look_when_written_last_then_newer_figures_stay(db: Database) -> None:
+    newer, older = new_batch(), new_batch()
+    db.open(row("a"), batch=older)
+    (a,) = db.claimed("pending", batch=older)
+    db.take_through({a["id"]: (post("1", views=10, at=_at(10, 8)), [])}, batch=older, to="stored")
+    _persist_first_looks(db, {"b": (post("1", views=20, at=_at(10, 9)), [])})
+    assert newer != older
+
+    db.persist(a["id"], batch=older)
+
+    stored = db.post("1")
+    assert (stored["views"], stored["scraped_at"]) == (20, "2026-03-10T09:00:00+00:00")
+    assert db.one("select views from public.post_metrics") == {"views": 20}
+
+
+def test_given_an_older_daily_look_when_written_last_then_its_day_has_its_views(
+    db: Database,
+) -> None:
+    tomorrow, batch = TODAY + timedelta(days=1), new_batch()
+    _persist_first_looks(db, {"a": (post("1"), [])})
+    (daily,) = db.claimed("pending", batch=batch, today=tomorrow)
+    page = post("1", views=11, at=_at(11, 2))
+    db.take_through({daily["id"]: (page, [])}, batch=batch, today=tomorrow, to="stored")
+    _persist_first_looks(db, {"b": (post("1", views=12, at=_at(11, 3)), [])})
+
+    db.persist(daily["id"], batch=batch)
+
+    stored = db.post("1")
+    assert (stored["views"], stored["day1_views"]) == (12, 11)
+
+
+def test_given_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_details(
+    db: Database,
+) -> None:
+    page = post("1")
+    _, written, _ = _persist_first_looks(db, {"a": (page, []), "b": (page, [])})
+
+    assert (written["persisted"], written["posts_written"], written["failed"]) == (2, 1, [])
+    stored = db.post("1")
+    assert (stored["scrape_count"], stored["va_url"]) == (1, "https://www.tiktok.com/a")
+    assert db.one("select count(*) as n from public.scrape_units where slot > 0") == {"n": 5}
+
+
+def test_given_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written(
+    db: Database,
+) -> None:
+    looks: Looks = {f"k{n}": (post(str(n)), [slide(str(n), 1)]) for n in range(10, 20)}
+    looks["k12"] = (post("12", views="many"), [])
+    looks["k15"] = (post("15", views=-1), [])
+    looks["k17"] = (post("17"), [slide("17", 36)])
+    looks["k18"] = (post("18", followers=10**30), [])
+
+    batch, written, _ = _persist_first_looks(db, looks, to="persisted")
+
+    assert (written["persisted"], written["posts_written"], written["slides_written"]) == (6, 6, 6)
+    failed = {entry["unit_id"]: entry["error"] for entry in written["failed"]}
+    units = [db.unit(unit_id) for unit_id in failed]
+    assert {unit["source_key"] for unit in units} == {"k12", "k15", "k17", "k18"}
+    for unit in units:
+        assert (unit["state"], unit["attempts"], unit["error_kind"]) == ("stored", 1, "not_written")
+        assert unit["error"] == failed[unit["id"]]
+        assert unit["failed_batch_id"] == batch and unit["lease_owner"] is None
+    assert db.one("select count(*) as n from public.tiktok_posts") == {"n": 6}
+    assert db.one("select count(*) as n from public.scrape_units where slot = 5") == {"n": 6}
+
+
+def test_given_a_page_of_another_post_then_it_is_not_written(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    page = post("1")
+    db.take_through({unit["id"]: (page, [])}, batch=batch, to="stored")
+    db.execute("update public.scrape_units set post = jsonb_set(post, '{tiktok_id}', '\"2\"')")
+
+    written = db.persist(unit["id"], batch=batch)
+
+    assert written["failed"][0]["error"].endswith(
+        f"unit {unit['id']} holds the post 2 instead of 1"
+    )
+
+
+def test_given_a_row_that_was_corrected_when_looked_at_again_then_its_details_change(
+    db: Database,
+) -> None:
+    _persist_first_looks(db, {"a": (post("1"), [])}, created_date="2026-03-01")
+    logged = db.post("1")["logged_at"]
+
+    _persist_first_looks(
+        db, {"a": (post("1", at=_at(10, 13)), [])}, va="Ben", creator="Zoe", set_id=1234
+    )
+    _persist_first_looks(
+        db,
+        {"other": (post("1", at=_at(10, 14)), [])},
+        va="Eve",
+        creator="Eve",
+    )
+
+    stored = db.post("1")
+    assert (stored["va"], stored["creator"], stored["set_code"]) == ("Ben", "Zoe", "ZOE_1234")
+    assert (stored["created_date"], stored["logged_at"]) == ("2026-03-01", logged)
+    assert (stored["scrape_count"], stored["first_scraped_at"]) == (3, "2026-03-10T12:00:00+00:00")
+
+
+def test_given_a_reopened_row_then_its_daily_looks_are_not_reopened(db: Database) -> None:
+    _persist_first_looks(db, {"a": (post("1"), [])})
+    db.claim("pending", batch=new_batch(), today=TODAY + timedelta(days=9))  # all expire
+    assert db.post("1")["scrape_status"] == "completed"
+
+    _persist_first_looks(db, {"a": (post("1", at=_at(20)), [])})
+
+    units = db.query("select slot, state, outcome from public.scrape_units order by slot")
+    assert [(u["state"], u["outcome"]) for u in units[1:]] == [("done", "expired")] * 5
+    assert db.post("1")["scrape_status"] == "completed"
+
+
+def test_given_a_changed_carousel_then_slides_are_replaced_and_removed(db: Database) -> None:
+    slides = [slide("1", n) for n in (1, 2, 3)]
+    _persist_first_looks(db, {"a": (post("1", slides=3), slides)})
+    db.execute("update public.tiktok_slides set ocr_text = 'text', ocr_processed = true")
+
+    later = [slide("1", 1), slide("1", 2, picture="b", at=_at(11))]
+    _, written, _ = _persist_first_looks(db, {"a": (post("1", slides=2, at=_at(11)), later)})
+
+    assert written["slides_written"] == 1
+    kept = db.query("select * from public.tiktok_slides order by slide_number")
+    assert [(s["slide_number"], s["ocr_text"], s["ocr_processed"]) for s in kept] == [
+        (1, "text", True),
+        (2, None, False),
+    ]
+    assert kept[1]["content_hash"] == later[1]["content_hash"]
+    stored = db.post("1")
+    assert (stored["slide_count"], stored["slides"]) == (2, [s["public_url"] for s in later])
+
+
+def _gone(db: Database, day: date, *, tiktok_id: str) -> None:
+    batch = new_batch()
+    (unit,) = db.claimed("pending", batch=batch, today=day)
+    result = {"unit_id": unit["id"], "result": "unavailable", "tiktok_id": tiktok_id}
+    reason = {"error_kind": "deleted", "error": "The post was deleted."}
+    db.scrape({**result, **reason}, batch=batch, today=day)
+    db.claim("stored", batch=batch, today=day)
+    db.persist(unit["id"], batch=batch)
+
+
+def test_given_a_post_that_is_gone_later_then_it_is_marked_and_its_looks_end(
+    db: Database,
+) -> None:
+    _persist_first_looks(db, {"a": (post("1"), [])})
+
+    _gone(db, TODAY + timedelta(days=1), tiktok_id="1")
+
+    stored = db.post("1")
+    assert (stored["scrape_status"], stored["error"]) == ("unavailable", "The post was deleted.")
+    assert (stored["views"], stored["scrape_count"]) == (1000, 1)
+    daily = db.query("select * from public.scrape_units where slot > 0 order by slot")
+    assert [(u["state"], u["outcome"], u["error_kind"]) for u in daily] == [
+        ("persisted", "unavailable", "deleted"),
+        *[("done", "unavailable", "deleted")] * 4,
+    ]
+
+    _persist_first_looks(db, {"b": (post("1", at=_at(12)), [])})
+    back = db.post("1")
+    assert (back["scrape_status"], back["error"]) == ("completed", None)
+
+
+def test_given_a_paused_post_when_looked_at_or_gone_then_it_stays_paused(db: Database) -> None:
+    _persist_first_looks(db, {"a": (post("1"), [])})
+    db.execute("update public.tiktok_posts set scrape_status = 'paused'")
+
+    _persist_first_looks(db, {"a": (post("1", at=_at(10, 13)), [])})
+    assert db.post("1")["scrape_status"] == "paused"
+
+    db.open(row("b", tiktok_id="1"), batch=new_batch(), read_at=FAR)
+    _gone(db, TODAY, tiktok_id="1")
+    assert db.post("1")["scrape_status"] == "paused"

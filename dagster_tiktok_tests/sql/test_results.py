@@ -1,0 +1,191 @@
+"""What came of a unit's work: who may say so, and what it changes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from postgrest.exceptions import APIError
+
+from dagster_tiktok_tests.sql.support import (
+    TODAY,
+    Database,
+    new_batch,
+    post,
+    row,
+    scraped,
+    slide,
+)
+
+
+def _claimed(db: Database, batch: str, *keys: str) -> list[int]:
+    db.open(*(row(key) for key in keys), batch=batch)
+    return [unit["id"] for unit in db.claimed("pending", batch=batch)]
+
+
+def test_given_a_page_when_recorded_twice_then_the_second_call_changes_nothing(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    (unit,) = _claimed(db, batch, "a")
+
+    assert db.scrape(scraped(unit, post("1", slides=1)), batch=batch) == {
+        "recorded": 1,
+        "ignored": [],
+    }
+    before = db.unit(unit)
+    assert db.scrape(scraped(unit, post("2")), batch=batch) == {"recorded": 0, "ignored": [unit]}
+
+    assert db.unit(unit) == before
+    assert (before["state"], before["outcome"], before["tiktok_id"]) == ("scraped", "scraped", "1")
+    assert (before["is_carousel"], before["lease_owner"]) == (True, None)
+
+
+def test_given_a_post_that_is_gone_when_recorded_then_only_the_answer_is_left(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    (unit,) = _claimed(db, batch, "a")
+
+    gone = {"unit_id": unit, "result": "unavailable", "tiktok_id": "1"}
+    db.scrape({**gone, "error_kind": "deleted", "error": "The post was deleted."}, batch=batch)
+    db.claim("stored", batch=batch)
+    written = db.persist(unit, batch=batch)
+
+    assert written["persisted"] == 1 and written["posts_written"] == 0
+    after = db.unit(unit)
+    assert (after["state"], after["outcome"], after["error_kind"]) == (
+        "persisted",
+        "unavailable",
+        "deleted",
+    )
+    assert after["tiktok_id"] == "1"
+    assert db.query("select * from public.tiktok_posts") == []
+
+
+def test_given_a_daily_look_when_recorded_after_midnight_then_it_expires(db: Database) -> None:
+    batch = new_batch()
+    (unit,) = _claimed(db, batch, "a")
+    db.take_through({unit: (post("1"), [])}, batch=batch)
+    tomorrow = TODAY + timedelta(days=1)
+    (daily,) = db.claimed("pending", batch=batch, today=tomorrow)
+
+    db.scrape(scraped(daily["id"], post("1")), batch=batch, today=TODAY + timedelta(days=2))
+
+    after = db.unit(daily["id"])
+    assert (after["state"], after["outcome"], after["post"]) == ("done", "expired", None)
+    assert db.post("1")["day1_views"] is None
+
+
+def test_given_a_resolved_link_when_the_page_fails_then_the_id_is_kept(db: Database) -> None:
+    batch = new_batch()
+    (unit,) = _claimed(db, batch, "a")
+    failure = {"unit_id": unit, "result": "retry", "error_kind": "network", "error": "cut"}
+
+    db.scrape({**failure, "tiktok_id": "77"}, batch=batch)
+
+    after = db.unit(unit)
+    assert (after["state"], after["attempts"], after["tiktok_id"]) == ("pending", 1, "77")
+    assert (after["failed_batch_id"], after["lease_owner"]) == (batch, None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"result": "scraped", "unit_id": 1, "tiktok_id": "1"},
+        {"result": "scraped", "unit_id": 1, "tiktok_id": "1", "post": []},
+        {"result": "maybe", "unit_id": 1},
+        {"result": "retry"},
+    ],
+)
+def test_given_a_result_that_says_nothing_when_recorded_then_it_is_refused(
+    db: Database, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(APIError, match="record_scrapes needs"):
+        db.scrape(wrong, batch=new_batch())
+
+
+def test_given_slides_when_some_fail_then_those_that_are_stored_are_kept(db: Database) -> None:
+    batch, heir = new_batch(), new_batch()
+    (unit,) = _claimed(db, batch, "a")
+    db.scrape(scraped(unit, post("1", slides=2)), batch=batch)
+    db.claim("scraped", batch=batch)
+
+    db.store({"unit_id": unit, "result": "progress", "slides": [slide("1", 1)]}, batch=batch)
+    assert db.unit(unit)["lease_owner"] == batch
+    db.store(
+        {"unit_id": unit, "result": "retry", "error_kind": "cdn", "error": "slide 2: 403"},
+        batch=batch,
+    )
+
+    assert db.claimed("scraped", batch=batch) == []
+    (again,) = db.claimed("scraped", batch=heir)
+    assert [s["slide_number"] for s in again["slides"]] == [1]
+    fresh = post("1", slides=2, description="fresh")
+    db.store(
+        {
+            "unit_id": unit,
+            "result": "stored",
+            "slides": [slide("1", 1), slide("1", 2)],
+            "post": fresh,
+        },
+        batch=heir,
+    )
+    after = db.unit(unit)
+    assert (after["state"], after["attempts"], after["error"]) == ("stored", 1, None)
+    assert after["post"]["description"] == "fresh"
+
+
+def test_given_results_of_another_owner_or_state_when_recorded_then_they_are_ignored(
+    db: Database,
+) -> None:
+    batch, other = new_batch(), new_batch()
+    (unit,) = _claimed(db, batch, "a")
+    before = db.unit(unit)
+
+    assert db.scrape(scraped(unit, post("1")), batch=other)["ignored"] == [unit]
+    stored = {"unit_id": unit, "result": "stored", "slides": []}
+    assert db.store(stored, batch=batch) == {"recorded": 0, "ignored": [unit]}
+    assert db.persist(unit, 999, batch=batch)["ignored"] == [unit, 999]
+    finished = db.call("finish_units", owner=batch, results=[{"unit_id": unit}])
+    assert finished == {"finished": 0, "ignored": [unit]}
+    assert db.unit(unit) == before
+
+
+def test_given_a_persisted_unit_when_finished_then_its_payload_is_gone(db: Database) -> None:
+    batch = new_batch()
+    (unit,) = _claimed(db, batch, "a")
+    db.take_through({unit: (post("1"), [])}, batch=batch, to="persisted")
+    db.claim("persisted", batch=batch)
+    results = [{"unit_id": unit, "note": "the row is gone"}]
+
+    first = db.call("finish_units", owner=batch, results=results)
+    second = db.call("finish_units", owner=batch, results=results)
+
+    assert (first, second) == (
+        {"finished": 1, "ignored": []},
+        {"finished": 0, "ignored": [unit]},
+    )
+    after = db.unit(unit)
+    assert (after["state"], after["note"]) == ("done", "the row is gone")
+    assert (after["details"], after["post"], after["slides"]) == (None, None, None)
+    assert after["finished_at"] is not None
+
+
+def test_given_a_sheet_that_fails_then_the_reason_for_the_assistant_stays(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a", problems=["bad type"]), batch=batch)
+    (unit,) = db.claimed("persisted", batch=batch)
+
+    failure = {"unit_id": unit["id"], "error_kind": "sheet", "error": "the sheet said 503"}
+    assert db.call("fail_units", owner=batch, results=[failure]) == {"failed": 1, "ignored": []}
+
+    assert db.claimed("persisted", batch=batch) == []
+    (again,) = db.claimed("persisted", batch=new_batch())
+    assert (again["error_kind"], again["error"], again["attempts"]) == (
+        "invalid_row",
+        "bad type",
+        1,
+    )
+    assert db.unit(unit["id"])["note"] == "the sheet said 503"
