@@ -1,0 +1,134 @@
+"""What every asset of the group shares: the calendar, the batch, the error that ends a stage."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import date
+from typing import Any, TypedDict
+
+import dagster as dg
+from tqdm import tqdm
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.ledger import Ledger
+from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.settings import load_definition_settings
+from dagster_tiktok.stages.claims import Due
+
+GROUP = "tiktok"
+OWNERS = ["team:content-data"]
+CONFIGURATION_PROBLEM = "configuration_problem"
+
+# A partition is the day on which looks are due. `end_offset=1` includes today: the run of 02:00
+# on the 10th has the key of the 10th.
+daily = dg.DailyPartitionsDefinition(
+    start_date="2025-01-01",
+    end_offset=1,
+    timezone=load_definition_settings().pipeline_timezone,
+)
+
+
+class AssetArguments(TypedDict):
+    group_name: str
+    owners: list[str]
+    kinds: set[str]
+    description: str
+    code_version: str
+
+
+def asset_arguments(*, kinds: set[str], description: str, version: str = "1") -> AssetArguments:
+    """What is the same for every asset of the group."""
+    return {
+        "group_name": GROUP,
+        "owners": OWNERS,
+        "kinds": kinds,
+        "description": description,
+        "code_version": version,
+    }
+
+
+def due_of(context: dg.AssetExecutionContext, settings: SettingsResource) -> Due:
+    """What the run's partition may claim."""
+    loaded = settings.load()
+    return Due(
+        partition_date=date.fromisoformat(context.partition_key),
+        today=loaded.today,
+        limit=loaded.pipeline_max_posts_per_run,
+    )
+
+
+@asynccontextmanager
+async def open_batch(
+    context: dg.AssetExecutionContext, database: DatabaseResource, settings: SettingsResource
+) -> AsyncIterator[Ledger]:
+    """The ledger, with the run's batch opened: the run's id is the batch's id.
+
+    An error that ends the stage becomes a `dg.Failure` with the one sentence that a person needs,
+    and the batch is closed with it, so that no record stays `running`.
+    """
+    with stage_failure():
+        async with database.open(context.run_id) as ledger:
+            await ledger.open_batch(
+                partition_date=date.fromisoformat(context.partition_key),
+                source_reference=settings.load().google_sheet_url,
+                run_id=context.run_id,
+            )
+            try:
+                yield ledger
+            except (ConfigurationError, ServiceUnavailable) as error:
+                # The error that ends the stage is the one to report; a batch that can't be
+                # closed because the database is what failed is closed by nobody.
+                with suppress(ServiceUnavailable, ConfigurationError):
+                    await ledger.close_batch(error=str(error))
+                raise
+
+
+@contextmanager
+def stage_failure() -> Iterator[None]:
+    """Turns the errors that end a stage into a failure of the step, never retried at once."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise dg.Failure(
+            description=str(error), metadata={CONFIGURATION_PROBLEM: True}, allow_retries=False
+        ) from error
+    except ServiceUnavailable as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+@contextmanager
+def progress(stage: str, unit: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal; nothing elsewhere, where the stage's closing line is enough."""
+    with tqdm(desc=f"{stage:<14}", unit=f" {unit}", total=total, disable=None, leave=True) as bar:
+
+        def advance(count: int = 1) -> None:
+            bar.update(count)
+
+        yield advance
+
+
+def rate(count: int, seconds: float) -> float:
+    """`count` a second, for metadata."""
+    return round(count / seconds, 2) if seconds > 0 else 0.0
+
+
+def markdown_table(headers: list[str], rows: list[list[Any]]) -> str:
+    """A preview. Cells hold scraped and typed text: what Markdown or HTML would read is escaped."""
+    lines = [f"| {' | '.join(headers)} |", f"|{'---|' * len(headers)}"]
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+_ESCAPES = str.maketrans(
+    {c: f"\\{c}" for c in "\\`*_{}[]()#!|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = " ".join(str(value).split())
+    shown = text if len(text) <= 80 else text[:79] + "…"
+    return shown.translate(_ESCAPES)

@@ -1,0 +1,80 @@
+"""`tiktok_posts` and `tiktok_slides`: a chunk's rows are written in one transaction."""
+
+import dagster as dg
+
+from dagster_tiktok.assets.common import (
+    asset_arguments,
+    daily,
+    due_of,
+    markdown_table,
+    open_batch,
+    progress,
+    rate,
+)
+from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.stages.persist import persist_due
+
+
+@dg.multi_asset(
+    name="records",
+    partitions_def=daily,
+    specs=[
+        dg.AssetSpec(
+            "tiktok_posts",
+            deps=["slide_files"],
+            metadata={"dagster/table_name": "public.tiktok_posts"},
+            **asset_arguments(
+                kinds={"postgres", "supabase"},
+                description=(
+                    "Writes posts, slides and a metrics snapshot of a chunk in one database "
+                    "transaction, fills `dayN_views`, and opens the daily looks of slots 1 to 5."
+                ),
+            ),
+        ),
+        dg.AssetSpec(
+            "tiktok_slides",
+            deps=["slide_files"],
+            metadata={"dagster/table_name": "public.tiktok_slides"},
+            **asset_arguments(
+                kinds={"postgres", "supabase"},
+                description="One row a slide, written in the same transaction as its post.",
+            ),
+        ),
+    ],
+)
+async def records(
+    context: dg.AssetExecutionContext, settings: SettingsResource, database: DatabaseResource
+) -> tuple[dg.MaterializeResult[None], dg.MaterializeResult[None]]:
+    due = due_of(context, settings)
+    async with open_batch(context, database, settings) as ledger:
+        with progress("tiktok_posts", "posts") as advance:
+            report = await persist_due(ledger, due, advance=advance)
+        totals = {
+            "persisted": report.persisted,
+            "posts_written": report.posts_written,
+            "slides_written": report.slides_written,
+            "refused": len(report.failed),
+            "seconds": round(report.seconds, 3),
+        }
+        await ledger.record_stage("tiktok_posts", totals)
+    refused = markdown_table(["unit", "error"], [[f.unit_id, f.error] for f in report.failed[:50]])
+    return (
+        dg.MaterializeResult(
+            asset_key="tiktok_posts",
+            metadata={
+                "dagster/partition_row_count": report.posts_written,
+                **totals,
+                "posts_per_second": rate(report.posts_written, report.seconds),
+                "refused_units": dg.MetadataValue.md(refused),
+            },
+        ),
+        dg.MaterializeResult(
+            asset_key="tiktok_slides",
+            metadata={
+                "dagster/partition_row_count": report.slides_written,
+                "slides_written": report.slides_written,
+                "slides_per_second": rate(report.slides_written, report.seconds),
+            },
+        ),
+    )

@@ -1,0 +1,80 @@
+"""`scraped_posts`: every post that is due is looked at, within the rate limit."""
+
+from typing import Any
+
+import dagster as dg
+
+from dagster_tiktok.assets.common import (
+    asset_arguments,
+    daily,
+    due_of,
+    markdown_table,
+    open_batch,
+    progress,
+    rate,
+)
+from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.resources.tiktok import TikTokResource
+from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
+
+
+@dg.asset(
+    deps=["sheet_rows"],
+    partitions_def=daily,
+    **asset_arguments(
+        kinds={"tiktok", "python"},
+        description=(
+            "Claims the looks that are due, resolves short links, fetches and parses each post's "
+            "page once. Posts that are gone, private or withheld end as `unavailable` with the "
+            "reason; what may pass is tried again by the next run."
+        ),
+    ),
+)
+async def scraped_posts(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    database: DatabaseResource,
+    tiktok: TikTokResource,
+) -> dg.MaterializeResult[None]:
+    due = due_of(context, settings)
+    async with open_batch(context, database, settings) as ledger, tiktok.open() as client:
+        with progress("scraped_posts", "posts") as advance:
+            report = await scrape_due(ledger, client, due, advance=lambda: advance(1))
+        await ledger.record_stage("scraped_posts", _totals(report))
+    return dg.MaterializeResult(metadata=_metadata(report))
+
+
+def _totals(report: ScrapeReport) -> dict[str, Any]:
+    return {
+        "scraped": report.scraped,
+        "unavailable": report.unavailable,
+        "to_try_again": report.retried,
+        "expired": report.expired,
+        "left_to_other_runs": report.left_to_others,
+        "requests": report.requests,
+        "seconds": round(report.seconds, 3),
+        "failure_kinds": dict(report.kinds),
+    }
+
+
+def _metadata(report: ScrapeReport) -> dict[str, Any]:
+    preview = [
+        [
+            post.tiktok_id,
+            post.account,
+            post.metrics.views,
+            post.metrics.likes,
+            len(post.slides),
+            post.description,
+        ]
+        for post in report.posts
+    ]
+    return {
+        "dagster/partition_row_count": report.scraped,
+        **_totals(report),
+        "posts_per_second": rate(report.scraped, report.seconds),
+        "preview": dg.MetadataValue.md(
+            markdown_table(["post", "account", "views", "likes", "slides", "caption"], preview)
+        ),
+    }

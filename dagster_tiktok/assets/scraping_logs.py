@@ -1,0 +1,76 @@
+"""`scraping_logs`: the batch is closed, and the day fails while anything due is unfinished."""
+
+import dagster as dg
+
+from dagster_tiktok.assets.common import (
+    asset_arguments,
+    daily,
+    markdown_table,
+    open_batch,
+)
+from dagster_tiktok.models import BatchSummary
+from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.settings import SettingsResource
+
+
+@dg.asset(
+    deps=["sheet_status"],
+    partitions_def=daily,
+    metadata={"dagster/table_name": "public.scraping_logs"},
+    **asset_arguments(
+        kinds={"postgres", "supabase"},
+        description=(
+            "Closes the batch's record with its figures. Fails the partition while anything due "
+            "is unfinished: it alone decides whether the day is complete."
+        ),
+    ),
+)
+async def scraping_logs(
+    context: dg.AssetExecutionContext, settings: SettingsResource, database: DatabaseResource
+) -> dg.MaterializeResult[None]:
+    async with open_batch(context, database, settings) as ledger:
+        summary = await ledger.close_batch()
+    metadata = summary_metadata(summary)
+    if summary.unfinished:
+        raise dg.Failure(
+            description=(
+                f"{summary.unfinished} looks that are due by {summary.partition_date} are "
+                "unfinished; another run of this partition works on them alone."
+            ),
+            metadata=metadata,
+            allow_retries=False,
+        )
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def summary_metadata(summary: BatchSummary) -> dict[str, dg.MetadataValue]:
+    """The batch's figures and its first errors, for the UI."""
+    errors = [
+        [e.source_key, e.slot, e.outcome or e.state, e.error_kind, e.error]
+        for e in summary.errors[:50]
+    ]
+    figures: dict[str, float | int] = {
+        "urls_processed": summary.urls_processed,
+        "succeeded": summary.succeeded,
+        "unavailable": summary.unavailable,
+        "expired": summary.expired,
+        "unfinished": summary.unfinished,
+        "success_rate": round(summary.success_rate, 4),
+        "slides_downloaded": summary.slides_downloaded,
+        "slides_uploaded": summary.slides_uploaded,
+        "bytes_downloaded": summary.bytes_downloaded,
+        "duration_seconds": round(summary.duration_seconds, 3),
+    }
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(1),
+        "status": dg.MetadataValue.text(summary.status),
+        **{
+            key: dg.MetadataValue.int(value)
+            if isinstance(value, int)
+            else dg.MetadataValue.float(value)
+            for key, value in figures.items()
+        },
+        "errors": dg.MetadataValue.md(
+            markdown_table(["look", "slot", "state", "kind", "reason"], errors)
+        ),
+    }

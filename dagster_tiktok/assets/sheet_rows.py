@@ -1,0 +1,91 @@
+"""`sheet_rows`: the tab is read in one call, and every ready row opens a unit."""
+
+from typing import Any
+
+import dagster as dg
+
+from dagster_tiktok.assets.common import (
+    asset_arguments,
+    daily,
+    due_of,
+    markdown_table,
+    open_batch,
+)
+from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.resources.sheet import SheetResource
+from dagster_tiktok.stages.open import OpenReport, open_ready
+
+
+@dg.asset(
+    partitions_def=daily,
+    **asset_arguments(
+        kinds={"googlesheets", "python"},
+        description=(
+            "Reads the tab in one call, validates every row, and opens a look (slot 0) for each "
+            "row whose status is `Ready to Scrape`. Only today's partition opens looks; a past "
+            "one works on what is open."
+        ),
+    ),
+)
+async def sheet_rows(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    database: DatabaseResource,
+    sheet: SheetResource,
+) -> dg.MaterializeResult[None]:
+    due = due_of(context, settings)
+    async with open_batch(context, database, settings) as ledger:
+        if due.partition_date != due.today():
+            context.log.info("A past day opens nothing: the sheet is not read.")
+            return dg.MaterializeResult(metadata={"opened": 0, "read": False})
+        with sheet.client() as client:
+            report = await open_ready(
+                ledger,
+                client,
+                due_date=due.partition_date,
+                timezone=settings.load().timezone,
+            )
+        await ledger.record_stage("sheet_rows", _totals(report))
+    return dg.MaterializeResult(metadata=_metadata(report, settings.load().google_sheet_url))
+
+
+def _totals(report: OpenReport) -> dict[str, Any]:
+    return {
+        "rows": report.rows.filled_rows,
+        "ready": len(report.rows.ready),
+        "with_problems": sum(bool(row.problems) for row in report.rows.ready),
+        "warnings": len(report.rows.warnings),
+        "opened": report.units.opened,
+        "reopened": report.units.reopened,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _metadata(report: OpenReport, sheet_url: str) -> dict[str, Any]:
+    problems = [
+        [row.row_number, row.details.va, "; ".join(row.problems)]
+        for row in report.rows.ready
+        if row.problems
+    ]
+    preview = [
+        [row.row_number, row.details.va_url, row.details.creator, row.details.va]
+        for row in report.rows.ready[:10]
+    ]
+    return {
+        "dagster/row_count": report.rows.filled_rows,
+        "dagster/partition_row_count": len(report.rows.ready),
+        "sheet": dg.MetadataValue.url(sheet_url),
+        **{key: value for key, value in _totals(report).items() if key != "rows"},
+        "ready_rows": dg.MetadataValue.md(
+            markdown_table(["row", "address", "creator", "VA"], list(preview))
+        ),
+        "rows_with_problems": dg.MetadataValue.md(
+            markdown_table(["row", "VA", "problem"], problems[:50])
+        ),
+        "warnings_preview": dg.MetadataValue.md(
+            markdown_table(
+                ["row", "warning"], [[w.row_number, w.text] for w in report.rows.warnings[:50]]
+            )
+        ),
+    }

@@ -1,0 +1,152 @@
+"""What starts runs and what tells people: the job, its schedule and its sensors.
+
+Decisions are pure functions beside the sensors, which only fetch, call, and report.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from dagster_tiktok.assets.common import GROUP
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.resources.alerts import AlertResource
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.resources.sheet import SheetResource
+from dagster_tiktok.sheet.layout import find_layout
+from dagster_tiktok.sheet.rows import read_rows, ready_digest
+
+UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+scrape_posts = dg.define_asset_job(
+    "scrape_posts",
+    selection=dg.AssetSelection.groups(GROUP),
+    description="One day: what the sheet asks for and the daily looks that are due.",
+    # A failed step is never a reason for a whole new run: the ledger holds what is open, and the
+    # next run of the partition works on that alone.
+    tags={"dagster/retry_on_asset_or_op_failure": "false"},
+)
+
+daily_scrape = dg.build_schedule_from_partitioned_job(
+    scrape_posts,
+    name="daily_scrape",
+    hour_of_day=2,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night at 02:00, in PIPELINE_TIMEZONE.",
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Start a run; `cursor` remembers what it was started for."""
+
+    cursor: str
+
+
+@dataclass(frozen=True)
+class Skip:
+    reason: str
+
+
+def decide_launch(
+    *, digest: str, ready: int, partition: str, cursor: str | None, run_in_flight: bool
+) -> Launch | Skip:
+    """Whether the rows that wait want a run of their own.
+
+    One run for one set of ready rows a day: rows that stay ready after it (their problem may
+    pass, or a person must act) wait for the schedule instead of starting a run every few minutes.
+    """
+    if not ready:
+        return Skip("No row is ready.")
+    if run_in_flight:
+        return Skip(f"{ready} rows are ready; a run is under way.")
+    remembered: dict[str, Any] = json.loads(cursor) if cursor else {}
+    if remembered.get("digest") == digest and remembered.get("partition") == partition:
+        return Skip(f"The {ready} rows that are ready had their run today.")
+    return Launch(json.dumps({"digest": digest, "partition": partition}))
+
+
+@dg.sensor(
+    job=scrape_posts,
+    minimum_interval_seconds=120,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a run of today's partition when the sheet has rows waiting.",
+)
+def ready_rows(
+    context: dg.SensorEvaluationContext, settings: SettingsResource, sheet: SheetResource
+) -> dg.SensorResult | dg.SkipReason:
+    loaded = settings.load()
+    try:
+        with sheet.client() as client:
+            grid = client.read()
+        rows = read_rows(grid, find_layout(grid), loaded.timezone)
+    except (ConfigurationError, ServiceUnavailable) as error:
+        # A failed read is not an empty sheet: nothing is decided, and the tick says why.
+        return dg.SkipReason(str(error))
+    today = loaded.today().isoformat()
+    decision = decide_launch(
+        digest=ready_digest(rows.ready),
+        ready=len(rows.ready),
+        partition=today,
+        cursor=context.cursor,
+        run_in_flight=_run_in_flight(context.instance),
+    )
+    if isinstance(decision, Skip):
+        return dg.SkipReason(decision.reason)
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(partition_key=today)], cursor=decision.cursor
+    )
+
+
+def _run_in_flight(instance: dg.DagsterInstance) -> bool:
+    filters = dg.RunsFilter(job_name=scrape_posts.name, statuses=UNDER_WAY)
+    return bool(instance.get_runs(filters, limit=1))
+
+
+@dg.run_failure_sensor(
+    monitored_jobs=[scrape_posts],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Tells ALERT_WEBHOOK_URL about a run that failed, with the reason.",
+)
+def failure_alert(
+    context: dg.RunFailureSensorContext, alerts: AlertResource
+) -> dg.SkipReason | None:
+    text = failure_text(
+        job=context.dagster_run.job_name,
+        partition=context.dagster_run.tags.get("dagster/partition"),
+        run_id=context.dagster_run.run_id,
+        reasons=[_reason(event) for event in context.get_step_failure_events()],
+        fallback=context.failure_event.message or "the run failed",
+    )
+    if not alerts.send(text):
+        return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
+    return None
+
+
+def failure_text(
+    *, job: str, partition: str | None, run_id: str, reasons: list[str], fallback: str
+) -> str:
+    """What an alert says: which day, why, and where to look."""
+    why = "; ".join(reasons) or fallback
+    return f"{job} failed for {partition or 'no partition'}: {why} (run {run_id[:8]})"
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    error = failure.error.cause if failure.error and failure.error.cause else failure.error
+    return f"{event.step_key}: {error.cls_name if error else 'error'}"
+
+
+SCHEDULES = [daily_scrape]
+SENSORS = [ready_rows, failure_alert]
+JOBS = [scrape_posts]

@@ -1,0 +1,36 @@
+"""Asset checks: what a person should look at although the run succeeded."""
+
+import dagster as dg
+
+from dagster_tiktok.assets.common import stage_failure
+from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.settings import SettingsResource
+
+
+@dg.asset_check(  # type: ignore[arg-type]  # Dagster runs coroutines, its types do not say so
+    asset="scraping_logs",
+    description=(
+        "Succeeded looks of all that were processed, at least PIPELINE_MIN_SUCCESS_RATE. Below "
+        "it, many links are dead or private, or TikTok has changed its pages."
+    ),
+)
+async def success_rate(
+    context: dg.AssetCheckExecutionContext, settings: SettingsResource, database: DatabaseResource
+) -> dg.AssetCheckResult:
+    with stage_failure():
+        async with database.open(context.run.run_id) as ledger:
+            summary = await ledger.close_batch()
+        wanted = settings.load().pipeline_min_success_rate
+    return dg.AssetCheckResult(
+        passed=summary.success_rate >= wanted,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "success_rate": round(summary.success_rate, 4),
+            "wanted": wanted,
+            "succeeded": summary.succeeded,
+            "processed": summary.urls_processed,
+        },
+    )
+
+
+CHECKS = [success_rate]

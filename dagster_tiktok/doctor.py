@@ -1,0 +1,101 @@
+"""`dagster-tiktok doctor`: each dependency is tried, and what is wrong comes with its mend."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.ledger import SCHEMA_VERSION, open_ledger
+from dagster_tiktok.resources.sheet import SheetClient
+from dagster_tiktok.settings import Settings, load_settings
+from dagster_tiktok.slides.store import open_slide_store
+from dagster_tiktok.text import printable
+from dagster_tiktok.tiktok.client import TikTokClient
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: `message` says what is there, or what is wrong and how to mend it."""
+
+    name: str
+    ok: bool
+    message: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(env_file: str | Path) -> list[Finding]:
+    """Tries everything that a run needs, without writing anything."""
+    try:
+        settings = load_settings(env_file)
+    except ConfigurationError as error:
+        return [Finding("settings", False, str(error))]
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("sheet", _sheet),
+        ("database", lambda s: asyncio.run(_database(s))),
+        ("bucket", lambda s: asyncio.run(_bucket(s))),
+        ("tiktok", lambda s: asyncio.run(_tiktok(s))),
+        ("disk", _disk),
+    ]
+    findings = [Finding("settings", True, "every variable is set and well-formed")]
+    for name, check in checks:
+        try:
+            findings.append(Finding(name, True, check(settings)))
+        except (ConfigurationError, ServiceUnavailable) as error:
+            findings.append(Finding(name, False, str(error)))
+    return findings
+
+
+def _sheet(settings: Settings) -> str:
+    with SheetClient(settings) as client:
+        found = client.check()
+    lacking = f"; no column {', '.join(found.missing_columns)}" if found.missing_columns else ""
+    return (
+        f"tab {printable(found.tab)!r}: {found.filled_rows} rows, {found.ready_rows} ready, "
+        f"writable by {found.client_email}{lacking}"
+    )
+
+
+async def _database(settings: Settings) -> str:
+    async with open_ledger(settings, owner=uuid4()):
+        # Opening calls functions that only a secret key may call, so the key's right is shown.
+        return f"migration {SCHEMA_VERSION:03} is there, and the key may write"
+
+
+async def _bucket(settings: Settings) -> str:
+    async with open_slide_store(settings) as store:
+        await store.check()
+    return f"bucket {settings.supabase_bucket!r} is there and public"
+
+
+async def _tiktok(settings: Settings) -> str:
+    async with TikTokClient(settings) as client:
+        return await client.check()
+
+
+def _disk(settings: Settings) -> str:
+    folder = settings.slide_cache_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        free = shutil.disk_usage(folder).free // 2**20
+    except OSError as error:
+        raise ConfigurationError(
+            f"SLIDE_CACHE_DIR {str(folder)!r} cannot be written ({error.strerror}): choose "
+            "another folder or mend its rights."
+        ) from error
+    if free < settings.slide_min_free_mb:
+        raise ConfigurationError(
+            f"SLIDE_CACHE_DIR has {free} MB free, SLIDE_MIN_FREE_MB asks for "
+            f"{settings.slide_min_free_mb}: free some space or lower it."
+        )
+    return f"{free} MB free for the slide cache in {str(folder)!r}"

@@ -1,0 +1,76 @@
+"""What a person or a script reads after a run."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dagster_tiktok.models import BatchSummary, UnitError
+from dagster_tiktok.runner import RunOutcome
+from dagster_tiktok.text import printable
+
+
+def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
+    """The object that `dagster-tiktok run --json` prints last. Its keys are fixed."""
+    summary = outcome.summary
+    figures = (
+        "duration_seconds", "urls_processed", "succeeded", "unavailable", "unfinished",
+        "success_rate", "slides_downloaded", "slides_uploaded", "bytes_downloaded",
+    )  # fmt: skip
+    return {
+        "batch_id": str(summary.batch_id),
+        "partition": summary.partition_date.isoformat(),
+        **{name: getattr(summary, name) for name in figures},
+        "errors": [
+            *({"error": sentence} for sentence in outcome.failures),
+            *(error.model_dump(mode="json") for error in summary.errors),
+        ],
+    }
+
+
+def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
+    """A few lines: the figures, then what is unfinished, then what ended the run."""
+    console = Console(file=file, highlight=False, soft_wrap=True)
+    summary = outcome.summary
+    console.print(Text(headline(summary)))
+    for error in summary.errors:
+        if error.state != "done":
+            console.print(Text(f"  unfinished: {describe(error)}", style="yellow"))
+    for sentence in outcome.failures:
+        console.print(Text(f"  {printable(sentence)}", style="red"))
+
+
+def headline(summary: BatchSummary) -> str:
+    """The day in one sentence."""
+    day = summary.partition_date
+    if summary.urls_processed == 0 and summary.unfinished == 0:
+        return f"{day}: nothing is due: no page fetched, no slide downloaded, no cell written."
+    return (
+        f"{day}: {summary.succeeded} succeeded, {summary.unavailable} unavailable, "
+        f"{summary.expired} expired, {summary.unfinished} unfinished; "
+        f"{summary.slides_downloaded} slides downloaded, {summary.slides_uploaded} uploaded "
+        f"({summary.bytes_downloaded / 1e6:.1f} MB) in {summary.duration_seconds:.1f} s."
+    )
+
+
+def describe(error: UnitError) -> str:
+    look = f" (day {error.slot})" if error.slot else ""
+    return printable(f"{error.source_key}{look}: {error.error or f'is {error.state}'}")
+
+
+def error_table(title: str, errors: list[UnitError]) -> Table:
+    """Looks that did not succeed, with the reasons that a VA reads."""
+    table = Table(title=title, title_justify="left", expand=False)
+    for column in ("what the row says", "look", "outcome", "reason"):
+        table.add_column(column, overflow="fold")
+    for error in errors:
+        table.add_row(
+            Text(printable(error.source_key)[:70]),
+            "row" if error.slot == 0 else f"day {error.slot}",
+            Text(error.outcome or f"unfinished ({error.state})"),
+            Text(printable(error.error or "")),
+        )
+    return table

@@ -1,0 +1,103 @@
+"""One partition in this process: what `dagster-tiktok run` does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID, uuid4
+
+import dagster as dg
+
+from dagster_tiktok.assets.common import CONFIGURATION_PROBLEM, daily
+from dagster_tiktok.automation import scrape_posts
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.ledger import open_ledger
+from dagster_tiktok.models import BatchSummary
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.settings import Settings
+
+# Dagster's own console log repeats every event with stack traces; the stages' closing lines and
+# the summary are what a person reads here. The event log keeps all of it.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+LAST_STEP = "scraping_logs"
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """`failures` are the sentences of the stages that ended the run."""
+
+    summary: BatchSummary
+    failures: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        return not self.failures and self.summary.unfinished == 0
+
+
+def run_partition(
+    settings: SettingsResource, definitions: dg.Definitions, *, partition: date
+) -> RunOutcome:
+    """Runs the job for one day and reads its record back from the database.
+
+    Raises:
+        ConfigurationError: a setting is wrong, found before or in the run.
+    """
+    loaded = settings.load()
+    _check_partition(partition, loaded)
+    run_id = uuid4()
+    with _instance() as instance:
+        result = definitions.resolve_job_def(scrape_posts.name).execute_in_process(
+            run_config=_QUIET,
+            instance=instance,
+            partition_key=partition.isoformat(),
+            run_id=str(run_id),
+            raise_on_error=False,
+        )
+        failures = [
+            (event.step_key, _sentence(event))
+            for event in result.all_events
+            if event.is_step_failure
+        ]
+    summary = asyncio.run(_read_record(loaded, run_id))
+    # The last stage fails because of what is unfinished, which is listed one by one instead.
+    told = {LAST_STEP} if summary.unfinished else set()
+    return RunOutcome(summary, tuple(text for step, text in failures if step not in told))
+
+
+def _check_partition(partition: date, settings: Settings) -> None:
+    today = settings.today()
+    first = date.fromisoformat(daily.start.date().isoformat())
+    if not first <= partition <= today:
+        raise ConfigurationError(
+            f"--date {partition} is not a partition: choose a day from {first} to {today} "
+            f"(PIPELINE_TIMEZONE is {settings.pipeline_timezone})."
+        )
+
+
+def _instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME, so that the UI shows the run, else one that is forgotten."""
+    if os.environ.get("DAGSTER_HOME"):
+        return dg.DagsterInstance.get()
+    return dg.DagsterInstance.ephemeral()
+
+
+def _sentence(event: dg.DagsterEvent) -> str:
+    failure = event.step_failure_data
+    user = failure.user_failure_data
+    if user is not None and user.description:
+        if CONFIGURATION_PROBLEM in user.metadata:
+            raise ConfigurationError(user.description)
+        return str(user.description)
+    error = failure.error
+    if error is not None and error.cause is not None:
+        error = error.cause
+    return f"{event.step_key} broke: {error.message.strip() if error else 'unknown error'}"
+
+
+async def _read_record(settings: Settings, batch_id: UUID) -> BatchSummary:
+    async with open_ledger(settings, owner=batch_id) as ledger:
+        return await ledger.close_batch()

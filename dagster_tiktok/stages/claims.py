@@ -1,0 +1,151 @@
+"""Working through what is due: claims in chunks, a few workers, results recorded in groups."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Generic, TypeVar
+
+from dagster_tiktok.ledger import Ledger
+from dagster_tiktok.models import Unit, UnitState
+
+T = TypeVar("T")
+
+FLUSH_SECONDS = 0.2
+FLUSH_SIZE = 50
+LEASE_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Due:
+    """Which units a run may claim. Dates are in the pipeline's time zone.
+
+    `today` is a function, because a run may pass midnight and a look belongs to its day.
+    """
+
+    partition_date: date
+    today: Callable[[], date]
+    limit: int
+
+
+class Claims:
+    """The due units in one state, claimed chunk by chunk up to the limit of `due`.
+
+    Units that another run holds are waited for, for as long as a lease lasts: if that run died,
+    its leases end by then; if it lives, it renews them and the units are its own.
+    """
+
+    def __init__(self, ledger: Ledger, state: UnitState, due: Due, *, chunk: int) -> None:
+        self.expired = 0
+        self.claimed = 0
+        self.left_to_others = 0
+        self._ledger = ledger
+        self._state = state
+        self._due = due
+        self._chunk = chunk
+
+    async def chunks(self) -> AsyncIterator[Sequence[Unit]]:
+        waiting_until = time.monotonic() + self._ledger.lease_seconds + 2 * LEASE_POLL_SECONDS
+        while self.claimed < self._due.limit:
+            claimed = await self._ledger.claim(
+                self._state,
+                due_date=self._due.partition_date,
+                today=self._due.today(),
+                limit=min(self._chunk, self._due.limit - self.claimed),
+            )
+            self.expired += claimed.expired
+            self.claimed += len(claimed.units)
+            if claimed.units:
+                yield claimed.units
+            elif claimed.leased and time.monotonic() < waiting_until:
+                await asyncio.sleep(LEASE_POLL_SECONDS)
+            else:
+                self.left_to_others = claimed.leased
+                return
+
+    async def each(self, work: Callable[[Unit], Awaitable[None]], *, concurrency: int) -> None:
+        """Runs `work` on every claimed unit, at most `concurrency` at a time.
+
+        The next chunk is claimed while the last one is worked on. The first exception of a
+        worker ends all of them and is raised.
+        """
+        queue: asyncio.Queue[Unit | None] = asyncio.Queue(
+            maxsize=max(concurrency, self._chunk // 2)
+        )
+
+        async def feed() -> None:
+            async for chunk in self.chunks():
+                for unit in chunk:
+                    await queue.put(unit)
+            for _ in range(concurrency):
+                await queue.put(None)
+
+        async def worker() -> None:
+            while (unit := await queue.get()) is not None:
+                await work(unit)
+
+        await all_or_none([feed(), *(worker() for _ in range(concurrency))])
+
+
+async def all_or_none(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Runs all; when one raises, cancels the others, waits for them, and raises it."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Recorder(Generic[T]):
+    """Writes results in groups: at most `FLUSH_SECONDS` after the first, or at `FLUSH_SIZE`.
+
+    One task of its own writes, and is never cancelled: a group is written or its error is raised.
+    A process that is killed loses only the results of that moment, and their work is done again.
+    """
+
+    def __init__(self, write: Callable[[list[T]], Awaitable[None]]) -> None:
+        self._write = write
+        self._waiting: list[T] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._writing = asyncio.ensure_future(self._run())
+
+    async def add(self, result: T) -> None:
+        if self._writing.done():
+            self._writing.result()  # raises what ended the writing
+        self._waiting.append(result)
+        if len(self._waiting) >= FLUSH_SIZE:
+            self._wake.set()
+
+    async def close(self) -> None:
+        """Writes what is left. Raises what ended the writing, if something did."""
+        self._closing = True
+        self._wake.set()
+        await self._writing
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._waiting):
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), FLUSH_SECONDS)
+            self._wake.clear()
+            group, self._waiting = self._waiting, []
+            if group:
+                await self._write(group)
+
+
+@asynccontextmanager
+async def recording(write: Callable[[list[T]], Awaitable[None]]) -> AsyncIterator[Recorder[T]]:
+    """A recorder whose last group is written on exit, also when the work was broken off."""
+    recorder = Recorder(write)
+    try:
+        yield recorder
+    finally:
+        await recorder.close()

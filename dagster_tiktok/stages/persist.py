@@ -1,0 +1,53 @@
+"""Writing posts, slides and snapshots: one transaction a chunk."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dagster_tiktok.ledger import FailedUnit, Ledger
+from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.store import NO_LIMIT
+
+CLAIM_CHUNK = 250
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class PersistReport:
+    """Totals of the stage; `failed` names the units that the database refused."""
+
+    persisted: int = 0
+    posts_written: int = 0
+    slides_written: int = 0
+    left_to_others: int = 0
+    seconds: float = 0.0
+    failed: list[FailedUnit] = field(default_factory=list)
+
+
+async def persist_due(ledger: Ledger, due: Due, *, advance: Callable[[int], None]) -> PersistReport:
+    """Writes every unit whose slides are stored. `advance` is called with units done."""
+    report = PersistReport()
+    started = time.monotonic()
+    everything = Due(due.partition_date, due.today, NO_LIMIT)
+    claims = Claims(ledger, "stored", everything, chunk=CLAIM_CHUNK)
+    async for chunk in claims.chunks():
+        written = await ledger.persist([unit.id for unit in chunk])
+        report.persisted += written.persisted
+        report.posts_written += written.posts_written
+        report.slides_written += written.slides_written
+        report.failed.extend(written.failed)
+        advance(len(chunk))
+    report.seconds = time.monotonic() - started
+    report.left_to_others = claims.left_to_others
+    log.info(
+        "tiktok_posts: %d posts and %d slides written, %d refused in %.1f s",
+        report.posts_written,
+        report.slides_written,
+        len(report.failed),
+        report.seconds,
+    )
+    return report

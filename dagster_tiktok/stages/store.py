@@ -1,0 +1,97 @@
+"""Moving the slides of scraped posts from the CDN to the bucket."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dagster_tiktok.ledger import Ledger, SlidesResult
+from dagster_tiktok.models import Unit
+from dagster_tiktok.slides.mover import MoveStats, SlideMover
+from dagster_tiktok.stages.claims import Claims, Due, recording
+
+CLAIM_CHUNK = 50
+NO_LIMIT = 1_000_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class StoreReport:
+    """Totals of the stage. `seconds` is wall-clock time."""
+
+    stored: int = 0
+    incomplete: int = 0
+    left_to_others: int = 0
+    seconds: float = 0.0
+    stats: MoveStats = field(default_factory=MoveStats)
+    previews: list[str] = field(default_factory=list)
+    """Public addresses of the first few slides."""
+
+
+async def store_due(
+    ledger: Ledger,
+    mover: SlideMover,
+    due: Due,
+    *,
+    concurrency: int,
+    advance: Callable[[], None],
+) -> StoreReport:
+    """Stores the slides of every scraped post. `advance` is called once a post.
+
+    Raises:
+        ServiceUnavailable: the database or the storage is down; what was stored is recorded.
+    """
+    report = StoreReport()
+    started = time.monotonic()
+    everything = Due(due.partition_date, due.today, NO_LIMIT)
+    claims = Claims(ledger, "scraped", everything, chunk=CLAIM_CHUNK)
+
+    async with recording(ledger.record_slides) as recorder:
+
+        async def work(unit: Unit) -> None:
+            result = await _move(unit, mover, report)
+            await recorder.add(result)
+            if result.result == "stored":
+                report.stored += 1
+            else:
+                report.incomplete += 1
+            advance()
+
+        try:
+            await claims.each(work, concurrency=concurrency)
+        finally:
+            report.seconds = time.monotonic() - started
+            report.left_to_others = claims.left_to_others
+            log.info(
+                "slide_files: %d posts stored, %d incomplete; %d slides downloaded, "
+                "%d uploaded, %d there already in %.1f s",
+                report.stored,
+                report.incomplete,
+                report.stats.downloaded,
+                report.stats.uploaded,
+                report.stats.skipped,
+                report.seconds,
+            )
+    return report
+
+
+async def _move(unit: Unit, mover: SlideMover, report: StoreReport) -> SlidesResult:
+    if unit.post is None:
+        raise ValueError(f"look {unit.id} is scraped but has no post")
+    moved = await mover.move(unit.post, [*unit.known_slides, *unit.slides])
+    report.stats.merge(moved.stats)
+    for slide in moved.slides[:1]:
+        if len(report.previews) < 6:
+            report.previews.append(slide.public_url)
+    first = moved.failures[0] if moved.failures else None
+    return SlidesResult(
+        unit_id=unit.id,
+        result="stored" if first is None else "retry",
+        slides=tuple(moved.slides),
+        post=moved.refreshed_post,
+        error_kind=first.kind if first else None,
+        error="; ".join(failure.sentence for failure in moved.failures) or None,
+    )

@@ -1,0 +1,132 @@
+"""A wrong setting ends in one clear sentence and exit status 2, and `doctor` names it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    with running_sandbox(tmp_path_factory.mktemp("configuration")) as running:
+        yield running
+
+
+NO_SHEET = "https://docs.google.com/spreadsheets/d/1NoSuchSheetNoSuchSheetNoSuchSheetNoSuchSh/edit"
+
+WRONG: dict[str, tuple[dict[str, str | None], str, str]] = {
+    "no key": ({"SUPABASE_KEY": None}, "settings", "SUPABASE_KEY is not set"),
+    "publishable key": (
+        {"SUPABASE_KEY": "sb_publishable_abcdefgh"},
+        "settings",
+        "SUPABASE_KEY is a publishable key",
+    ),
+    "unknown secret key": (
+        {"SUPABASE_KEY": "sb_secret_not-of-this-project"},
+        "database",
+        "SUPABASE_KEY is refused",
+    ),
+    "no such sheet": ({"GOOGLE_SHEET_URL": NO_SHEET}, "sheet", "GOOGLE_SHEET_URL"),
+    "unreachable sheet": (
+        {"GOOGLE_SHEETS_API_URL": "http://127.0.0.1:9"},
+        "sheet",
+        "GOOGLE_SHEETS_API_URL",
+    ),
+    "no such credentials": (
+        {"GOOGLE_SHEETS_CREDENTIALS": "/nowhere/account.json"},
+        "sheet",
+        "GOOGLE_SHEETS_CREDENTIALS",
+    ),
+    "unreachable database": ({"SUPABASE_URL": "http://127.0.0.1:9"}, "database", "SUPABASE_URL"),
+    "no such bucket": ({"SUPABASE_BUCKET": "elsewhere"}, "bucket", "SUPABASE_BUCKET"),
+    "full disk": ({"SLIDE_MIN_FREE_MB": "999999999"}, "disk", "SLIDE_MIN_FREE_MB"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_given_a_wrong_setting_then_run_says_so_in_one_sentence_and_doctor_names_it(
+    sandbox: RunningSandbox, case: str
+) -> None:
+    change, part, sentence = WRONG[case]
+
+    run = sandbox.run("run", "--json", "--env-file", "/dev/null", **change)
+    doctor = sandbox.run("doctor", "--json", "--env-file", "/dev/null", **change)
+
+    assert run.status == 2, run.stderr
+    assert sentence in run.result["error"]
+    said = [line for line in run.stderr.splitlines() if line.startswith("dagster-tiktok: ")]
+    assert said == [f"dagster-tiktok: {run.result['error']}"]
+    assert "Traceback" not in run.stderr + run.stdout
+    assert doctor.status == 1
+    wrong = [check for check in doctor.result["checks"] if not check["ok"]]
+    assert part in [check["name"] for check in wrong]
+    assert any(sentence in check["message"] for check in wrong)
+
+
+def test_given_a_sheet_without_post_url_then_both_name_the_column(
+    sandbox: RunningSandbox,
+) -> None:
+    tab = sandbox.sheets.book.tabs[0]
+    header = list(tab.rows[0])
+    tab.rows[0] = ["Link to nothing" if "url" in str(name) else name for name in header]
+    try:
+        run = sandbox.run("run", "--json")
+        doctor = sandbox.run("doctor")
+    finally:
+        tab.rows[0] = header
+
+    assert run.status == 2
+    assert "Post URL" in run.result["error"]
+    assert doctor.status == 1
+    assert "Post URL" in doctor.stdout
+
+
+def test_given_a_database_without_migrations_then_both_say_what_to_apply(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    migrations = tmp_path / "migrations"
+    migrations.mkdir()
+    (migrations / "001_something_else.sql").write_text("create table something_else (id int);")
+    empty = SupabaseServer(tmp_path / "supabase", migrations)
+    asyncio.run(empty.start())
+    try:
+        change = {"SUPABASE_URL": empty.url, "SUPABASE_KEY": empty.secret_key}
+        run = sandbox.run("run", "--json", **change)
+        doctor = sandbox.run("doctor", "--json", **change)
+    finally:
+        asyncio.run(empty.close())
+
+    assert run.status == 2, run.stderr
+    assert "sql/migrations" in run.result["error"]
+    assert doctor.status == 1
+    assert "sql/migrations" in json.dumps(doctor.result)
+
+
+@pytest.mark.parametrize("day", ["2019-01-01", "2099-01-01"])
+def test_given_a_date_that_is_no_partition_then_it_is_refused(
+    sandbox: RunningSandbox, day: str
+) -> None:
+    run = sandbox.run("run", "--date", day)
+
+    assert run.status == 2
+    assert f"--date {day} is not a partition" in run.stderr
+
+
+def test_given_everything_is_right_then_doctor_says_so_and_changes_nothing(
+    sandbox: RunningSandbox,
+) -> None:
+    before, logs = sandbox.cells, sandbox.rows("scraping_logs")
+
+    doctor = sandbox.run("doctor")
+
+    assert doctor.status == 0, doctor.stdout
+    assert doctor.stdout.count("ok") >= 6
+    assert sandbox.cells == before
+    assert sandbox.rows("scraping_logs") == logs

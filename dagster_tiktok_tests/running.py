@@ -1,0 +1,127 @@
+"""For end-to-end tests: a sandbox in a thread of its own, and the command line as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from supabase import Client, create_client
+
+from dagster_tiktok.sandbox.serve import Sandbox
+
+T = TypeVar("T")
+PREFIXES = ("SUPABASE_", "GOOGLE_", "TIKTOK_", "SLIDE_", "PIPELINE_", "ALERT_", "DAGSTER_")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The JSON object of the last line."""
+        loaded: dict[str, Any] = json.loads(self.stdout.strip().splitlines()[-1])
+        return loaded
+
+
+class RunningSandbox:
+    """The servers, reachable from synchronous tests."""
+
+    def __init__(self, sandbox: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
+        self.sandbox = sandbox
+        self.world = sandbox.world
+        self.tiktok = sandbox.tiktok
+        self.sheets = sandbox.sheets
+        self.environment = dict(sandbox.environment)
+        self._loop = loop
+
+    def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+    @property
+    def database(self) -> Client:
+        """With the secret key."""
+        return create_client(self.sandbox.supabase.url, self.sandbox.supabase.secret_key)
+
+    def rows(self, table: str, columns: str = "*") -> list[dict[str, Any]]:
+        answer: Any = self.database.table(table).select(columns).limit(1000).execute().data
+        assert isinstance(answer, list)
+        return answer
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The sheet's cells as text, every row as wide as the header."""
+        rows = [[str(cell) for cell in row] for row in self.sheets.book.tabs[0].rows]
+        return [[*row, *[""] * (len(rows[0]) - len(row))] for row in rows]
+
+    def sheet(self) -> list[dict[str, str]]:
+        """The sheet's rows by header in lower case."""
+        header = [name.strip().lower() for name in self.cells[0]]
+        return [dict(zip(header, row)) for row in self.cells[1:]]
+
+    def process(self, *arguments: str, **environment: str | None) -> subprocess.Popen[str]:
+        """`dagster-tiktok` with the sandbox's environment; None takes a variable away."""
+        return start_command(*arguments, **{**self.environment, **environment})
+
+    def run(self, *arguments: str, **environment: str | None) -> Finished:
+        return finished(self.process(*arguments, **environment))
+
+
+def start_command(*arguments: str, **environment: str | None) -> subprocess.Popen[str]:
+    """`dagster-tiktok` in an environment without settings of the machine's."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(PREFIXES)}
+    given = {k: v for k, v in environment.items() if v is not None}
+    return subprocess.Popen(
+        [sys.executable, "-m", "dagster_tiktok.cli", *arguments],
+        env={**own, **given},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str], timeout: float = 120) -> Finished:
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    return Finished(process.returncode, stdout, stderr)
+
+
+@contextmanager
+def running_sandbox(folder: Path, **arguments: Any) -> Iterator[RunningSandbox]:
+    """Serves until the end of the block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def do(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(120)
+
+    async def make() -> Sandbox:
+        return Sandbox(state_dir=folder, **arguments)
+
+    sandbox = do(make())
+    try:
+        do(sandbox.__aenter__())
+        try:
+            yield RunningSandbox(sandbox, loop)
+        finally:
+            do(sandbox.__aexit__())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

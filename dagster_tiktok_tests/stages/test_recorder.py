@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import chain
+
+import pytest
+
+from dagster_tiktok.stages.claims import FLUSH_SIZE, Recorder, all_or_none, recording
+
+
+def test_given_results_then_they_are_written_in_groups_and_none_is_lost() -> None:
+    groups: list[list[int]] = []
+
+    async def write(group: list[int]) -> None:
+        await asyncio.sleep(0.001)
+        groups.append(group)
+
+    async def work() -> None:
+        async with recording(write) as recorder:
+            for number in range(3 * FLUSH_SIZE + 1):
+                await recorder.add(number)
+
+    asyncio.run(work())
+
+    assert sorted(chain.from_iterable(groups)) == list(range(3 * FLUSH_SIZE + 1))
+    assert len(groups) < FLUSH_SIZE
+
+
+def test_given_a_slow_trickle_then_a_result_waits_no_longer_than_a_moment() -> None:
+    written: list[float] = []
+
+    async def write(group: list[float]) -> None:
+        written.extend(time.monotonic() - at for at in group)
+
+    async def work() -> None:
+        async with recording(write) as recorder:
+            for _ in range(3):
+                await recorder.add(time.monotonic())
+                await asyncio.sleep(0.5)
+
+    asyncio.run(work())
+
+    assert len(written) == 3
+    assert max(written) < 0.45
+
+
+def test_given_work_that_is_broken_off_then_what_was_done_is_still_written() -> None:
+    written: list[int] = []
+
+    async def write(group: list[int]) -> None:
+        written.extend(group)
+
+    async def work() -> None:
+        async with recording(write) as recorder:
+            await recorder.add(1)
+            raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError, match="broken off"):
+        asyncio.run(work())
+    assert written == [1]
+
+
+def test_given_a_write_that_fails_then_the_next_result_raises_its_error() -> None:
+    async def write(group: list[int]) -> None:
+        raise OSError("database is down")
+
+    async def work() -> None:
+        recorder = Recorder(write)
+        await recorder.add(1)
+        await asyncio.sleep(0.3)
+        await recorder.add(2)
+
+    with pytest.raises(OSError, match="database is down"):
+        asyncio.run(work())
+
+
+def test_given_one_worker_that_fails_then_the_others_end_and_its_error_is_raised() -> None:
+    ended: list[str] = []
+
+    async def fails() -> None:
+        await asyncio.sleep(0.01)
+        raise ValueError("bad")
+
+    async def runs_on() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("runs_on")
+
+    with pytest.raises(ValueError, match="bad"):
+        asyncio.run(all_or_none([fails(), runs_on()]))
+    assert ended == ["runs_on"]

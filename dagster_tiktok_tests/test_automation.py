@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+
+from dagster_tiktok.automation import Launch, Skip, decide_launch, failure_text
+
+PARTITION = "2026-11-22"
+
+
+def decide(
+    *, ready: int = 3, digest: str = "d1", cursor: str | None = None, in_flight: bool = False
+) -> Launch | Skip:
+    return decide_launch(
+        digest=digest, ready=ready, partition=PARTITION, cursor=cursor, run_in_flight=in_flight
+    )
+
+
+def test_given_no_ready_row_then_nothing_starts() -> None:
+    assert decide(ready=0) == Skip("No row is ready.")
+
+
+def test_given_rows_that_wait_then_a_run_starts_and_is_remembered() -> None:
+    decision = decide()
+
+    assert isinstance(decision, Launch)
+    assert json.loads(decision.cursor) == {"digest": "d1", "partition": PARTITION}
+
+
+def test_given_the_same_rows_after_their_run_then_no_second_run_starts() -> None:
+    first = decide()
+    assert isinstance(first, Launch)
+
+    assert isinstance(decide(cursor=first.cursor), Skip)
+
+
+def test_given_another_row_after_a_run_then_a_second_run_starts() -> None:
+    first = decide()
+    assert isinstance(first, Launch)
+
+    assert isinstance(decide(digest="d2", cursor=first.cursor), Launch)
+
+
+def test_given_the_same_rows_on_the_next_day_then_a_run_starts() -> None:
+    cursor = json.dumps({"digest": "d1", "partition": "2026-11-21"})
+
+    assert isinstance(decide(cursor=cursor), Launch)
+
+
+def test_given_a_run_under_way_then_none_starts_and_nothing_is_remembered() -> None:
+    assert isinstance(decide(in_flight=True), Skip)
+
+
+def test_an_alert_names_the_day_the_reason_and_the_run() -> None:
+    text = failure_text(
+        job="scrape_posts",
+        partition=PARTITION,
+        run_id="0123456789abcdef",
+        reasons=["TikTok refuses us"],
+        fallback="?",
+    )
+
+    assert text == "scrape_posts failed for 2026-11-22: TikTok refuses us (run 01234567)"
