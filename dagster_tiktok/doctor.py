@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import SCHEMA_VERSION, open_ledger
-from dagster_tiktok.resources.sheet import SheetClient
 from dagster_tiktok.settings import Settings, load_settings
+from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.text import printable
 from dagster_tiktok.tiktok.client import TikTokClient

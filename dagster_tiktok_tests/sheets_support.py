@@ -12,9 +12,9 @@ from typing import Any
 
 import requests
 
-from dagster_tiktok.resources.sheet import SheetClient
-from dagster_tiktok.sandbox.sheets_server import SheetsServer
+from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.settings import Settings, load_settings
+from dagster_tiktok.sheet.client import SheetClient
 
 _directory = tempfile.TemporaryDirectory()
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 from dagster_tiktok.sandbox.demo_sheet import DEMO_POSTS, demo_rows
-from dagster_tiktok.sandbox.sheets_server import SheetsServer
-from dagster_tiktok.sandbox.supabase import SupabaseServer
-from dagster_tiktok.sandbox.tiktok_server import TikTokServer
-from dagster_tiktok.sandbox.world import World
+from dagster_tiktok.sandbox.sheets.server import SheetsServer
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
+from dagster_tiktok.sandbox.tiktok.server import TikTokServer
+from dagster_tiktok.sandbox.tiktok.world import World
 
 PARTS = frozenset({"tiktok", "sheets", "supabase"})
 MIGRATIONS = Path(__file__).resolve().parents[2] / "sql" / "migrations"

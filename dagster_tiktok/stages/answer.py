@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dagster_tiktok.ledger import Ledger
 from dagster_tiktok.models import Unit
-from dagster_tiktok.resources.sheet import SheetClient, WriteReport
+from dagster_tiktok.sheet.client import SheetClient, WriteReport
 from dagster_tiktok.sheet.writeback import RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
 from dagster_tiktok.stages.store import NO_LIMIT

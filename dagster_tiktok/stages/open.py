@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 
 from dagster_tiktok.ledger import Ledger, Opened
-from dagster_tiktok.resources.sheet import SheetClient
+from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.rows import SheetRows, read_rows
 

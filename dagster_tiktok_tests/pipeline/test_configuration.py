@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
 
 

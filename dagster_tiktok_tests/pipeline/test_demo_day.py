@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dagster_tiktok.sandbox.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
 from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
 
 WRITTEN = {"status", "error", "scraped at", "views", "likes", "comments", "shares", "slides"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_tiktok.sandbox.faults import Fault
+from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok_tests.running import RunningSandbox, finished, running_sandbox
 
 # A run with a short lease, so that the test need not wait half a minute for a dead one's units.

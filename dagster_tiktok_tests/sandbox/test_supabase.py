@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from supabase import Client, ClientOptions, create_client
 
-from dagster_tiktok.sandbox.node_packages import SandboxError
-from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.supabase_lite.node_packages import SandboxError
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "sql" / "migrations"
@@ -94,7 +94,7 @@ def test_given_a_server_when_its_parent_is_killed_then_it_ends_and_can_start_aga
 ) -> None:
     script = (
         "import asyncio, sys, time, pathlib\n"
-        "from dagster_tiktok.sandbox.supabase import SupabaseServer\n"
+        "from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer\n"
         "server = SupabaseServer(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
         "asyncio.run(server.start())\n"
         "print(server.port, flush=True)\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.settings import Settings, load_settings
 
 MakeSettings = Callable[..., Settings]

@@ -15,7 +15,7 @@ import pytest
 
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
-from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover, slides_wanted
 from dagster_tiktok.slides.store import open_slide_store

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache import SlideCache
 from dagster_tiktok.slides.download import DownloadedSlide

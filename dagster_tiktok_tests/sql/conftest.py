@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.sql.support import Database, client_of, migrations_for_tests
 
 

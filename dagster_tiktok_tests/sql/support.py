@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from supabase import Client, ClientOptions, create_client
 
-from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 
 ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2026, 3, 10)

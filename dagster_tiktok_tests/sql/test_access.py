@@ -11,7 +11,7 @@ from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 from supabase import Client
 
-from dagster_tiktok.sandbox.supabase import SupabaseServer
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.sql.support import (
     NOON,
     TABLES,

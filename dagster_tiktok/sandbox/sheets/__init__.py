@@ -1,0 +1,1 @@
+"""A stand-in for the Google Sheets API, with one spreadsheet."""

@@ -1,0 +1,262 @@
+"""The part of the Sheets v4 interface that the sandbox speaks: metadata, values, their errors.
+
+https://developers.google.com/sheets/api/reference/rest
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from dagster_tiktok.sandbox.sheets.a1 import Area, Box, RangeError, format_range, parse_range
+from dagster_tiktok.sandbox.sheets.book import Book, CellError, Tab, rendered
+from dagster_tiktok.sandbox.sheets.fields import FieldsError, field_mask, masked
+
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
+_RENDER_OPTIONS = ("FORMATTED_VALUE", "UNFORMATTED_VALUE", "FORMULA")
+_DATE_OPTIONS = ("SERIAL_NUMBER", "FORMATTED_STRING")
+_DIMENSIONS = ("ROWS", "COLUMNS")
+
+
+class ApiError(Exception):
+    """An answer other than 200, in the form that Google gives it."""
+
+    def __init__(
+        self, code: int, message: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+    def response(self) -> web.Response:
+        error = {"code": self.code, "message": self.message, "status": _STATUS[self.code]}
+        return web.json_response({"error": error}, status=self.code, headers=self.headers)
+
+
+class SheetsApi:
+    """The handlers. Each takes the request and returns the JSON of its answer."""
+
+    def __init__(self, book: Book, sheet_url: str) -> None:
+        self._book = book
+        self._sheet_url = sheet_url
+
+    async def metadata(self, request: web.Request) -> Any:
+        book = self._of(request)
+        answer: dict[str, Any] = {
+            "spreadsheetId": book.spreadsheet_id,
+            "properties": {"title": book.title, "locale": "en_US", "timeZone": "Etc/GMT"},
+            "sheets": [
+                {
+                    "properties": {
+                        "sheetId": tab.gid,
+                        "title": tab.title,
+                        "index": index,
+                        "sheetType": "GRID",
+                        "gridProperties": {
+                            "rowCount": tab.row_count,
+                            "columnCount": tab.column_count,
+                        },
+                        **({"hidden": True} if tab.hidden else {}),
+                    }
+                }
+                for index, tab in enumerate(book.tabs)
+            ],
+            "spreadsheetUrl": self._sheet_url,
+        }
+        fields = request.query.get("fields")
+        if not fields:
+            return answer
+        try:
+            return masked(answer, field_mask(fields))
+        except FieldsError as error:
+            raise ApiError(400, str(error)) from None
+
+    async def get(self, request: web.Request) -> Any:
+        book = self._of(request)
+        tab, area = _located(book, request.match_info["range"])
+        return _value_range(tab, area, _options(request.query))
+
+    async def batch_get(self, request: web.Request) -> Any:
+        book, options = self._of(request), _options(request.query)
+        located = [_located(book, text) for text in request.query.getall("ranges", [])]
+        return {
+            "spreadsheetId": book.spreadsheet_id,
+            "valueRanges": [_value_range(tab, area, options) for tab, area in located],
+        }
+
+    async def batch_get_by_data_filter(self, request: web.Request) -> Any:
+        book, body = self._of(request), await _json_object(request)
+        options, filters = _options(body), body.get("dataFilters")
+        if not isinstance(filters, list) or not filters:
+            raise ApiError(400, "Must specify at least one data filter.")
+        located = [_filtered(book, item) for item in filters]
+        return {
+            "spreadsheetId": book.spreadsheet_id,
+            "valueRanges": [
+                {"valueRange": _value_range(tab, area, options), "dataFilters": [item]}
+                for (tab, area), item in zip(located, filters, strict=True)
+            ],
+        }
+
+    async def update(self, request: web.Request) -> Any:
+        book, body = self._of(request), await _json_object(request)
+        typed = _typed(request.query.get("valueInputOption"))
+        body.setdefault("range", request.match_info["range"])
+        answer = _write(book, [body], typed)[0]
+        book.save()
+        return answer
+
+    async def batch_update(self, request: web.Request) -> Any:
+        book, body = self._of(request), await _json_object(request)
+        data = body.get("data")
+        if not isinstance(data, list):
+            raise ApiError(400, "Invalid JSON payload received: data must be a list.")
+        responses = _write(book, data, _typed(body.get("valueInputOption")))
+        book.save()
+        tabs = {answer["updatedRange"].rpartition("!")[0] for answer in responses}
+        totals = {
+            f"total{key[0].upper()}{key[1:]}": sum(answer[key] for answer in responses)
+            for key in ("updatedRows", "updatedColumns", "updatedCells")
+        }
+        return {
+            "spreadsheetId": book.spreadsheet_id,
+            **totals,
+            "totalUpdatedSheets": len(tabs),
+            "responses": responses,
+        }
+
+    def _of(self, request: web.Request) -> Book:
+        if request.match_info["id"] != self._book.spreadsheet_id:
+            raise ApiError(404, "Requested entity was not found.")
+        return self._book
+
+
+def _located(book: Book, text: str) -> tuple[Tab, Box]:
+    try:
+        title, area = parse_range(text)
+        tab = book.tab_of_title(title)
+        if tab is None:
+            raise RangeError(f"Unable to parse range: {text}")
+        return tab, tab.bounded(area)
+    except RangeError as error:
+        raise ApiError(400, str(error)) from None
+
+
+def _filtered(book: Book, item: Any) -> tuple[Tab, Box]:
+    if isinstance(item, dict) and isinstance(item.get("a1Range"), str):
+        return _located(book, item["a1Range"])
+    grid = item.get("gridRange") if isinstance(item, dict) else None
+    if not isinstance(grid, dict):
+        raise ApiError(400, "Invalid data filter: a1Range or gridRange must be set.")
+    gid = int(grid.get("sheetId", 0))
+    tab = book.tab_of_gid(gid)
+    if tab is None:
+        raise ApiError(400, f"Invalid data filter: No grid with id: {gid}")
+    area = Area(
+        int(grid.get("startRowIndex", 0)),
+        int(grid.get("startColumnIndex", 0)),
+        grid.get("endRowIndex"),
+        grid.get("endColumnIndex"),
+    )
+    try:
+        return tab, tab.bounded(area)
+    except RangeError as error:
+        raise ApiError(400, str(error)) from None
+
+
+def _options(query: Mapping[str, Any]) -> tuple[str, bool, str]:
+    render = query.get("valueRenderOption", "FORMATTED_VALUE")
+    dates = query.get("dateTimeRenderOption", "SERIAL_NUMBER")
+    dimension = query.get("majorDimension", "ROWS")
+    known = ((render, _RENDER_OPTIONS), (dates, _DATE_OPTIONS), (dimension, _DIMENSIONS))
+    for value, options in known:
+        if value not in options:
+            raise ApiError(400, f"Invalid value: {value!r} is none of {', '.join(options)}")
+    return render, dates == "FORMATTED_STRING", dimension
+
+
+def _value_range(tab: Tab, box: Box, options: tuple[str, bool, str]) -> dict[str, Any]:
+    render, dates_as_text, dimension = options
+    cells = tab.read(box, by_columns=dimension == "COLUMNS")
+    values = [
+        [rendered(cell, render, dates_as_text=dates_as_text) for cell in row] for row in cells
+    ]
+    answer = {"range": format_range(tab.title, box), "majorDimension": dimension}
+    return {**answer, "values": values} if values else answer
+
+
+def _typed(option: Any) -> bool:
+    if option not in ("RAW", "USER_ENTERED"):
+        raise ApiError(400, "'valueInputOption' is required but not specified")
+    return bool(option == "USER_ENTERED")
+
+
+def _write(book: Book, data: list[Any], typed: bool) -> list[dict[str, Any]]:
+    """Checks everything, then writes everything: a refused request has changed nothing."""
+    checked = [_checked(book, item) for item in data]
+    try:
+        trial = Tab(0, "")
+        for _, _, values in checked:
+            trial.write(0, 0, values, typed=typed)
+    except CellError as error:
+        raise ApiError(400, str(error)) from None
+    answers = []
+    for tab, box, values in checked:
+        cells = tab.write(box.row, box.column, values, typed=typed)
+        width = max(map(len, values), default=0)
+        end_row, end_column = box.row + max(len(values), 1), box.column + max(width, 1)
+        written = Box(box.row, box.column, end_row, end_column)
+        answers.append(
+            {
+                "spreadsheetId": book.spreadsheet_id,
+                "updatedRange": format_range(tab.title, written),
+                "updatedRows": len(values),
+                "updatedColumns": width,
+                "updatedCells": cells,
+            }
+        )
+    return answers
+
+
+def _checked(book: Book, item: Any) -> tuple[Tab, Box, list[list[Any]]]:
+    if not isinstance(item, dict) or not isinstance(item.get("range"), str):
+        raise ApiError(400, "Invalid data: range must be set.")
+    values = item.get("values", [])
+    if not isinstance(values, list) or not all(isinstance(row, list) for row in values):
+        raise ApiError(400, "Invalid data: values must be a list of lists.")
+    if item.get("majorDimension", "ROWS") == "COLUMNS":
+        height = max(map(len, values), default=0)
+        values = [[col[i] if i < len(col) else None for col in values] for i in range(height)]
+    tab, box = _located(book, item["range"])
+    single = (box.end_row, box.end_column) == (box.row + 1, box.column + 1)
+    width = max(map(len, values), default=0)
+    limit = (tab.row_count, tab.column_count) if single else (box.end_row, box.end_column)
+    if box.row + len(values) > limit[0] or box.column + width > limit[1]:
+        raise ApiError(
+            400,
+            f"Requested writing within range [{format_range(tab.title, box)}], but tried "
+            f"writing to row [{box.row + len(values)}], column [{box.column + width}]",
+        )
+    return tab, box, values
+
+
+async def _json_object(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        raise ApiError(400, "Invalid JSON payload received.") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "Invalid JSON payload received: not an object.")
+    return body

@@ -1,0 +1,1 @@
+"""A local Supabase: Supabase's own `@supabase/lite` as a child process."""

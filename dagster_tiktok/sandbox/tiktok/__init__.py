@@ -1,0 +1,1 @@
+"""A stand-in for TikTok: its pages, links, accounts and pictures."""

@@ -1,0 +1,163 @@
+"""A stand-in for www.tiktok.com and its picture CDN, on a loopback port.
+
+It answers what the real site answers, in the same shapes, from a `World`; goes wrong on request
+(`faults`); and logs what was asked. Tests use the attributes `world`, `faults`, `log` and
+`shaping`; other processes use `/_control/` (see `tiktok_control`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+import secrets
+from dataclasses import dataclass
+from types import TracebackType
+
+from aiohttp import web
+
+from dagster_tiktok.sandbox.tiktok import control
+from dagster_tiktok.sandbox.tiktok.answers import Answer, Answers
+from dagster_tiktok.sandbox.tiktok.faults import PICTURES, Decision, FaultPlan
+from dagster_tiktok.sandbox.tiktok.faulty_answers import faulty
+from dagster_tiktok.sandbox.tiktok.request_log import LogEntry, RequestLog
+from dagster_tiktok.sandbox.tiktok.routes import route_of
+from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner
+from dagster_tiktok.sandbox.tiktok.slide_images import SlideImages
+from dagster_tiktok.sandbox.tiktok.transmission import transmit
+from dagster_tiktok.sandbox.tiktok.world import World
+
+DEFAULT_SLIDE_LIFETIME_SECONDS = 40 * 3600
+
+
+@dataclass
+class Shaping:
+    """How slow the server is without any fault.
+
+    `page_latency_ms`: least and most, before every answer that is no picture.
+    `slide_first_byte_ms`: before a picture's first byte.
+    `slide_bytes_per_second`: of each connection; None is as fast as it goes.
+    """
+
+    page_latency_ms: tuple[float, float] = (0.0, 0.0)
+    slide_first_byte_ms: float = 0.0
+    slide_bytes_per_second: float | None = None
+
+
+class TikTokServer:
+    """The server. Use `async with TikTokServer(world) as server`, or `start` and `close`.
+
+    Arguments:
+        world: what there is to see; it may be changed while the server runs.
+        slide_lifetime_seconds: until a picture's address expires.
+        public_url: under which clients reach the server, if not under its own address.
+        fault_seed: of the chances of faults.
+        image_cache_mb: how many drawn pictures to keep.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        slide_lifetime_seconds: float = DEFAULT_SLIDE_LIFETIME_SECONDS,
+        public_url: str | None = None,
+        shaping: Shaping | None = None,
+        fault_seed: int = 0,
+        image_cache_mb: int = 64,
+    ) -> None:
+        self.world = world
+        self.faults = FaultPlan(fault_seed)
+        self.log = RequestLog()
+        self.shaping = shaping or Shaping()
+        self.images = SlideImages(world, cache_mb=image_cache_mb)
+        self.signer = SlideSigner(secrets.token_bytes(32), slide_lifetime_seconds)
+        self.port = 0
+        self._host = "127.0.0.1"
+        self._public_url = public_url
+        self._random = random.Random(fault_seed)
+        self._answers = Answers(world, self.images, self.signer, lambda: self.url)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the server, without a slash at its end."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return self._public_url or f"http://{host}:{self.port}"
+
+    @property
+    def request_count(self) -> int:
+        """Requests since the start or the last reset, those to `/_control/` not counted."""
+        return self.log.total
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listens. Port 0 lets the operating system choose; see `port`.
+
+        Raises:
+            ValueError: `host` is not a loopback address.
+        """
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise ValueError(f"the sandbox listens on loopback addresses only, not on {host}")
+        app = web.Application()
+        app.add_subapp(control.PREFIX, control.application(self))
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        # Cancelled when the client goes away: a request is in flight only while someone waits.
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True
+        )
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        self._runner, self._host = runner, host
+        self.port = int(runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """Stops listening and ends open connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self.images.close()
+
+    async def __aenter__(self) -> TikTokServer:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        route = route_of(request.path, request.query, self.world)
+        with self.log.entry(
+            route.facts,
+            method=request.method,
+            path=request.path,
+            query=request.query_string,
+            user_agent=request.headers.get("User-Agent", ""),
+            referer=request.headers.get("Referer", ""),
+            has_cookies="Cookie" in request.headers,
+            byte_range=request.headers.get("Range", ""),
+        ) as entry:
+            decision = self.faults.decide(route.facts)
+            await asyncio.sleep((decision.wait_ms + self._latency_ms(route.facts.kind)) / 1000)
+            answer = await self._answers.answer(route, request)
+            if decision.fault is not None:
+                answer = await faulty(decision.fault, answer, route, request, self._answers)
+            return await self._send(request, answer, entry, decision)
+
+    async def _send(
+        self, request: web.Request, answer: Answer, entry: LogEntry, decision: Decision
+    ) -> web.StreamResponse:
+        entry.fault = decision.fault.kind if decision.fault else None
+        entry.status = None if answer.delivery == "reset" else answer.status
+        is_picture = entry.kind in PICTURES
+        rate = self.shaping.slide_bytes_per_second if is_picture else None
+        return await transmit(request, answer, entry, bytes_per_second=rate)
+
+    def _latency_ms(self, kind: str) -> float:
+        if kind in PICTURES:
+            return self.shaping.slide_first_byte_ms
+        low, high = self.shaping.page_latency_ms
+        return low if high <= low else self._random.uniform(low, high)

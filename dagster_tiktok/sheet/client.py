@@ -1,0 +1,221 @@
+"""The Google Sheet that asks for posts and gets their outcomes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.retry import TransientError, retrying
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.sheet.access import ServiceAccountSession
+from dagster_tiktok.sheet.errors import AnswerLostError
+from dagster_tiktok.sheet.grid import Grid, a1_range, tab_title
+from dagster_tiktok.sheet.http import SheetsHTTPClient
+from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, find_layout
+from dagster_tiktok.sheet.mending import plan_mending
+from dagster_tiktok.sheet.ranges import as_ranges
+from dagster_tiktok.sheet.rows import read_rows
+from dagster_tiktok.sheet.writeback import Conflict, RowOutcome, WritePlan, plan_writeback
+
+_EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What became of outcomes, by source key.
+
+    A key that stands in `conflicts` and in `written` was answered in some of its rows only.
+    """
+
+    written: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    cells: int = 0
+    mended: int = 0
+    """Cells that had to be written again, or got back what they held, after the check."""
+
+
+@dataclass(frozen=True)
+class SheetCheck:
+    """What `doctor` shows of a sheet that can be used."""
+
+    tab: str
+    client_email: str
+    header_row: int
+    missing_columns: tuple[str, ...]
+    """Columns that would be written if the tab had them."""
+    filled_rows: int
+    ready_rows: int
+    warnings: tuple[str, ...]
+
+
+class SheetClient:
+    """Reads the tab and writes outcomes into it. Blocking; one thread at a time.
+
+    Arguments:
+        attempts: how often a call is tried. Seven last a bit longer than Google's quota minute.
+        max_wait: seconds between two attempts, at most, where Google does not say.
+
+    Raises, from the constructor on: ConfigurationError naming the variable and what to do.
+    """
+
+    def __init__(self, settings: Settings, *, attempts: int = 7, max_wait: float = 20.0) -> None:
+        self._settings = settings
+        self._attempts = attempts
+        self._max_wait = max_wait
+        self._access = ServiceAccountSession(settings.google_sheets_credentials.get_secret_value())
+        self._http = SheetsHTTPClient(
+            self._access, settings.google_sheets_api_url, attempts=attempts, max_wait=max_wait
+        )
+
+    def __enter__(self) -> SheetClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._access.close()
+
+    @property
+    def client_email(self) -> str:
+        """The address that the spreadsheet has to be shared with."""
+        return self._access.email
+
+    def read(self) -> Grid:
+        """The whole tab, in one read request. Dates come as serial numbers.
+
+        Raises:
+            ConfigurationError: no access, no such tab, no such host.
+            ServiceUnavailable: after all retries.
+        """
+        with _service_errors():
+            return self._read()
+
+    def write_outcomes(self, outcomes: Iterable[RowOutcome]) -> WriteReport:
+        """Finds the rows again, writes their outcomes, checks them, and mends once.
+
+        Two reads and one write, one more write if something has to be mended; no request at all
+        for no outcomes. A write whose answer was lost is repeated only for what did not arrive.
+
+        Raises: as `read`.
+        """
+        outcomes = list(outcomes)
+        if not outcomes:
+            return WriteReport()
+        with _service_errors():
+            first = plan_writeback(self._read(), outcomes, self._settings.timezone)
+            sent: list[WritePlan] = []
+            conflicts = {*first.conflicts}
+            if first.writes:
+                self._send(first, first, sent)
+                mending = plan_mending(self._read(), first, sent)
+                conflicts |= {*mending.conflicts}
+                mended = mending.cells()
+                if mended:
+                    self._send(mending, first, sent)
+            else:
+                mended = []
+        return _report(first, sent, conflicts, len(mended))
+
+    def check(self) -> SheetCheck:
+        """Reads the tab and tries, without changing a cell, whether it may be written.
+
+        Raises: as `read`; ConfigurationError also for a missing header or missing rights.
+        """
+        with _service_errors():
+            grid = self._read()
+            layout = find_layout(grid)
+            rows = read_rows(grid, layout, self._settings.timezone)
+            # A null leaves the cell alone, but asks for the right to write.
+            cell = a1_range(grid.title, layout.header_row, 0, layout.header_row, 0)
+            self._update([{"range": cell, "values": [[None]]}])
+        return SheetCheck(
+            tab=grid.title,
+            client_email=self.client_email,
+            header_row=layout.header_row,
+            missing_columns=tuple(name for name in WRITTEN_IF_PRESENT if name not in layout),
+            filled_rows=rows.filled_rows,
+            ready_rows=rows.ready_rows,
+            warnings=tuple(map(str, rows.warnings)),
+        )
+
+    def _read(self) -> Grid:
+        gid = self._settings.sheet_gid
+        where: dict[str, Any] = (
+            {"a1Range": _EVERYTHING_OF_THE_FIRST_TAB}
+            if gid is None
+            else {"gridRange": {"sheetId": gid}}
+        )
+        read_at = datetime.now(timezone.utc)
+        answer = self._http.values_by_filter(
+            self._settings.spreadsheet_id,
+            {
+                "dataFilters": [where],
+                "majorDimension": "ROWS",
+                "valueRenderOption": "UNFORMATTED_VALUE",
+                "dateTimeRenderOption": "SERIAL_NUMBER",
+            },
+        )
+        try:
+            values = answer["valueRanges"][0]["valueRange"]
+            grid = Grid(tab_title(values["range"]), values.get("values", []), read_at)
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise ServiceUnavailable("Google Sheets answered in an unknown form.") from None
+        _log.info("sheets read rows=%d", len(grid.rows))
+        return grid
+
+    def _send(self, plan: WritePlan, first: WritePlan, sent: list[WritePlan]) -> None:
+        """Writes `plan`; after a failure reads again and writes what `first` still lacks."""
+        for attempt in retrying(self._attempts, self._max_wait):
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    plan = plan_mending(self._read(), first, sent)
+                cells = plan.cells()
+                if not cells:
+                    return
+                _log.info("sheets write rows=%d cells=%d", len(plan.writes), len(cells))
+                try:
+                    self._update(as_ranges(plan.grid.title, cells))
+                except AnswerLostError:
+                    sent.append(plan)
+                    raise
+                sent.append(plan)
+
+    def _update(self, data: Sequence[dict[str, Any]]) -> None:
+        # RAW: a text that begins with "=" stays a text.
+        body = {"valueInputOption": "RAW", "data": data}
+        self._http.values_batch_update(self._settings.spreadsheet_id, body)
+
+
+def _report(
+    first: WritePlan, sent: Sequence[WritePlan], conflicts: set[Conflict], mended: int
+) -> WriteReport:
+    ordered = sorted(conflicts, key=lambda conflict: (conflict.source_key, conflict.text))
+    in_conflict = {conflict.source_key for conflict in conflicts if not conflict.written}
+    keys = dict.fromkeys(write.source_key for write in first.writes)
+    written = tuple(key for key in keys if key not in in_conflict)
+    cells = sum(len(plan.cells()) for plan in sent)
+    _log.info(
+        "sheets answered written=%d already=%d conflicts=%d cells=%d mended=%d",
+        len(written),
+        len(first.already),
+        len(ordered),
+        cells,
+        mended,
+    )
+    return WriteReport(written, first.already, tuple(ordered), cells, mended)
+
+
+@contextmanager
+def _service_errors() -> Iterator[None]:
+    try:
+        yield
+    except TransientError as error:
+        raise ServiceUnavailable(f"{error}, also after all retries.") from None

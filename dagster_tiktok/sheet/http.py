@@ -1,0 +1,137 @@
+"""The one way to Google Sheets: gspread's HTTP client with addresses, limits, retries and a log.
+
+Reads are repeated here. Writes are sent once: a write is repeated by reading the tab again and
+planning anew (`SheetClient`), because rows may have moved while we waited.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import gspread
+import requests
+from google.auth.exceptions import GoogleAuthError
+from gspread.exceptions import APIError
+from gspread.http_client import FileType, ParamsType
+from gspread.urls import SPREADSHEET_URL, SPREADSHEETS_API_V4_BASE_URL
+
+from dagster_tiktok.retry import retrying
+from dagster_tiktok.sheet import errors
+from dagster_tiktok.sheet.access import ServiceAccountSession
+from dagster_tiktok.sheet.errors import UnreachableError
+from dagster_tiktok.sheet.quota import limiter
+
+TIMEOUT_SECONDS = (5.0, 30.0)
+"""To connect, and between two pieces of the answer. gspread itself has no timeout."""
+
+_UNREACHABLE_ATTEMPTS = 3
+_BY_FILTER = SPREADSHEET_URL + "/values:batchGetByDataFilter"
+
+_log = logging.getLogger(__name__)
+
+
+class SheetsHTTPClient(gspread.HTTPClient):
+    """gspread's client for one API address and one service account.
+
+    Raises, from every call: ConfigurationError for what a person must change, TransientError for
+    what was tried `attempts` times, ServiceUnavailable for an answer nobody expects.
+    """
+
+    def __init__(
+        self, access: ServiceAccountSession, api_url: str, *, attempts: int, max_wait: float
+    ) -> None:
+        super().__init__(None, access.session)  # type: ignore[arg-type]
+        self.set_timeout(TIMEOUT_SECONDS)
+        self._access = access
+        self._api_url = api_url
+        self._attempts = attempts
+        self._max_wait = max_wait
+        self._reads = limiter(api_url, access.email, "read")
+        self._writes = limiter(api_url, access.email, "write")
+        self._answered = False
+        self._refusals = 0
+
+    def values_by_filter(self, spreadsheet_id: str, body: Mapping[str, Any]) -> Any:
+        """https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets.values/batchGetByDataFilter
+
+        Finds a tab by its gid, so one request reads it whatever its title is now.
+        """
+        response = self.request("post", _BY_FILTER % spreadsheet_id, json=body)
+        try:
+            return response.json()
+        except ValueError:
+            raise errors.not_json() from None
+
+    def request(  # noqa: PLR0917  # the signature is gspread's
+        self,
+        method: str,
+        endpoint: str,
+        params: ParamsType | None = None,
+        data: bytes | None = None,
+        json: Mapping[str, Any] | None = None,
+        files: FileType = None,
+        headers: MutableMapping[str, str] | None = None,
+    ) -> requests.Response:
+        """gspread's one request function. Reads are retried; a write is sent once.
+
+        A write raises AnswerLostError where it may have been applied, else TransientError.
+        """
+        url = endpoint.replace(SPREADSHEETS_API_V4_BASE_URL, f"{self._api_url}/v4/spreadsheets", 1)
+        writing = method.lower() != "get" and not endpoint.endswith("ByDataFilter")
+        attempt = 0
+
+        def once() -> requests.Response:
+            nonlocal attempt
+            attempt += 1
+            (self._writes if writing else self._reads).wait()
+            started = time.perf_counter()
+            response: requests.Response | None = None
+            try:
+                response = super(SheetsHTTPClient, self).request(
+                    method, url, params, data, json, files, headers
+                )
+            except APIError as error:
+                response = error.response
+            except (requests.RequestException, GoogleAuthError) as error:
+                # `from None` here and below: the errors' own text repeats addresses and answers.
+                raise self._failure(error, attempt) from None
+            finally:
+                _log_call(method, endpoint, response, time.perf_counter() - started, attempt)
+            if not response.ok:
+                failure = errors.of_response(
+                    response, self._access.email, writing=writing, refusals=self._refusals
+                )
+                self._refusals += response.status_code == requests.codes.too_many
+                raise failure
+            self._answered, self._refusals = True, 0
+            if "json" not in response.headers.get("Content-Type", ""):
+                raise errors.not_json()
+            return response
+
+        return once() if writing else retrying(self._attempts, self._max_wait)(once)
+
+    def _failure(self, error: Exception, attempt: int) -> Exception:
+        failure = errors.of_exception(error, self._api_url, self._access.token_uri)
+        # An address that never answered is a wrong setting; one that did will come back.
+        tries = min(self._attempts, _UNREACHABLE_ATTEMPTS)
+        if isinstance(failure, UnreachableError) and not self._answered and attempt >= tries:
+            return errors.unreachable(failure)
+        return failure
+
+
+def _log_call(
+    method: str, endpoint: str, response: requests.Response | None, seconds: float, attempt: int
+) -> None:
+    call = endpoint.rpartition("/")[2].partition("?")[0]
+    _log.info(
+        "sheets call=%s:%s status=%s bytes=%d seconds=%.3f attempt=%d",
+        method.lower(),
+        call if call.startswith("values:") else "spreadsheet",
+        "none" if response is None else response.status_code,
+        0 if response is None else len(response.content),
+        seconds,
+        attempt,
+    )

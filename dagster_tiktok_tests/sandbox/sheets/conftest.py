@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dagster_tiktok_tests.sandbox.sheets.calls import ROWS
+from dagster_tiktok_tests.sheets_support import RunningSheets
+
+
+@pytest.fixture
+def sheets() -> Iterator[RunningSheets]:
+    with RunningSheets(ROWS) as running:
+        yield running

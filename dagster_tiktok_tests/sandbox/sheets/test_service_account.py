@@ -1,0 +1,42 @@
+"""The sandbox's token endpoint refuses what Google's would refuse."""
+
+from __future__ import annotations
+
+import time
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from dagster_tiktok_tests.sandbox.sheets.calls import call, token
+from dagster_tiktok_tests.sheets_support import RunningSheets
+
+
+def test_given_an_assertion_when_it_is_not_right_in_every_part_then_there_is_no_token(
+    sheets: RunningSheets,
+) -> None:
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    now = int(time.time())
+    assert token(sheets).status_code == 200
+    for claims in (
+        {"key": stranger},
+        {"aud": "https://example.com/token"},
+        {"scope": "https://www.googleapis.com/auth/drive"},
+        {"iss": "other@example.com"},
+        {"iat": now - 7200, "exp": now - 3600},
+        {"exp": now + 7200},
+    ):
+        answer = token(sheets, **claims)
+        assert (answer.status_code, "access_token" in answer.json()) == (400, False), claims
+
+
+def test_given_tokens_when_they_are_expired_by_hand_then_they_are_refused(
+    sheets: RunningSheets,
+) -> None:
+    bearer = token(sheets).json()["access_token"]
+    assert call(sheets, "GET", "", bearer=bearer).status_code == 200
+    assert sheets.control("POST", "tokens/expire") == {"expired": 1}
+    assert call(sheets, "GET", "", bearer=bearer).status_code == 401

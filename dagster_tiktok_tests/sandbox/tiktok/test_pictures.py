@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner, image_key, image_path
+from dagster_tiktok.sandbox.tiktok.slide_images import SlideImages, draw
+from dagster_tiktok.sandbox.tiktok.world import World
+
+
+@pytest.mark.parametrize("style", ["drawn", "photo"])
+def test_given_slides_when_drawn_twice_then_bytes_are_equal_and_each_slide_has_its_own(
+    style: str,
+) -> None:
+    world = World(posts=4, only="carousel", slide_count=4, slide_style=style)  # type: ignore[arg-type]
+    hashes = set()
+    for post in world.posts:
+        for slide in post.slides:
+            picture = draw(post, slide)
+            assert picture == draw(post, slide)
+            image = Image.open(BytesIO(picture.data))
+            image.load()
+            assert image.size == (slide.width, slide.height)
+            hashes.add(picture.sha256)
+            if style == "photo":
+                assert 80_000 < len(picture.data) < 500_000
+    assert len(hashes) == 16
+
+
+def test_given_a_full_cache_then_pictures_are_drawn_again_with_the_same_bytes() -> None:
+    async def run() -> None:
+        world = World(posts=60)
+        images = SlideImages(world, cache_mb=0)
+        key = world.carousels(6)[0].slides[0].image_key
+        first = await images.get(key)
+        assert first is not None
+        assert await images.get(key) == first
+        assert await images.sha256(key) == first.sha256
+        assert await images.get("0" * 32) is None
+        images.close()
+
+    asyncio.run(run())
+
+
+def test_given_a_key_then_its_path_holds_it() -> None:
+    for digit in "0123456789abcdef":
+        key = digit * 32
+        assert image_key(image_path(key)) == key
+    assert image_key("/tos-x-i-photomode-us/short~tplv-photomode-image.jpeg") is None
+
+
+def test_given_a_day_of_lifetime_then_expiry_falls_on_a_full_hour_within_reach() -> None:
+    (address, _) = SlideSigner(b"k", 40 * 3600).addresses("http://x", "a" * 32)
+    expires = int(address.split("x-expires=")[1].split("&")[0])
+    assert expires % 3600 == 0
+    assert 39.5 * 3600 < expires - time.time() <= 48 * 3600

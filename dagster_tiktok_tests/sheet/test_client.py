@@ -1,0 +1,194 @@
+"""The sheet's client against the sandbox's Google Sheets, over real sockets."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.sheet.client import SheetClient
+from dagster_tiktok.sheet.quota import QuotaLimiter
+from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address
+
+
+def test_given_a_sheet_when_read_then_one_request_brings_all_cells_as_they_are(
+    sheets: RunningSheets,
+) -> None:
+    sheets.edit({"do": "set", "cell": "G2", "value": "2026-11-22"})
+    sheets.edit({"do": "append", "rows": [["'007", "1,234"]]})
+    before = datetime.now(timezone.utc)
+    grid = sheets.client().read()
+    assert (grid.title, len(grid.rows), grid.rows[1][6]) == ("Posts", 8, 46348)
+    assert grid.rows[7] == ["007", 1234]
+    assert before <= grid.read_at <= datetime.now(timezone.utc)
+    assert sheets.counts() == {"read": 1, "write": 0, "metadata": 0, "token": 1}
+
+
+def test_given_several_tabs_when_read_then_the_gid_decides_else_the_first_visible(
+    sheets: RunningSheets,
+) -> None:
+    other = sheets.server.book.add_tab("Bob's: 'tab'!", [["x"]])
+    with_gid = sheets.client(google_sheet_url=sheets.server.sheet_url_of(other)).read()
+    assert (with_gid.title, with_gid.rows) == ("Bob's: 'tab'!", [["x"]])
+    without = sheets.client(google_sheet_url=sheets.server.sheet_url.partition("#")[0])
+    assert without.read().title == "Posts"
+    sheets.server.book.tabs[0].hidden = True
+    assert without.read().title == "Bob's: 'tab'!"
+
+
+def test_given_an_empty_tab_when_read_then_there_are_no_rows(sheets: RunningSheets) -> None:
+    empty = sheets.server.book.add_tab("Empty", [])
+    url = sheets.server.sheet_url_of(empty)
+    assert sheets.client(google_sheet_url=url).read().rows == []
+
+
+def test_given_no_outcomes_when_written_then_no_request_is_sent(sheets: RunningSheets) -> None:
+    report = sheets.client().write_outcomes([])
+    assert (report.written, report.cells) == ((), 0)
+    assert sum(sheets.counts().values()) == 0
+
+
+def test_given_outcomes_when_written_then_one_write_and_two_reads_do_it(
+    sheets: RunningSheets,
+) -> None:
+    before = sheets.by_note()
+    report = sheets.client().write_outcomes([scraped(2), failed(4), scraped(9)])
+    assert (report.written, report.mended) == ((address(2), address(4)), 0)
+    assert [(c.source_key, c.text) for c in report.conflicts] == [
+        (address(9), "the row is gone from the sheet")
+    ]
+    assert sheets.counts() == {"read": 2, "write": 1, "metadata": 0, "token": 1}
+    after = sheets.by_note()
+    assert is_answered(after.pop("note 2"), 2)
+    row = after.pop("note 4")
+    assert (row["Status"], row["Error"], row["Views"]) == ("Failed", "Post is deleted", "")
+    assert after == {note: before[note] for note in after}
+
+
+def test_given_written_outcomes_when_written_again_then_nothing_is_sent_but_one_read(
+    sheets: RunningSheets,
+) -> None:
+    client = sheets.client()
+    client.write_outcomes([scraped(2)])
+    report = client.write_outcomes([scraped(2)])
+    assert (report.written, report.already, report.cells) == ((), (address(2),), 0)
+    assert (sheets.counts()["read"], sheets.counts()["write"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation", "options"),
+    [
+        ("rate_limited", "read", {"retry_after": 0, "count": 3}),
+        ("rate_limited", "write", {"retry_after": 0, "count": 3}),
+        ("rate_limited", "write", {}),
+        ("unavailable", "read", {"count": 2}),
+        ("unavailable_after", "write", {"count": 2}),
+        ("error_500_after", "write", {}),
+        ("dropped", "read", {"count": 2}),
+        ("dropped", "write", {}),
+        ("dropped_after", "write", {}),
+        ("truncated", "read", {"skip": 1}),
+        ("html", "read", {"count": 2}),
+        ("html_after", "write", {}),
+        ("html", "token", {}),
+        ("dropped", "token", {}),
+    ],
+)
+def test_given_a_passing_fault_when_outcomes_are_written_then_the_sheet_ends_right(
+    sheets: RunningSheets, kind: str, operation: str, options: dict[str, Any]
+) -> None:
+    before = sheets.by_note()
+    sheets.fault(kind, operation, **options)
+    report = sheets.client().write_outcomes([scraped(2), scraped(5)])
+    assert (set(report.written), report.conflicts) == ({address(2), address(5)}, ())
+    after = sheets.by_note()
+    assert is_answered(after.pop("note 2"), 2)
+    assert is_answered(after.pop("note 5"), 5)
+    assert after == {note: before[note] for note in after}
+
+
+def test_given_a_lost_answer_when_a_person_resets_the_row_then_it_is_not_overwritten(
+    sheets: RunningSheets,
+) -> None:
+    sheets.fault("unavailable_after", "write")
+    reset = {"do": "set", "cell": "F3", "value": "Ready to Scrape"}
+    sheets.fault("edit", "read", skip=1, edits=[reset])
+    report = sheets.client().write_outcomes([scraped(2)])
+    assert report.written == (address(2),)
+    assert sheets.by_note()["note 2"]["Status"] == "Ready to Scrape"
+    assert sheets.counts()["write"] == 1
+
+
+def test_given_tokens_expire_between_two_calls_when_written_then_a_new_one_is_fetched(
+    sheets: RunningSheets,
+) -> None:
+    client = sheets.client()
+    client.read()
+    sheets.control("POST", "tokens/expire")
+    assert client.write_outcomes([scraped(1)]).written == (address(1),)
+    assert sheets.counts()["token"] == 2
+
+
+def test_given_a_quota_that_others_use_up_when_read_then_it_waits_for_the_next_window() -> None:
+    with RunningSheets([HEADER], reads_per_minute=2, quota_window_seconds=0.9) as sheets:
+        client = sheets.client()
+        started = time.monotonic()
+        for _ in range(3):
+            client.read()
+        assert 0.9 <= time.monotonic() - started < 5
+
+
+def test_given_a_limit_when_calls_come_fast_then_they_are_spread_over_the_window() -> None:
+    limiter = QuotaLimiter(3, window_seconds=0.2)
+    started = time.monotonic()
+    waited = [limiter.wait() for _ in range(7)]
+    assert 0.4 <= time.monotonic() - started < 1
+    assert waited[:3] == [0, 0, 0]
+
+
+def test_given_a_fault_that_stays_when_read_then_the_service_is_unavailable(
+    sheets: RunningSheets,
+) -> None:
+    sheets.fault("unavailable", "read", count=99)
+    with pytest.raises(ServiceUnavailable, match="503, also after all retries"):
+        sheets.client(attempts=2).read()
+    assert sheets.counts()["read"] == 2
+
+
+def test_given_text_that_looks_like_a_formula_when_written_then_it_stays_text(
+    sheets: RunningSheets,
+) -> None:
+    outcome = failed(1).model_copy(update={"reason": '=IMPORTXML("http://x")'})
+    sheets.client().write_outcomes([outcome])
+    assert sheets.by_note()["note 1"]["Error"] == '\'=IMPORTXML("http://x")'
+
+
+def test_given_a_usable_sheet_when_checked_then_it_says_what_it_found_and_changes_nothing(
+    sheets: RunningSheets,
+) -> None:
+    before = sheets.rows()
+    check = sheets.client().check()
+    assert (check.tab, check.header_row, check.ready_rows, check.filled_rows) == ("Posts", 1, 6, 6)
+    assert check.missing_columns == ()
+    assert check.client_email == sheets.server.account.email
+    assert sheets.rows() == before
+
+
+def test_given_reading_rights_only_when_checked_then_it_says_share_as_editor(
+    sheets: RunningSheets,
+) -> None:
+    sheets.control("POST", "access", {"role": "reader"})
+    with pytest.raises(ConfigurationError, match=r"may read .* as editor"):
+        sheets.client().check()
+
+
+def test_given_a_client_when_closed_twice_then_it_does_not_matter(
+    sheets: RunningSheets,
+) -> None:
+    with SheetClient(sheets.settings()) as client:
+        client.read()
+    client.close()
