@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+export UV_PYTHON_DOWNLOADS := never
 INSTALLED := $(VENV)/.installed
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
 .PHONY: help demo dev test lint bench lock clean
 
@@ -16,7 +19,7 @@ dev: $(INSTALLED) ## the Dagster UI on port 3000 with the sandbox, until Ctrl-C
 	@$(BIN)/python -m dagster_tiktok.sandbox.dev
 
 test: $(INSTALLED) ## every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 lint: $(INSTALLED) ## linters and the type checker
 	@$(BIN)/ruff check .
@@ -27,8 +30,8 @@ bench: $(INSTALLED) ## the benchmarks
 	@$(BIN)/python -m benchmarks
 
 lock: $(INSTALLED) ## pins the dependencies anew, with hashes
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --all-extras --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+	$(LOCK) --all-extras pyproject.toml --output-file requirements.lock
+	echo uv | $(LOCK) - --output-file requirements-uv.lock
 
 clean: ## removes what the other targets made
 	rm -rf $(VENV) .sandbox .dagster .cache

@@ -62,10 +62,10 @@ def run_partition(
             for event in result.all_events
             if event.is_step_failure
         ]
-    summary = asyncio.run(_read_record(loaded, run_id))
+    ended_by = tuple(text for step, text in failures if step != LAST_STEP)
+    summary = asyncio.run(_close(loaded, run_id, ended_by))
     # The last stage fails because of what is unfinished, which is listed one by one instead.
-    told = {LAST_STEP} if summary.unfinished else set()
-    return RunOutcome(summary, tuple(text for step, text in failures if step not in told))
+    return RunOutcome(summary, ended_by if summary.unfinished else tuple(t for _, t in failures))
 
 
 def _check_partition(partition: date, settings: Settings) -> None:
@@ -98,6 +98,7 @@ def _sentence(event: dg.DagsterEvent) -> str:
     return f"{event.step_key} broke: {error.message.strip() if error else 'unknown error'}"
 
 
-async def _read_record(settings: Settings, batch_id: UUID) -> BatchSummary:
+async def _close(settings: Settings, batch_id: UUID, failures: tuple[str, ...]) -> BatchSummary:
+    """Closing again changes nothing, and closes what a stage that broke has left open."""
     async with open_ledger(settings, owner=batch_id) as ledger:
-        return await ledger.close_batch()
+        return await ledger.close_batch(error="; ".join(failures) or None)
