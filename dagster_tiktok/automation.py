@@ -17,6 +17,7 @@ from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.rows import read_rows, ready_digest
 
+FIRST_ASSET = dg.AssetKey("sheet_rows")
 UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -106,15 +107,18 @@ def ready_rows(
 
 
 def _run_in_flight(instance: dg.DagsterInstance) -> bool:
-    filters = dg.RunsFilter(job_name=scrape_posts.name, statuses=UNDER_WAY)
-    return bool(instance.get_runs(filters, limit=1))
+    # A run that a person launched from the graph is not one of the job, but has the assets.
+    runs = instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY), limit=100)
+    return any(
+        run.job_name == scrape_posts.name or FIRST_ASSET in (run.asset_selection or ())
+        for run in runs
+    )
 
 
 @dg.run_failure_sensor(
-    monitored_jobs=[scrape_posts],
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Tells ALERT_WEBHOOK_URL about a run that failed, with the reason.",
+    description="Tells ALERT_WEBHOOK_URL about every run that failed, with the reason.",
 )
 def failure_alert(
     context: dg.RunFailureSensorContext, alerts: AlertResource

@@ -28,13 +28,14 @@ def main() -> None:
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many posts.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line.")
 @click.option("--env-file", type=click.Path(path_type=Path), default=".env", show_default=True)
-def run(day: Any, limit: int | None, as_json: bool, env_file: Path) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Log every call to the sheet too.")
+def run(day: Any, limit: int | None, as_json: bool, env_file: Path, verbose: bool) -> None:
     """Runs one day's partition in this process.
 
     Exit status: 0 nothing due is unfinished, 1 something is (it is listed), 2 the configuration
     is wrong (it is named).
     """
-    _log_to_stderr()
+    _log_to_stderr(verbose=verbose)
     try:
         # Imported here: Dagster takes a second, and reads the calendar's settings.
         from dagster_tiktok.definitions import build_definitions  # noqa: PLC0415
@@ -97,12 +98,14 @@ def sandbox(only: str, posts: int | None, seed: int, env_file: Path, state_dir: 
     )
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(*, verbose: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("dagster_tiktok")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
+    # Every call to the sheet is a line of its own; a person wants them when something is wrong.
+    logging.getLogger("dagster_tiktok.sheet").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def _fail(message: str, status: int, as_json: bool) -> None:

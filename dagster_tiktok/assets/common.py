@@ -24,7 +24,7 @@ CONFIGURATION_PROBLEM = "configuration_problem"
 # A partition is the day on which looks are due. `end_offset=1` includes today: the run of 02:00
 # on the 10th has the key of the 10th.
 daily = dg.DailyPartitionsDefinition(
-    start_date="2025-01-01",
+    start_date="2026-01-01",
     end_offset=1,
     timezone=load_definition_settings().pipeline_timezone,
 )

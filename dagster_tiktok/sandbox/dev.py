@@ -6,13 +6,15 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
-from dagster_tiktok.sandbox.serve import Sandbox, describe, interrupted
+from dagster_tiktok.sandbox.serve import Sandbox, describe, stop_event
 
 HOME = Path(".dagster")
 PORT = 3000
+STOP_SECONDS = 30
 INSTANCE_FILE = Path(__file__).with_name("dagster.yaml")
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ def main() -> int:
 
 
 async def _serve(home: Path) -> int:
+    stop = stop_event()
     async with Sandbox(state_dir=Path(".sandbox")) as sandbox:
         sandbox.write_environment(Path(".sandbox/env"))
         for line in describe(sandbox):
@@ -38,16 +41,19 @@ async def _serve(home: Path) -> int:
             env={**os.environ, **sandbox.environment, "DAGSTER_HOME": str(home)},
             start_new_session=True,
         )
-        stopping = asyncio.ensure_future(interrupted())
+        stopping = asyncio.ensure_future(stop.wait())
         ended = asyncio.ensure_future(dagster.wait())
         await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if not ended.done():
-            # Once, and to the parent alone: it ends its web server, daemon and code server.
-            dagster.terminate()
-            await ended
-            return 0
-        return dagster.returncode or 0
+        if ended.done():
+            return dagster.returncode or 0
+        # Once, and to the parent alone: it ends its web server, daemon and code server.
+        dagster.terminate()
+        try:
+            await asyncio.wait_for(ended, STOP_SECONDS)
+        except asyncio.TimeoutError:
+            os.killpg(dagster.pid, signal.SIGKILL)
+        return 0
 
 
 if __name__ == "__main__":

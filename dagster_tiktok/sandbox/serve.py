@@ -10,7 +10,7 @@ import shlex
 import signal
 import time
 from collections.abc import Iterable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -151,13 +151,17 @@ def write_private(path: Path, text: str) -> None:
     part.replace(path)
 
 
-async def interrupted() -> None:
-    """Returns at Ctrl-C or SIGTERM."""
+def stop_event() -> asyncio.Event:
+    """Set at Ctrl-C or SIGTERM.
+
+    Call it before starting processes: where a shell started us with Ctrl-C ignored (`… &`), they
+    would inherit that and could not be ended.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    await stop.wait()
+    return stop
 
 
 def serve_until_interrupted(
@@ -166,16 +170,16 @@ def serve_until_interrupted(
     """`dagster-tiktok sandbox`: serves, writes `env_file`, and ends at Ctrl-C."""
 
     async def serve() -> None:
+        stop = stop_event()
         async with Sandbox(state_dir=state_dir, parts=parts, posts=posts, seed=seed) as sandbox:
             sandbox.write_environment(env_file)
             for line in describe(sandbox):
                 log.info("%s", line)
             log.info("environment in %s; Ctrl-C ends it", env_file)
-            await interrupted()
+            await stop.wait()
         log.info("the sandbox has ended; what it holds is kept in %s", sandbox.folder)
 
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serve())
+    asyncio.run(serve())
 
 
 def describe(sandbox: Sandbox) -> list[str]:
