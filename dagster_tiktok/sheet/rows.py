@@ -13,12 +13,20 @@ from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sheet.dates import DateError, parse_date
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
 from dagster_tiktok.sheet.layout import Layout
-from dagster_tiktok.tiktok.addresses import AddressError, parse_address, shown
+from dagster_tiktok.tiktok.addresses import (
+    MAX_ADDRESS_CHARACTERS,
+    AddressError,
+    parse_address,
+    shown,
+)
 
 READY, SCRAPED, FAILED = "Ready to Scrape", "Scraped", "Failed"
 
 MAX_KEY_CHARACTERS = 500
 """A longer key is kept as its hash: it has to fit into a database index."""
+
+MAX_NAME_CHARACTERS = 200
+"""Of VA and Creator. They are indexed, and an index entry holds about 2,700 bytes."""
 
 _MAX_SET_ID = 2**31 - 1
 _TYPES: dict[str, Literal["NEW", "REPOST"]] = {"NEW": "NEW", "REPOST": "REPOST"}
@@ -171,7 +179,7 @@ class _Reading:
         except DateError as error:
             self.warnings.append(str(error))
         self.details = RowDetails(
-            va_url=address,
+            va_url=address[:MAX_ADDRESS_CHARACTERS],
             va=self._named("VA", row, layout),
             creator=self._named("Creator", row, layout),
             set_id=set_id,
@@ -213,7 +221,11 @@ class _Reading:
         text = cell_text(cell_at(row, layout[name]))
         if not text:
             self.warnings.append(f"{name} is empty")
-        return text or None
+        elif len(text) > MAX_NAME_CHARACTERS:
+            self.warnings.append(
+                f"{name} is cut to {MAX_NAME_CHARACTERS} characters: {shown(text)}"
+            )
+        return text[:MAX_NAME_CHARACTERS] or None
 
 
 def _also(numbers: Sequence[int]) -> str:

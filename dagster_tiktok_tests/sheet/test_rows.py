@@ -158,3 +158,17 @@ def test_given_any_cells_when_read_then_each_ready_row_is_understood_or_reported
         assert len(row.source_key) <= 500
         row.source_key.encode()
         assert row.problems or (row.tiktok_id is not None and row.details.set_id is not None)
+
+
+def test_given_a_cell_far_too_long_when_read_then_it_is_cut_and_said_so() -> None:
+    rows = read(sheet_row(1, VA="x" * 50_000, Creator="y" * 200))
+    assert only(rows).details.va == "x" * 200
+    assert only(rows).details.creator == "y" * 200
+    assert [warning.text[:26] for warning in rows.warnings] == ["VA is cut to 200 characters"[:26]]
+
+
+def test_given_an_address_far_too_long_when_read_then_it_is_refused_and_not_carried_on() -> None:
+    row = only(read(sheet_row(1, Post_URL="https://www.tiktok.com/" + "a" * 50_000)))
+    assert row.problems
+    assert row.source_key.startswith("sha256:")
+    assert len(row.details.va_url) <= 2048
