@@ -278,7 +278,8 @@ def _understand(error: APIError, function: str) -> ConfigurationError | ServiceU
             f"The database at SUPABASE_URL has no function {function}: apply sql/migrations "
             "(supabase db push)."
         )
-    if code == "42501" or code.startswith("PGRST3") or any(text in message for text in refused):
+    denied = code in ("42501", "401", "403") or code.startswith("PGRST3")
+    if denied or any(text in message for text in refused):
         return ConfigurationError(
             "SUPABASE_KEY is refused by the database: use the project's secret (service_role) key."
         )
