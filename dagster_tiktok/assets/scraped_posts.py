@@ -22,6 +22,9 @@ from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
 @dg.asset(
     deps=["sheet_rows"],
     partitions_def=daily,
+    # The rate limit holds in one process: the pool's limit of 1 (dagster.yaml) keeps the runs of
+    # one instance from asking TikTok at the same time.
+    pool="tiktok",
     **asset_arguments(
         kinds={"tiktok", "python"},
         description=(

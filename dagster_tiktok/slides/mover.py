@@ -12,6 +12,7 @@ from dagster_tiktok.slides.failures import AddressExpired, FailureKind, SlideErr
 from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stats import MoveStats
 from dagster_tiktok.slides.store import SlideStore, StoredObject
+from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.failures import PostError
 
 __all__ = [
@@ -113,7 +114,7 @@ class SlideMover:
         if wanted:
             await self._store.check()
         addresses = _Addresses(post, self._refresh)
-        outcomes = await _all([self._settle(addresses, source, stats) for source in wanted])
+        outcomes = await run_together([self._settle(addresses, source, stats) for source in wanted])
         numbers = {source.number for source in post.slides}
         slides = {slide.slide_number: slide for slide in stored if slide.slide_number in numbers}
         failures = []
@@ -207,19 +208,6 @@ class _Addresses:
             self.refreshed_post = await self.refresh(self.tiktok_id)
         except PostError as error:
             self._failure = slide_error("page_unavailable", str(error))
-
-
-async def _all(
-    coroutines: Sequence[Awaitable[StoredSlide | SlideFailure]],
-) -> list[StoredSlide | SlideFailure]:
-    """Runs all; when one raises, cancels the others, waits for them, and raises it."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _count(stats: MoveStats, slide: DownloadedSlide, stored: StoredObject) -> None:

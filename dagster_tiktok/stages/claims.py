@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from dagster_tiktok.ledger import Ledger
 from dagster_tiktok.models import Unit, UnitState
+from dagster_tiktok.tasks import run_together
 
 T = TypeVar("T")
 
@@ -88,20 +89,7 @@ class Claims:
             while (unit := await queue.get()) is not None:
                 await work(unit)
 
-        await all_or_none([feed(), *(worker() for _ in range(concurrency))])
-
-
-async def all_or_none(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Runs all; when one raises, cancels the others, waits for them, and raises it."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await run_together([feed(), *(worker() for _ in range(concurrency))])
 
 
 class Recorder(Generic[T]):

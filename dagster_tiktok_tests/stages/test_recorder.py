@@ -6,7 +6,8 @@ from itertools import chain
 
 import pytest
 
-from dagster_tiktok.stages.claims import FLUSH_SIZE, Recorder, all_or_none, recording
+from dagster_tiktok.stages.claims import FLUSH_SIZE, Recorder, recording
+from dagster_tiktok.tasks import run_together
 
 
 def test_given_results_then_they_are_written_in_groups_and_none_is_lost() -> None:
@@ -89,5 +90,5 @@ def test_given_one_worker_that_fails_then_the_others_end_and_its_error_is_raised
             ended.append("runs_on")
 
     with pytest.raises(ValueError, match="bad"):
-        asyncio.run(all_or_none([fails(), runs_on()]))
+        asyncio.run(run_together([fails(), runs_on()]))
     assert ended == ["runs_on"]
