@@ -1,0 +1,174 @@
+"""The sensors against a real sheet and a real webhook."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dagster_tiktok.automation import failure_alert, ready_rows
+from dagster_tiktok.definitions import build_definitions
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.resources.alerts import AlertResource
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.resources.sheet import SheetResource
+from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, sheet_row
+
+
+class Webhook:
+    """Takes alerts; answers the statuses of `answers` first, then 200."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.answers: list[int] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = hook.answers.pop(0) if hook.answers else 200
+                if status == 200:
+                    hook.texts.append(json.loads(body)["text"])
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/services/SECRET"
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    hook = Webhook()
+    thread = threading.Thread(target=hook.server.serve_forever)
+    thread.start()
+    yield hook
+    hook.server.shutdown()
+    thread.join()
+    hook.server.server_close()
+
+
+def settings_file(folder: Path, **values: str) -> SettingsResource:
+    given = {
+        "SUPABASE_URL": "http://127.0.0.1:9",
+        "SUPABASE_KEY": "sb_secret_test",
+        "GOOGLE_SHEETS_CREDENTIALS": "/nowhere/account.json",
+        "GOOGLE_SHEET_URL": "https://docs.google.com/spreadsheets/d/1234567890abc/edit",
+        **values,
+    }
+    path = folder / "env"
+    path.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    return SettingsResource(env_file=str(path))
+
+
+def sheet_settings(folder: Path, sheets: RunningSheets) -> SettingsResource:
+    account = folder / "account.json"
+    account.write_text(json.dumps(sheets.server.service_account_info()))
+    return settings_file(
+        folder,
+        GOOGLE_SHEETS_CREDENTIALS=str(account),
+        GOOGLE_SHEET_URL=sheets.server.sheet_url,
+        GOOGLE_SHEETS_API_URL=sheets.server.url,
+    )
+
+
+def tick(
+    settings: SettingsResource, instance: dg.DagsterInstance, cursor: str | None = None
+) -> dg.SensorResult | dg.SkipReason:
+    resources = {"settings": settings, "sheet": SheetResource(settings=settings)}
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
+        result = ready_rows(context)
+    assert isinstance(result, (dg.SensorResult, dg.SkipReason))
+    return result
+
+
+def test_given_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
+    tmp_path: Path,
+) -> None:
+    with RunningSheets([HEADER, sheet_row(1), sheet_row(2)]) as sheets:
+        settings = sheet_settings(tmp_path, sheets)
+        with dg.DagsterInstance.ephemeral() as instance:
+            first = tick(settings, instance)
+            assert isinstance(first, dg.SensorResult)
+            (request,) = first.run_requests or []
+            assert request.partition_key == settings.load().today().isoformat()
+            assert sheets.counts()["read"] == 1
+            again = tick(settings, instance, first.cursor)
+
+    assert isinstance(again, dg.SkipReason)
+    assert "had their run today" in str(again.skip_message)
+
+
+def test_given_a_run_launched_from_the_graph_then_the_sensor_waits_for_it(tmp_path: Path) -> None:
+    with RunningSheets([HEADER, sheet_row(1)]) as sheets:
+        settings = sheet_settings(tmp_path, sheets)
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.create_run_for_job(
+                build_definitions(settings).resolve_job_def("scrape_posts"),
+                status=dg.DagsterRunStatus.STARTED,
+            )
+            result = tick(settings, instance)
+
+    assert isinstance(result, dg.SkipReason)
+    assert "a run is under way" in str(result.skip_message)
+
+
+def test_given_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one(
+    tmp_path: Path,
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = tick(settings_file(tmp_path), instance)
+
+    assert isinstance(result, dg.SkipReason)
+    assert "GOOGLE_SHEETS_CREDENTIALS" in str(result.skip_message)
+
+
+def test_given_a_failed_run_then_the_alert_says_which_day_and_why(
+    tmp_path: Path, webhook: Webhook
+) -> None:
+    settings = settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url)
+    webhook.answers = [503]
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_definitions(settings).resolve_job_def("scrape_posts")
+        result = job.execute_in_process(
+            instance=instance, partition_key="2026-11-20", raise_on_error=False
+        )
+        event = next(e for e in result.all_events if e.event_type_value == "PIPELINE_FAILURE")
+        with dg.build_run_status_sensor_context(
+            sensor_name="failure_alert",
+            dagster_event=event,
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            resources={"alerts": AlertResource(settings=settings)},
+        ).for_run_failure() as context:
+            failure_alert(context)
+
+    (text,) = webhook.texts
+    assert text.startswith("scrape_posts failed for 2026-11-20: SUPABASE_URL")
+    assert "cannot be reached" in text
+    assert result.run_id[:8] in text
+
+
+def test_given_a_webhook_that_refuses_then_the_tick_fails_and_its_address_stays_secret(
+    tmp_path: Path, webhook: Webhook
+) -> None:
+    webhook.answers = [404]
+    alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url))
+
+    with pytest.raises(ServiceUnavailable) as error:
+        alerts.send("hello")
+
+    assert "ALERT_WEBHOOK_URL refused the alert (404)" in str(error.value)
+    assert "SECRET" not in str(error.value)
+
+
+def test_given_no_webhook_then_nobody_is_told(tmp_path: Path) -> None:
+    assert AlertResource(settings=settings_file(tmp_path)).send("hello") is False
