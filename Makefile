@@ -1,5 +1,6 @@
 # Needs Python 3.10 to 3.13, make and the package registries. Everything goes into this folder.
 PYTHON ?= python3
+PORT ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
@@ -15,8 +16,8 @@ help: ## this list
 demo: $(INSTALLED) ## the whole pipeline on a local sheet, TikTok and Supabase
 	@$(BIN)/python -m dagster_tiktok.sandbox.demo
 
-dev: $(INSTALLED) ## the Dagster UI on port 3000 with the sandbox, until Ctrl-C
-	@$(BIN)/python -m dagster_tiktok.sandbox.dev
+dev: $(INSTALLED) ## the Dagster UI on port 3000 (or PORT=) with the sandbox, until Ctrl-C
+	@$(BIN)/python -m dagster_tiktok.sandbox.dev $(PORT)
 
 test: $(INSTALLED) ## every test
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile

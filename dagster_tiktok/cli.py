@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from datetime import date
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import click
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.text import printable
 
 EXIT_UNFINISHED = 1
 EXIT_CONFIGURATION = 2
+EXIT_INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,33 +26,54 @@ def main() -> None:
     """From a Google Sheet of TikTok posts to a living record in Supabase."""
 
 
+_ENV_FILE = click.option(
+    "--env-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Settings, under the real variables.  [default: .env]",
+)
+
+
 @main.command()
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="The partition; today.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many posts.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line.")
-@click.option("--env-file", type=click.Path(path_type=Path), default=".env", show_default=True)
+@_ENV_FILE
 @click.option("-v", "--verbose", is_flag=True, help="Log every call to the sheet too.")
-def run(day: Any, limit: int | None, as_json: bool, env_file: Path, verbose: bool) -> None:
+def run(
+    day: datetime | None, limit: int | None, as_json: bool, env_file: Path | None, verbose: bool
+) -> None:
     """Runs one day's partition in this process.
 
     Exit status: 0 nothing due is unfinished, 1 something is (it is listed), 2 the configuration
-    is wrong (it is named).
+    is wrong (it is named), 130 interrupted (run again to go on).
     """
     _log_to_stderr(verbose=verbose)
     try:
-        # Imported here: Dagster takes a second, and reads the calendar's settings.
+        # Imported here: Dagster takes seconds, and reads the calendar's settings.
         from dagster_tiktok.definitions import build_definitions  # noqa: PLC0415
         from dagster_tiktok.report import as_json_object, print_outcome  # noqa: PLC0415
         from dagster_tiktok.resources.settings import SettingsResource  # noqa: PLC0415
-        from dagster_tiktok.runner import run_partition  # noqa: PLC0415
+        from dagster_tiktok.runner import (  # noqa: PLC0415
+            Interrupted,
+            run_partition,
+            run_until_interrupted,
+        )
 
-        settings = SettingsResource(env_file=str(env_file), max_posts_per_run=limit)
-        partition: date = day.date() if day else settings.load().today()
-        outcome = run_partition(settings, build_definitions(settings), partition=partition)
+        settings = SettingsResource(env_file=str(env_file or ".env"), max_posts_per_run=limit)
+        partition = day.date() if day else settings.load().today()
+        definitions = build_definitions(settings)
+        outcome = run_until_interrupted(
+            lambda run_id: run_partition(settings, definitions, partition=partition, run_id=run_id),
+            settings,
+        )
     except ConfigurationError as error:
         _fail(str(error), EXIT_CONFIGURATION, as_json)
     except ServiceUnavailable as error:
         _fail(str(error), EXIT_UNFINISHED, as_json)
+    except Interrupted:
+        click.echo("dagster-tiktok: interrupted; run again to go on.", err=True)
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)
     print_outcome(outcome, file=sys.stderr if as_json else sys.stdout)
     if as_json:
         click.echo(json.dumps(as_json_object(outcome)))
@@ -58,12 +82,12 @@ def run(day: Any, limit: int | None, as_json: bool, env_file: Path, verbose: boo
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
-@click.option("--env-file", type=click.Path(path_type=Path), default=".env", show_default=True)
-def doctor(as_json: bool, env_file: Path) -> None:
+@_ENV_FILE
+def doctor(as_json: bool, env_file: Path | None) -> None:
     """Checks settings, sheet, database, bucket, TikTok and disk; exit status 1 if any fails."""
     from dagster_tiktok.doctor import examine  # noqa: PLC0415
 
-    findings = examine(env_file)
+    findings = examine(env_file or Path(".env"))
     healthy = all(finding.ok for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": healthy, "checks": [f.as_dict() for f in findings]}))
@@ -85,22 +109,36 @@ def doctor(as_json: bool, env_file: Path) -> None:
 def sandbox(only: str, posts: int | None, seed: int, env_file: Path, state_dir: Path) -> None:
     """Serves the local stand-ins until Ctrl-C and writes the environment that points at them."""
     _log_to_stderr()
-    from dagster_tiktok.sandbox.serve import PARTS, serve_until_interrupted  # noqa: PLC0415
+    from dagster_tiktok.sandbox.serve import (  # noqa: PLC0415
+        PARTS,
+        SandboxError,
+        serve_until_interrupted,
+    )
 
     parts = {part.strip() for part in only.split(",") if part.strip()}
-    if unknown := parts - PARTS:
+    if unknown := (parts - PARTS) or ({"nothing"} if not parts else set()):
         raise click.BadParameter(
             f"{', '.join(sorted(unknown))}: choose from {', '.join(sorted(PARTS))}",
             param_hint="--only",
         )
-    serve_until_interrupted(
-        parts=parts, posts=posts, seed=seed, env_file=env_file, state_dir=state_dir
-    )
+    try:
+        serve_until_interrupted(
+            parts=parts, posts=posts, seed=seed, env_file=env_file, state_dir=state_dir
+        )
+    except SandboxError as error:
+        _fail(str(error), EXIT_CONFIGURATION, as_json=False)
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Lines may hold scraped text: none of it may steer the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(printable(line) for line in super().format(record).splitlines())
 
 
 def _log_to_stderr(*, verbose: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("dagster_tiktok")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
@@ -108,7 +146,7 @@ def _log_to_stderr(*, verbose: bool = False) -> None:
     logging.getLogger("dagster_tiktok.sheet").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-def _fail(message: str, status: int, as_json: bool) -> None:
+def _fail(message: str, status: int, as_json: bool) -> NoReturn:
     click.echo(f"dagster-tiktok: {message}", err=True)
     if as_json:
         click.echo(json.dumps({"error": message}))

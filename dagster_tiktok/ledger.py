@@ -59,7 +59,10 @@ class Claimed(BaseModel):
 
 
 class ScrapeResult(BaseModel):
-    """What became of a look: `post` for scraped, `error_kind` and `error` for the others."""
+    """What became of a look: `post` for scraped, `error_kind` and `error` for the others.
+
+    `counted`: whether a try that failed counts against the post.
+    """
 
     unit_id: int
     result: Literal["scraped", "unavailable", "retry"]
@@ -67,10 +70,14 @@ class ScrapeResult(BaseModel):
     post: Post | None = None
     error_kind: str | None = None
     error: str | None = None
+    counted: bool = True
 
 
 class SlidesResult(BaseModel):
-    """What became of a post's slides: all stored, or some and an error."""
+    """What became of a post's slides: all stored, or some and an error.
+
+    `counted`: whether a try that failed counts against the post.
+    """
 
     unit_id: int
     result: Literal["stored", "retry"]
@@ -78,6 +85,7 @@ class SlidesResult(BaseModel):
     post: Post | None = None
     error_kind: str | None = None
     error: str | None = None
+    counted: bool = True
 
 
 class FailedUnit(BaseModel):
@@ -227,18 +235,28 @@ class Ledger:
 
 @asynccontextmanager
 async def open_ledger(
-    settings: Settings, *, owner: UUID, lease_seconds: float = LEASE_SECONDS
+    settings: Settings,
+    *,
+    owner: UUID,
+    lease_seconds: float = LEASE_SECONDS,
+    starting: bool = False,
 ) -> AsyncIterator[Ledger]:
     """The ledger for one batch. Checks the database first and gives leases back at the end.
 
     Leases are renewed in the background, so that a process that dies keeps its units for
     `lease_seconds` at most.
+
+    Arguments:
+        starting: nothing has been heard from the database yet, so that an address that can't be
+            reached is taken for a wrong one (ConfigurationError), not for an outage.
     """
     async with open_supabase(settings) as client:
         ledger = Ledger(client, settings, owner, lease_seconds)
         try:
             await ledger.check_schema()
         except Unreachable as error:
+            if not starting:
+                raise
             raise ConfigurationError(
                 f"SUPABASE_URL ({settings.supabase_url}) cannot be reached: check the address and "
                 "that the project is not paused."
@@ -277,6 +295,10 @@ def _understand(error: APIError, function: str) -> ConfigurationError | ServiceU
         return ConfigurationError(
             f"The database at SUPABASE_URL has no function {function}: apply sql/migrations "
             "(supabase db push)."
+        )
+    if code == "404":
+        return ConfigurationError(
+            "SUPABASE_URL does not lead to a Supabase project: copy it from Project Settings."
         )
     denied = code in ("42501", "401", "403") or code.startswith("PGRST3")
     if denied or any(text in message for text in refused):

@@ -12,6 +12,8 @@ from dagster_tiktok.models import BatchSummary, UnitError
 from dagster_tiktok.runner import RunOutcome
 from dagster_tiktok.text import printable
 
+LISTED = 20
+
 
 def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
     """The object that `dagster-tiktok run --json` prints last. Its keys are fixed."""
@@ -36,9 +38,14 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
     console = Console(file=file, highlight=False, soft_wrap=True)
     summary = outcome.summary
     console.print(Text(headline(summary)))
-    for error in summary.errors:
-        if error.state != "done":
-            console.print(Text(f"  unfinished: {describe(error)}", style="yellow"))
+    unfinished = [error for error in summary.errors if error.state != "done" and error.error]
+    for error in unfinished[:LISTED]:
+        console.print(Text(f"  unfinished: {describe(error)}", style="yellow"))
+    if len(unfinished) > LISTED:
+        console.print(Text(f"  and {len(unfinished) - LISTED} more with a reason (see --json)"))
+    waiting = summary.unfinished - len(unfinished)
+    if waiting > 0:
+        console.print(Text(f"  {waiting} wait for a further run: run again to go on"))
     for sentence in outcome.failures:
         console.print(Text(f"  {printable(sentence)}", style="red"))
 

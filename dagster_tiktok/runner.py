@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import dagster as dg
 
 from dagster_tiktok.assets.common import CONFIGURATION_PROBLEM, daily
 from dagster_tiktok.automation import scrape_posts
-from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.models import BatchSummary
 from dagster_tiktok.resources.settings import SettingsResource
@@ -23,7 +28,9 @@ from dagster_tiktok.settings import Settings
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+T = TypeVar("T")
 LAST_STEP = "scraping_logs"
+REPORTED_ERRORS = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,11 @@ class RunOutcome:
 
 
 def run_partition(
-    settings: SettingsResource, definitions: dg.Definitions, *, partition: date
+    settings: SettingsResource,
+    definitions: dg.Definitions,
+    *,
+    partition: date,
+    run_id: UUID | None = None,
 ) -> RunOutcome:
     """Runs the job for one day and reads its record back from the database.
 
@@ -48,7 +59,7 @@ def run_partition(
     """
     loaded = settings.load()
     _check_partition(partition, loaded)
-    run_id = uuid4()
+    run_id = run_id or uuid4()
     with _instance() as instance:
         result = definitions.resolve_job_def(scrape_posts.name).execute_in_process(
             run_config=_QUIET,
@@ -66,6 +77,30 @@ def run_partition(
     summary = asyncio.run(_close(loaded, run_id, ended_by))
     # The last stage fails because of what is unfinished, which is listed one by one instead.
     return RunOutcome(summary, ended_by if summary.unfinished else tuple(t for _, t in failures))
+
+
+def run_until_interrupted(run: Callable[[UUID], T], settings: SettingsResource) -> T:
+    """Runs in a thread, so that Ctrl-C and SIGTERM end the process at once and in one line.
+
+    That is safe, because every stage may be killed anywhere. The batch's record is closed and
+    its leases are given back, so that the next run need not wait for them.
+
+    Raises:
+        Interrupted: a signal came. The thread still works: leave with `os._exit`.
+    """
+    run_id = uuid4()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return ThreadPoolExecutor(max_workers=1).submit(run, run_id).result()
+    except KeyboardInterrupt:
+        # Without the record closed, the next run still goes on where this one was.
+        with suppress(ServiceUnavailable, ConfigurationError):
+            asyncio.run(_close(settings.load(), run_id, ("interrupted",)))
+        raise Interrupted from None
+
+
+class Interrupted(Exception):
+    """A person or the system ended the run."""
 
 
 def _check_partition(partition: date, settings: Settings) -> None:
@@ -101,4 +136,6 @@ def _sentence(event: dg.DagsterEvent) -> str:
 async def _close(settings: Settings, batch_id: UUID, failures: tuple[str, ...]) -> BatchSummary:
     """Closing again changes nothing, and closes what a stage that broke has left open."""
     async with open_ledger(settings, owner=batch_id) as ledger:
-        return await ledger.close_batch(error="; ".join(failures) or None)
+        return await ledger.close_batch(
+            error="; ".join(failures) or None, error_limit=REPORTED_ERRORS
+        )

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,8 @@ DESKTOP_USER_AGENT = (
     "Chrome/142.0.0.0 Safari/537.36"
 )
 _SHEET_URL = re.compile(r"^https?://[^/]+/spreadsheets/d/(?P<id>[A-Za-z0-9_-]{10,})")
+_SECRET_KEY = re.compile(r"sb_secret_[A-Za-z0-9_-]+")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 _GID = re.compile(r"[?#&]gid=(\d+)")
 
 
@@ -36,6 +39,16 @@ def _is_timezone(value: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError("must be a time zone such as Europe/Berlin") from error
     return value
+
+
+def _http_origin(value: str) -> None:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.password or not value.isprintable():
+        raise ValueError("must be an address such as https://example.com")
 
 
 class Settings(BaseSettings):
@@ -73,16 +86,36 @@ class Settings(BaseSettings):
     @field_validator("supabase_url", "google_sheets_api_url", "tiktok_base_url")
     @classmethod
     def _is_http_origin(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an address such as https://example.com")
+        _http_origin(value)
         return value.rstrip("/")
 
     @field_validator("supabase_key")
     @classmethod
     def _is_secret_key(cls, value: SecretStr) -> SecretStr:
-        if problem := _key_problem(value.get_secret_value()):
+        key = value.get_secret_value().strip()
+        if problem := _key_problem(key):
             raise ValueError(problem)
+        return SecretStr(key)
+
+    @field_validator("supabase_db_url")
+    @classmethod
+    def _is_database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and urlsplit(value.get_secret_value()).scheme not in ("postgres", "postgresql"):
+            raise ValueError("must be an address such as postgresql://user@host:5432/postgres")
+        return value
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _is_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _http_origin(value.get_secret_value())
+        return value
+
+    @field_validator("tiktok_user_agent")
+    @classmethod
+    def _is_header_value(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError("must be plain text on one line")
         return value
 
     @field_validator("google_sheet_url")
@@ -99,7 +132,9 @@ class Settings(BaseSettings):
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+            value = tuple(host.strip().lower() for host in value.split(",") if host.strip())
+        if not value:
+            raise ValueError("must name at least one host")
         return value
 
     _check_timezone = field_validator("pipeline_timezone")(_is_timezone)
@@ -163,16 +198,28 @@ def load_definition_settings(env_file: str | Path | None = ".env") -> Definition
 
 def _describe(error: ValidationError) -> str:
     # Only names and reasons: pydantic's own text repeats the input, which may be a secret.
-    problems = []
-    for item in error.errors(include_input=False, include_url=False, include_context=False):
+    problems, missing = [], False
+    for item in error.errors(include_input=False, include_url=False):
         name = str(item["loc"][0]).upper() if item["loc"] else "environment"
-        if item["type"] == "missing":
-            problems.append(f"{name} is not set")
-        else:
-            reason = item["msg"].removeprefix("Value error, ")
-            problems.append(f"{name} {reason[0].lower()}{reason[1:]}")
-    hint = "set it in the environment or in .env (see .env.example)"
-    return f"{'; '.join(problems)}: {hint}."
+        missing = missing or item["type"] == "missing"
+        problems.append(f"{name} {_reason(item['type'], item['msg'], item.get('ctx', {}))}")
+    do = "set" if missing else "correct"
+    return f"{'; '.join(problems)}: {do} it in the environment or in .env (see .env.example)."
+
+
+def _reason(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    """pydantic's problem in the words of a person who sets a variable."""
+    words = {
+        "missing": "is not set",
+        "int_parsing": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_parsing": "must be a number",
+        "finite_number": "must be a number",
+        "greater_than_equal": f"must be at least {context.get('ge')}",
+        "less_than_equal": f"must be at most {context.get('le')}",
+    }
+    reason = message.removeprefix("Value error, ")
+    return words.get(kind, f"{reason[:1].lower()}{reason[1:]}")
 
 
 def _key_problem(key: str) -> str | None:
@@ -183,7 +230,7 @@ def _key_problem(key: str) -> str | None:
     )
     if key.startswith("sb_publishable_"):
         return publishable
-    if key.startswith("sb_secret_"):
+    if _SECRET_KEY.fullmatch(key):
         return None
     role = _jwt_role(key)
     if role == "service_role":
@@ -196,9 +243,9 @@ def _key_problem(key: str) -> str | None:
 
 
 def _jwt_role(token: str) -> str | None:
-    parts = token.split(".")
-    if len(parts) != 3:
+    if not _TOKEN.fullmatch(token):
         return None
+    parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError):

@@ -56,8 +56,11 @@ class RetryingTransport(httpx.AsyncBaseTransport):
     async def _send(self, request: httpx.Request) -> httpx.Response:
         try:
             response = await self._inner.handle_async_request(request)
+        except httpx.ConnectError as error:
+            raise TransientError("cannot be reached") from error
         except httpx.TransportError as error:
-            raise TransientError(f"did not answer ({type(error).__name__})") from error
+            # Without its cause: httpx quotes header values, and one of them is the key.
+            raise TransientError(f"did not answer ({type(error).__name__})") from None
         if response.status_code in RETRIED_STATUSES:
             body = await response.aread()
             await response.aclose()

@@ -100,9 +100,24 @@ def test_given_a_secret_key_of_either_kind_then_it_is_taken(tmp_path: Path, key:
     assert key not in repr(settings)
 
 
+def test_given_white_space_around_the_key_then_it_is_not_part_of_it(tmp_path: Path) -> None:
+    # An HTTP library quotes a header value that it refuses: the key would stand in an error.
+    settings = load_settings(env_file(tmp_path, SUPABASE_KEY='"sb_secret_abc \\r"'))
+
+    assert settings.supabase_key.get_secret_value() == "sb_secret_abc"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("SUPABASE_KEY", "sb_secret_abc\u00e9"),
+        ("SUPABASE_KEY", "sb_secret_abc def"),
+        ("SUPABASE_DB_URL", "garbage"),
+        ("ALERT_WEBHOOK_URL", "foo"),
+        ("SLIDE_ALLOWED_HOSTS", ","),
+        ("TIKTOK_USER_AGENT", '"a\\tb"'),
+        ("TIKTOK_BASE_URL", "https://user:password@www.tiktok.com"),
+        ("SLIDE_MAX_MB", "lots"),
         ("SUPABASE_URL", "example"),
         ("GOOGLE_SHEET_URL", "https://docs.google.com/document/d/abc"),
         ("TIKTOK_REQUESTS_PER_SECOND", "-1"),

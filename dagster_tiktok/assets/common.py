@@ -61,15 +61,21 @@ def due_of(context: dg.AssetExecutionContext, settings: SettingsResource) -> Due
 
 @asynccontextmanager
 async def open_batch(
-    context: dg.AssetExecutionContext, database: DatabaseResource, settings: SettingsResource
+    context: dg.AssetExecutionContext,
+    database: DatabaseResource,
+    settings: SettingsResource,
+    *,
+    starting: bool = False,
 ) -> AsyncIterator[Ledger]:
     """The ledger, with the run's batch opened: the run's id is the batch's id.
+
+    `starting` is for the first stage, see `ledger.open_ledger`.
 
     An error that ends the stage becomes a `dg.Failure` with the one sentence that a person needs,
     and the batch is closed with it, so that no record stays `running`.
     """
     with stage_failure():
-        async with database.open(context.run_id) as ledger:
+        async with database.open(context.run_id, starting=starting) as ledger:
             await ledger.open_batch(
                 partition_date=date.fromisoformat(context.partition_key),
                 source_reference=settings.load().google_sheet_url,

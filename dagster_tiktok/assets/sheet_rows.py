@@ -35,7 +35,7 @@ async def sheet_rows(
     sheet: SheetResource,
 ) -> dg.MaterializeResult[None]:
     due = due_of(context, settings)
-    async with open_batch(context, database, settings) as ledger:
+    async with open_batch(context, database, settings, starting=True) as ledger:
         if due.partition_date != due.today():
             context.log.info("A past day opens nothing: the sheet is not read.")
             return dg.MaterializeResult(metadata={"opened": 0, "read": False})

@@ -17,8 +17,12 @@ class DatabaseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     lease_seconds: float = LEASE_SECONDS
 
     @asynccontextmanager
-    async def open(self, run_id: str) -> AsyncIterator[Ledger]:
+    async def open(self, run_id: str, *, starting: bool = False) -> AsyncIterator[Ledger]:
+        """See `ledger.open_ledger`."""
         async with open_ledger(
-            self.settings.load(), owner=UUID(run_id), lease_seconds=self.lease_seconds
+            self.settings.load(),
+            owner=UUID(run_id),
+            lease_seconds=self.lease_seconds,
+            starting=starting,
         ) as ledger:
             yield ledger

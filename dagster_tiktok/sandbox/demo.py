@@ -50,6 +50,9 @@ async def _demo() -> int:
             return status
         console.print(_outcomes(before, _rows(sandbox)))
         console.print(await _counts(sandbox))
+        console.print(
+            "Two of the rows lead to one post, once by its short link: one post, two answers."
+        )
         console.print("\n[bold]3. The same again[/]: nothing is due, so nothing is done ...")
         pages = sandbox.tiktok.request_count
         _, again, second = await _run(sandbox)

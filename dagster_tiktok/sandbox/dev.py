@@ -7,10 +7,11 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 from pathlib import Path
 
-from dagster_tiktok.sandbox.serve import Sandbox, describe, stop_event
+from dagster_tiktok.sandbox.serve import Sandbox, SandboxError, describe, stop_event
 
 HOME = Path(".dagster")
 PORT = 3000
@@ -21,23 +22,42 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
+    """Returns the process's exit status. The first argument is the UI's port."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
+    if not _is_free(port):
+        log.error("port %d is taken: end what uses it, or choose another: make dev PORT=3001", port)
+        return 2
     home = HOME.resolve()
     home.mkdir(exist_ok=True)
     shutil.copyfile(INSTANCE_FILE, home / "dagster.yaml")
-    return asyncio.run(_serve(home))
+    try:
+        return asyncio.run(_serve(home, port))
+    except SandboxError as error:
+        log.error("%s", error)
+        return 2
 
 
-async def _serve(home: Path) -> int:
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+async def _serve(home: Path, port: int) -> int:
     stop = stop_event()
     async with Sandbox(state_dir=Path(".sandbox")) as sandbox:
         sandbox.write_environment(Path(".sandbox/env"))
         for line in describe(sandbox):
             log.info("%s", line)
-        log.info("Dagster   http://localhost:%d\nCtrl-C ends it.", PORT)
+        log.info("Dagster   http://localhost:%d\nCtrl-C ends it.", port)
         dagster = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("dagster")),
-            *("dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(PORT)),
+            *("dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)),
             env={**os.environ, **sandbox.environment, "DAGSTER_HOME": str(home)},
             start_new_session=True,
         )

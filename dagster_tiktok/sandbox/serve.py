@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -16,9 +17,12 @@ from typing import Protocol
 
 from dagster_tiktok.sandbox.demo_sheet import DEMO_POSTS, demo_rows
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
+from dagster_tiktok.sandbox.supabase_lite.node_packages import SandboxError
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
 from dagster_tiktok.sandbox.tiktok.world import World
+
+__all__ = ["PARTS", "Sandbox", "SandboxError", "describe", "serve_until_interrupted", "stop_event"]
 
 PARTS = frozenset({"tiktok", "sheets", "supabase"})
 MIGRATIONS = Path(__file__).resolve().parents[2] / "sql" / "migrations"
@@ -68,6 +72,8 @@ class Sandbox:
 
     async def __aenter__(self) -> Sandbox:
         try:
+            for part in sorted(self._parts):
+                self._lock(part)
             if "tiktok" in self._parts:
                 await self._start("tiktok", self.tiktok)
                 self._stack.push_async_callback(self.tiktok.close)
@@ -105,6 +111,17 @@ class Sandbox:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def _lock(self, part: str) -> None:
+        """A second sandbox must not touch what the first one serves. Raises SandboxError."""
+        lock = self._stack.enter_context((self.folder / f"{part}.lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SandboxError(
+                f"Another sandbox serves {part} from {self.folder}: end it first, or choose "
+                "another --state-dir or --seed."
+            ) from None
 
     async def _start(self, name: str, server: _Server) -> None:
         """At the port of the last time if it is free: kept rows hold addresses with it."""
@@ -175,7 +192,8 @@ def serve_until_interrupted(
             sandbox.write_environment(env_file)
             for line in describe(sandbox):
                 log.info("%s", line)
-            log.info("environment in %s; Ctrl-C ends it", env_file)
+            log.info("try it:   dagster-tiktok run --env-file %s", env_file)
+            log.info("Ctrl-C ends it")
             await stop.wait()
         log.info("the sandbox has ended; what it holds is kept in %s", sandbox.folder)
 
@@ -187,6 +205,7 @@ def describe(sandbox: Sandbox) -> list[str]:
     lines = []
     if "GOOGLE_SHEET_URL" in sandbox.environment:
         lines.append(f"sheet     {sandbox.sheets.sheet_url}")
+        lines.append(f"          edit it: POST {sandbox.sheets.url}/_control/rows")
     if "TIKTOK_BASE_URL" in sandbox.environment:
         post = sandbox.world.carousels(6)[0]
         lines.append(f"TikTok    {sandbox.tiktok.url}{post.video_path}")

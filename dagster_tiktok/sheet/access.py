@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ _FIELDS = ("client_email", "private_key", "token_uri")
 _NOT_JSON = "the token endpoint did not answer with JSON"
 _HELP = "download a key of the service account (IAM > Service accounts > Keys) as JSON"
 _MAX_PATH_CHARACTERS = 255
+_PATH_STARTS = ("/", "./", "../", "~")
+# A line of a key's base64 may begin with a slash, but it has none so often.
+_KEY_LIKE = re.compile(r"[A-Za-z0-9+=]{24}")
 
 
 class ServiceAccountSession:
@@ -79,7 +83,17 @@ def _account_info(setting: str) -> Mapping[str, Any]:
     missing = [name for name in _FIELDS if not isinstance(info.get(name), str)]
     if missing:
         raise _wrong(f"lacks {', '.join(missing)}")
+    if not _is_http_address(info["token_uri"]):
+        raise _wrong("holds a token_uri that is not an http(s) address")
     return info
+
+
+def _is_http_address(text: str) -> bool:
+    try:
+        requests.Request("POST", text).prepare()
+    except ValueError:  # as all of requests' errors about addresses are
+        return False
+    return text.lower().startswith(("https://", "http://"))
 
 
 def _file_text(path: str) -> str:
@@ -88,15 +102,23 @@ def _file_text(path: str) -> str:
         return Path(path).expanduser().read_text("utf-8")
     except FileNotFoundError:
         raise _wrong(f"names a file that does not exist{shown}") from None
+    except RuntimeError:
+        raise _wrong(f"names the home folder of a user that does not exist{shown}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise _wrong(f"names a file that cannot be read{shown}: {reason}") from None
 
 
 def _is_path(text: str) -> bool:
-    # What was meant as inline JSON and lost its brace must not be shown.
-    suspicious = any(mark in text for mark in ("{", '"', "\n", "PRIVATE KEY", "private_key"))
-    return len(text) <= _MAX_PATH_CHARACTERS and not suspicious
+    # What was meant as inline JSON and lost its brace, or is a part of a key, must not be shown.
+    suspicious = any(mark in text for mark in ("{", '"', "PRIVATE KEY", "private_key"))
+    return (
+        (text.endswith(".json") or text.startswith(_PATH_STARTS))
+        and len(text) <= _MAX_PATH_CHARACTERS
+        and text.isprintable()
+        and not suspicious
+        and not _KEY_LIKE.search(text)
+    )
 
 
 def _wrong(what: str) -> ConfigurationError:

@@ -88,7 +88,7 @@ class SlideStore:
         async with self._slots:
             # A slide from the cache was downloaded by a run that was broken off: most likely
             # after the upload.
-            there = slide.cached and await self._is_readable(public_url, slide.info)
+            there = slide.cached and await self._holds(public_url, slide.info)
             uploaded = not there and await self._upload(path, public_url, slide)
         await self._check_public(public_url, slide.info)
         return StoredObject(path, public_url, uploaded, datetime.now(timezone.utc))
@@ -97,9 +97,10 @@ class SlideStore:
         """False if the object was there. The server decides that, so two runs can't collide."""
         if await self._send(path, slide, upsert=False):
             return True
-        if await self._is_readable(public_url, slide.info):
+        if await self._holds(public_url, slide.info):
             return False
-        # The path is taken by something else than the slide whose hash it bears.
+        # The path is taken by something else than the slide whose hash it bears: signed-in users
+        # may upload, and the path can be computed by anyone who has the slide.
         return await self._send(path, slide, upsert=True)
 
     async def _send(self, path: str, slide: DownloadedSlide, *, upsert: bool) -> bool:
@@ -155,12 +156,7 @@ class SlideStore:
         async with self._checking:
             if self._public_checked:
                 return
-            try:
-                response = await self._http.get(public_url)
-            except Unreachable:
-                raise
-            except (ServiceUnavailable, httpx.TransportError) as error:
-                raise self._unavailable(str(error)) from error
+            response = await self._get(public_url)
             if response.is_error:
                 raise ConfigurationError(
                     f"{self._private_bucket()} {public_url} answered {response.status_code}."
@@ -169,16 +165,19 @@ class SlideStore:
                 raise self._unavailable(f"{public_url} reads back as something else")
             self._public_checked = True
 
-    async def _is_readable(self, public_url: str, info: ImageInfo) -> bool:
-        """Whether the object is there, with the length of the slide whose hash it bears."""
+    async def _holds(self, public_url: str, info: ImageInfo) -> bool:
+        """Whether the object is there with the very bytes of the slide."""
+        response = await self._get(public_url)
+        return hashlib.sha256(response.content).hexdigest() == info.sha256
+
+    async def _get(self, public_url: str) -> httpx.Response:
         try:
-            response = await self._http.head(public_url)
+            # Past any cache: what lies in the bucket counts.
+            return await self._http.get(public_url, headers={"cache-control": "no-cache"})
         except Unreachable:
             raise
         except (ServiceUnavailable, httpx.TransportError) as error:
             raise self._unavailable(str(error)) from error
-        length = response.headers.get("content-length", str(info.size))
-        return response.is_success and length == str(info.size)
 
     def _explained(self, error: StorageApiError) -> SlideError | ConfigurationError:
         status = int(error.status) if str(error.status).isdigit() else 500

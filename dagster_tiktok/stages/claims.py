@@ -19,6 +19,8 @@ T = TypeVar("T")
 FLUSH_SECONDS = 0.2
 FLUSH_SIZE = 50
 LEASE_POLL_SECONDS = 1.0
+MAX_ATTEMPTS = 5
+"""Runs that try a look whose failure is its own, before it ends with that reason."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from dagster_tiktok.ledger import Ledger, ScrapeResult
 from dagster_tiktok.models import Post, Unit
-from dagster_tiktok.stages.claims import Claims, Due, recording
+from dagster_tiktok.stages.claims import MAX_ATTEMPTS, Claims, Due, recording
 from dagster_tiktok.tiktok.addresses import PostRef, parse_address
 from dagster_tiktok.tiktok.client import TikTokClient
-from dagster_tiktok.tiktok.failures import PostError
+from dagster_tiktok.tiktok.failures import TRIED_AGAIN, PostError
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
 
 CLAIM_CHUNK = 100
@@ -99,7 +99,8 @@ async def _look(unit: Unit, client: TikTokClient, looks: SharedCalls[Post]) -> S
         ref = await client.resolve(ref)
         post = await looks.get(ref.tiktok_id or "")
     except PostError as error:
-        log.info("look %d: %s (%s)", unit.id, error, error.kind.value)
+        name = f"post {ref.tiktok_id}" if ref.tiktok_id else f"short link of look {unit.id}"
+        log.info("%s: %s (%s)", name, error, error.kind.value)
         return _failed(unit, ref, error)
     return ScrapeResult(unit_id=unit.id, result="scraped", tiktok_id=post.tiktok_id, post=post)
 
@@ -111,10 +112,18 @@ def _reference(unit: Unit) -> PostRef:
 
 
 def _failed(unit: Unit, ref: PostRef, error: PostError) -> ScrapeResult:
+    given_up = error.about_post and unit.attempts + 1 >= MAX_ATTEMPTS
+    sentence = error.sentence
+    if given_up and not error.failure.permanent:
+        sentence = (
+            f"{sentence.removesuffix(TRIED_AGAIN)}, in {MAX_ATTEMPTS} runs: "
+            "set the row to ready to have it tried again"
+        )
     return ScrapeResult(
         unit_id=unit.id,
-        result="unavailable" if error.failure.permanent else "retry",
+        result="unavailable" if error.failure.permanent or given_up else "retry",
         tiktok_id=ref.tiktok_id,
         error_kind=error.kind.value,
-        error=error.sentence,
+        error=sentence,
+        counted=error.about_post,
     )

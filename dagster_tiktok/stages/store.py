@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from dagster_tiktok.ledger import Ledger, SlidesResult
 from dagster_tiktok.models import Unit
+from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.mover import MoveStats, SlideMover
-from dagster_tiktok.stages.claims import Claims, Due, recording
+from dagster_tiktok.stages.claims import MAX_ATTEMPTS, Claims, Due, recording
 
 CLAIM_CHUNK = 50
 NO_LIMIT = 1_000_000
@@ -86,12 +87,20 @@ async def _move(unit: Unit, mover: SlideMover, report: StoreReport) -> SlidesRes
     for slide in moved.slides[:1]:
         if len(report.previews) < 6:
             report.previews.append(slide.public_url)
-    first = moved.failures[0] if moved.failures else None
+    post, sentence = moved.refreshed_post, "; ".join(f.sentence for f in moved.failures)
+    lasting = all(not KINDS[failure.kind].transient for failure in moved.failures)
+    given_up = bool(moved.failures) and lasting and unit.attempts + 1 >= MAX_ATTEMPTS
+    if given_up:
+        # The post is worth more than the slide that will never come: what there is, is kept,
+        # and said to be not all.
+        log.warning("post %s stays without slides: %s", unit.post.tiktok_id, sentence)
+        post = (post or unit.post).model_copy(update={"data_quality": "partial"})
     return SlidesResult(
         unit_id=unit.id,
-        result="stored" if first is None else "retry",
+        result="retry" if moved.failures and not given_up else "stored",
         slides=tuple(moved.slides),
-        post=moved.refreshed_post,
-        error_kind=first.kind if first else None,
-        error="; ".join(failure.sentence for failure in moved.failures) or None,
+        post=post,
+        error_kind=moved.failures[0].kind if moved.failures else None,
+        error=sentence or None,
+        counted=lasting,
     )

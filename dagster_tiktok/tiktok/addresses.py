@@ -121,6 +121,11 @@ def is_tiktok_id(text: str) -> bool:
     return _ID.match(text) is not None and int(text) <= _MAX_ID
 
 
+def is_account(text: str) -> bool:
+    """Whether `text` can be the name of an account, without `@`."""
+    return _USER.match(text) is not None
+
+
 def canonical_url(tiktok_id: str, user: str | None, is_carousel: bool) -> str:
     """The address under which a post is known, always on the real site.
 
@@ -132,9 +137,13 @@ def canonical_url(tiktok_id: str, user: str | None, is_carousel: bool) -> str:
 
 def shown(text: str) -> str:
     """`text` in quotes, short and printable, as messages may show it."""
-    head = text[:_SHOWN_CHARACTERS]
-    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in head)
-    return f'"{printable}…"' if len(text) > len(head) else f'"{printable}"'
+    head = printable(text[:_SHOWN_CHARACTERS])
+    return f'"{head}…"' if len(text) > _SHOWN_CHARACTERS else f'"{head}"'
+
+
+def printable(text: str) -> str:
+    """`text` without anything that a terminal obeys."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _trimmed(text: str) -> str:
@@ -178,7 +187,7 @@ def _split(address: str) -> tuple[str, str, str]:
 def _post(segments: list[str], host: str, address: str) -> PostRef:
     user = _user(segments[0]) if segments else None
     if user is not None and len(segments) == 3 and segments[1].lower() in ("video", "photo"):
-        named = user if _USER.match(user) else None
+        named = user if is_account(user) else None
         return PostRef(tiktok_id=_id(segments[2], address), user=named)
     lowered = tuple(segment.lower() for segment in segments)
     if lowered[:-1] in _POST_PREFIXES and _DIGITS_FIRST.match(lowered[-1]):

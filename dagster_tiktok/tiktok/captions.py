@@ -97,7 +97,7 @@ def _agree(extra: TextExtraShape, written: str, name: str) -> bool:
     """Whether the entry is of what stands there. A mention may show another name there."""
     if extra.type == _MENTION:
         return written[0] == "@" and bool(name)
-    return written[0] != "@" and name.lstrip("#").lower() in ("", written[1:].lower())
+    return written[0] != "@" and name.lstrip("#").lower() in ("", clean(written[1:]).lower())
 
 
 def _unlisted(

@@ -42,6 +42,12 @@ __all__ = ["TikTokClient", "TikTokRefusing"]
 
 MAX_REDIRECTS = 5
 _SITE = "https://www.tiktok.com"
+_REFUSED = (
+    FailureKind.RATE_LIMITED,
+    FailureKind.SHIELD,
+    FailureKind.CHALLENGE,
+    FailureKind.LOGIN_WALL,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -104,8 +110,8 @@ class TikTokClient:
             pass  # that an account is not there is an answer that was read
         except PostUnreadable as error:
             raise ServiceUnavailable(
-                f"TIKTOK_BASE_URL ({self._base}) gave no page that can be read: {error.sentence} "
-                f"({error.detail})"
+                f"TIKTOK_BASE_URL ({self._base}) gave no page that can be read "
+                f"({error.kind.value}: {error.detail}): {_what_to_do(error.kind)}."
             ) from error
         return f"{self._base} answers with pages that can be read"
 
@@ -247,17 +253,25 @@ def _ref_of_target(address: str) -> PostRef:
 
 def _refuse_login(address: str) -> None:
     if urlsplit(address).path.split("/")[1:2] == ["login"]:
-        raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page")
+        raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page", before_page=True)
+
+
+def _what_to_do(kind: FailureKind) -> str:
+    if kind in _REFUSED:
+        return "wait an hour, and lower TIKTOK_REQUESTS_PER_SECOND"
+    return "check the address and the network"
 
 
 def _with_profile(post: Post, profile: Profile | None) -> Post:
     if profile is None:
         return post
     verified = post.account_verified
+    quality = quality_of(post.metrics, profile.followers)
     return post.model_copy(
         update={
             "followers": profile.followers,
             "account_verified": profile.verified if verified is None else verified,
-            "data_quality": quality_of(post.metrics, profile.followers),
+            # Followers don't bring what else was missing.
+            "data_quality": "partial" if post.data_quality == "partial" else quality,
         }
     )

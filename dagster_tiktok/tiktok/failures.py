@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from dagster_tiktok.tiktok.addresses import printable
+
 
 class FailureKind(str, Enum):
     """The names under which failures are recorded (`error_kind`)."""
@@ -44,27 +46,46 @@ class Failure:
     `sentence` is what a VA reads. `codes` and `messages` are what it is recognised by on a page;
     `messages` are parts of `statusMsg` in lower case, with `_` for everything but letters and
     digits. `refusal`: counts for the breaker, because it says nothing about the post but that
-    TikTok does not answer us.
+    TikTok does not answer us. `about_post`: whether it may be the post's own fault; else it is
+    ours or the network's, any post would have met it, and it must not be counted against this one.
+    `PostError.about_post` knows more than the kind does.
     """
 
     kind: FailureKind
     sentence: str
     permanent: bool
     refusal: bool = False
+    about_post: bool = True
     codes: frozenset[int] = frozenset()
     messages: tuple[str, ...] = ()
+
+
+TRIED_AGAIN = "; it will be tried again"
+"""Ends every transient sentence."""
 
 
 def _permanent(
     kind: FailureKind, sentence: str, codes: Iterable[int] = (), messages: tuple[str, ...] = ()
 ) -> Failure:
-    return Failure(kind, sentence, True, False, frozenset(codes), messages)
+    return Failure(kind, sentence, permanent=True, codes=frozenset(codes), messages=messages)
 
 
 def _transient(
-    kind: FailureKind, sentence: str, codes: Iterable[int] = (), *, refusal: bool = True
+    kind: FailureKind,
+    sentence: str,
+    codes: Iterable[int] = (),
+    *,
+    refusal: bool = True,
+    about_post: bool = True,
 ) -> Failure:
-    return Failure(kind, f"{sentence}; it will be tried again", False, refusal, frozenset(codes))
+    return Failure(
+        kind,
+        f"{sentence}{TRIED_AGAIN}",
+        permanent=False,
+        refusal=refusal,
+        about_post=about_post,
+        codes=frozenset(codes),
+    )
 
 
 _ROWS = (
@@ -105,11 +126,18 @@ _ROWS = (
     ),
     _permanent(FailureKind.NOT_A_POST, "The link does not lead to a TikTok post"),
     _permanent(FailureKind.DEAD_LINK, "The short link leads nowhere: paste the post's full link"),
-    _transient(FailureKind.NETWORK, "TikTok could not be reached"),
+    _transient(FailureKind.NETWORK, "TikTok could not be reached", about_post=False),
     _transient(FailureKind.SERVER_ERROR, "TikTok had an error of its own", {10101}),
-    _transient(FailureKind.RATE_LIMITED, "TikTok asked for fewer requests"),
-    _transient(FailureKind.SHIELD, "TikTok refused to show the post", {10000, 10113, 10114}),
-    _transient(FailureKind.CHALLENGE, "TikTok asked for a proof of not being a program"),
+    _transient(FailureKind.RATE_LIMITED, "TikTok asked for fewer requests", about_post=False),
+    _transient(
+        FailureKind.SHIELD,
+        "TikTok refused to show the post",
+        {10000, 10113, 10114},
+        about_post=False,
+    ),
+    _transient(
+        FailureKind.CHALLENGE, "TikTok asked for a proof of not being a program", about_post=False
+    ),
     _transient(FailureKind.LOGIN_WALL, "TikTok asked for a sign-in to show the post", {10102}),
     _transient(FailureKind.UNREADABLE, "TikTok's page could not be read"),
     _transient(FailureKind.INCOMPLETE, "TikTok's page lacked the essentials of the post"),
@@ -145,13 +173,13 @@ def classify_status(code: int, message: str) -> Failure:
 class PostError(Exception):
     """A post could not be read. `str()` is the sentence for the VA.
 
-    `detail` is for the operator: the code, message or address that it came from.
+    `detail` is for the operator: the code, message or address that it came from, printable.
     """
 
     def __init__(self, failure: Failure, detail: str = "") -> None:
         super().__init__(failure.sentence)
         self.failure = failure
-        self.detail = detail
+        self.detail = printable(detail)
 
     @property
     def kind(self) -> FailureKind:
@@ -161,6 +189,11 @@ class PostError(Exception):
     def sentence(self) -> str:
         return self.failure.sentence
 
+    @property
+    def about_post(self) -> bool:
+        """Whether this may be the post's own fault, so that it counts against the post."""
+        return self.failure.about_post
+
 
 class PostUnavailable(PostError):
     """The post can never be read: its unit ends here."""
@@ -169,12 +202,27 @@ class PostUnavailable(PostError):
 class PostUnreadable(PostError):
     """The post could not be read now: its unit stays as it was.
 
-    `page_json` is the page's data as it was sent, where the parser did not understand it.
+    Arguments:
+        page_json: the page's data as it was sent, where the parser did not understand it.
+        before_page: it failed before a page was there (a status, a redirect to the login page),
+            so it is not about the post, whatever its kind says of pages.
     """
 
-    def __init__(self, failure: Failure, detail: str = "", *, page_json: str | None = None) -> None:
+    def __init__(
+        self,
+        failure: Failure,
+        detail: str = "",
+        *,
+        page_json: str | None = None,
+        before_page: bool = False,
+    ) -> None:
         super().__init__(failure, detail)
         self.page_json = page_json
+        self._before_page = before_page
+
+    @property
+    def about_post(self) -> bool:
+        return self.failure.about_post and not self._before_page
 
 
 def unavailable_or_unreadable(failure: Failure, detail: str) -> PostError:
@@ -183,10 +231,14 @@ def unavailable_or_unreadable(failure: Failure, detail: str) -> PostError:
 
 
 def unreadable(
-    kind: FailureKind, detail: str = "", *, page_json: str | None = None
+    kind: FailureKind,
+    detail: str = "",
+    *,
+    page_json: str | None = None,
+    before_page: bool = False,
 ) -> PostUnreadable:
     """A transient failure by its kind."""
-    return PostUnreadable(FAILURES[kind], detail, page_json=page_json)
+    return PostUnreadable(FAILURES[kind], detail, page_json=page_json, before_page=before_page)
 
 
 def unavailable(kind: FailureKind, detail: str = "") -> PostUnavailable:

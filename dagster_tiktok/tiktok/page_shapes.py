@@ -13,40 +13,48 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from dagster_tiktok.tiktok.addresses import is_account
+
 MAX_CAPTION_CHARACTERS = 10_000
 """TikTok allows 4,000; the rest is room for what it may allow tomorrow."""
 MAX_NAME_CHARACTERS = 300
 MAX_ADDRESS_CHARACTERS = 4096
 MAX_LIST_LENGTH = 200
 """TikTok's longest list that is read, the slides of a post, has 35 entries."""
+MAX_COUNT = 2**53 - 1
+"""The largest number that JSON carries exactly; no post is near it."""
 
-_MAX_COUNT = 2**63 - 1
-_MAX_COUNT_DIGITS = 19
+_MAX_NUMBER = 2**63 - 1
+_MAX_NUMBER_DIGITS = 19
 _MAX_ID_DIGITS = 20
 _MAX_PIXELS = 100_000
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# Lone surrogates and NUL, which UTF-8 and PostgreSQL can't hold; the other control characters but
+# tab and line feed, which terminals obey; and what turns the direction of the text around it. The
+# joiners and variation selectors of emoji are none of these.
+_UNWANTED = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 T = TypeVar("T")
 
 
 def clean(text: str) -> str:
-    """`text` without what UTF-8 or PostgreSQL can't hold: lone surrogates and NUL."""
-    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+    """`text` without what can't be stored and what can't be shown safely."""
+    return _UNWANTED.sub("", text)
 
 
 def _number(value: Any) -> int | None:
-    if isinstance(value, str) and len(value) <= _MAX_COUNT_DIGITS + 1:
+    if isinstance(value, str) and len(value) <= _MAX_NUMBER_DIGITS + 1:
         digits = value.removeprefix("-")
         return int(value) if digits.isascii() and digits.isdigit() else None
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return value if abs(value) <= _MAX_COUNT else None
+    return value if abs(value) <= _MAX_NUMBER else None
 
 
 def _count(value: Any) -> int | None:
     # Counters overflow 32 bits on the site itself: a negative count is no count.
     number = _number(value)
-    return number if number is not None and 0 <= number <= _MAX_COUNT else None
+    return number if number is not None and 0 <= number <= MAX_COUNT else None
 
 
 def _pixels(value: Any) -> int | None:
@@ -71,6 +79,11 @@ def _name(value: Any) -> str:
     return clean(value[:MAX_NAME_CHARACTERS]).strip() if isinstance(value, str) else ""
 
 
+def _account(value: Any) -> str:
+    # A name stands in addresses and messages: nothing is taken out of it to make it fit.
+    return value if isinstance(value, str) and is_account(value) else ""
+
+
 def _object(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and value else None
 
@@ -84,17 +97,20 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
+def _address(value: Any) -> str:
+    is_one = (
+        isinstance(value, str)
+        and len(value) <= MAX_ADDRESS_CHARACTERS
+        and value.startswith(("https://", "http://"))
+        and value.isascii()
+        and value.isprintable()
+    )
+    return value if is_one else ""
+
+
 def _addresses(value: Any) -> list[str]:
     entries = value[:MAX_LIST_LENGTH] if isinstance(value, list) else []
-    return [
-        entry
-        for entry in entries
-        if isinstance(entry, str)
-        and len(entry) <= MAX_ADDRESS_CHARACTERS
-        and entry.startswith(("https://", "http://"))
-        and entry.isascii()
-        and entry.isprintable()
-    ]
+    return [entry for entry in entries if _address(entry)]
 
 
 Number = Annotated[int | None, BeforeValidator(_number)]
@@ -103,11 +119,13 @@ Pixels = Annotated[int | None, BeforeValidator(_pixels)]
 Id = Annotated[str | None, BeforeValidator(_id)]
 Caption = Annotated[str, BeforeValidator(_caption)]
 Name = Annotated[str, BeforeValidator(_name)]
+Account = Annotated[str, BeforeValidator(_account)]
 Flag = Annotated[
     bool | None, BeforeValidator(lambda value: value if isinstance(value, bool) else None)
 ]
 IsTrue = Annotated[bool, BeforeValidator(lambda value: value is True)]
 IsFilled = Annotated[bool, BeforeValidator(lambda value: _object(value) is not None)]
+Address = Annotated[str, BeforeValidator(_address)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_addresses)]
 Maybe = Annotated[T | None, BeforeValidator(_object)]
 Many = Annotated[tuple[T, ...], BeforeValidator(_objects)]
@@ -127,7 +145,7 @@ class StatsShape(PageShape):
 
 
 class AuthorShape(PageShape):
-    unique_id: Name = ""
+    unique_id: Account = ""
     verified: Flag = None
 
 
@@ -141,7 +159,7 @@ class TextExtraShape(PageShape):
 
     type: Number = None
     hashtag_name: Name = ""
-    user_unique_id: Name = ""
+    user_unique_id: Account = ""
     start: Number = None
     end: Number = None
 
@@ -217,4 +235,4 @@ class UserDetailShape(PageShape):
 class SeoShape(PageShape):
     """`seo.abtest`."""
 
-    canonical: Name = ""
+    canonical: Address = ""

@@ -37,6 +37,9 @@ from dagster_tiktok.tiktok.page_shapes import (
 
 __all__ = ["Profile", "extract_scope", "parse_post_page", "parse_profile_page", "quality_of"]
 
+MAX_SLIDES = 35
+"""TikTok takes no more, and the tables hold no more."""
+
 _DETAIL_PARTS = ("webapp.video-detail", "webapp.reflow.video.detail")
 _USER_PART = "webapp.user-detail"
 _IMAGE_KEY = re.compile(r"/([0-9a-f]{32})~")
@@ -88,7 +91,7 @@ def parse_post_page(html: bytes | str, *, expected_id: str, scraped_at: datetime
         metrics=metrics,
         slides=slides,
         scraped_at=scraped_at,
-        data_quality=quality_of(metrics, followers),
+        data_quality="partial" if _has_too_many_slides(item) else quality_of(metrics, followers),
     )
 
 
@@ -227,12 +230,15 @@ def _slides(item: ItemShape, scope: dict[str, Any]) -> tuple[SlideSource, ...]:
     # `imagePost` tells a carousel, not an empty `video`; its `cover` is not the first slide.
     if item.image_post is None:
         return ()
-    slides = tuple(
-        _slide(number, image) for number, image in enumerate(item.image_post.images, start=1)
-    )
+    images = item.image_post.images[:MAX_SLIDES]
+    slides = tuple(_slide(number, image) for number, image in enumerate(images, start=1))
     if not slides or not all(slide.mirrors for slide in slides):
         _raise_incomplete(scope, "a slide of the carousel has no address")
     return slides
+
+
+def _has_too_many_slides(item: ItemShape) -> bool:
+    return item.image_post is not None and len(item.image_post.images) > MAX_SLIDES
 
 
 def _slide(number: int, image: ImageShape) -> SlideSource:

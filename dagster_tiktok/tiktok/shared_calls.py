@@ -13,10 +13,14 @@ class SharedCalls(Generic[T]):
     """Asks once a key, also when many ask at the same time. Answers are kept, failures are not.
 
     A caller that is cancelled leaves the others their answer.
+
+    Arguments:
+        keep: how many answers are kept; the oldest are forgotten and would be asked for again.
     """
 
-    def __init__(self, ask: Callable[[str], Coroutine[Any, Any, T]]) -> None:
+    def __init__(self, ask: Callable[[str], Coroutine[Any, Any, T]], *, keep: int = 1000) -> None:
         self._ask = ask
+        self._keep = keep
         self._answers: dict[str, T] = {}
         self._running: dict[str, asyncio.Task[T]] = {}
 
@@ -42,4 +46,6 @@ class SharedCalls(Generic[T]):
             answer = self._answers[key] = await self._ask(key)
         finally:
             del self._running[key]
+        if len(self._answers) > self._keep:
+            del self._answers[next(iter(self._answers))]
         return answer

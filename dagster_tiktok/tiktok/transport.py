@@ -6,13 +6,16 @@ Redirects are handed back, not followed: each one is a decision of the client's.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import socket
 from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from yarl import URL
 
-from dagster_tiktok.hosts import HostPolicy, PublicResolver
+from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
 from dagster_tiktok.retry import (
     RETRIED_STATUSES,
     TransientError,
@@ -90,7 +93,8 @@ class Transport:
         """The answer to a GET, after retries for what may be different in a moment.
 
         Raises:
-            ForbiddenAddress: the address is not TikTok's; nothing was requested.
+            ForbiddenAddress: the address is not TikTok's, and nothing was requested; or it is a
+                redirect whose target cannot be read.
             PostUnreadable: network, server_error and rate_limited after all retries; shield and
                 login_wall (403, 401) at once, because a refusal is not asked again.
             TikTokRefusing: the breaker is open.
@@ -99,7 +103,7 @@ class Transport:
         try:
             return await async_retrying(_ATTEMPTS)(self._once, url)
         except _Again as error:
-            raise unreadable(error.kind, str(error)) from error
+            raise unreadable(error.kind, str(error), before_page=True) from error
 
     async def _once(self, url: URL) -> Answer:
         async with self._slots:
@@ -109,8 +113,7 @@ class Transport:
                 async with self._session.get(url, allow_redirects=False) as response:
                     return await _answer(response)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                detail = f"{url.path}: {type(error).__name__}: {error}"
-                raise _Again(FailureKind.NETWORK, detail) from error
+                raise _Again(FailureKind.NETWORK, _reason(error)) from error
 
     async def _permit(self) -> None:
         """Returns when a request may begin."""
@@ -131,7 +134,7 @@ class Transport:
 
 
 async def _answer(response: ClientResponse) -> Answer:
-    status, where = response.status, response.url.path
+    status, where = response.status, response.url.raw_path
     if status == 429:
         raise _Again(
             FailureKind.RATE_LIMITED, f"{where}: HTTP 429", retry_after_seconds(response.headers)
@@ -144,7 +147,7 @@ async def _answer(response: ClientResponse) -> Answer:
         )
     if status in (401, 403):
         kind = FailureKind.LOGIN_WALL if status == 401 else FailureKind.SHIELD
-        raise unreadable(kind, f"{where}: HTTP {status}")
+        raise unreadable(kind, f"{where}: HTTP {status}", before_page=True)
     if status in _REDIRECTS and (location := response.headers.get("Location")):
         return Answer(status, _absolute(response, location), b"")
     return Answer(status, None, await _capped(response))
@@ -154,8 +157,29 @@ def _absolute(response: ClientResponse, location: str) -> str:
     try:
         return str(response.url.join(URL(location)))
     except ValueError:
-        detail = f"{response.url.path}: redirect to an address that cannot be read"
-        raise unreadable(FailureKind.UNREADABLE, detail) from None
+        raise ForbiddenAddress("the address cannot be read") from None
+
+
+def _reason(error: BaseException) -> str:
+    """Why there was no answer, in words for the operator."""
+    if isinstance(error, _ConnectionLost) and error.__cause__ is not None:
+        return _reason(error.__cause__)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        unknown = isinstance(error.os_error, socket.gaierror)
+        return "the host's name is not known" if unknown else str(error.os_error)
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "no secure connection"
+    if isinstance(error, asyncio.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection ended without an answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the answer was cut off"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    number = cause.errno if isinstance(cause, OSError) else None
+    if number is not None and number in errno.errorcode:
+        return os.strerror(number).lower()
+    return f"{type(error).__name__}: {error}"
 
 
 async def _capped(response: ClientResponse) -> bytes:
@@ -164,7 +188,7 @@ async def _capped(response: ClientResponse) -> bytes:
         body += chunk
         if len(body) > MAX_PAGE_BYTES:
             response.close()
-            detail = f"{response.url.path}: more than {MAX_PAGE_BYTES} bytes"
+            detail = f"{response.url.raw_path}: more than {MAX_PAGE_BYTES} bytes"
             raise unreadable(FailureKind.UNREADABLE, detail)
     return bytes(body)
 

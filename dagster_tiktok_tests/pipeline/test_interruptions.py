@@ -1,67 +1,23 @@
-"""Killed processes, runs at the same time, and the days after the first."""
+"""Killed and interrupted processes, and runs at the same time."""
 
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok_tests.running import RunningSandbox, finished, running_sandbox
-
 # A run with a short lease, so that the test need not wait half a minute for a dead one's units.
-SHORT_LEASE = """
-import sys
-from dagster_tiktok.definitions import build_definitions
-from dagster_tiktok.resources.database import DatabaseResource
-from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.runner import run_partition
-
-settings = SettingsResource(env_file="/dev/null")
-database = DatabaseResource(settings=settings, lease_seconds=3)
-definitions = build_definitions(settings, database=database)
-outcome = run_partition(settings, definitions, partition=settings.load().today())
-sys.exit(not outcome.complete)
-"""
-
-
-def short_lease_run(sandbox: RunningSandbox) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SHORT_LEASE],
-        env=sandbox.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def kill_when(process: subprocess.Popen[str], moment: Callable[[], bool]) -> None:
-    until(lambda: moment() or process.poll() is not None)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def pages_by_post(sandbox: RunningSandbox) -> Counter[str]:
-    entries = sandbox.tiktok.log.selected(kind="page")
-    return Counter(e.post_id for e in entries if e.post_id is not None)
-
-
-def slides_by_path(sandbox: RunningSandbox) -> Counter[str]:
-    return Counter(e.path for e in sandbox.tiktok.log.selected(kind="slide"))
+from dagster_tiktok_tests.pipeline.support import (
+    kill_when,
+    pages_by_post,
+    short_lease_run,
+    slides_by_path,
+    until,
+)
+from dagster_tiktok_tests.running import finished, running_sandbox
 
 
 @pytest.mark.slow
@@ -95,6 +51,68 @@ def test_given_a_run_killed_in_every_stage_then_the_next_one_finishes_without_re
         assert sum(slides_by_path(sandbox).values()) <= 148 + 3 * 20
 
 
+def test_given_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_once(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        sandbox.tiktok.shaping.page_latency_ms = (150, 200)
+        process = sandbox.process("run")
+        until(lambda: len(pages_by_post(sandbox)) >= 12)
+
+        process.send_signal(signal.SIGINT)
+        stopped = finished(process)
+
+        assert stopped.status == 130
+        assert stopped.stderr.splitlines()[-1] == (
+            "dagster-tiktok: interrupted; run again to go on."
+        )
+        assert "Traceback" not in stopped.stderr + stopped.stdout
+        leases = {unit["lease_owner"] for unit in sandbox.rows("scrape_units")}
+        assert leases == {None}
+        again = sandbox.run("run", "--json")
+        assert again.status == 0, again.stderr
+        # The post of two rows may be fetched by both runs, once for each row.
+        counts = [post["scrape_count"] for post in sandbox.rows("tiktok_posts")]
+        assert (len(counts), sum(counts)) in ((40, 40), (40, 41))
+
+
+def test_given_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        sandbox.tiktok.shaping.page_latency_ms = (150, 200)
+        process = sandbox.process("run", "--json")
+        until(lambda: len(pages_by_post(sandbox)) >= 8)
+
+        sandbox.do(sandbox.sandbox.supabase.close())
+        ended = finished(process)
+        sandbox.do(sandbox.sandbox.supabase.start())
+        again = sandbox.run("run", "--json")
+
+        assert ended.status == 1, ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert "cannot be reached" in ended.result["error"]
+        assert again.status == 0, again.stderr
+        assert len(sandbox.rows("tiktok_posts")) == 40
+
+
+def test_given_a_sandbox_that_runs_then_a_second_one_of_its_folder_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        kept = {p.name: p.read_bytes() for p in sandbox.sandbox.folder.glob("*.json")}
+
+        second = sandbox.run(
+            "sandbox", "--state-dir", str(tmp_path), "--env-file", str(tmp_path / "other")
+        )
+
+        assert second.status == 2
+        assert "Another sandbox serves" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert not (tmp_path / "other").exists()
+        assert {p.name: p.read_bytes() for p in sandbox.sandbox.folder.glob("*.json")} == kept
+
+
 @pytest.mark.slow
 def test_given_two_runs_at_once_then_they_share_the_work_and_nothing_is_done_twice(
     tmp_path: Path,
@@ -112,95 +130,5 @@ def test_given_two_runs_at_once_then_they_share_the_work_and_nothing_is_done_twi
         # Two rows that lead to one post may fall to different runs.
         assert sum(pages_by_post(sandbox).values()) <= 44 + 1
         assert {post["scrape_count"] for post in sandbox.rows("tiktok_posts")} <= {1, 2}
-        statuses = Counter(row["status"] for row in sandbox.sheet())
-        assert (statuses["Scraped"], statuses["Failed"]) == (42, 12)
-
-
-def move_looks(sandbox: RunningSandbox, slot: int, due: date) -> None:
-    """As if the first look had been earlier: the clock can't be moved, the due date can."""
-    sandbox.database.table("scrape_units").update({"due_date": due.isoformat()}).eq(
-        "slot", slot
-    ).eq("state", "pending").execute()
-
-
-def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_path: Path) -> None:
-    with running_sandbox(tmp_path) as sandbox:
-        assert sandbox.run("run").status == 0
-        today = date.fromisoformat(sandbox.run("run", "--json").result["partition"])
-        first = {p["tiktok_id"]: p["views"] for p in sandbox.rows("tiktok_posts")}
-        slides = sum(slides_by_path(sandbox).values())
-        sandbox.world.age()
-        move_looks(sandbox, 1, today - timedelta(days=1))
-        move_looks(sandbox, 2, today)
-
-        second = sandbox.run("run", "--json")
-
-        assert second.status == 0, second.stderr
-        assert second.result["succeeded"] == len(first)
-        assert sum(slides_by_path(sandbox).values()) == slides, "a daily look moves no slide"
-        for post in sandbox.rows("tiktok_posts"):
-            views = sandbox.world.by_id[post["tiktok_id"]].metrics.views
-            assert post["day1_views"] is None, "a late number in the wrong slot would be a lie"
-            assert post["day2_views"] == post["views"] == views > first[post["tiktok_id"]]
-            assert post["scrape_count"] == 2
-        expired = [u for u in sandbox.rows("scrape_units") if u["outcome"] == "expired"]
-        assert {u["slot"] for u in expired} == {1}
-
-
-def test_given_a_row_set_back_to_ready_then_it_is_looked_at_afresh(tmp_path: Path) -> None:
-    with running_sandbox(tmp_path) as sandbox:
-        assert sandbox.run("run").status == 0
-        index = next(i for i, row in enumerate(sandbox.sheet()) if row["status"] == "Scraped")
-        column = [name.strip().lower() for name in sandbox.cells[0]].index("status")
-        sandbox.world.age()
-        sandbox.sheets.book.tabs[0].set(index + 1, column, "Ready to Scrape")
-
-        again = sandbox.run("run", "--json")
-
-        assert again.status == 0, again.stderr
-        assert (again.result["succeeded"], again.result["slides_downloaded"]) == (1, 0)
-        row = sandbox.sheet()[index]
-        post = next(
-            p
-            for p in sandbox.world.posts
-            if p.tiktok_id in row["post url"] or f"/{p.short_code}" in row["post url"]
-        )
-        assert row["status"] == "Scraped"
-        assert row["views"] == str(post.metrics.views)
-
-
-def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_the_posts(
-    tmp_path: Path,
-) -> None:
-    with running_sandbox(tmp_path) as sandbox:
-        sandbox.tiktok.faults.add(Fault("challenge", on="page"))
-        breaker = SHORT_LEASE.replace(
-            "definitions = build_definitions(settings, database=database)",
-            "from dagster_tiktok.resources.tiktok import TikTokResource\n"
-            "tiktok = TikTokResource(settings=settings, breaker_pause_seconds=0.2)\n"
-            "definitions = build_definitions(settings, database=database, tiktok=tiktok)",
-        ).replace("sys.exit", "print(outcome.failures); sys.exit")
-        refused = finished(
-            subprocess.Popen(
-                [sys.executable, "-c", breaker],
-                env=sandbox.environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-
-        assert refused.status == 1
-        assert "TikTok refused 10 requests in a row" in refused.stdout
-        assert sandbox.tiktok.log.by_kind["page"] <= 10 + 8
-        (log,) = sandbox.rows("scraping_logs")
-        assert log["status"] == "failed"
-        assert "TikTok refused" in log["error_message"]
-
-        sandbox.tiktok.faults.clear()
-        healed = sandbox.run("run", "--json")
-
-        assert healed.status == 0, healed.stderr
-        assert healed.result["unfinished"] == 0
         statuses = Counter(row["status"] for row in sandbox.sheet())
         assert (statuses["Scraped"], statuses["Failed"]) == (42, 12)

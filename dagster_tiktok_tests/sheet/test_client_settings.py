@@ -76,6 +76,12 @@ def test_given_a_host_that_answered_before_when_it_is_gone_then_it_is_no_wrong_s
         ('{"installed": {}}', "a client secret for signing in by hand"),
         ('{"type": "service_account"}', "lacks client_email, private_key, token_uri"),
         ('"private_key": "SECRET"}', "names a file that does not exist:"),
+        ("~/missing", "names a file that does not exist (~/missing)"),
+        ("~no.such.user/key.json", "names the home folder of a user that does not exist"),
+        ("MIIEvQSECRETBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC", "does not exist:"),
+        ("/QSECRETBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC", "does not exist:"),
+        ("SECRETMISSING", "does not exist:"),
+        ("./SECRET\x1b[31m", "does not exist:"),
     ],
 )
 def test_given_unusable_credentials_when_built_then_the_variable_is_named_and_nothing_shown(
@@ -86,6 +92,17 @@ def test_given_unusable_credentials_when_built_then_the_variable_is_named_and_no
     assert str(raised.value).startswith("GOOGLE_SHEETS_CREDENTIALS")
     assert words in str(raised.value)
     assert "SECRET" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "token_uri", ["nonsense", "", "ftp://127.0.0.1/token", "http://", "http://[", "http://a:b/"]
+)
+def test_given_a_token_uri_that_is_no_address_when_built_then_the_variable_is_named(
+    sheets: RunningSheets, token_uri: str
+) -> None:
+    info = sheets.server.service_account_info() | {"token_uri": token_uri}
+    with pytest.raises(ConfigurationError, match=r"^GOOGLE_SHEETS_CREDENTIALS .*token_uri"):
+        sheets.client(google_sheets_credentials=json.dumps(info))
 
 
 def test_given_the_credentials_as_a_file_when_dagster_builds_the_client_then_it_reads(

@@ -133,6 +133,26 @@ def test_given_a_broken_object_under_the_path_then_it_is_mended(
     play(make_settings, supabase, scene)
 
 
+def test_given_another_picture_of_the_same_length_under_the_path_then_it_is_replaced(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    # A signed-in user may upload, and whoever has the slide can compute its path and its length.
+    planted = b"<html>" + b"A" * (len(jpeg(5)) - 6)
+
+    async def scene(store: SlideStore, proxy: FaultProxy) -> None:
+        await store.put("7005", 1, slide_of(tmp_path, jpeg(6)))  # not the first of the run
+        slide = slide_of(tmp_path, jpeg(5))
+        async with open_supabase(settings_of(make_settings, supabase)) as client:
+            await client.storage.from_("tiktok-slides").upload(
+                object_path("7005", 2, slide.info), planted, {"content-type": "image/jpeg"}
+            )
+        stored = await store.put("7005", 2, slide)
+        direct = stored.public_url.replace(proxy.url, supabase.url)
+        assert httpx.get(direct).content == jpeg(5)
+
+    play(make_settings, supabase, scene)
+
+
 @pytest.mark.parametrize("fault", [faults.answer(500), faults.answer(503), faults.hung_up])
 def test_given_a_passing_fault_then_the_upload_is_sent_again(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Fault

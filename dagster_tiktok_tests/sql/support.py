@@ -20,6 +20,9 @@ from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
+FAR = NOON + timedelta(days=3650)
+Looks = dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
+"""Posts and their stored slides, by the key of their row."""
 TABLES = (
     "tiktok_posts",
     "tiktok_slides",
@@ -257,3 +260,14 @@ def scraped(unit_id: int, page: dict[str, Any]) -> dict[str, Any]:
 
 def new_batch() -> str:
     return str(uuid4())
+
+
+def persist_first_looks(
+    db: Database, looks: Looks, *, to: str = "done", **details: Any
+) -> tuple[str, dict[str, Any], list[int]]:
+    """Takes a new row by key through the stages. Answers batch, answer of persist, unit ids."""
+    batch = new_batch()
+    db.open(*(row(key, **details) for key in looks), batch=batch, read_at=FAR)
+    units = db.claimed("pending", batch=batch)
+    by_id = {unit["id"]: looks[unit["source_key"]] for unit in units}
+    return batch, db.take_through(by_id, batch=batch, to=to), list(by_id)

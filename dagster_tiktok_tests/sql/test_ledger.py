@@ -1,4 +1,4 @@
-"""Opening units from the sheet's rows, claiming them, and the leases that keep workers apart."""
+"""Claiming units, and the leases that keep workers apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from dagster_tiktok.models import Unit
 from dagster_tiktok_tests.sql.support import (
-    NOON,
+    FAR,
     TODAY,
     Database,
     new_batch,
@@ -17,93 +17,11 @@ from dagster_tiktok_tests.sql.support import (
 )
 
 TOMORROW = TODAY + timedelta(days=1)
-FAR = NOON + timedelta(days=3650)
 
 
 def _states(db: Database) -> list[tuple[str, int, str, str | None]]:
     rows = db.query("select * from public.scrape_units order by source_key, slot")
     return [(r["source_key"], r["slot"], r["state"], r["outcome"]) for r in rows]
-
-
-def _finish(db: Database, *keys: str, tiktok_id: str = "1") -> None:
-    """Opens and finishes units, without daily looks."""
-    batch = new_batch()
-    db.open(*(row(key) for key in keys), batch=batch)
-    units = db.claimed("pending", batch=batch)
-    db.take_through({u["id"]: (post(tiktok_id), []) for u in units}, batch=batch)
-    db.execute("delete from public.scrape_units where slot > 0")
-
-
-def test_given_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> None:
-    batch = new_batch()
-    rows = [row("a", tiktok_id="11"), row("b", problems=["no address", "bad type"])]
-
-    first = db.open(*rows, batch=batch)
-    second = db.open(*rows, batch=new_batch())
-
-    assert first == {"opened": 2, "reopened": 0, "updated": 0, "already_open": 0}
-    assert second == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 2}
-    a, b = db.query("select * from public.scrape_units order by source_key")
-    assert (a["state"], a["outcome"], a["tiktok_id"], a["batch_id"]) == (
-        "pending",
-        None,
-        "11",
-        batch,
-    )
-    assert a["details"]["set_id"] == 7
-    assert (b["state"], b["outcome"], b["error_kind"]) == (
-        "persisted",
-        "unavailable",
-        "invalid_row",
-    )
-    assert b["error"] == "no address; bad type"
-
-
-def test_given_a_doubled_key_when_opened_then_the_first_row_wins(db: Database) -> None:
-    opened = db.open(row("a", va="First"), row("a", va="Second"), batch=new_batch())
-
-    assert opened["opened"] == 1
-    assert db.one("select * from public.scrape_units")["details"]["va"] == "First"
-
-
-def test_given_no_rows_when_opened_then_nothing_happens(db: Database) -> None:
-    assert db.open(batch=new_batch()) == {
-        "opened": 0,
-        "reopened": 0,
-        "updated": 0,
-        "already_open": 0,
-    }
-
-
-def test_given_a_finished_unit_when_its_row_is_ready_again_then_it_is_reopened(
-    db: Database,
-) -> None:
-    _finish(db, "a")
-
-    stale = db.open(row("a"), batch=new_batch(), read_at=NOON - timedelta(days=3650))
-    assert stale == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 0}
-    assert _states(db) == [("a", 0, "done", "scraped")]
-
-    again = db.open(row("a", va="Ben"), batch=new_batch(), read_at=FAR)
-    assert again == {"opened": 0, "reopened": 1, "updated": 0, "already_open": 0}
-    unit = db.one("select * from public.scrape_units")
-    assert (unit["state"], unit["outcome"], unit["attempts"]) == ("pending", None, 0)
-    assert (unit["finished_at"], unit["post"], unit["details"]["va"]) == (None, None, "Ben")
-    assert unit["tiktok_id"] == "1"  # a short link that was resolved stays resolved
-
-
-def test_given_a_corrected_row_when_nobody_works_on_it_then_the_unit_is_rewritten(
-    db: Database,
-) -> None:
-    db.open(row("a"), row("b", problems=["bad type"]), row("c"), batch=new_batch())
-    db.claim("pending", batch=new_batch(), limit=1)  # a is being worked on
-
-    answer = db.open(row("a", va="Ben"), row("b"), row("c", va="Cy"), batch=new_batch())
-
-    assert answer == {"opened": 0, "reopened": 0, "updated": 2, "already_open": 1}
-    assert _states(db) == [(key, 0, "pending", None) for key in "abc"]
-    details = db.query("select details ->> 'va' as va from public.scrape_units order by source_key")
-    assert [d["va"] for d in details] == ["Ann", "Ann", "Cy"]
 
 
 def test_given_due_units_when_claimed_then_each_goes_to_one_batch_in_order(db: Database) -> None:
@@ -123,6 +41,26 @@ def test_given_due_units_when_claimed_then_each_goes_to_one_batch_in_order(db: D
     assert second["leased"] == 2  # those of the other batch
     assert db.claim("pending", batch=one)["leased"] == 1
     assert Unit.model_validate(first[0]).known_slides == ()
+
+
+def test_given_units_that_failed_before_when_claimed_then_they_come_last(db: Database) -> None:
+    first = new_batch()
+    db.open(*(row(key) for key in "abcd"), batch=first)
+    db.execute(
+        f"update public.scrape_units set due_date = '{TODAY - timedelta(days=1)}' "
+        "where source_key in ('a', 'b')"
+    )
+    unreadable = db.claimed("pending", batch=first, limit=2)
+    failure = {"result": "retry", "error_kind": "unreadable", "error": "no data in the page"}
+    db.scrape(*({"unit_id": u["id"], **failure} for u in unreadable), batch=first)
+
+    second, claim = new_batch(), new_batch()
+    chunk = db.claimed("pending", batch=second, limit=3, claim_id=claim)
+
+    assert [u["source_key"] for u in unreadable] == ["a", "b"]
+    assert [(u["source_key"], u["attempts"]) for u in chunk] == [("c", 0), ("d", 0), ("a", 1)]
+    assert db.claimed("pending", batch=second, limit=3, claim_id=claim) == chunk
+    assert [u["source_key"] for u in db.claimed("pending", batch=second)] == ["b"]
 
 
 def test_given_a_lost_answer_when_claimed_with_the_same_id_then_the_same_units_come(

@@ -6,28 +6,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from dagster_tiktok_tests.sql.support import (
+    FAR,
     NOON,
     TODAY,
     Database,
     new_batch,
+    persist_first_looks,
     post,
     row,
     slide,
 )
-
-FAR = NOON + timedelta(days=3650)
-Looks = dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
-
-
-def _persist_first_looks(
-    db: Database, looks: Looks, *, to: str = "done", **details: Any
-) -> tuple[str, dict[str, Any], list[int]]:
-    """Takes a new row by key through the stages. Answers batch, answer of persist, unit ids."""
-    batch = new_batch()
-    db.open(*(row(key, **details) for key in looks), batch=batch, read_at=FAR)
-    units = db.claimed("pending", batch=batch)
-    by_id = {unit["id"]: looks[unit["source_key"]] for unit in units}
-    return batch, db.take_through(by_id, batch=batch, to=to), list(by_id)
 
 
 def _daily_look(db: Database, day: date, page: dict[str, Any]) -> None:
@@ -42,7 +30,7 @@ def _at(day: int, hour: int = 12) -> datetime:
 
 def test_given_a_first_look_when_persisted_then_everything_is_written(db: Database) -> None:
     slides = [slide("1", 2), slide("1", 1)]
-    batch, written, _ = _persist_first_looks(db, {"a": (post("1", slides=2), slides)})
+    batch, written, _ = persist_first_looks(db, {"a": (post("1", slides=2), slides)})
 
     assert written == {
         "persisted": 1,
@@ -119,7 +107,7 @@ def test_given_a_time_zone_when_persisted_then_days_are_that_zones(db: Database)
 
 
 def test_given_the_same_call_again_when_persisted_then_nothing_changes(db: Database) -> None:
-    batch, _, (unit,) = _persist_first_looks(
+    batch, _, (unit,) = persist_first_looks(
         db, {"a": (post("1", slides=1), [slide("1", 1)])}, to="persisted"
     )
     tables = ("tiktok_posts", "tiktok_slides", "post_metrics", "scrape_units", "audit_log")
@@ -132,7 +120,7 @@ def test_given_the_same_call_again_when_persisted_then_nothing_changes(db: Datab
 
 
 def test_given_five_days_of_looks_then_each_day_has_its_views(db: Database) -> None:
-    _persist_first_looks(db, {"a": (post("1"), [])})
+    persist_first_looks(db, {"a": (post("1"), [])})
 
     for day in range(1, 6):
         assert db.post("1")["scrape_status"] == "active"
@@ -148,7 +136,7 @@ def test_given_five_days_of_looks_then_each_day_has_its_views(db: Database) -> N
 
 
 def test_given_a_later_look_with_missing_data_then_known_values_stay(db: Database) -> None:
-    _persist_first_looks(db, {"a": (post("1", slides=1), [slide("1", 1)])})
+    persist_first_looks(db, {"a": (post("1", slides=1), [slide("1", 1)])})
     known = db.post("1")
 
     nothing: dict[str, Any] = dict.fromkeys(("views", "likes", "shares", "bookmarks"))
@@ -178,7 +166,7 @@ def test_given_an_older_look_when_written_last_then_newer_figures_stay(db: Datab
     db.open(row("a"), batch=older)
     (a,) = db.claimed("pending", batch=older)
     db.take_through({a["id"]: (post("1", views=10, at=_at(10, 8)), [])}, batch=older, to="stored")
-    _persist_first_looks(db, {"b": (post("1", views=20, at=_at(10, 9)), [])})
+    persist_first_looks(db, {"b": (post("1", views=20, at=_at(10, 9)), [])})
     assert newer != older
 
     db.persist(a["id"], batch=older)
@@ -192,11 +180,11 @@ def test_given_an_older_daily_look_when_written_last_then_its_day_has_its_views(
     db: Database,
 ) -> None:
     tomorrow, batch = TODAY + timedelta(days=1), new_batch()
-    _persist_first_looks(db, {"a": (post("1"), [])})
+    persist_first_looks(db, {"a": (post("1"), [])})
     (daily,) = db.claimed("pending", batch=batch, today=tomorrow)
     page = post("1", views=11, at=_at(11, 2))
     db.take_through({daily["id"]: (page, [])}, batch=batch, today=tomorrow, to="stored")
-    _persist_first_looks(db, {"b": (post("1", views=12, at=_at(11, 3)), [])})
+    persist_first_looks(db, {"b": (post("1", views=12, at=_at(11, 3)), [])})
 
     db.persist(daily["id"], batch=batch)
 
@@ -208,7 +196,7 @@ def test_given_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_
     db: Database,
 ) -> None:
     page = post("1")
-    _, written, _ = _persist_first_looks(db, {"a": (page, []), "b": (page, [])})
+    _, written, _ = persist_first_looks(db, {"a": (page, []), "b": (page, [])})
 
     assert (written["persisted"], written["posts_written"], written["failed"]) == (2, 1, [])
     stored = db.post("1")
@@ -216,54 +204,16 @@ def test_given_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_
     assert db.one("select count(*) as n from public.scrape_units where slot > 0") == {"n": 5}
 
 
-def test_given_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written(
-    db: Database,
-) -> None:
-    looks: Looks = {f"k{n}": (post(str(n)), [slide(str(n), 1)]) for n in range(10, 20)}
-    looks["k12"] = (post("12", views="many"), [])
-    looks["k15"] = (post("15", views=-1), [])
-    looks["k17"] = (post("17"), [slide("17", 36)])
-    looks["k18"] = (post("18", followers=10**30), [])
-
-    batch, written, _ = _persist_first_looks(db, looks, to="persisted")
-
-    assert (written["persisted"], written["posts_written"], written["slides_written"]) == (6, 6, 6)
-    failed = {entry["unit_id"]: entry["error"] for entry in written["failed"]}
-    units = [db.unit(unit_id) for unit_id in failed]
-    assert {unit["source_key"] for unit in units} == {"k12", "k15", "k17", "k18"}
-    for unit in units:
-        assert (unit["state"], unit["attempts"], unit["error_kind"]) == ("stored", 1, "not_written")
-        assert unit["error"] == failed[unit["id"]]
-        assert unit["failed_batch_id"] == batch and unit["lease_owner"] is None
-    assert db.one("select count(*) as n from public.tiktok_posts") == {"n": 6}
-    assert db.one("select count(*) as n from public.scrape_units where slot = 5") == {"n": 6}
-
-
-def test_given_a_page_of_another_post_then_it_is_not_written(db: Database) -> None:
-    batch = new_batch()
-    db.open(row("a"), batch=batch)
-    (unit,) = db.claimed("pending", batch=batch)
-    page = post("1")
-    db.take_through({unit["id"]: (page, [])}, batch=batch, to="stored")
-    db.execute("update public.scrape_units set post = jsonb_set(post, '{tiktok_id}', '\"2\"')")
-
-    written = db.persist(unit["id"], batch=batch)
-
-    assert written["failed"][0]["error"].endswith(
-        f"unit {unit['id']} holds the post 2 instead of 1"
-    )
-
-
 def test_given_a_row_that_was_corrected_when_looked_at_again_then_its_details_change(
     db: Database,
 ) -> None:
-    _persist_first_looks(db, {"a": (post("1"), [])}, created_date="2026-03-01")
+    persist_first_looks(db, {"a": (post("1"), [])}, created_date="2026-03-01")
     logged = db.post("1")["logged_at"]
 
-    _persist_first_looks(
+    persist_first_looks(
         db, {"a": (post("1", at=_at(10, 13)), [])}, va="Ben", creator="Zoe", set_id=1234
     )
-    _persist_first_looks(
+    persist_first_looks(
         db,
         {"other": (post("1", at=_at(10, 14)), [])},
         va="Eve",
@@ -277,34 +227,15 @@ def test_given_a_row_that_was_corrected_when_looked_at_again_then_its_details_ch
 
 
 def test_given_a_reopened_row_then_its_daily_looks_are_not_reopened(db: Database) -> None:
-    _persist_first_looks(db, {"a": (post("1"), [])})
+    persist_first_looks(db, {"a": (post("1"), [])})
     db.claim("pending", batch=new_batch(), today=TODAY + timedelta(days=9))  # all expire
     assert db.post("1")["scrape_status"] == "completed"
 
-    _persist_first_looks(db, {"a": (post("1", at=_at(20)), [])})
+    persist_first_looks(db, {"a": (post("1", at=_at(20)), [])})
 
     units = db.query("select slot, state, outcome from public.scrape_units order by slot")
     assert [(u["state"], u["outcome"]) for u in units[1:]] == [("done", "expired")] * 5
     assert db.post("1")["scrape_status"] == "completed"
-
-
-def test_given_a_changed_carousel_then_slides_are_replaced_and_removed(db: Database) -> None:
-    slides = [slide("1", n) for n in (1, 2, 3)]
-    _persist_first_looks(db, {"a": (post("1", slides=3), slides)})
-    db.execute("update public.tiktok_slides set ocr_text = 'text', ocr_processed = true")
-
-    later = [slide("1", 1), slide("1", 2, picture="b", at=_at(11))]
-    _, written, _ = _persist_first_looks(db, {"a": (post("1", slides=2, at=_at(11)), later)})
-
-    assert written["slides_written"] == 1
-    kept = db.query("select * from public.tiktok_slides order by slide_number")
-    assert [(s["slide_number"], s["ocr_text"], s["ocr_processed"]) for s in kept] == [
-        (1, "text", True),
-        (2, None, False),
-    ]
-    assert kept[1]["content_hash"] == later[1]["content_hash"]
-    stored = db.post("1")
-    assert (stored["slide_count"], stored["slides"]) == (2, [s["public_url"] for s in later])
 
 
 def _gone(db: Database, day: date, *, tiktok_id: str) -> None:
@@ -320,7 +251,7 @@ def _gone(db: Database, day: date, *, tiktok_id: str) -> None:
 def test_given_a_post_that_is_gone_later_then_it_is_marked_and_its_looks_end(
     db: Database,
 ) -> None:
-    _persist_first_looks(db, {"a": (post("1"), [])})
+    persist_first_looks(db, {"a": (post("1"), [])})
 
     _gone(db, TODAY + timedelta(days=1), tiktok_id="1")
 
@@ -333,16 +264,16 @@ def test_given_a_post_that_is_gone_later_then_it_is_marked_and_its_looks_end(
         *[("done", "unavailable", "deleted")] * 4,
     ]
 
-    _persist_first_looks(db, {"b": (post("1", at=_at(12)), [])})
+    persist_first_looks(db, {"b": (post("1", at=_at(12)), [])})
     back = db.post("1")
     assert (back["scrape_status"], back["error"]) == ("completed", None)
 
 
 def test_given_a_paused_post_when_looked_at_or_gone_then_it_stays_paused(db: Database) -> None:
-    _persist_first_looks(db, {"a": (post("1"), [])})
+    persist_first_looks(db, {"a": (post("1"), [])})
     db.execute("update public.tiktok_posts set scrape_status = 'paused'")
 
-    _persist_first_looks(db, {"a": (post("1", at=_at(10, 13)), [])})
+    persist_first_looks(db, {"a": (post("1", at=_at(10, 13)), [])})
     assert db.post("1")["scrape_status"] == "paused"
 
     db.open(row("b", tiktok_id="1"), batch=new_batch(), read_at=FAR)

@@ -90,6 +90,86 @@ def test_given_a_resolved_link_when_the_page_fails_then_the_id_is_kept(db: Datab
     assert (after["failed_batch_id"], after["lease_owner"]) == (batch, None)
 
 
+@pytest.mark.parametrize(("counted", "attempts"), [(False, 0), (True, 1), (None, 1)])
+def test_given_a_refusal_that_is_not_counted_when_recorded_then_attempts_stay(
+    db: Database, counted: bool | None, attempts: int
+) -> None:
+    batch, heir = new_batch(), new_batch()
+    (unit,) = _claimed(db, batch, "a")
+    refusal = {"unit_id": unit, "result": "retry", "error_kind": "blocked", "error": "challenge"}
+    refusal["counted"] = counted
+
+    db.scrape(refusal, batch=batch)
+    page = db.unit(unit)
+    assert db.claimed("pending", batch=batch) == []
+    db.claim("pending", batch=heir)
+    db.scrape(scraped(unit, post("1", slides=1)), batch=heir)
+    db.claim("scraped", batch=heir)
+    db.store(refusal, batch=heir)
+    slides = db.unit(unit)
+
+    assert (page["state"], page["attempts"], page["failed_batch_id"]) == (
+        "pending",
+        attempts,
+        batch,
+    )
+    assert (slides["state"], slides["attempts"], slides["failed_batch_id"]) == (
+        "scraped",
+        attempts,
+        heir,
+    )
+    assert (slides["error_kind"], slides["lease_owner"]) == ("blocked", None)
+
+
+def _fail(db: Database, state: str, unit: int) -> None:
+    """One failed try of the stage, by a batch of its own."""
+    batch = new_batch()
+    db.claim(state, batch=batch)
+    failure = {"unit_id": unit, "error_kind": "network", "error": "cut"}
+    assert db.call("fail_units", owner=batch, results=[failure])["failed"] == 1
+    assert db.unit(unit)["attempts"] == 1
+
+
+def test_given_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_anew(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    unit = db.one("select id from public.scrape_units")["id"]
+
+    _fail(db, "pending", unit)
+    db.claim("pending", batch=batch)
+    db.scrape(scraped(unit, post("1", slides=1)), batch=batch)
+    assert (db.unit(unit)["state"], db.unit(unit)["attempts"]) == ("scraped", 0)
+
+    _fail(db, "scraped", unit)
+    db.claim("scraped", batch=batch)
+    db.store({"unit_id": unit, "result": "progress", "slides": []}, batch=batch)
+    assert db.unit(unit)["attempts"] == 1  # the stage is not through yet
+    db.store({"unit_id": unit, "result": "stored", "slides": [slide("1", 1)]}, batch=batch)
+    assert (db.unit(unit)["state"], db.unit(unit)["attempts"]) == ("stored", 0)
+
+    _fail(db, "stored", unit)
+    db.claim("stored", batch=batch)
+    db.persist(unit, batch=batch)
+    assert (db.unit(unit)["state"], db.unit(unit)["attempts"]) == ("persisted", 0)
+
+
+def test_given_tries_that_failed_when_the_post_is_gone_then_attempts_begin_anew(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    unit = db.one("select id from public.scrape_units")["id"]
+    _fail(db, "pending", unit)
+    db.claim("pending", batch=batch)
+
+    gone = {"unit_id": unit, "result": "unavailable", "error_kind": "deleted", "error": "gone"}
+    db.scrape(gone, batch=batch)
+
+    assert (db.unit(unit)["state"], db.unit(unit)["attempts"]) == ("stored", 0)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -133,7 +213,7 @@ def test_given_slides_when_some_fail_then_those_that_are_stored_are_kept(db: Dat
         batch=heir,
     )
     after = db.unit(unit)
-    assert (after["state"], after["attempts"], after["error"]) == ("stored", 1, None)
+    assert (after["state"], after["attempts"], after["error"]) == ("stored", 0, None)
     assert after["post"]["description"] == "fresh"
 
 

@@ -300,6 +300,8 @@ def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_foun
         (redirect("https://www.tiktok.com/@nasa/live"), FailureKind.NOT_A_POST),
         (redirect("https://evil.example/"), FailureKind.NOT_A_POST),
         (redirect("http://169.254.169.254/"), FailureKind.NOT_A_POST),
+        (redirect("http://[::1:/x"), FailureKind.NOT_A_POST),
+        (redirect("http://a:99999/"), FailureKind.NOT_A_POST),
         (redirect("https://www.tiktok.com@evil.example/"), FailureKind.NOT_A_POST),
         (redirect("/login"), FailureKind.LOGIN_WALL),
         (redirect(f"/t/{CODE}/"), FailureKind.UNREADABLE),

@@ -9,6 +9,7 @@ from dagster_tiktok.tiktok.failures import (
     PostUnreadable,
     classify_status,
     unavailable_or_unreadable,
+    unreadable,
 )
 
 PREFIX = "item_privacy_authorization&"
@@ -68,3 +69,25 @@ def test_given_a_failure_when_raised_then_its_permanence_decides_the_exception()
     assert isinstance(shield, PostUnreadable)
     assert str(gone) == gone.sentence == "The post does not exist on TikTok, or it was deleted"
     assert (gone.kind, gone.detail) == (FailureKind.GONE, "statusCode 10204")
+
+
+def test_given_the_table_when_read_then_it_says_which_failures_may_be_the_post_s_own_fault() -> (
+    None
+):
+    ours = {kind for kind, failure in FAILURES.items() if not failure.about_post}
+    assert ours == {
+        FailureKind.NETWORK,
+        FailureKind.RATE_LIMITED,
+        FailureKind.SHIELD,
+        FailureKind.CHALLENGE,
+    }
+
+
+def test_given_a_login_wall_when_it_stood_before_the_page_then_it_is_not_about_the_post() -> None:
+    assert unreadable(FailureKind.LOGIN_WALL).about_post
+    assert not unreadable(FailureKind.LOGIN_WALL, before_page=True).about_post
+    assert not unreadable(FailureKind.CHALLENGE).about_post
+
+
+def test_given_a_detail_that_a_terminal_would_obey_when_raised_then_it_is_printable() -> None:
+    assert unreadable(FailureKind.NETWORK, "a\x1b[31m\u202eb").detail == "a\ufffd[31m\ufffdb"

@@ -104,7 +104,7 @@ def test_given_no_exact_counts_when_parsed_then_the_rounded_ones_are_taken() -> 
 
 
 @pytest.mark.parametrize(
-    "garbage", [-1625611536, "-5", "1.4M", 1.5, True, None, [], {}, "", "9" * 30, 2**63, "\u0665"]
+    "garbage", [-1625611536, "-5", "1.4M", 1.5, True, None, [], {}, "", "9" * 30, 2**53, "\u0665"]
 )
 def test_given_a_count_that_is_none_when_parsed_then_it_is_missing_and_never_zero(
     garbage: Any,
@@ -161,14 +161,14 @@ def test_given_nul_and_lone_surrogates_when_parsed_then_every_text_can_be_stored
     text = post.model_dump_json()
     assert "\\u0000" not in text
     assert "\\ud" not in text
-    assert (post.description, post.account, post.sound) == ("ab #tag", "ab", "ab")
-    assert (post.mentions, post.account_verified) == (("ab",), None)
+    assert (post.description, post.account, post.sound) == ("ab #tag", None, "ab")
+    assert (post.mentions, post.account_verified) == ((), None)
 
 
 def test_given_endless_texts_and_lists_when_parsed_then_they_are_capped() -> None:
     struct = carousel(*([A] * 1000), desc="x" * 100_000, challenges=[{"title": "y" * 9999}] * 999)
     post = parse(post_page(struct))
-    assert (len(post.description), len(post.slides), post.hashtags) == (10_000, 200, ())
+    assert (len(post.description), len(post.slides), post.hashtags) == (10_000, 35, ())
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,11 @@ create table public.scrape_units (
   )
 );
 
--- Nearly all units are done; these two hold only what is owed and what is held.
-create index scrape_units_due_idx on public.scrape_units (state, due_date, slot, id)
+-- Nearly all units are done; these three hold only what is owed and what is held: in the order in
+-- which it is claimed, by day (what is late, what is due), by holder.
+create index scrape_units_claim_idx on public.scrape_units (state, attempts, due_date, slot, id)
+  where state <> 'done';
+create index scrape_units_due_idx on public.scrape_units (state, due_date, slot)
   where state <> 'done';
 create index scrape_units_lease_owner_idx on public.scrape_units (lease_owner)
   where lease_owner is not null;
@@ -79,7 +82,7 @@ comment on column public.scrape_units.slot is '0: the look that the sheet asked 
 comment on column public.scrape_units.due_date is 'The day on which the look is due, in the time zone of the pipeline.';
 comment on column public.scrape_units.state is 'pending, scraped (page read), stored (slides in the bucket), persisted (rows written), done (sheet answered).';
 comment on column public.scrape_units.outcome is 'scraped, unavailable (error says why) or expired (not looked at on its day); NULL while pending.';
-comment on column public.scrape_units.attempts is 'How many batches tried and failed for a reason that may pass.';
+comment on column public.scrape_units.attempts is 'How often the stage that the unit is in failed on it for a reason that may pass; a refusal that says nothing about the post is not counted.';
 comment on column public.scrape_units.error_kind is 'Kind of the last failure.';
 comment on column public.scrape_units.error is 'The last failure, in a sentence that an assistant understands.';
 comment on column public.scrape_units.note is 'What the sheet could not be told, and why.';

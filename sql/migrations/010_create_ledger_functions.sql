@@ -17,6 +17,7 @@ declare
   v_opened integer;
   v_reopened integer;
   v_updated integer;
+  v_corrected integer;
 begin
   if v_batch_id is null or v_due_date is null or v_read_at is null then
     raise exception 'open_units needs batch_id, due_date and read_at' using errcode = '22023';
@@ -71,24 +72,39 @@ begin
     and u.state = 'done' and u.finished_at < v_read_at;
   get diagnostics v_reopened = row_count;
 
-  -- A person has corrected a row that nobody works on yet.
+  -- A person has corrected a row that nobody works on yet, or broken one that is under way.
   update public.scrape_units as u
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
-    error_kind = g.error_kind, error = g.error, note = null,
-    tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details,
-    batch_id = v_batch_id, failed_batch_id = null, opened_at = now(),
+    error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
+    tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details, post = null,
+    slides = null, batch_id = v_batch_id, failed_batch_id = null, opened_at = now(),
     claim_id = null, lease_owner = null, lease_until = null
   from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
     error_kind text, error text, tiktok_id text, details jsonb, invalid boolean)
   where u.source_key = g.source_key and u.slot = 0
     and (u.lease_until is null or u.lease_until <= now())
-    and (u.state = 'pending' or (u.state = 'persisted' and u.error_kind = 'invalid_row'))
+    and (u.state = 'pending' or (u.state = 'persisted' and u.error_kind = 'invalid_row')
+      or (u.state in ('scraped', 'stored') and g.invalid))
     and (
       u.details is distinct from g.details
       or (u.state = 'persisted') is distinct from g.invalid
       or (u.state = 'persisted' and u.error is distinct from g.error)
     );
   get diagnostics v_updated = row_count;
+
+  -- A row was corrected after its page was read, say because the database had refused it: the
+  -- post and its slides are still right, and what failed is worth a try with the new details.
+  update public.scrape_units as u
+  set details = g.details, attempts = 0, batch_id = v_batch_id, failed_batch_id = null,
+    error_kind = case when u.outcome = 'unavailable' then u.error_kind end,
+    error = case when u.outcome = 'unavailable' then u.error end, note = null,
+    claim_id = null, lease_owner = null, lease_until = null
+  from jsonb_to_recordset(v_rows) as g (source_key text, details jsonb, invalid boolean)
+  where u.source_key = g.source_key and u.slot = 0 and not g.invalid
+    and (u.lease_until is null or u.lease_until <= now())
+    and u.state in ('scraped', 'stored') and u.details is distinct from g.details;
+  get diagnostics v_corrected = row_count;
+  v_updated := v_updated + v_corrected;
 
   select count(*) into v_open
   from public.scrape_units as u
@@ -157,7 +173,9 @@ begin
             )
           )
         )
-      order by u.due_date, u.slot, u.id
+      -- What failed before comes last: a batch that gives up after ten unreadable posts in a row
+      -- would otherwise meet the same ten first in every run, and never reach the others.
+      order by u.attempts, u.due_date, u.slot, u.id
       limit v_limit
       for update of u skip locked
     ), claimed as (
@@ -185,7 +203,7 @@ begin
     'details', u.details, 'post', u.post, 'slides', coalesce(u.slides, '[]'),
     'known_slides', case when v_state = 'scraped' then public.known_slides(u.tiktok_id)
       else '[]' end
-  ) order by u.due_date, u.slot, u.id), '[]') into v_units
+  ) order by u.attempts, u.due_date, u.slot, u.id), '[]') into v_units
   from public.scrape_units as u
   where u.id = any (v_ids);
   return jsonb_build_object('units', v_units, 'expired', v_expired, 'leased', v_leased);
@@ -280,7 +298,7 @@ end
 $$;
 
 comment on function public.open_units(jsonb) is '{batch_id, due_date, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
-comment on function public.claim_units(jsonb) is '{state, due_date, today, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due.';
+comment on function public.claim_units(jsonb) is '{state, due_date, today, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
 comment on function public.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';
 comment on function public.known_slides(text) is 'Part of claim_units: the stored slides of a post.';
 comment on function public.extend_leases(jsonb) is '{owner, lease_seconds} -> {extended}.';

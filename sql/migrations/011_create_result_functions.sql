@@ -2,7 +2,10 @@
 -- unit, in the state that the work began from; anything else is answered in `ignored`. So a
 -- worker that lost its lease, or a call that is sent twice, changes nothing.
 
--- {owner, today, results: [{unit_id, result, tiktok_id?, post?, error_kind?, error?}]}
+-- `attempts` counts the tries of the stage that a unit is in: it is 0 again when the unit moves on.
+-- A retry with `counted` false leaves it: a refusal by TikTok says nothing about the post.
+
+-- {owner, today, results: [{unit_id, result, tiktok_id?, post?, counted?, error_kind?, error?}]}
 -- -> {recorded, ignored}; result: scraped, unavailable or retry.
 create function public.record_scrapes(p jsonb) returns jsonb
 language plpgsql
@@ -28,7 +31,7 @@ begin
   with given as (
     select distinct on (r.unit_id) r.*
     from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, result text,
-      tiktok_id text, post jsonb, error_kind text, error text)
+      tiktok_id text, post jsonb, counted boolean, error_kind text, error text)
     order by r.unit_id
   ), judged as (
     -- A daily look that was taken after midnight belongs to no day.
@@ -53,7 +56,8 @@ begin
       details = case when j.verdict <> 'late' then u.details end,
       is_carousel = j.verdict = 'scraped' and jsonb_typeof(j.post -> 'slides') = 'array'
         and j.post -> 'slides' <> '[]',
-      attempts = u.attempts + (j.verdict = 'retry')::integer,
+      attempts = case when j.verdict <> 'retry' then 0
+        else u.attempts + coalesce(j.counted, true)::integer end,
       failed_batch_id = case j.verdict when 'retry' then v_owner end,
       error_kind = case j.verdict when 'scraped' then null when 'late' then 'expired'
         else j.error_kind end,
@@ -75,9 +79,9 @@ begin
 end
 $$;
 
--- {owner, results: [{unit_id, result, slides, post?, error_kind?, error?}]} -> {recorded, ignored}
--- result: stored; retry (the slides that are there already are kept); progress (the same, and the
--- unit stays leased). `post` replaces what is known, for fresh addresses.
+-- {owner, results: [{unit_id, result, slides, post?, counted?, error_kind?, error?}]}
+-- -> {recorded, ignored}; result: stored; retry (the slides that are there already are kept);
+-- progress (the same, and the unit stays leased). `post` replaces what is known: fresh addresses.
 create function public.record_slides(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -98,7 +102,7 @@ begin
   with given as (
     select distinct on (r.unit_id) r.*
     from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, result text, slides jsonb,
-      post jsonb, error_kind text, error text)
+      post jsonb, counted boolean, error_kind text, error text)
     order by r.unit_id
   ), held as (
     select g.*
@@ -112,7 +116,8 @@ begin
       state = case h.result when 'stored' then 'stored' else u.state end,
       slides = coalesce(h.slides, u.slides),
       post = coalesce(h.post, u.post),
-      attempts = u.attempts + (h.result = 'retry')::integer,
+      attempts = case h.result when 'stored' then 0
+        when 'retry' then u.attempts + coalesce(h.counted, true)::integer else u.attempts end,
       failed_batch_id = case h.result when 'retry' then v_owner else u.failed_batch_id end,
       error_kind = case h.result when 'retry' then h.error_kind when 'progress' then u.error_kind
         end,

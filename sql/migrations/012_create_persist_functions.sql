@@ -1,7 +1,8 @@
 -- Writing posts, slides and figures from the payload of the ledger.
 
 -- {owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, ignored}
--- One bad post is named in `failed`, and the others are written.
+-- One bad post is named in `failed`, and the others are written. At its third failure its way
+-- ends: the row in the sheet is answered with the reason.
 create function public.persist_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -79,7 +80,7 @@ begin
     if left(sqlstate, 2) in ('08', '40', '53', '55', '57', '58', 'XX') then
       raise;
     end if;
-    v_error := 'The database refused the post: ' || sqlerrm;
+    v_error := 'The database refused the post: ' || left(sqlerrm, 300);
   end;
 
   if v_count = 1 then
@@ -90,6 +91,12 @@ begin
       note = case when u.outcome = 'scraped' then u.note else v_error end,
       claim_id = null, lease_owner = null, lease_until = null
     where u.id = unit_ids[1];
+
+    -- A person has to look at it: the sheet says so, instead of a row that stays ready for ever.
+    update public.scrape_units as u set
+      state = 'persisted', outcome = 'unavailable', attempts = 0, failed_batch_id = null,
+      post = null, slides = null
+    where u.id = unit_ids[1] and u.attempts >= 3;
     return jsonb_build_object('posts', 0, 'slides', 0, 'failed',
       jsonb_build_array(jsonb_build_object('unit_id', unit_ids[1], 'error', v_error)));
   end if;

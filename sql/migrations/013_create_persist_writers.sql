@@ -39,7 +39,8 @@ begin
     l.slide_count, case l.slot when 1 then l.views end, case l.slot when 2 then l.views end,
     case l.slot when 3 then l.views end, case l.slot when 4 then l.views end,
     case l.slot when 5 then l.views end, 1, greatest(l.captured_on - l.posted_on, 0),
-    l.slide_urls, l.description, l.account_verified, l.bookmarks, l.scraped_at, l.scraping_method, l.data_quality, owner
+    l.slide_urls, l.description, l.account_verified, l.bookmarks, l.scraped_at,
+    l.scraping_method, l.data_quality, owner
   from unnest(v_looks) as l
   order by l.tiktok_id
   on conflict (tiktok_id) do update set
@@ -115,7 +116,7 @@ begin
   perform public.persist_status(unit_ids, owner);
 
   update public.scrape_units as u set
-    state = 'persisted', failed_batch_id = null, note = null,
+    state = 'persisted', attempts = 0, failed_batch_id = null, note = null,
     error_kind = case when u.outcome = 'unavailable' then u.error_kind end,
     error = case when u.outcome = 'unavailable' then u.error end,
     claim_id = null, lease_owner = null, lease_until = null
@@ -124,7 +125,9 @@ begin
 end
 $$;
 
--- Writes the stored slides; removes those beyond the last one. Answers how many rows changed.
+-- Writes the stored slides; removes those beyond the last one. Answers how many were written.
+-- A slide that is stored already is left as it is. TikTok signs its addresses anew for every page:
+-- what comes after the "?" does not make another slide.
 create function public.persist_slides(looks public.look[]) returns integer
 language plpgsql
 set search_path = ''
@@ -146,7 +149,11 @@ begin
   order by t.id, x.slide_number
   on conflict (post_id, slide_number) do update set
     post_url = excluded.post_url,
-    slide_url = excluded.slide_url,
+    slide_url = case
+      when split_part(s.slide_url, '?', 1) = split_part(excluded.slide_url, '?', 1)
+        then s.slide_url
+      else excluded.slide_url
+    end,
     storage_path = excluded.storage_path,
     public_url = excluded.public_url,
     file_size = excluded.file_size,
@@ -160,9 +167,9 @@ begin
     ocr_text = case when s.content_hash = excluded.content_hash then s.ocr_text end,
     ocr_processed = s.content_hash = excluded.content_hash and s.ocr_processed
   where excluded.uploaded_at >= s.uploaded_at
-    and (s.post_url, s.slide_url, s.storage_path, s.public_url, s.content_hash, s.uploaded_at)
-      is distinct from (excluded.post_url, excluded.slide_url, excluded.storage_path,
-        excluded.public_url, excluded.content_hash, excluded.uploaded_at);
+    and (s.post_url, split_part(s.slide_url, '?', 1), s.storage_path, s.public_url, s.content_hash)
+      is distinct from (excluded.post_url, split_part(excluded.slide_url, '?', 1),
+        excluded.storage_path, excluded.public_url, excluded.content_hash);
   get diagnostics v_slides = row_count;
 
   delete from public.tiktok_slides as s

@@ -1,8 +1,8 @@
 """The control address of the sandbox's Google Sheets, JSON both ways.
 
 GET  /_control/rows[?gid=…]   every cell of a tab
-POST /_control/rows           {"edits": [...]}, see `sheets_edits`
-POST /_control/faults         a fault (see `sheets_gate.Fault`) or a list of them; GET, DELETE
+POST /_control/rows           {"edits": [...]}, see `edits`
+POST /_control/faults         a fault (see `gate.Fault`) or a list of them; GET, DELETE
 GET  /_control/requests       the request log and its counts; DELETE empties it
 POST /_control/tokens/expire  forgets every access token
 POST /_control/access         {"role": "writer" | "reader" | "none"}

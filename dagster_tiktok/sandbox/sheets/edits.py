@@ -48,6 +48,8 @@ def _apply(tab: Tab, edit: Mapping[str, Any]) -> None:
         tab.rows.extend(_typed_rows(edit["rows"]))
     elif action == "delete":
         for row in sorted({int(row) for row in edit["rows"]}, reverse=True):
+            if row < 1:
+                raise EditError(f"rows count from 1, not {row}")
             del tab.rows[row - 1]
     elif action == "sort":
         _sort(tab, column_index(edit["column"]), edit)
@@ -63,6 +65,8 @@ def _apply(tab: Tab, edit: Mapping[str, Any]) -> None:
 
 
 def _typed_rows(rows: Iterable[Iterable[Any]]) -> list[list[Cell]]:
+    if isinstance(rows, str) or any(isinstance(row, str) for row in rows):
+        raise EditError("rows is a list of lists of cells")
     return [[entered(value) for value in row] for row in rows]
 
 

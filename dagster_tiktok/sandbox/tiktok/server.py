@@ -2,7 +2,7 @@
 
 It answers what the real site answers, in the same shapes, from a `World`; goes wrong on request
 (`faults`); and logs what was asked. Tests use the attributes `world`, `faults`, `log` and
-`shaping`; other processes use `/_control/` (see `tiktok_control`).
+`shaping`; other processes use `/_control/` (see `control`).
 """
 
 from __future__ import annotations

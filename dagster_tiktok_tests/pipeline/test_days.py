@@ -1,0 +1,65 @@
+"""The days after the first, and rows that ask for another look."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+# A run with a short lease, so that the test need not wait half a minute for a dead one's units.
+from dagster_tiktok_tests.pipeline.support import (
+    slides_by_path,
+)
+from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+
+
+def move_looks(sandbox: RunningSandbox, slot: int, due: date) -> None:
+    """As if the first look had been earlier: the clock can't be moved, the due date can."""
+    sandbox.database.table("scrape_units").update({"due_date": due.isoformat()}).eq(
+        "slot", slot
+    ).eq("state", "pending").execute()
+
+
+def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        assert sandbox.run("run").status == 0
+        today = date.fromisoformat(sandbox.run("run", "--json").result["partition"])
+        first = {p["tiktok_id"]: p["views"] for p in sandbox.rows("tiktok_posts")}
+        slides = sum(slides_by_path(sandbox).values())
+        sandbox.world.age()
+        move_looks(sandbox, 1, today - timedelta(days=1))
+        move_looks(sandbox, 2, today)
+
+        second = sandbox.run("run", "--json")
+
+        assert second.status == 0, second.stderr
+        assert second.result["succeeded"] == len(first)
+        assert sum(slides_by_path(sandbox).values()) == slides, "a daily look moves no slide"
+        for post in sandbox.rows("tiktok_posts"):
+            views = sandbox.world.by_id[post["tiktok_id"]].metrics.views
+            assert post["day1_views"] is None, "a late number in the wrong slot would be a lie"
+            assert post["day2_views"] == post["views"] == views > first[post["tiktok_id"]]
+            assert post["scrape_count"] == 2
+        expired = [u for u in sandbox.rows("scrape_units") if u["outcome"] == "expired"]
+        assert {u["slot"] for u in expired} == {1}
+
+
+def test_given_a_row_set_back_to_ready_then_it_is_looked_at_afresh(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        assert sandbox.run("run").status == 0
+        index = next(i for i, row in enumerate(sandbox.sheet()) if row["status"] == "Scraped")
+        column = [name.strip().lower() for name in sandbox.cells[0]].index("status")
+        sandbox.world.age()
+        sandbox.sheets.book.tabs[0].set(index + 1, column, "Ready to Scrape")
+
+        again = sandbox.run("run", "--json")
+
+        assert again.status == 0, again.stderr
+        assert (again.result["succeeded"], again.result["slides_downloaded"]) == (1, 0)
+        row = sandbox.sheet()[index]
+        post = next(
+            p
+            for p in sandbox.world.posts
+            if p.tiktok_id in row["post url"] or f"/{p.short_code}" in row["post url"]
+        )
+        assert row["status"] == "Scraped"
+        assert row["views"] == str(post.metrics.views)

@@ -1,0 +1,79 @@
+"""TikTok refuses us, or shows some posts to nobody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.faults import Fault
+
+# A run with a short lease, so that the test need not wait half a minute for a dead one's units.
+from dagster_tiktok_tests.pipeline.support import (
+    quick_breaker_run,
+)
+from dagster_tiktok_tests.running import RunningSandbox, finished, running_sandbox
+
+
+def append_ready(sandbox: RunningSandbox, posts: list[FakePost], width: int) -> None:
+    columns = [name.strip().lower() for name in sandbox.cells[0]]
+    for post in posts:
+        cells = {
+            "post url": f"https://www.tiktok.com/@_/video/{post.tiktok_id}",
+            "va": "Ana",
+            "creator": "Maya",
+            "set id": "1",
+            "type": "NEW",
+            "status": "Ready to Scrape",
+        }
+        row = [cells.get(name, "") for name in columns]
+        assert len(row) == width
+        sandbox.sheets.book.tabs[0].rows.append([*row])
+
+
+def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_the_posts(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        sandbox.tiktok.faults.add(Fault("challenge", on="page"))
+        refused = finished(quick_breaker_run(sandbox))
+
+        assert refused.status == 1
+        assert "TikTok refused 10 requests in a row" in refused.stdout
+        assert sandbox.tiktok.log.by_kind["page"] <= 10 + 8
+        (log,) = sandbox.rows("scraping_logs")
+        assert log["status"] == "failed"
+        assert "TikTok refused" in log["error_message"]
+
+        sandbox.tiktok.faults.clear()
+        healed = sandbox.run("run", "--json")
+
+        assert healed.status == 0, healed.stderr
+        assert healed.result["unfinished"] == 0
+        statuses = Counter(row["status"] for row in sandbox.sheet())
+        assert (statuses["Scraped"], statuses["Failed"]) == (42, 12)
+
+
+@pytest.mark.slow
+def test_given_posts_that_never_become_readable_then_others_are_not_starved_and_it_ends(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        assert sandbox.run("run").status == 0
+        header = len(sandbox.cells[0])
+        walled = [sandbox.world.new_post(status="login_wall") for _ in range(12)]
+        append_ready(sandbox, walled, header)
+        assert finished(quick_breaker_run(sandbox)).status == 1
+        good = [sandbox.world.new_post() for _ in range(5)]
+        append_ready(sandbox, good, header)
+
+        statuses = [finished(quick_breaker_run(sandbox)).status for _ in range(6)]
+
+        by_post = {row["post url"].rpartition("/")[2]: row for row in sandbox.sheet()}
+        assert {by_post[post.tiktok_id]["status"] for post in good} == {"Scraped"}
+        ended = [by_post[post.tiktok_id] for post in walled]
+        assert {row["status"] for row in ended} == {"Failed"}
+        assert all("in 5 runs" in row["error"] for row in ended)
+        assert statuses[-1] == 0

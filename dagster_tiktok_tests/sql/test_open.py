@@ -1,0 +1,194 @@
+"""Opening units from the rows of the sheet, again and again, while people correct them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dagster_tiktok_tests.sql.support import (
+    FAR,
+    NOON,
+    Database,
+    new_batch,
+    post,
+    row,
+    scraped,
+    slide,
+)
+
+
+def _states(db: Database) -> list[tuple[str, int, str, str | None]]:
+    rows = db.query("select * from public.scrape_units order by source_key, slot")
+    return [(r["source_key"], r["slot"], r["state"], r["outcome"]) for r in rows]
+
+
+def _finish(db: Database, *keys: str, tiktok_id: str = "1") -> None:
+    """Opens and finishes units, without daily looks."""
+    batch = new_batch()
+    db.open(*(row(key) for key in keys), batch=batch)
+    units = db.claimed("pending", batch=batch)
+    db.take_through({u["id"]: (post(tiktok_id), []) for u in units}, batch=batch)
+    db.execute("delete from public.scrape_units where slot > 0")
+
+
+def test_given_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> None:
+    batch = new_batch()
+    rows = [row("a", tiktok_id="11"), row("b", problems=["no address", "bad type"])]
+
+    first = db.open(*rows, batch=batch)
+    second = db.open(*rows, batch=new_batch())
+
+    assert first == {"opened": 2, "reopened": 0, "updated": 0, "already_open": 0}
+    assert second == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 2}
+    a, b = db.query("select * from public.scrape_units order by source_key")
+    assert (a["state"], a["outcome"], a["tiktok_id"], a["batch_id"]) == (
+        "pending",
+        None,
+        "11",
+        batch,
+    )
+    assert a["details"]["set_id"] == 7
+    assert (b["state"], b["outcome"], b["error_kind"]) == (
+        "persisted",
+        "unavailable",
+        "invalid_row",
+    )
+    assert b["error"] == "no address; bad type"
+
+
+def test_given_a_doubled_key_when_opened_then_the_first_row_wins(db: Database) -> None:
+    opened = db.open(row("a", va="First"), row("a", va="Second"), batch=new_batch())
+
+    assert opened["opened"] == 1
+    assert db.one("select * from public.scrape_units")["details"]["va"] == "First"
+
+
+def test_given_no_rows_when_opened_then_nothing_happens(db: Database) -> None:
+    assert db.open(batch=new_batch()) == {
+        "opened": 0,
+        "reopened": 0,
+        "updated": 0,
+        "already_open": 0,
+    }
+
+
+def test_given_a_finished_unit_when_its_row_is_ready_again_then_it_is_reopened(
+    db: Database,
+) -> None:
+    _finish(db, "a")
+
+    stale = db.open(row("a"), batch=new_batch(), read_at=NOON - timedelta(days=3650))
+    assert stale == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 0}
+    assert _states(db) == [("a", 0, "done", "scraped")]
+
+    again = db.open(row("a", va="Ben"), batch=new_batch(), read_at=FAR)
+    assert again == {"opened": 0, "reopened": 1, "updated": 0, "already_open": 0}
+    unit = db.one("select * from public.scrape_units")
+    assert (unit["state"], unit["outcome"], unit["attempts"]) == ("pending", None, 0)
+    assert (unit["finished_at"], unit["post"], unit["details"]["va"]) == (None, None, "Ben")
+    assert unit["tiktok_id"] == "1"  # a short link that was resolved stays resolved
+
+
+def test_given_a_corrected_row_when_nobody_works_on_it_then_the_unit_is_rewritten(
+    db: Database,
+) -> None:
+    db.open(row("a"), row("b", problems=["bad type"]), row("c"), batch=new_batch())
+    db.claim("pending", batch=new_batch(), limit=1)  # a is being worked on
+
+    answer = db.open(row("a", va="Ben"), row("b"), row("c", va="Cy"), batch=new_batch())
+
+    assert answer == {"opened": 0, "reopened": 0, "updated": 2, "already_open": 1}
+    assert _states(db) == [(key, 0, "pending", None) for key in "abc"]
+    details = db.query("select details ->> 'va' as va from public.scrape_units order by source_key")
+    assert [d["va"] for d in details] == ["Ann", "Ann", "Cy"]
+
+
+def _refused(db: Database, state: str) -> dict[str, Any]:
+    """A carousel whose unit failed once in that state and is free; answers the unit."""
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    db.scrape(scraped(unit["id"], post("1", slides=1)), batch=batch)
+    db.claim("scraped", batch=batch)
+    if state == "stored":
+        stored = {"unit_id": unit["id"], "result": "stored", "slides": [slide("1", 1)]}
+        db.store(stored, batch=batch)
+        db.claim("stored", batch=batch)
+    failure = {"unit_id": unit["id"], "error_kind": "not_written", "error": "refused"}
+    db.call("fail_units", owner=batch, results=[failure])
+    refused = db.unit(unit["id"])
+    assert (refused["state"], refused["attempts"]) == (state, 1)
+    return refused
+
+
+@pytest.mark.parametrize("state", ["scraped", "stored"])
+def test_given_a_unit_under_way_when_its_row_is_corrected_then_it_goes_on_with_the_new_details(
+    db: Database, state: str
+) -> None:
+    before, batch = _refused(db, state), new_batch()
+
+    same = db.open(row("a"), batch=batch)
+    first = db.open(row("a", set_id=8), batch=batch)
+    second = db.open(row("a", set_id=8), batch=new_batch())
+
+    assert (same["updated"], same["already_open"]) == (0, 1)
+    assert first == {"opened": 0, "reopened": 0, "updated": 1, "already_open": 0}
+    assert second == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 1}
+    after = db.unit(before["id"])
+    assert after["details"] == {**before["details"], "set_id": 8}
+    new = {"attempts": 0, "failed_batch_id": None, "error_kind": None, "error": None}
+    assert {name: after[name] for name in new} == new
+    assert after["batch_id"] == batch
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {*new, "details", "batch_id", "updated_at"}
+    assert after["post"] is not None and (after["slides"] is not None) == (state == "stored")
+
+
+def test_given_a_gone_post_when_its_row_is_corrected_then_the_reason_stays(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    gone = {"unit_id": unit["id"], "result": "unavailable"}
+    db.scrape({**gone, "error_kind": "deleted", "error": "It was deleted."}, batch=batch)
+
+    assert db.open(row("a", va="Ben"), batch=new_batch())["updated"] == 1
+
+    after = db.unit(unit["id"])
+    assert (after["state"], after["outcome"], after["details"]["va"]) == (
+        "stored",
+        "unavailable",
+        "Ben",
+    )
+    assert (after["error_kind"], after["error"]) == ("deleted", "It was deleted.")
+
+
+@pytest.mark.parametrize("state", ["scraped", "stored"])
+def test_given_a_unit_under_way_when_its_row_is_wrong_now_then_only_the_answer_is_left(
+    db: Database, state: str
+) -> None:
+    unit = _refused(db, state)
+
+    answer = db.open(row("a", problems=["bad type"]), batch=new_batch())
+
+    assert answer == {"opened": 0, "reopened": 0, "updated": 1, "already_open": 0}
+    after = db.unit(unit["id"])
+    wrong = ("persisted", "unavailable", "invalid_row", "bad type")
+    assert (after["state"], after["outcome"], after["error_kind"], after["error"]) == wrong
+    assert (after["post"], after["slides"], after["is_carousel"]) == (None, None, False)
+    assert (after["attempts"], after["tiktok_id"]) == (0, "1")
+
+
+def test_given_a_unit_that_is_worked_on_when_its_row_is_corrected_then_nothing_changes(
+    db: Database,
+) -> None:
+    unit = _refused(db, "stored")
+    db.claim("stored", batch=new_batch())
+    before = db.unit(unit["id"])
+
+    corrected = db.open(row("a", va="Ben"), batch=new_batch())
+    broken = db.open(row("a", problems=["bad type"]), batch=new_batch())
+
+    assert (corrected["updated"], broken["updated"]) == (0, 0)
+    assert db.unit(unit["id"]) == before

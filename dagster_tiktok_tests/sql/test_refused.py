@@ -1,0 +1,112 @@
+"""Posts that the database refuses: named, tried again, and at last answered in the sheet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster_tiktok_tests.sql.support import (
+    Database,
+    Looks,
+    new_batch,
+    persist_first_looks,
+    post,
+    row,
+    slide,
+)
+
+
+def test_given_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written(
+    db: Database,
+) -> None:
+    looks: Looks = {f"k{n}": (post(str(n)), [slide(str(n), 1)]) for n in range(10, 20)}
+    looks["k12"] = (post("12", views="many"), [])
+    looks["k15"] = (post("15", views=-1), [])
+    looks["k17"] = (post("17"), [slide("17", 36)])
+    looks["k18"] = (post("18", followers=10**30), [])
+
+    batch, written, _ = persist_first_looks(db, looks, to="persisted")
+
+    assert (written["persisted"], written["posts_written"], written["slides_written"]) == (6, 6, 6)
+    failed = {entry["unit_id"]: entry["error"] for entry in written["failed"]}
+    units = [db.unit(unit_id) for unit_id in failed]
+    assert {unit["source_key"] for unit in units} == {"k12", "k15", "k17", "k18"}
+    for unit in units:
+        assert (unit["state"], unit["attempts"], unit["error_kind"]) == ("stored", 1, "not_written")
+        assert unit["error"] == failed[unit["id"]]
+        assert unit["failed_batch_id"] == batch and unit["lease_owner"] is None
+    assert db.one("select count(*) as n from public.tiktok_posts") == {"n": 6}
+    assert db.one("select count(*) as n from public.scrape_units where slot = 5") == {"n": 6}
+
+
+def _try_to_persist(db: Database, unit: int) -> tuple[str, dict[str, Any]]:
+    batch = new_batch()
+    assert [u["id"] for u in db.claimed("stored", batch=batch)] == [unit]
+    return batch, db.persist(unit, batch=batch)
+
+
+def test_given_a_post_that_is_refused_three_times_then_its_row_is_answered_with_the_reason(
+    db: Database,
+) -> None:
+    _, _, (unit,) = persist_first_looks(db, {"a": (post("1", views="x" * 400), [])}, to="stored")
+    db.call("release_leases", owner=db.unit(unit)["lease_owner"])
+
+    for attempts in (1, 2):
+        _try_to_persist(db, unit)
+        refused = db.unit(unit)
+        assert (refused["state"], refused["outcome"], refused["attempts"]) == (
+            "stored",
+            "scraped",
+            attempts,
+        )
+    batch, written = _try_to_persist(db, unit)
+
+    (failed,) = written["failed"]
+    assert (written["persisted"], failed["unit_id"]) == (0, unit)
+    ended = db.unit(unit)
+    assert (ended["state"], ended["outcome"], ended["error_kind"]) == (
+        "persisted",
+        "unavailable",
+        "not_written",
+    )
+    assert ended["error"] == failed["error"]
+    start = "The database refused the post: "
+    assert ended["error"].startswith(start + "invalid input syntax")
+    assert len(ended["error"]) == len(start) + 300
+    assert (ended["attempts"], ended["lease_owner"], ended["post"]) == (0, None, None)
+    (answered,) = db.claimed("persisted", batch=batch)  # by the same batch, in its next stage
+    assert answered["details"]["va"] == "Ann"
+    finished = db.call("finish_units", owner=batch, results=[{"unit_id": unit}])
+    assert finished == {"finished": 1, "ignored": []}
+    assert db.unit(unit)["error"] == failed["error"]
+
+
+def test_given_a_refused_post_when_its_row_is_corrected_then_it_is_written(db: Database) -> None:
+    page = post("1", slides=1)
+    _, _, (unit,) = persist_first_looks(
+        db, {"a": (page, [slide("1", 1)])}, to="stored", set_id=10**12
+    )
+    db.call("release_leases", owner=db.unit(unit)["lease_owner"])
+    _try_to_persist(db, unit)
+    _try_to_persist(db, unit)
+    assert db.unit(unit)["error_kind"] == "not_written"
+
+    db.open(row("a", set_id=12), batch=new_batch())
+    _, written = _try_to_persist(db, unit)
+
+    assert (written["persisted"], written["slides_written"], written["failed"]) == (1, 1, [])
+    assert db.post("1")["set_id"] == 12
+
+
+def test_given_a_page_of_another_post_then_it_is_not_written(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    page = post("1")
+    db.take_through({unit["id"]: (page, [])}, batch=batch, to="stored")
+    db.execute("update public.scrape_units set post = jsonb_set(post, '{tiktok_id}', '\"2\"')")
+
+    written = db.persist(unit["id"], batch=batch)
+
+    assert written["failed"][0]["error"].endswith(
+        f"unit {unit['id']} holds the post 2 instead of 1"
+    )

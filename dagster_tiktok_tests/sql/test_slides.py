@@ -1,0 +1,87 @@
+"""The rows of stored slides: written once, replaced when the picture changes, removed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from dagster_tiktok_tests.sql.support import (
+    NOON,
+    Database,
+    persist_first_looks,
+    post,
+    slide,
+)
+
+TOMORROW_NOON = NOON + timedelta(days=1)
+
+
+def test_given_a_changed_carousel_then_slides_are_replaced_and_removed(db: Database) -> None:
+    slides = [slide("1", n) for n in (1, 2, 3)]
+    persist_first_looks(db, {"a": (post("1", slides=3), slides)})
+    db.execute("update public.tiktok_slides set ocr_text = 'text', ocr_processed = true")
+
+    later = [slide("1", 1), slide("1", 2, picture="b", at=TOMORROW_NOON)]
+    _, written, _ = persist_first_looks(db, {"a": (post("1", slides=2, at=TOMORROW_NOON), later)})
+
+    assert written["slides_written"] == 1
+    kept = db.query("select * from public.tiktok_slides order by slide_number")
+    assert [(s["slide_number"], s["ocr_text"], s["ocr_processed"]) for s in kept] == [
+        (1, "text", True),
+        (2, None, False),
+    ]
+    assert kept[1]["content_hash"] == later[1]["content_hash"]
+    stored = db.post("1")
+    assert (stored["slide_count"], stored["slides"]) == (2, [s["public_url"] for s in later])
+
+
+def _signed_anew(stored: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """The same slide from another fetch of the page."""
+    address = stored["slide_url"].partition("?")[0] + "?x-expires=2&x-signature=new"
+    times = {"downloaded_at": at.isoformat(), "uploaded_at": at.isoformat()}
+    return {**stored, **times, "slide_url": address}
+
+
+def test_given_a_slide_that_is_stored_when_it_comes_again_then_nothing_changes(
+    db: Database,
+) -> None:
+    first = slide("1", 1)
+    persist_first_looks(db, {"a": (post("1", slides=1), [first])})
+    before = db.query("select * from public.tiktok_slides")
+
+    again = _signed_anew(first, TOMORROW_NOON)
+    _, written, _ = persist_first_looks(db, {"a": (post("1", slides=1, at=TOMORROW_NOON), [again])})
+
+    assert (written["posts_written"], written["slides_written"]) == (1, 0)
+    assert db.query("select * from public.tiktok_slides") == before
+
+
+def test_given_two_looks_at_a_carousel_in_a_chunk_then_its_slides_count_once(
+    db: Database,
+) -> None:
+    slides = [slide("1", n) for n in (1, 2)]
+    anew = [_signed_anew(stored, NOON + timedelta(minutes=1)) for stored in slides]
+    later = post("1", slides=2, at=NOON + timedelta(minutes=1))
+
+    _, written, _ = persist_first_looks(
+        db, {"a": (post("1", slides=2), slides), "b": (later, anew)}
+    )
+
+    assert (written["persisted"], written["slides_written"]) == (2, 2)
+
+
+def test_given_a_slide_at_another_address_then_it_is_written_with_that_address(
+    db: Database,
+) -> None:
+    first = slide("1", 1)
+    persist_first_looks(db, {"a": (post("1", slides=1), [first])})
+    moved = {
+        **_signed_anew(first, TOMORROW_NOON),
+        "slide_url": "https://p19.example/other.jpeg?x=1",
+    }
+
+    _, written, _ = persist_first_looks(db, {"a": (post("1", slides=1, at=TOMORROW_NOON), [moved])})
+
+    stored = db.one("select * from public.tiktok_slides")
+    assert (written["slides_written"], stored["slide_url"]) == (1, moved["slide_url"])
+    assert stored["uploaded_at"] == "2026-03-11T12:00:00+00:00"

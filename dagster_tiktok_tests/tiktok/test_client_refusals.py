@@ -1,0 +1,198 @@
+"""What the client says of answers that show no post: to the stage, to `doctor`, to the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+
+import pytest
+
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.tiktok.addresses import PostRef
+from dagster_tiktok.tiktok.client import TikTokClient
+from dagster_tiktok.tiktok.failures import PostError
+from dagster_tiktok_tests.tiktok.sample_pages import (
+    CHALLENGE_PAGE,
+    POST_ID,
+    STUB_PAGE,
+    carousel,
+    item,
+    page,
+    post_page,
+    post_scope,
+    profile_scope,
+)
+from dagster_tiktok_tests.tiktok.scripted_site import (
+    Reply,
+    ScriptedSite,
+    cut_off,
+    hang_up,
+    html,
+    redirect,
+    status,
+)
+
+PAGE = f"/@_/video/{POST_ID}"
+LINK = PostRef(short_code="ZMabc1234")
+OTHER = item(id=str(int(POST_ID) + 1))
+
+
+async def failure_of(call: Awaitable[object]) -> PostError:
+    with pytest.raises(PostError) as caught:
+        await call
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "about_post"),
+    [
+        (html(page(post_scope(None, code=10101))), True),
+        (html(page(post_scope(None, code=10102))), True),
+        (html(page(post_scope(None, code=-7))), True),
+        (html(page({})), True),
+        (html(post_page(OTHER)), True),
+        (html(b"<html>" + b"x" * 9000), True),
+        (html(post_page(item(stats=None, statsV2=None))), True),
+        (html(page(post_scope(None, code=10204))), True),
+        (html(CHALLENGE_PAGE), False),
+        (html(STUB_PAGE), False),
+        (html(page(post_scope(None, code=10114))), False),
+        (status(401), False),
+        (status(403), False),
+        (status(429, Retry_After="0"), False),
+        (status(502, Retry_After="0"), False),
+        (redirect("/login?redirect_url=x"), False),
+    ],
+)
+def test_given_an_answer_without_the_post_when_fetched_then_it_says_whose_fault_it_is(
+    answer: Reply, about_post: bool
+) -> None:
+    async def run() -> None:
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            site.on(PAGE, answer)
+            assert (await failure_of(client.fetch_post(POST_ID))).about_post is about_post
+
+    asyncio.run(run())
+
+
+def test_given_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts_them() -> None:
+    async def run() -> None:
+        async with (
+            ScriptedSite() as site,
+            TikTokClient(site.settings(), pause_seconds=0) as client,
+        ):
+            site.on(PAGE, redirect("/login"))
+            for _ in range(10):
+                await failure_of(client.fetch_post(POST_ID))
+            with pytest.raises(ServiceUnavailable, match="TikTok refused 10 requests"):
+                await client.fetch_post(POST_ID)
+
+    asyncio.run(run())
+
+
+def test_given_links_to_addresses_that_cannot_be_read_when_resolved_then_none_is_a_refusal() -> (
+    None
+):
+    async def run() -> None:
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            site.on(f"/t/{LINK.short_code}/", redirect("http://[::1:/x"))
+            for _ in range(12):
+                assert (await failure_of(client.resolve(LINK))).failure.permanent
+            assert len(site.seen) == 12
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (html(CHALLENGE_PAGE), r"\(challenge: a challenge page .*\): wait an hour"),
+        (status(403), r"\(shield: /@tiktok: HTTP 403\): wait an hour, and lower TIKTOK_REQ"),
+        (html(b"<p>" + b"x" * 9000), r"\(unreadable: .*\): check the address and the network\.$"),
+    ],
+)
+def test_given_pages_that_cannot_be_read_when_checked_then_the_message_says_what_to_do(
+    answer: Reply, words: str
+) -> None:
+    async def run() -> None:
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            site.on("/@tiktok", answer)
+            with pytest.raises(ServiceUnavailable, match=words) as caught:
+                await client.check()
+            assert str(caught.value).startswith(f"TIKTOK_BASE_URL ({site.url}) gave no page")
+            assert "tried again" not in str(caught.value)
+
+    asyncio.run(run())
+
+
+def test_given_a_site_when_checked_then_it_is_named_and_an_absent_account_is_no_fault() -> None:
+    async def run() -> None:
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            absent = page({"webapp.user-detail": {"statusCode": 10221}})
+            site.on("/@tiktok", html(page(profile_scope("tiktok"))), html(absent))
+            for _ in range(2):
+                assert await client.check() == f"{site.url} answers with pages that can be read"
+
+    asyncio.run(run())
+
+
+def test_given_connections_that_fail_when_asked_then_the_reasons_can_be_read() -> None:
+    async def check_of_nobody() -> str:
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            await site.__aexit__()
+            with pytest.raises(ServiceUnavailable) as caught:
+                await client.check()
+            return str(caught.value).replace(site.url, "URL")
+
+    async def detail_of(fault: Reply, **settings: object) -> str:
+        async with ScriptedSite() as site, TikTokClient(site.settings(**settings)) as client:
+            site.on(PAGE, fault)
+            return (await failure_of(client.fetch_post(POST_ID))).detail
+
+    async def run() -> tuple[str, ...]:
+        return await asyncio.gather(
+            check_of_nobody(),
+            detail_of(hang_up),
+            detail_of(cut_off),
+            detail_of(cut_off, tiktok_base_url="http://tiktok.invalid"),
+        )
+
+    assert tuple(asyncio.run(run())) == (
+        "TIKTOK_BASE_URL (URL) gave no page that can be read (network: connection refused): "
+        "check the address and the network.",
+        "the connection ended without an answer",
+        "the answer was cut off",
+        "the host's name is not known",
+    )
+
+
+def test_given_too_many_slides_when_the_followers_are_added_then_the_post_stays_partial() -> None:
+    async def run() -> None:
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            site.on(PAGE, html(post_page(carousel(*["a" * 32] * 36))))
+            site.on("/@nasa", html(page(profile_scope())))
+            post = await client.fetch_post(POST_ID)
+            assert (post.followers, post.data_quality) == (1234567, "partial")
+
+    asyncio.run(run())
+
+
+def test_given_an_account_that_a_terminal_would_obey_when_fetched_then_nothing_shows_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def run() -> None:
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            site.on(PAGE, html(post_page(item(author={"uniqueId": "ev\x1b[31mil\u202e"}))))
+            assert (await client.fetch_post(POST_ID)).followers is None
+            assert site.paths == [PAGE]
+            site.on(PAGE, html(post_page()))
+            site.on("/@nasa", redirect("http://a.example/\u202e%1b[31m"))
+            await client.fetch_post(POST_ID)
+
+    asyncio.run(run())
+    lines = [record.getMessage() for record in caplog.records]
+    assert any("Followers of @nasa are unknown" in line for line in lines)
+    assert all(line.isprintable() for line in lines)
