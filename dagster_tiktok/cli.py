@@ -13,8 +13,24 @@ from typing import NoReturn
 import click
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.settings import load_settings
 from dagster_tiktok.text import printable
 
+JSON_KEYS = (
+    "batch_id",
+    "partition",
+    "duration_seconds",
+    "urls_processed",
+    "succeeded",
+    "unavailable",
+    "unfinished",
+    "success_rate",
+    "slides_downloaded",
+    "slides_uploaded",
+    "bytes_downloaded",
+    "errors",
+)
+"""Of the object that `run --json` prints last; null where nothing is known."""
 EXIT_UNFINISHED = 1
 EXIT_CONFIGURATION = 2
 EXIT_INTERRUPTED = 130
@@ -48,8 +64,12 @@ def run(
     is wrong (it is named), 130 interrupted (run again to go on).
     """
     _log_to_stderr(verbose=verbose)
+    env_file = env_file or Path(".env")
     try:
-        # Imported here: Dagster takes seconds, and reads the calendar's settings.
+        loaded = load_settings(env_file)
+        # The definitions read the calendar when they are loaded, and know nothing of --env-file.
+        os.environ["PIPELINE_TIMEZONE"] = loaded.pipeline_timezone
+        # Imported here: Dagster takes seconds.
         from dagster_tiktok.definitions import build_definitions  # noqa: PLC0415
         from dagster_tiktok.report import as_json_object, print_outcome  # noqa: PLC0415
         from dagster_tiktok.resources.settings import SettingsResource  # noqa: PLC0415
@@ -59,8 +79,8 @@ def run(
             run_until_interrupted,
         )
 
-        settings = SettingsResource(env_file=str(env_file or ".env"), max_posts_per_run=limit)
-        partition = day.date() if day else settings.load().today()
+        settings = SettingsResource(env_file=str(env_file), max_posts_per_run=limit)
+        partition = day.date() if day else loaded.today()
         definitions = build_definitions(settings)
         outcome = run_until_interrupted(
             lambda run_id: run_partition(settings, definitions, partition=partition, run_id=run_id),
@@ -149,7 +169,8 @@ def _log_to_stderr(*, verbose: bool = False) -> None:
 def _fail(message: str, status: int, as_json: bool) -> NoReturn:
     click.echo(f"dagster-tiktok: {message}", err=True)
     if as_json:
-        click.echo(json.dumps({"error": message}))
+        figures = dict.fromkeys(JSON_KEYS)
+        click.echo(json.dumps({**figures, "errors": [{"error": message}], "error": message}))
     sys.exit(status)
 
 

@@ -75,11 +75,11 @@ async def open_batch(
     and the batch is closed with it, so that no record stays `running`.
     """
     with stage_failure():
-        async with database.open(context.run_id, starting=starting) as ledger:
+        async with database.open(context.run.run_id, starting=starting) as ledger:
             await ledger.open_batch(
                 partition_date=date.fromisoformat(context.partition_key),
                 source_reference=settings.load().google_sheet_url,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
             )
             try:
                 yield ledger

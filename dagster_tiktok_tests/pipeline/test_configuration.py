@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -107,6 +109,20 @@ def test_given_a_database_without_migrations_then_both_say_what_to_apply(
     assert "sql/migrations" in run.result["error"]
     assert doctor.status == 1
     assert "sql/migrations" in json.dumps(doctor.result)
+
+
+def test_given_a_time_zone_in_the_env_file_then_its_day_is_run(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    # Fourteen hours before and eleven behind UTC: one of them has another date now.
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        path = tmp_path / "env"
+        path.write_text(f"PIPELINE_TIMEZONE={zone}\n")
+
+        run = sandbox.run("run", "--json", "--limit", "1", "--env-file", str(path))
+
+        assert run.status in (0, 1), run.stderr
+        assert run.result["partition"] == datetime.now(ZoneInfo(zone)).date().isoformat()
 
 
 @pytest.mark.parametrize("day", ["2019-01-01", "2099-01-01"])
