@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from dagster_tiktok.ledger import Ledger, ScrapeResult
 from dagster_tiktok.models import Post, Unit
 from dagster_tiktok.stages.claims import MAX_ATTEMPTS, Claims, Due, recording
-from dagster_tiktok.tiktok.addresses import PostRef, parse_address
+from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.failures import TRIED_AGAIN, PostError
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
@@ -94,7 +94,13 @@ async def scrape_due(
 
 
 async def _look(unit: Unit, client: TikTokClient, looks: SharedCalls[Post]) -> ScrapeResult:
-    ref = PostRef(tiktok_id=unit.tiktok_id) if unit.tiktok_id else _reference(unit)
+    try:
+        ref = PostRef(tiktok_id=unit.tiktok_id) if unit.tiktok_id else _reference(unit)
+    except AddressError as error:
+        # The row was read by a version that understood more than this one.
+        return ScrapeResult(
+            unit_id=unit.id, result="unavailable", error_kind="invalid_row", error=str(error)
+        )
     try:
         ref = await client.resolve(ref)
         post = await looks.get(ref.tiktok_id or "")
