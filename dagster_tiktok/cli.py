@@ -161,7 +161,7 @@ def _log_to_stderr(*, verbose: bool = False) -> None:
     handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("dagster_tiktok")
     logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
+    logger.handlers = [handler]
     # Every call to the sheet is a line of its own; a person wants them when something is wrong.
     logging.getLogger("dagster_tiktok.sheet").setLevel(logging.INFO if verbose else logging.WARNING)
 

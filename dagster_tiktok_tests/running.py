@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from click.testing import CliRunner
 from supabase import Client, create_client
 
+from dagster_tiktok.cli import main
 from dagster_tiktok.sandbox.serve import Sandbox
 
 T = TypeVar("T")
@@ -75,6 +77,14 @@ class RunningSandbox:
     def process(self, *arguments: str, **environment: str | None) -> subprocess.Popen[str]:
         """`dagster-tiktok` with the sandbox's environment; None takes a variable away."""
         return start_command(*arguments, **{**self.environment, **environment})
+
+    def invoke(self, *arguments: str, **environment: str | None) -> Finished:
+        """The same command in this process, which spares Dagster's import: seconds each."""
+        given = {**self.environment, "PIPELINE_TIMEZONE": None, **environment}
+        result = CliRunner().invoke(main, [*arguments], env=given)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Finished(result.exit_code, result.stdout, result.stderr)
 
     def run(self, *arguments: str, **environment: str | None) -> Finished:
         return finished(self.process(*arguments, **environment))

@@ -58,8 +58,8 @@ def test_given_a_wrong_setting_then_run_says_so_in_one_sentence_and_doctor_names
 ) -> None:
     change, part, sentence = WRONG[case]
 
-    run = sandbox.run("run", "--json", "--env-file", "/dev/null", **change)
-    doctor = sandbox.run("doctor", "--json", "--env-file", "/dev/null", **change)
+    run = sandbox.invoke("run", "--json", "--env-file", "/dev/null", **change)
+    doctor = sandbox.invoke("doctor", "--json", "--env-file", "/dev/null", **change)
 
     assert run.status == 2, run.stderr
     assert sentence in run.result["error"]
@@ -79,8 +79,8 @@ def test_given_a_sheet_without_post_url_then_both_name_the_column(
     header = list(tab.rows[0])
     tab.rows[0] = ["Link to nothing" if "url" in str(name) else name for name in header]
     try:
-        run = sandbox.run("run", "--json")
-        doctor = sandbox.run("doctor")
+        run = sandbox.invoke("run", "--json")
+        doctor = sandbox.invoke("doctor")
     finally:
         tab.rows[0] = header
 
@@ -100,8 +100,8 @@ def test_given_a_database_without_migrations_then_both_say_what_to_apply(
     asyncio.run(empty.start())
     try:
         change = {"SUPABASE_URL": empty.url, "SUPABASE_KEY": empty.secret_key}
-        run = sandbox.run("run", "--json", **change)
-        doctor = sandbox.run("doctor", "--json", **change)
+        run = sandbox.invoke("run", "--json", **change)
+        doctor = sandbox.invoke("doctor", "--json", **change)
     finally:
         asyncio.run(empty.close())
 
@@ -129,7 +129,7 @@ def test_given_a_time_zone_in_the_env_file_then_its_day_is_run(
 def test_given_a_date_that_is_no_partition_then_it_is_refused(
     sandbox: RunningSandbox, day: str
 ) -> None:
-    run = sandbox.run("run", "--date", day)
+    run = sandbox.invoke("run", "--date", day)
 
     assert run.status == 2
     assert f"--date {day} is not a partition" in run.stderr
@@ -140,7 +140,7 @@ def test_given_everything_is_right_then_doctor_says_so_and_changes_nothing(
 ) -> None:
     before, logs = sandbox.cells, sandbox.rows("scraping_logs")
 
-    doctor = sandbox.run("doctor")
+    doctor = sandbox.invoke("doctor")
 
     assert doctor.status == 0, doctor.stdout
     assert doctor.stdout.count("ok") >= 6

@@ -21,15 +21,15 @@ def move_looks(sandbox: RunningSandbox, slot: int, due: date) -> None:
 
 def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
-        assert sandbox.run("run").status == 0
-        today = date.fromisoformat(sandbox.run("run", "--json").result["partition"])
+        assert sandbox.invoke("run").status == 0
+        today = date.fromisoformat(sandbox.invoke("run", "--json").result["partition"])
         first = {p["tiktok_id"]: p["views"] for p in sandbox.rows("tiktok_posts")}
         slides = sum(slides_by_path(sandbox).values())
         sandbox.world.age()
         move_looks(sandbox, 1, today - timedelta(days=1))
         move_looks(sandbox, 2, today)
 
-        second = sandbox.run("run", "--json")
+        second = sandbox.invoke("run", "--json")
 
         assert second.status == 0, second.stderr
         assert second.result["succeeded"] == len(first)
@@ -45,13 +45,13 @@ def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_pa
 
 def test_given_a_row_set_back_to_ready_then_it_is_looked_at_afresh(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
-        assert sandbox.run("run").status == 0
+        assert sandbox.invoke("run").status == 0
         index = next(i for i, row in enumerate(sandbox.sheet()) if row["status"] == "Scraped")
         column = [name.strip().lower() for name in sandbox.cells[0]].index("status")
         sandbox.world.age()
         sandbox.sheets.book.tabs[0].set(index + 1, column, "Ready to Scrape")
 
-        again = sandbox.run("run", "--json")
+        again = sandbox.invoke("run", "--json")
 
         assert again.status == 0, again.stderr
         assert (again.result["succeeded"], again.result["slides_downloaded"]) == (1, 0)
