@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -81,7 +82,15 @@ class RunningSandbox:
     def invoke(self, *arguments: str, **environment: str | None) -> Finished:
         """The same command in this process, which spares Dagster's import: seconds each."""
         given = {**self.environment, "PIPELINE_TIMEZONE": None, **environment}
-        result = CliRunner().invoke(main, [*arguments], env=given)
+        loggers = [logging.getLogger(name) for name in ("dagster_tiktok", "dagster_tiktok.sheet")]
+        before = [(logger, logger.level, logger.handlers) for logger in loggers]
+        try:
+            result = CliRunner().invoke(main, [*arguments], env=given)
+        finally:
+            # The command sets up the log of its process, which here is the tests'.
+            for logger, level, handlers in before:
+                logger.setLevel(level)
+                logger.handlers = handlers
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Finished(result.exit_code, result.stdout, result.stderr)
