@@ -13,24 +13,10 @@ from typing import NoReturn
 import click
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.models import RUN_FIGURES
 from dagster_tiktok.settings import load_settings
 from dagster_tiktok.text import printable
 
-JSON_KEYS = (
-    "batch_id",
-    "partition",
-    "duration_seconds",
-    "urls_processed",
-    "succeeded",
-    "unavailable",
-    "unfinished",
-    "success_rate",
-    "slides_downloaded",
-    "slides_uploaded",
-    "bytes_downloaded",
-    "errors",
-)
-"""Of the object that `run --json` prints last; null where nothing is known."""
 EXIT_UNFINISHED = 1
 EXIT_CONFIGURATION = 2
 EXIT_INTERRUPTED = 130
@@ -169,7 +155,7 @@ def _log_to_stderr(*, verbose: bool = False) -> None:
 def _fail(message: str, status: int, as_json: bool) -> NoReturn:
     click.echo(f"dagster-tiktok: {message}", err=True)
     if as_json:
-        figures = dict.fromkeys(JSON_KEYS)
+        figures = dict.fromkeys(("batch_id", "partition", *RUN_FIGURES))
         click.echo(json.dumps({**figures, "errors": [{"error": message}], "error": message}))
     sys.exit(status)
 

@@ -162,3 +162,17 @@ class BatchSummary(Record):
     def success_rate(self) -> float:
         """Succeeded of what was processed, 0 to 1; 1 when nothing was due."""
         return self.succeeded / self.urls_processed if self.urls_processed else 1.0
+
+
+RUN_FIGURES = (
+    "duration_seconds",
+    "urls_processed",
+    "succeeded",
+    "unavailable",
+    "unfinished",
+    "success_rate",
+    "slides_downloaded",
+    "slides_uploaded",
+    "bytes_downloaded",
+)
+"""Of a `BatchSummary`, in the object that `dagster-tiktok run --json` prints last."""

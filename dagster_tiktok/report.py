@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from dagster_tiktok.models import BatchSummary, UnitError
+from dagster_tiktok.models import RUN_FIGURES, BatchSummary, UnitError
 from dagster_tiktok.runner import RunOutcome
 from dagster_tiktok.text import printable
 
@@ -18,14 +17,10 @@ LISTED = 20
 def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
     """The object that `dagster-tiktok run --json` prints last. Its keys are fixed."""
     summary = outcome.summary
-    figures = (
-        "duration_seconds", "urls_processed", "succeeded", "unavailable", "unfinished",
-        "success_rate", "slides_downloaded", "slides_uploaded", "bytes_downloaded",
-    )  # fmt: skip
     return {
         "batch_id": str(summary.batch_id),
         "partition": summary.partition_date.isoformat(),
-        **{name: getattr(summary, name) for name in figures},
+        **{name: getattr(summary, name) for name in RUN_FIGURES},
         "errors": [
             *({"error": sentence} for sentence in outcome.failures),
             *(error.model_dump(mode="json") for error in summary.errors),
@@ -66,18 +61,3 @@ def headline(summary: BatchSummary) -> str:
 def describe(error: UnitError) -> str:
     look = f" (day {error.slot})" if error.slot else ""
     return printable(f"{error.source_key}{look}: {error.error or f'is {error.state}'}")
-
-
-def error_table(title: str, errors: list[UnitError]) -> Table:
-    """Looks that did not succeed, with the reasons that a VA reads."""
-    table = Table(title=title, title_justify="left", expand=False)
-    for column in ("what the row says", "look", "outcome", "reason"):
-        table.add_column(column, overflow="fold")
-    for error in errors:
-        table.add_row(
-            Text(printable(error.source_key)[:70]),
-            "row" if error.slot == 0 else f"day {error.slot}",
-            Text(error.outcome or f"unfinished ({error.state})"),
-            Text(printable(error.error or "")),
-        )
-    return table

@@ -105,9 +105,9 @@ def stage_failure() -> Iterator[None]:
 
 
 @contextmanager
-def progress(stage: str, unit: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def progress(stage: str, unit: str) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal; nothing elsewhere, where the stage's closing line is enough."""
-    with tqdm(desc=f"{stage:<14}", unit=f" {unit}", total=total, disable=None, leave=True) as bar:
+    with tqdm(desc=f"{stage:<14}", unit=f" {unit}", disable=None, leave=True) as bar:
 
         def advance(count: int = 1) -> None:
             bar.update(count)

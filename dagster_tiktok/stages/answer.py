@@ -12,7 +12,6 @@ from dagster_tiktok.models import Unit
 from dagster_tiktok.sheet.client import SheetClient, WriteReport
 from dagster_tiktok.sheet.writeback import RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
-from dagster_tiktok.stages.store import NO_LIMIT
 
 CLAIM_CHUNK = 500
 
@@ -40,8 +39,8 @@ async def answer_due(ledger: Ledger, sheet: SheetClient, due: Due) -> AnswerRepo
     started = time.monotonic()
     rows: list[Unit] = []
     looks: dict[int, str | None] = {}
-    everything = Due(due.partition_date, due.today, NO_LIMIT)
-    async for chunk in Claims(ledger, "persisted", everything, chunk=CLAIM_CHUNK).chunks():
+    claims = Claims(ledger, "persisted", due.without_limit(), chunk=CLAIM_CHUNK)
+    async for chunk in claims.chunks():
         rows.extend(unit for unit in chunk if unit.slot == 0)
         looks.update({unit.id: None for unit in chunk if unit.slot > 0})
     written = await asyncio.to_thread(sheet.write_outcomes, [_outcome(unit) for unit in rows])

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Generic, TypeVar
 
@@ -19,6 +19,7 @@ T = TypeVar("T")
 FLUSH_SECONDS = 0.2
 FLUSH_SIZE = 50
 LEASE_POLL_SECONDS = 1.0
+_NO_LIMIT = 1_000_000
 MAX_ATTEMPTS = 5
 """Runs that try a look whose failure is its own, before it ends with that reason."""
 
@@ -33,6 +34,10 @@ class Due:
     partition_date: date
     today: Callable[[], date]
     limit: int
+
+    def without_limit(self) -> Due:
+        """For the stages after the looks: what a run has looked at, it also brings to its end."""
+        return replace(self, limit=_NO_LIMIT)
 
 
 class Claims:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from dagster_tiktok.ledger import FailedUnit, Ledger
 from dagster_tiktok.stages.claims import Claims, Due
-from dagster_tiktok.stages.store import NO_LIMIT
 
 CLAIM_CHUNK = 250
 
@@ -32,8 +31,7 @@ async def persist_due(ledger: Ledger, due: Due, *, advance: Callable[[int], None
     """Writes every unit whose slides are stored. `advance` is called with units done."""
     report = PersistReport()
     started = time.monotonic()
-    everything = Due(due.partition_date, due.today, NO_LIMIT)
-    claims = Claims(ledger, "stored", everything, chunk=CLAIM_CHUNK)
+    claims = Claims(ledger, "stored", due.without_limit(), chunk=CLAIM_CHUNK)
     async for chunk in claims.chunks():
         written = await ledger.persist([unit.id for unit in chunk])
         report.persisted += written.persisted

@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 class ScrapeReport:
     """Totals of the stage; `kinds` counts failures by kind, `seconds` is wall-clock time."""
 
-    claimed: int = 0
     scraped: int = 0
     unavailable: int = 0
     retried: int = 0
@@ -86,7 +85,7 @@ async def scrape_due(
         finally:
             await looks.close()
             report.seconds = time.monotonic() - started
-            report.claimed, report.expired = claims.claimed, claims.expired
+            report.expired = claims.expired
             report.left_to_others = claims.left_to_others
             report.requests = client.requests_made
             log.info("scraped_posts: %s in %.1f s", report.as_line(), report.seconds)

@@ -14,7 +14,6 @@ from dagster_tiktok.slides.mover import MoveStats, SlideMover
 from dagster_tiktok.stages.claims import MAX_ATTEMPTS, Claims, Due, recording
 
 CLAIM_CHUNK = 50
-NO_LIMIT = 1_000_000
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,7 @@ async def store_due(
     """
     report = StoreReport()
     started = time.monotonic()
-    everything = Due(due.partition_date, due.today, NO_LIMIT)
-    claims = Claims(ledger, "scraped", everything, chunk=CLAIM_CHUNK)
+    claims = Claims(ledger, "scraped", due.without_limit(), chunk=CLAIM_CHUNK)
 
     async with recording(ledger.record_slides) as recorder:
 
