@@ -1,15 +1,17 @@
-"""One Supabase for all tests of the schema; each test begins with empty tables."""
+"""One Supabase and one plain PostgreSQL for all tests of the schema."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.sql.support import Database, client_of, migrations_for_tests
+from dagster_tiktok_tests.sql.support import ROOT, Database, client_of, migrations_for_tests
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,20 @@ def db(database: Database) -> Database:
     """The database with the secret key and empty tables."""
     database.clear()
     return database
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A plain PostgreSQL; its database `migrated` is there to be copied."""
+    with PostgresServer({"fsync": "off"}) as server:
+        apply_migrations(server.create_database("migrated"), ROOT / "sql" / "migrations")
+        yield server
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """The superuser's address of a fresh database with the migrations applied."""
+    return postgres.create_database(f"test_{next(_numbers)}", template="migrated")
