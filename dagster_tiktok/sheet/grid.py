@@ -47,7 +47,7 @@ def cell_text(value: Cell) -> str:
     if not isinstance(value, str):
         return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     if value.isascii() and value.isprintable():
-        return " ".join(value.split())
+        return " ".join(value.split()) if " " in value else value
     visible = "".join(map(_visible, value.translate(_INVISIBLE)))
     return " ".join(unicodedata.normalize("NFC", visible).split())
 

@@ -25,6 +25,11 @@ _MAX_ID = 2**64 - 1
 _SHORT_CODE = re.compile(r"[A-Za-z0-9]{5,20}\Z")
 _USER = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
+# How nearly every address looks. What it matches, the long way below reads in the same way.
+_PLAIN = re.compile(
+    r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/(?:video|photo)/([1-9][0-9]{14,18})"
+    r"(?:\?[A-Za-z0-9_=&.-]*)?\Z"
+)
 _SCHEME = re.compile(r"(?i)([a-z][a-z0-9+.-]{0,20}:)?//")
 # Letters, digits and inner hyphens; `xn--` names (punycode) are never TikTok's.
 _AUTHORITY = re.compile(
@@ -100,6 +105,8 @@ def parse_address(text: str) -> PostRef:
     Raises:
         AddressError: with a sentence for the person who typed it.
     """
+    if len(text) <= MAX_ADDRESS_CHARACTERS and (plain := _PLAIN.match(text)):
+        return PostRef(tiktok_id=plain[2], user=plain[1])
     if len(text) > MAX_ADDRESS_CHARACTERS:
         raise AddressError(
             f"Post URL is not an address: it has {len(text)} characters, "
@@ -161,6 +168,8 @@ def _is_wrapping(character: str) -> bool:
 
 
 def _refuse_several(address: str) -> None:
+    if not _SEPARATORS.search(address):
+        return
     links = [part for part in _SEPARATORS.split(address) if _LINK_START.match(part)]
     if len(links) > 1:
         raise AddressError(f"Post URL holds more than one link, keep one: {shown(address)}")

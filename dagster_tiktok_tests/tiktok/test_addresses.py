@@ -4,6 +4,8 @@ import itertools
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dagster_tiktok.tiktok.addresses import (
     AddressError,
@@ -64,6 +66,24 @@ def test_given_every_form_of_a_post_address_when_parsed_then_the_id_comes_out() 
         ref = parse_address(address)
         assert ref == PostRef(tiktok_id=ID, user=user), address
         assert ref.key == ID
+
+
+@given(
+    st.from_regex(r"[A-Za-z0-9_.-]{1,66}", fullmatch=True),
+    st.from_regex(r"[0-9]{13,21}", fullmatch=True),
+    st.from_regex(r"(\?[A-Za-z0-9_=&.%-]{0,20})?", fullmatch=True),
+)
+def test_given_the_usual_form_when_parsed_then_it_is_read_as_with_another_spelling(
+    user: str, number: str, query: str
+) -> None:
+    rest = f"://www.tiktok.com/@{user}/video/{number}{query}"
+    results: list[PostRef | str] = []
+    for scheme in ("https", "HTTPS"):
+        try:
+            results.append(parse_address(scheme + rest))
+        except AddressError as error:
+            results.append(str(error).replace("HTTPS", "https"))
+    assert results[0] == results[1]
 
 
 def test_given_every_form_of_a_short_link_when_parsed_then_the_code_comes_out() -> None:
