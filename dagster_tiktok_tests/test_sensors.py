@@ -107,6 +107,15 @@ def test_given_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
     assert "had their run today" in str(again.skip_message)
 
 
+def test_given_45_000_rows_then_a_tick_is_one_read(tmp_path: Path) -> None:
+    rows = [sheet_row(number, Status="Scraped") for number in range(1, 45_000)]
+    with RunningSheets([HEADER, *rows, sheet_row(45_000)]) as sheets:
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = tick(sheet_settings(tmp_path, sheets), instance)
+        assert isinstance(result, dg.SensorResult)
+        assert sheets.counts() == {"read": 1, "write": 0, "metadata": 0, "token": 1}
+
+
 def test_given_a_run_launched_from_the_graph_then_the_sensor_waits_for_it(tmp_path: Path) -> None:
     with RunningSheets([HEADER, sheet_row(1)]) as sheets:
         settings = sheet_settings(tmp_path, sheets)

@@ -63,25 +63,21 @@ def _totals(report: OpenReport) -> dict[str, Any]:
 
 
 def _metadata(report: OpenReport, sheet_url: str) -> dict[str, Any]:
+    # Rows are named by their number: what people typed stays in the sheet and the database.
     problems = [
-        [row.row_number, row.details.va, "; ".join(row.problems)]
-        for row in report.rows.ready
-        if row.problems
+        [row.row_number, "; ".join(row.problems)] for row in report.rows.ready if row.problems
     ]
-    preview = [
-        [row.row_number, row.details.va_url, row.details.creator, row.details.va]
-        for row in report.rows.ready[:10]
-    ]
+    preview = [[row.row_number, row.tiktok_id or "a short link"] for row in report.rows.ready[:10]]
     return {
         "dagster/row_count": report.rows.filled_rows,
         "dagster/partition_row_count": len(report.rows.ready),
         "sheet": dg.MetadataValue.url(sheet_url),
         **{key: value for key, value in _totals(report).items() if key != "rows"},
         "ready_rows": dg.MetadataValue.md(
-            markdown_table(["row", "address", "creator", "VA"], list(preview))
+            markdown_table(["row", "post"], list(preview))
         ),
         "rows_with_problems": dg.MetadataValue.md(
-            markdown_table(["row", "VA", "problem"], problems[:50])
+            markdown_table(["row", "problem"], problems[:50])
         ),
         "warnings_preview": dg.MetadataValue.md(
             markdown_table(

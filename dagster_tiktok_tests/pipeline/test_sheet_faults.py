@@ -1,0 +1,91 @@
+"""Whole runs while Google misbehaves: they end right, or say why without telling anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+
+MARK = "NOBODYS-BUSINESS"
+
+
+def test_given_every_passing_fault_when_a_day_runs_then_the_sheet_ends_right(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        before = sandbox.sheet()
+        for fault in (
+            {"kind": "html", "operation": "token"},
+            {"kind": "rate_limited", "operation": "read", "count": 3, "retry_after": 0},
+            {"kind": "dropped", "operation": "read", "skip": 1},
+            {"kind": "html", "operation": "read", "skip": 2},
+            {"kind": "rate_limited", "operation": "write", "count": 2, "retry_after": 0},
+            {"kind": "unavailable_after", "operation": "write"},
+        ):
+            sandbox.sheets.gate.faults.add(fault)
+        sandbox.sheets.account.expire_tokens()
+
+        finished = sandbox.invoke("run", "--json")
+
+        assert finished.status == 0, finished.stdout + finished.stderr
+        assert sandbox.sheets.gate.faults.describe() == []
+        after = sandbox.sheet()
+        statuses = Counter(row["status"] for row in after)
+        assert (statuses["Scraped"], statuses["Failed"]) == (42, 12)
+        assert len(before) == len(after)
+        for then, now in zip(before, after):
+            waited = then["status"].casefold().split() == ["ready", "to", "scrape"]
+            if not waited:
+                assert now == then
+        # The write whose answer was lost had been applied: it was read back, not sent again.
+        writes = [
+            entry["status"]
+            for entry in sandbox.sheets.gate.log.describe()["requests"]
+            if entry["operation"] == "write"
+        ]
+        assert writes == [429, 429, 503]
+
+
+def test_given_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "dagster_home"
+    home.mkdir()
+    with running_sandbox(tmp_path / "sandbox") as sandbox:
+        _mark(sandbox)
+        sandbox.sheets.gate.faults.add({"kind": "forbidden", "operation": "write", "count": 99})
+
+        run = sandbox.run("run", "--json", DAGSTER_HOME=str(home))
+        doctor = sandbox.invoke("doctor")
+
+        assert (run.status, doctor.status) == (2, 1), run.stdout + run.stderr
+        assert "share it with that address as editor" in run.stdout + run.stderr
+        told = "".join([run.stdout, run.stderr, doctor.stdout, doctor.stderr]).encode()
+        files = [path for path in home.rglob("*") if path.is_file()]
+        kept = b"".join(path.read_bytes() for path in files)
+        assert b"sheet_rows" in kept
+        info = sandbox.sheets.service_account_info()
+        secrets = info["private_key"].splitlines()[1:-1]
+        secrets += ["ya29.", "assertion=", sandbox.environment["SUPABASE_KEY"], MARK]
+        for secret in secrets:
+            assert secret.encode() not in told
+            assert secret.encode() not in kept
+        database = "".join(
+            str(sandbox.rows(table))
+            for table in ("scrape_units", "tiktok_posts", "scraping_logs", "audit_log")
+        )
+        for secret in secrets[:-1]:
+            assert secret not in database
+
+
+def _mark(sandbox: RunningSandbox) -> None:
+    """Puts a text that nobody else needs to know into the cells that people fill in."""
+    rows = sandbox.sheets.book.tabs[0].rows
+    header = [str(name).strip().casefold() for name in rows[0]]
+    rows[0] = [*rows[0], "Phone"]
+    for row in rows[1:]:
+        row.extend([""] * (len(header) - len(row)))
+        for name in ("va", "creator"):
+            row[header.index(name)] = f"{MARK} {name}"
+        row.append(MARK)
