@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo dev test lint bench lock clean
+.PHONY: help demo dev test lint bench docs backup restore lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,16 @@ lint: $(INSTALLED) ## linters and the type checker
 
 bench: $(INSTALLED) ## the benchmarks
 	@$(BIN)/python -m benchmarks
+
+docs: $(INSTALLED) ## docs/schema.md anew, from the migrations
+	@$(BIN)/python -m dagster_tiktok.sandbox.schema_docs
+
+backup: $(INSTALLED) ## copies the database at SUPABASE_DB_URL into backups/ (or FILE=)
+	@$(BIN)/python -m dagster_tiktok.backup backup $(if $(FILE),--file "$(FILE)")
+
+restore: $(INSTALLED) ## fills its empty tables from FILE=; REPLACE=yes removes what is there
+	@$(if $(FILE),,$(error which backup? make restore FILE=backups/....dump))
+	@$(BIN)/python -m dagster_tiktok.backup restore "$(FILE)" $(if $(filter yes,$(REPLACE)),--replace)
 
 lock: $(INSTALLED) ## pins the dependencies anew, with hashes
 	$(LOCK) --all-extras pyproject.toml --output-file requirements.lock

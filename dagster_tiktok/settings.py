@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -59,7 +59,6 @@ class Settings(BaseSettings):
     supabase_url: str
     supabase_key: SecretStr
     supabase_bucket: str = "tiktok-slides"
-    supabase_db_url: SecretStr | None = None
 
     google_sheets_credentials: SecretStr
     google_sheet_url: str
@@ -69,6 +68,7 @@ class Settings(BaseSettings):
     tiktok_requests_per_second: float = Field(1.0, ge=0, allow_inf_nan=False)
     tiktok_max_concurrency: int = Field(4, ge=1, le=64)
     tiktok_user_agent: str = DESKTOP_USER_AGENT
+    tiktok_fallback: Literal["gallery-dl"] | None = None
 
     slide_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = TIKTOK_CDN_HOSTS
     slide_max_concurrent_downloads: int = Field(5, ge=1, le=64)
@@ -96,13 +96,6 @@ class Settings(BaseSettings):
         if problem := _key_problem(key):
             raise ValueError(problem)
         return SecretStr(key)
-
-    @field_validator("supabase_db_url")
-    @classmethod
-    def _is_database_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and urlsplit(value.get_secret_value()).scheme not in ("postgres", "postgresql"):
-            raise ValueError("must be an address such as postgresql://user@host:5432/postgres")
-        return value
 
     @field_validator("alert_webhook_url")
     @classmethod
@@ -172,6 +165,14 @@ class DefinitionSettings(BaseSettings):
     _check_timezone = field_validator("pipeline_timezone")(_is_timezone)
 
 
+class BackupSettings(BaseSettings):
+    """What backups need. Separate: a machine that only backs up has no other variable."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
+
+    supabase_db_url: SecretStr | None = None
+
+
 def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Settings:
     """Reads the environment and `env_file` (real variables win).
 
@@ -217,6 +218,7 @@ def _reason(kind: str, message: str, context: Mapping[str, Any]) -> str:
         "finite_number": "must be a number",
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "less_than_equal": f"must be at most {context.get('le')}",
+        "literal_error": f"must be {str(context.get('expected')).replace(chr(39), '')} or not set",
     }
     reason = message.removeprefix("Value error, ")
     return words.get(kind, f"{reason[:1].lower()}{reason[1:]}")

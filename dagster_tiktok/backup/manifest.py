@@ -1,0 +1,56 @@
+"""What a backup says of itself, and what follows from it. Nothing here reads or writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+
+
+class BackupError(Exception):
+    """Nothing was backed up or restored, or a copy differs; a sentence or two that say why."""
+
+
+class TableFigures(BaseModel):
+    """The rows of a table, and a checksum that does not depend on their order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: NonNegativeInt
+    checksum: str
+
+
+class Manifest(BaseModel):
+    """The file beside a dump: what the database held in the snapshot of the dump."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    created_at: datetime
+    schema_version: int
+    dump_sha256: str
+    tables: dict[str, TableFigures]
+
+
+def manifest_path(dump: Path) -> Path:
+    return dump.with_name(f"{dump.name}.json")
+
+
+def schema_problem(manifest: Manifest, version: int, tables: Collection[str]) -> str | None:
+    """Why a database of that version and with those tables cannot hold the backup, or None."""
+    if version != manifest.schema_version:
+        return (
+            f"The backup is of schema version {manifest.schema_version}, the database at "
+            f"SUPABASE_DB_URL is at {version}: see docs/back-up.md, 'Restore an older backup'."
+        )
+    if lacking := sorted(set(manifest.tables) - set(tables)):
+        return f"The database at SUPABASE_DB_URL has no table {', '.join(lacking)}: create it."
+    return None
+
+
+def verdict(expected: TableFigures, found: TableFigures) -> str:
+    """What a comparison says of a table."""
+    if found.rows != expected.rows:
+        return f"{found.rows:,} rows, the backup has {expected.rows:,}"
+    return f"{found.rows:,} rows, checksum {'equal' if found == expected else 'differs'}"
