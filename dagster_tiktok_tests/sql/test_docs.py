@@ -1,0 +1,113 @@
+"""The docs of the database: generated from it, and run against it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from dagster_tiktok.sandbox.schema_docs import PAGE, catalogue, schema_page
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
+from dagster_tiktok_tests.sql.support import ROOT, TABLES, Database, client_of, signed_in_token
+
+EXAMPLES = ROOT / "docs" / "database.md"
+GUIDE = ROOT / "docs" / "migrate.md"
+
+
+class Block(NamedTuple):
+    """A fenced block; `line` is that of its first line in the page."""
+
+    language: str
+    text: str
+    line: int
+
+
+def _blocks(file: Path) -> Iterator[Block]:
+    page = file.read_text(encoding="utf-8")
+    for fence in re.finditer(r"^```(\w+)( no-test)?\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        if not fence[2]:
+            yield Block(fence[1], fence[3], page.count("\n", 0, fence.start(3)) + 1)
+
+
+def test_given_the_migrations_then_the_page_of_the_schema_is_theirs(postgres_url: str) -> None:
+    written = schema_page(catalogue(postgres_url))
+    assert PAGE.read_text(encoding="utf-8") == written, "docs/schema.md is stale: run make docs"
+
+
+def test_given_the_examples_when_run_then_they_answer_what_the_page_says(
+    supabase: SupabaseServer, db: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPABASE_URL", supabase.url)
+    monkeypatch.setenv("SUPABASE_KEY", supabase.secret_key)
+    # Signing in through supabase-py does not work with the local Supabase; a session does.
+    dashboard = client_of(supabase, supabase.publishable_key, signed_in_token(supabase))
+    names: dict[str, Any] = {"dashboard": dashboard}
+    answers: dict[str, Any] = {}
+    with psycopg.connect(postgres_url, autocommit=True, row_factory=dict_row) as connection:
+        for block in _blocks(EXAMPLES):
+            where = f"docs/database.md, line {block.line}"
+            if block.language == "python":
+                answers["python"] = _run(block.text, names, where)
+            elif block.language == "sql":
+                answers["sql"] = _query(connection, block.text)
+            else:
+                expected = json.loads(block.text)
+                assert answers == dict.fromkeys(answers, expected), where
+                answers.clear()
+
+
+def test_given_the_tables_and_functions_then_each_has_an_example_in_both_languages(
+    postgres_url: str,
+) -> None:
+    code = {"python": "", "sql": ""}
+    for block in _blocks(EXAMPLES):
+        if block.language in code:
+            code[block.language] += block.text
+    functions = catalogue(postgres_url)["functions"]
+    names = [each["name"] for each in functions if each["kind"] == "interface"]
+    words = {language: set(re.findall(r"[\w.]+", text)) for language, text in code.items()}
+    assert {*names, *TABLES} - words["python"] == set()
+    assert {f"public.{name}" for name in (*names, *TABLES)} - words["sql"] == set()
+
+
+def test_given_the_migrations_of_the_guide_when_applied_then_the_last_takes_back_the_first(
+    postgres_url: str,
+) -> None:
+    schemas = [catalogue(postgres_url)]
+    for block in _blocks(GUIDE):
+        # Without autocommit: a transaction each, as the command line tool applies a file.
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute(block.text.encode())
+        schemas.append(catalogue(postgres_url))
+    before, changed, after = schemas
+    assert changed != before
+    assert after == before
+
+
+def _run(code: str, names: dict[str, Any], where: str) -> Any:
+    """The value of the last expression, as a prompt shows it."""
+    *statements, last = ast.parse(code).body
+    if not isinstance(last, ast.Expr):
+        statements.append(last)
+    exec(compile(ast.Module(statements, type_ignores=[]), where, "exec"), names)
+    if isinstance(last, ast.Expr):
+        return eval(compile(ast.Expression(last.value), where, "eval"), names)
+    return None
+
+
+def _query(connection: psycopg.Connection[dict[str, Any]], sql: str) -> Any:
+    """The rows of the last statement as PostgREST would give them; of a single cell its value."""
+    cursor = connection.execute(sql.encode())
+    while cursor.nextset():
+        pass
+    rows = json.loads(json.dumps(cursor.fetchall(), default=str))
+    if len(rows) == 1 and len(rows[0]) == 1:
+        (rows,) = rows[0].values()
+    return rows
