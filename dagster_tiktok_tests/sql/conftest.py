@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
@@ -42,6 +43,26 @@ def postgres() -> Iterator[PostgresServer]:
     with PostgresServer({"fsync": "off"}) as server:
         apply_migrations(server.create_database("migrated"), ROOT / "sql" / "migrations")
         yield server
+
+
+@pytest.fixture(scope="session")
+def plain_url(postgres: PostgresServer) -> str:
+    """The superuser's address of a migrated database for tests that roll back what they do."""
+    return postgres.create_database("plain", template="migrated")
+
+
+@pytest.fixture(scope="session")
+def hosted_url(postgres: PostgresServer, plain_url: str) -> str:
+    """The same, prepared before the migrations as a hosted project is.
+
+    Whoever applies them is no superuser, and what they create belongs to everybody by default.
+    The roles are there since the migrations of another database.
+    """
+    with psycopg.connect(postgres.create_database("hosted"), autocommit=True) as connection:
+        connection.execute((ROOT / "sql" / "tests" / "as_hosted.sql").read_bytes())
+    url = postgres.url("hosted") + "?options=-crole%3Dhosted_owner"
+    apply_migrations(url, ROOT / "sql" / "migrations")
+    return postgres.url("hosted")
 
 
 _numbers = count(1)

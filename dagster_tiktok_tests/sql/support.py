@@ -31,6 +31,12 @@ TABLES = (
     "post_metrics",
     "audit_log",
 )
+CONTENTS = " union all ".join(
+    f"select '{table}' as name, coalesce(jsonb_agg(to_jsonb(t) order by to_jsonb(t)::text), '[]') "
+    f"as rows from public.{table} as t"
+    for table in TABLES
+)
+"""A query for all rows of all tables, in an order that depends on nothing else."""
 
 
 def migrations_for_tests(folder: Path) -> Path:
@@ -48,6 +54,10 @@ def client_of(server: SupabaseServer, key: str, token: str | None = None) -> Cli
 
 def signed_in_client(server: SupabaseServer) -> Client:
     """A user with a session: the publishable key and a token that the server has signed."""
+    return client_of(server, server.publishable_key, signed_in_token(server))
+
+
+def signed_in_token(server: SupabaseServer) -> str:
     claims = {
         "sub": str(uuid4()),
         "role": "authenticated",
@@ -57,8 +67,7 @@ def signed_in_client(server: SupabaseServer) -> Client:
     head = _base64url(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
     body = _base64url(json.dumps(claims).encode())
     signature = hmac.new(server.jwt_secret.encode(), f"{head}.{body}".encode(), hashlib.sha256)
-    token = f"{head}.{body}.{_base64url(signature.digest())}"
-    return client_of(server, server.publishable_key, token)
+    return f"{head}.{body}.{_base64url(signature.digest())}"
 
 
 def _base64url(data: bytes) -> str:

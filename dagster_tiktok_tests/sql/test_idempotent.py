@@ -1,0 +1,102 @@
+"""Every call that writes may be sent twice: an answer that was lost is asked for again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster_tiktok_tests.sql.support import (
+    CONTENTS,
+    FAR,
+    NOON,
+    TODAY,
+    Database,
+    new_batch,
+    post,
+    row,
+    scraped,
+    slide,
+)
+
+DAY = TODAY.isoformat()
+# A call that holds units says anew until when, and one that goes on holding them when it was.
+RENEWED = {
+    "claim_units": {"lease_until", "updated_at"},
+    "extend_leases": {"lease_until", "updated_at"},
+    "record_slides": {"updated_at"},
+}
+
+
+def _contents(db: Database, but: set[str]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        table["name"]: [{k: v for k, v in row.items() if k not in but} for row in table["rows"]]
+        for table in db.query(CONTENTS)
+    }
+
+
+class Twice:
+    """Sends every call twice, and remembers which functions it has called."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.called: set[str] = set()
+
+    def __call__(self, function: str, **arguments: Any) -> dict[str, Any]:
+        """Answers what the function said first."""
+        renewed = RENEWED.get(function, set())
+        before = _contents(self._db, set())
+        answer = self._db.call(function, **arguments)
+        assert _contents(self._db, set()) != before, f"{function} did nothing"
+        after = _contents(self._db, renewed)
+
+        self._db.call(function, **arguments)
+
+        assert _contents(self._db, renewed) == after, f"{function} did something again"
+        self.called.add(function)
+        return answer
+
+    def claim(self, state: str, batch: str) -> list[int]:
+        when = {"state": state, "due_date": DAY, "today": DAY}
+        how = {"owner": batch, "claim_id": new_batch(), "limit": 10, "lease_seconds": 60}
+        return [unit["id"] for unit in self("claim_units", **when, **how)["units"]]
+
+
+def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes_nothing(
+    db: Database,
+) -> None:
+    twice, batch = Twice(db), new_batch()
+    rows = {"batch_id": batch, "due_date": DAY, "rows": [row("a"), row("b")]}
+    twice("open_batch", batch_id=batch, partition_date=DAY, run_id=batch)
+    twice("open_units", **rows, read_at=NOON.isoformat())
+
+    one, other = twice.claim("pending", batch)
+    twice("extend_leases", owner=batch, lease_seconds=3600)
+    failure = {"unit_id": other, "error_kind": "network", "error": "cut"}
+    results = [scraped(one, post("1", slides=1)), {**failure, "result": "retry"}]
+    twice("record_scrapes", owner=batch, today=DAY, results=results)
+
+    assert twice.claim("scraped", batch) == [one]
+    for result in ("progress", "stored"):
+        stored = {"unit_id": one, "result": result, "slides": [slide("1", 1)]}
+        twice("record_slides", owner=batch, results=[stored])
+
+    assert twice.claim("stored", batch) == [one]
+    twice("persist_units", owner=batch, unit_ids=[one], timezone="UTC")
+    assert twice.claim("persisted", batch) == [one]
+    twice("finish_units", owner=batch, results=[{"unit_id": one}])
+    twice("open_units", **rows, read_at=FAR.isoformat())  # the finished one is ready again
+
+    heir = new_batch()
+    assert set(twice.claim("pending", heir)) == {one, other}
+    twice("fail_units", owner=heir, results=[failure])
+    twice("release_leases", owner=heir)
+    twice("record_stage", batch_id=batch, stage="slide_files", metrics={"uploaded": 1})
+    twice("close_batch", batch_id=batch, limit=10, error="")
+    db.execute("update public.audit_log set changed_at = now() - interval '40 days'")
+    twice("prune_audit_log", keep_days=39)
+
+    writing = db.query(
+        "select proname as name from pg_catalog.pg_proc "
+        "where pronamespace = 'public'::regnamespace and proname <> 'test_sql' "
+        "and proargtypes::text = 'jsonb'::regtype::oid::text and provolatile = 'v'"
+    )
+    assert twice.called == {function["name"] for function in writing}
