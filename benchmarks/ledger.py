@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from itertools import count
 from pathlib import Path
@@ -24,34 +25,44 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
 
 def main() -> None:
+    with sandbox() as settings:
+        ids = tiktok_ids()
+        compare(
+            f"all stages of {POSTS} looks",
+            lambda: asyncio.run(_all_stages(settings, ids)),
+            "bare upsert",
+            lambda: asyncio.run(_bare_upsert(settings, ids)),
+            per=POSTS,
+        )
+
+
+@contextmanager
+def sandbox() -> Iterator[Settings]:
+    """Settings that lead to an empty local Supabase."""
     with tempfile.TemporaryDirectory() as folder:
         server = SupabaseServer(Path(folder), MIGRATIONS)
         asyncio.run(server.start())
         try:
-            settings = load_settings(
+            yield load_settings(
                 None,
                 supabase_url=server.url,
                 supabase_key=server.secret_key,
                 google_sheets_credentials="unused",
                 google_sheet_url="https://docs.google.com/spreadsheets/d/unused-unused/edit",
             )
-            ids = (str(7_700_000_000_000_000_000 + number) for number in count())
-            compare(
-                f"all stages of {POSTS} looks",
-                lambda: asyncio.run(_all_stages(settings, ids)),
-                "bare upsert",
-                lambda: asyncio.run(_bare_upsert(settings, ids)),
-                per=POSTS,
-            )
         finally:
             asyncio.run(server.close())
 
 
+def tiktok_ids() -> Iterator[str]:
+    return (str(7_700_000_000_000_000_000 + number) for number in count())
+
+
 async def _all_stages(settings: Settings, ids: Iterator[str]) -> None:
-    posts = {post.tiktok_id: post for post in (_post(next(ids)) for _ in range(POSTS))}
+    posts = {post.tiktok_id: post for post in (a_post(next(ids)) for _ in range(POSTS))}
     async with open_ledger(settings, owner=uuid4()) as ledger:
         rows = [
-            RowRequest(source_key=p.post_url, row_number=1, details=_row(p), tiktok_id=p.tiktok_id)
+            RowRequest(source_key=p.post_url, row_number=1, details=a_row(p), tiktok_id=p.tiktok_id)
             for p in posts.values()
         ]
         await ledger.open_units(rows, due_date=TODAY, read_at=NOW)
@@ -82,7 +93,7 @@ async def _all_stages(settings: Settings, ids: Iterator[str]) -> None:
 
 
 async def _bare_upsert(settings: Settings, ids: Iterator[str]) -> None:
-    posts = [_post(next(ids)) for _ in range(POSTS)]
+    posts = [a_post(next(ids)) for _ in range(POSTS)]
     rows = [
         {
             "tiktok_id": post.tiktok_id,
@@ -98,7 +109,7 @@ async def _bare_upsert(settings: Settings, ids: Iterator[str]) -> None:
         await client.table("tiktok_posts").upsert(rows, on_conflict="tiktok_id").execute()
 
 
-def _post(tiktok_id: str) -> Post:
+def a_post(tiktok_id: str) -> Post:
     return Post(
         tiktok_id=tiktok_id,
         post_url=f"https://www.tiktok.com/@maya/video/{tiktok_id}",
@@ -112,5 +123,5 @@ def _post(tiktok_id: str) -> Post:
     )
 
 
-def _row(post: Post) -> RowDetails:
+def a_row(post: Post) -> RowDetails:
     return RowDetails(va_url=post.post_url, va="Ana", creator="Maya", set_id=1, post_type="NEW")

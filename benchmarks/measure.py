@@ -6,27 +6,43 @@ import gc
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import TypeAlias
 
 RUNS = 5
+Work: TypeAlias = Callable[[], object]
 
 
-def seconds(work: Callable[[], object]) -> float:
+def seconds(work: Work) -> float:
     gc.collect()
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
-def compare(
-    name: str, ours: Callable[[], object], peer_name: str, peer: Callable[[], object], *, per: int
-) -> float:
+def compare(name: str, ours: Work, peer_name: str, peer: Work, *, per: int) -> float:
     """Prints medians of five paired runs in milliseconds an item; returns the median ratio.
 
     Arguments:
         per: items that one call works through.
     """
-    ours(), peer()  # warm
-    pairs = [(seconds(ours), seconds(peer)) for _ in range(RUNS)]
+    return compare_prepared(name, lambda: ours, peer_name, lambda: peer, per=per)
+
+
+def compare_prepared(
+    name: str,
+    prepare_ours: Callable[[], Work],
+    peer_name: str,
+    prepare_peer: Callable[[], Work],
+    *,
+    per: int = 1,
+) -> float:
+    """The same for work that has to be prepared, which is not timed.
+
+    Arguments:
+        prepare_ours, prepare_peer: answer what is timed; called anew for every run.
+    """
+    prepare_ours()(), prepare_peer()()  # warm
+    pairs = [(seconds(prepare_ours()), seconds(prepare_peer())) for _ in range(RUNS)]
     a, b = median(a for a, _ in pairs), median(b for _, b in pairs)
     ratio = median(a / b for a, b in pairs)
     print(

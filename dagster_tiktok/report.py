@@ -29,7 +29,7 @@ def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
 
 
 def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
-    """A few lines: the figures, then what is unfinished, then what ended the run."""
+    """A few lines: the figures, what is unfinished or unanswered, and what ended the run."""
     console = Console(file=file, highlight=False, soft_wrap=True)
     summary = outcome.summary
     console.print(Text(headline(summary)))
@@ -38,6 +38,11 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
         console.print(Text(f"  unfinished: {describe(error)}", style="yellow"))
     if len(unfinished) > LISTED:
         console.print(Text(f"  and {len(unfinished) - LISTED} more with a reason (see --json)"))
+    unanswered = [e for e in summary.errors if e.state == "done" and e.outcome == "scraped"]
+    for error in unanswered[:LISTED]:
+        console.print(Text(f"  row not answered: {describe(error)}", style="yellow"))
+    if len(unanswered) > LISTED:
+        console.print(Text(f"  and {len(unanswered) - LISTED} more rows (see --json)"))
     waiting = summary.unfinished - len(unfinished)
     if waiting > 0:
         console.print(Text(f"  {waiting} wait for a further run: run again to go on"))

@@ -47,6 +47,28 @@ def test_given_every_passing_fault_when_a_day_runs_then_the_sheet_ends_right(
         assert writes == [429, 429, 503]
 
 
+def test_given_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        rows = sandbox.sheet()
+        gone = next(
+            index
+            for index, row in enumerate(rows)
+            if row["status"] == "Ready to Scrape" and "/video/" in row["post url"]
+        )
+        delete = [{"do": "delete", "rows": [gone + 2]}]
+        fault = {"kind": "edit", "operation": "read", "skip": 1, "edits": delete}
+        sandbox.sheets.gate.faults.add(fault)
+
+        finished = sandbox.invoke("run")
+
+        assert finished.status == 0
+        (line,) = [line for line in finished.stdout.splitlines() if "row not answered" in line]
+        assert rows[gone]["post url"] in line
+        assert "the row is gone from the sheet" in line
+
+
 def test_given_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(
     tmp_path: Path,
 ) -> None:

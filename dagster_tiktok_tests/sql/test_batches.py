@@ -114,6 +114,26 @@ def test_given_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
     assert record == {"error_message": "The sheet is not shared."}
 
 
+def test_given_a_row_that_could_not_be_answered_when_closed_then_it_is_listed(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    _open(db, batch)
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    db.take_through({unit["id"]: (post("1"), [])}, batch=batch, to="persisted")
+    db.claim("persisted", batch=batch)
+    note = {"unit_id": unit["id"], "note": "the row is gone from the sheet"}
+    db.call("finish_units", owner=batch, results=[note])
+
+    summary = BatchSummary.model_validate(db.call("close_batch", batch_id=batch, limit=5))
+
+    assert (summary.status, summary.succeeded, summary.unfinished) == ("completed", 1, 0)
+    assert [(e.source_key, e.outcome, e.error) for e in summary.errors] == [
+        ("a", "scraped", "the row is gone from the sheet")
+    ]
+
+
 def test_given_expired_and_unavailable_units_when_closed_then_they_are_listed(
     db: Database,
 ) -> None:

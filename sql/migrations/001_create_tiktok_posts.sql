@@ -99,8 +99,9 @@ create table public.tiktok_posts (
   )
 );
 
--- A look changes only columns without an index; room in the page keeps such an update cheap (HOT).
-alter table public.tiktok_posts set (fillfactor = 85);
+-- A look changes only columns without an index, and posts that share a page are looked at on the
+-- same days: with room for new versions of most of them such an update touches no index (HOT).
+alter table public.tiktok_posts set (fillfactor = 60);
 
 create function public.set_updated_at() returns trigger
 language plpgsql

@@ -13,7 +13,9 @@ create table public.tiktok_slides (
   width integer not null constraint tiktok_slides_width_check check (width > 0),
   height integer not null constraint tiktok_slides_height_check check (height > 0),
   mime_type text not null
-    constraint tiktok_slides_mime_type_check check (mime_type ~ '^image/[a-z]+$'),
+    constraint tiktok_slides_mime_type_check
+    -- Those that the bucket takes (006).
+    check (mime_type in ('image/jpeg', 'image/png', 'image/webp', 'image/avif', 'image/gif')),
   content_hash text not null
     constraint tiktok_slides_content_hash_check check (content_hash ~ '^[0-9a-f]{64}$'),
   ocr_text text,

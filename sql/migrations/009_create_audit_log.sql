@@ -82,28 +82,79 @@ begin
 end
 $$;
 
--- Arguments: the columns that are not audited.
-create function public.audit_row_change() returns trigger
+-- The audited columns, before and after. Comparing them as they are is cheap and drops the many
+-- looks that changed only figures; what is left is taken apart as jsonb.
+-- The plan is made once, for what the first statement changed, often nothing: an inner join would
+-- become a nested loop, of every old row with every new one. A full join cannot.
+create function public.audit_post_updates() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
-declare
-  ignored constant text[] := coalesce(tg_argv, '{}');
-  v_before jsonb := to_jsonb(old) - ignored;
-  v_after jsonb;
 begin
-  if tg_op = 'UPDATE' then
-    v_after := to_jsonb(new) - ignored;
-    select jsonb_object_agg(b.key, b.value), jsonb_object_agg(b.key, v_after -> b.key)
-    into v_before, v_after
-    from jsonb_each(v_before) as b
-    where b.value is distinct from v_after -> b.key;
-    if v_before is null then
-      return null;
-    end if;
-  end if;
   insert into public.audit_log (table_name, row_id, operation, before, after, actor)
-  values (tg_table_name, old.id, lower(tg_op), v_before, v_after, public.audit_actor());
+  select 'tiktok_posts', o.id, 'update', changed.before, changed.after, actor.name
+  from old_rows as o
+  full join new_rows as n on n.id = o.id
+  cross join lateral (
+    select o.tiktok_id, o.va_url, o.post_url, o.created_date, o.creator, o.set_id, o.set_code,
+      o.va, o.post_type, o.platform, o.account, o.logged_at, o.hashtags, o.sound, o.sound_url,
+      o.slide_count, o.scrape_status, o.scrape_interval, o.ocr_text, o.slides,
+      o.post_description, o.account_verified, o.scraping_method, o.data_quality, o.error
+  ) as b
+  cross join lateral (
+    select n.tiktok_id, n.va_url, n.post_url, n.created_date, n.creator, n.set_id, n.set_code,
+      n.va, n.post_type, n.platform, n.account, n.logged_at, n.hashtags, n.sound, n.sound_url,
+      n.slide_count, n.scrape_status, n.scrape_interval, n.ocr_text, n.slides,
+      n.post_description, n.account_verified, n.scraping_method, n.data_quality, n.error
+  ) as a
+  cross join lateral (
+    select jsonb_object_agg(x.key, x.value) as before, jsonb_object_agg(x.key, y.value) as after
+    from jsonb_each(to_jsonb(b)) as x
+    join jsonb_each(to_jsonb(a)) as y on y.key = x.key
+    where x.value is distinct from y.value
+  ) as changed
+  cross join (select public.audit_actor() as name) as actor
+  where b is distinct from a;
+  return null;
+end
+$$;
+
+create function public.audit_slide_updates() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  insert into public.audit_log (table_name, row_id, operation, before, after, actor)
+  select 'tiktok_slides', o.id, 'update', changed.before, changed.after, actor.name
+  from old_rows as o
+  full join new_rows as n on n.id = o.id
+  cross join lateral (
+    select o.post_id, o.post_url, o.slide_number, o.storage_path, o.public_url, o.file_size,
+      o.width, o.height, o.mime_type, o.content_hash, o.ocr_text, o.ocr_processed
+  ) as b
+  cross join lateral (
+    select n.post_id, n.post_url, n.slide_number, n.storage_path, n.public_url, n.file_size,
+      n.width, n.height, n.mime_type, n.content_hash, n.ocr_text, n.ocr_processed
+  ) as a
+  cross join lateral (
+    select jsonb_object_agg(x.key, x.value) as before, jsonb_object_agg(x.key, y.value) as after
+    from jsonb_each(to_jsonb(b)) as x
+    join jsonb_each(to_jsonb(a)) as y on y.key = x.key
+    where x.value is distinct from y.value
+  ) as changed
+  cross join (select public.audit_actor() as name) as actor
+  where b is distinct from a;
+  return null;
+end
+$$;
+
+create function public.audit_deletes() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  insert into public.audit_log (table_name, row_id, operation, before, actor)
+  values (tg_table_name, old.id, 'delete', to_jsonb(old), public.audit_actor());
   return null;
 end
 $$;
@@ -118,51 +169,23 @@ after insert on public.tiktok_slides
 referencing new table as new_rows
 for each statement execute function public.audit_slide_inserts();
 
--- The condition keeps a look that changes only figures from calling the function at all.
 create trigger tiktok_posts_audit_update
 after update on public.tiktok_posts
-for each row
-when (
-  (old.tiktok_id, old.va_url, old.post_url, old.created_date, old.creator, old.set_id,
-   old.set_code, old.va, old.post_type, old.platform, old.account, old.logged_at,
-   old.hashtags, old.sound, old.sound_url, old.slide_count, old.scrape_status,
-   old.scrape_interval, old.ocr_text, old.slides, old.post_description,
-   old.account_verified, old.scraping_method, old.data_quality, old.error)
-  is distinct from
-  (new.tiktok_id, new.va_url, new.post_url, new.created_date, new.creator, new.set_id,
-   new.set_code, new.va, new.post_type, new.platform, new.account, new.logged_at,
-   new.hashtags, new.sound, new.sound_url, new.slide_count, new.scrape_status,
-   new.scrape_interval, new.ocr_text, new.slides, new.post_description,
-   new.account_verified, new.scraping_method, new.data_quality, new.error)
-)
-execute function public.audit_row_change(
-  'views', 'likes', 'comments', 'shares', 'bookmarks', 'engagement', 'engagement_rate',
-  'followers', 'day1_views', 'day2_views', 'day3_views', 'day4_views', 'day5_views',
-  'scrape_count', 'days_since_posted', 'first_scraped_at', 'last_scraped_at', 'scraped_at',
-  'batch_id', 'updated_at'
-);
-
-create trigger tiktok_posts_audit_delete
-after delete on public.tiktok_posts
-for each row execute function public.audit_row_change();
+referencing old table as old_rows new table as new_rows
+for each statement execute function public.audit_post_updates();
 
 create trigger tiktok_slides_audit_update
 after update on public.tiktok_slides
-for each row
-when (
-  (old.post_id, old.post_url, old.slide_number, old.storage_path, old.public_url,
-   old.file_size, old.width, old.height, old.mime_type, old.content_hash, old.ocr_text,
-   old.ocr_processed)
-  is distinct from
-  (new.post_id, new.post_url, new.slide_number, new.storage_path, new.public_url,
-   new.file_size, new.width, new.height, new.mime_type, new.content_hash, new.ocr_text,
-   new.ocr_processed)
-)
-execute function public.audit_row_change('slide_url', 'downloaded_at', 'uploaded_at');
+referencing old table as old_rows new table as new_rows
+for each statement execute function public.audit_slide_updates();
+
+create trigger tiktok_posts_audit_delete
+after delete on public.tiktok_posts
+for each row execute function public.audit_deletes();
 
 create trigger tiktok_slides_audit_delete
 after delete on public.tiktok_slides
-for each row execute function public.audit_row_change();
+for each row execute function public.audit_deletes();
 
 -- Grants are easily given back by a tool that means well; this does not depend on them. Inside
 -- the functions above current_user is their owner.
@@ -183,8 +206,9 @@ create trigger audit_log_guard
 before insert or update or delete or truncate on public.audit_log
 for each statement execute function public.guard_audit_log();
 
--- {keep_days} -> {deleted}: the retention. Refuses to keep less than 30 days, so that a secret
--- key in wrong hands cannot wipe its own traces.
+-- {keep_days} -> {deleted}: the retention. At most 100,000 entries a call, so that no call comes
+-- near a time limit: as many say that there may be more. Refuses to keep less than 30 days, so that
+-- a secret key in wrong hands cannot wipe its own traces.
 create function public.prune_audit_log(p jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -197,7 +221,13 @@ begin
     raise exception 'keep_days is %, the audit log keeps at least 30 days', v_keep_days
       using errcode = '22023';
   end if;
-  delete from public.audit_log where changed_at < now() - make_interval(days => v_keep_days);
+  -- By their place in the table: with a limit, a condition on id would read all of it.
+  delete from public.audit_log
+  where ctid = any (array(
+    select a.ctid from public.audit_log as a
+    where a.changed_at < now() - make_interval(days => v_keep_days)
+    limit 100000
+  ));
   get diagnostics v_deleted = row_count;
   return jsonb_build_object('deleted', v_deleted);
 end
@@ -206,12 +236,14 @@ $$;
 comment on function public.audit_actor() is 'Who is writing: user id, role of the key, or database user.';
 comment on function public.audit_post_inserts() is 'Trigger: notes new posts.';
 comment on function public.audit_slide_inserts() is 'Trigger: notes new slides.';
-comment on function public.audit_row_change() is 'Trigger: notes the changed columns, except those in its arguments.';
+comment on function public.audit_post_updates() is 'Trigger: notes what changed in posts, other than metrics.';
+comment on function public.audit_slide_updates() is 'Trigger: notes what changed in slides, other than signed addresses and times.';
+comment on function public.audit_deletes() is 'Trigger: notes deleted rows.';
 comment on function public.guard_audit_log() is 'Trigger: refuses every other way of writing the log.';
-comment on function public.prune_audit_log(jsonb) is '{keep_days} -> {deleted}: removes entries that are older.';
+comment on function public.prune_audit_log(jsonb) is '{keep_days} -> {deleted}: removes entries that are older, at most 100,000 a call.';
 
 revoke all on function public.audit_actor(), public.audit_post_inserts(),
-  public.audit_slide_inserts(), public.audit_row_change(), public.guard_audit_log(),
-  public.prune_audit_log(jsonb)
+  public.audit_slide_inserts(), public.audit_post_updates(), public.audit_slide_updates(),
+  public.audit_deletes(), public.guard_audit_log(), public.prune_audit_log(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.prune_audit_log(jsonb) to service_role;

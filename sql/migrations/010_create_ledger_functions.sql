@@ -161,8 +161,8 @@ begin
     with due as (
       select u.id
       from public.scrape_units as u
-      where u.state = v_state and u.state <> 'done' and u.due_date <= v_due_date
-        and (u.lease_until is null or u.lease_until <= now())
+      where u.state = v_state and u.state in ('pending', 'scraped', 'stored', 'persisted')
+        and u.due_date <= v_due_date and (u.lease_until is null or u.lease_until <= now())
         and u.failed_batch_id is distinct from v_owner
         and (
           u.slot = 0 or u.state <> 'pending' or (
@@ -191,8 +191,8 @@ begin
     if cardinality(v_ids) < v_limit then
       select count(*) into v_leased
       from public.scrape_units as u
-      where u.state = v_state and u.state <> 'done' and u.due_date <= v_due_date
-        and u.lease_until > now() and u.lease_owner <> v_owner;
+      where u.state = v_state and u.state in ('pending', 'scraped', 'stored', 'persisted')
+        and u.due_date <= v_due_date and u.lease_until > now() and u.lease_owner <> v_owner;
     end if;
   end if;
 
@@ -210,8 +210,9 @@ begin
 end
 $$;
 
--- Ends the daily looks that were not taken on their day. Their number stays NULL in the post: a
--- late one in the wrong column would be a lie.
+-- Ends daily looks that were not taken on their day, the oldest first, at most 5,000 a call: after
+-- a week without a run there are many, and a call has to end in time. Nobody claims the others
+-- meanwhile. Their number stays NULL in the post: a late one in the wrong column would be a lie.
 create function public.expire_units(owner uuid, today date) returns integer
 language plpgsql
 set search_path = ''
@@ -223,8 +224,10 @@ begin
   with late as (
     select u.id
     from public.scrape_units as u
-    where u.state = 'pending' and u.slot > 0 and u.due_date < today
+    where u.state <> 'done' and u.outcome is null and u.slot > 0 and u.due_date < today
       and (u.lease_until is null or u.lease_until <= now())
+    order by u.due_date, u.slot, u.id
+    limit 5000
     for update of u skip locked
   ), expired as (
     update public.scrape_units as u
@@ -240,8 +243,10 @@ begin
   into v_expired, v_last_looks
   from expired;
 
-  update public.tiktok_posts as t set scrape_status = 'completed'
-  where t.tiktok_id = any (v_last_looks) and t.scrape_status = 'active';
+  if v_last_looks is not null then
+    update public.tiktok_posts as t set scrape_status = 'completed'
+    where t.tiktok_id = any (v_last_looks) and t.scrape_status = 'active';
+  end if;
   return v_expired;
 end
 $$;

@@ -54,8 +54,8 @@ begin
       post = case j.verdict when 'scraped' then j.post end,
       slides = null,
       details = case when j.verdict <> 'late' then u.details end,
-      is_carousel = j.verdict = 'scraped' and jsonb_typeof(j.post -> 'slides') = 'array'
-        and j.post -> 'slides' <> '[]',
+      is_carousel = j.verdict = 'scraped' and coalesce(
+        jsonb_typeof(j.post -> 'slides') = 'array' and j.post -> 'slides' <> '[]', false),
       attempts = case when j.verdict <> 'retry' then 0
         else u.attempts + coalesce(j.counted, true)::integer end,
       failed_batch_id = case j.verdict when 'retry' then v_owner end,

@@ -10,6 +10,7 @@ as $$
 declare
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_time_zone constant text := coalesce(p ->> 'timezone', 'UTC');
+  v_given bigint[];
   v_held bigint[];
   v_round bigint[];
   v_written jsonb;
@@ -21,11 +22,11 @@ begin
     raise exception 'persist_units needs owner and unit_ids' using errcode = '22023';
   end if;
   perform now() at time zone v_time_zone;  -- a wrong name is the caller's mistake, not a post's
+  v_given := array(select distinct jsonb_array_elements_text(p -> 'unit_ids')::bigint);
 
   with held as (
     select u.id from public.scrape_units as u
-    where u.id in (select jsonb_array_elements_text(p -> 'unit_ids')::bigint)
-      and u.lease_owner = v_owner and u.state = 'stored'
+    where u.id = any (v_given) and u.lease_owner = v_owner and u.state = 'stored'
     order by u.id
     for update of u
   )
@@ -53,9 +54,9 @@ begin
     'persisted', cardinality(v_held) - jsonb_array_length(v_failed),
     'posts_written', v_posts, 'slides_written', v_slides, 'failed', v_failed,
     'ignored', (
-      select coalesce(jsonb_agg(distinct given.id::bigint), '[]')
-      from jsonb_array_elements_text(p -> 'unit_ids') as given (id)
-      where given.id::bigint <> all (v_held)
+      select coalesce(jsonb_agg(given.id order by given.id), '[]')
+      from unnest(v_given) as given (id)
+      where given.id <> all (v_held)
     )
   );
 end
@@ -122,8 +123,9 @@ $$;
 
 -- A look with its payload, typed: what the writers of 013 work on.
 create type public.look as (
-  unit_id bigint, slot smallint, opened_at timestamptz, tiktok_id text, va_url text, va text,
-  creator text, set_id integer, set_code text, post_type text, typed_date date, post_url text,
+  unit_id bigint, slot smallint, opened_at timestamptz, tiktok_id text, page_tiktok_id text,
+  va_url text, va text, creator text, set_id integer, set_code text, post_type text,
+  typed_date date, post_url text,
   account text, account_verified boolean, followers bigint, posted_on date, captured_on date,
   description text, hashtags text[], sound text, sound_url text, views bigint, likes bigint,
   comments bigint, shares bigint, bookmarks bigint, slide_count integer, slide_urls jsonb,
@@ -137,9 +139,9 @@ create function public.looks_of(unit_ids bigint[], time_zone text) returns setof
 language sql stable
 set search_path = ''
 as $$
-  select u.id, u.slot, u.opened_at, u.tiktok_id, d.va_url, d.va, d.creator, d.set_id,
-    public.set_code(d.creator, d.set_id), d.post_type, d.created_date, x.post_url, x.account,
-    x.account_verified, x.followers, (x.posted_at at time zone time_zone)::date,
+  select u.id, u.slot, u.opened_at, u.tiktok_id, x.tiktok_id, d.va_url, d.va, d.creator,
+    d.set_id, public.set_code(d.creator, d.set_id), d.post_type, d.created_date, x.post_url,
+    x.account, x.account_verified, x.followers, (x.posted_at at time zone time_zone)::date,
     (x.scraped_at at time zone time_zone)::date, x.description, coalesce(x.hashtags, '{}'),
     x.sound, x.sound_url, m.views, m.likes, m.comments, m.shares, m.bookmarks,
     jsonb_array_length(coalesce(x.slides, '[]')),

@@ -12,17 +12,15 @@ declare
   v_posts integer;
   v_slides integer;
 begin
-  select format('unit %s holds the post %s instead of %s', u.id,
-    coalesce(u.post ->> 'tiktok_id', 'none'), coalesce(u.tiktok_id, 'none')) into v_wrong
-  from public.scrape_units as u
-  where u.id = any (unit_ids) and u.outcome = 'scraped'
-    and (u.post ->> 'tiktok_id') = u.tiktok_id is not true
+  v_looks := array(select l from public.looks_of(unit_ids, time_zone) as l order by l.unit_id);
+  select format('unit %s holds the post %s instead of %s', l.unit_id,
+    coalesce(l.page_tiktok_id, 'none'), coalesce(l.tiktok_id, 'none')) into v_wrong
+  from unnest(v_looks) as l
+  where l.page_tiktok_id = l.tiktok_id is not true
   limit 1;
   if found then
     raise exception '%', v_wrong using errcode = '22023';
   end if;
-
-  v_looks := array(select l from public.looks_of(unit_ids, time_zone) as l order by l.unit_id);
 
   -- The newest look wins; what it does not say, or says as 0 or empty, stays as it was known.
   insert into public.tiktok_posts as t (

@@ -38,12 +38,20 @@ begin
 end
 $$;
 
+-- Of a unit what counting and sorting need: after an import tens of thousands are due, and whole
+-- rows would be large.
+create type public.owed as (
+  id bigint, due_date date, slot smallint, kind text, lease_until timestamptz
+);
+revoke all on type public.owed from public;
+grant usage on type public.owed to service_role;
+
 -- What is due and not done. The looks of a paused post wait for the person who paused it.
-create function public.units_owed(due_date date) returns setof public.scrape_units
+create function public.units_owed(due_date date) returns setof public.owed
 language sql stable
 set search_path = ''
 as $$
-  select u.*
+  select u.id, u.due_date, u.slot, coalesce(u.error_kind, u.state), u.lease_until
   from public.scrape_units as u
   where u.state <> 'done' and u.due_date <= units_owed.due_date
     and (u.slot = 0 or u.state <> 'pending' or not exists (
@@ -52,24 +60,36 @@ as $$
     ))
 $$;
 
+-- The units as `errors` and `units` list them.
+create function public.units_listed(unit_ids bigint[]) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'unit_id', u.id, 'source_key', u.source_key, 'slot', u.slot, 'state', u.state,
+    'outcome', u.outcome, 'error_kind', u.error_kind,
+    'error', nullif(concat_ws('; ', u.error, u.note), '')
+  ) order by u.state = 'done', u.due_date, u.slot, u.id), '[]')
+  from public.scrape_units as u
+  where u.id = any (unit_ids)
+$$;
+
 -- {due_date, limit} -> {count, leased, units}; leased: how many of them a batch works on now.
 create function public.unfinished_units(p jsonb) returns jsonb
 language sql stable
 set search_path = ''
 as $$
-  with owed as (
-    select u.*, row_number() over (order by u.due_date, u.slot, u.id) as place
-    from public.units_owed((p ->> 'due_date')::date) as u
+  with owed as materialized (
+    select * from public.units_owed((p ->> 'due_date')::date)
   )
   select jsonb_build_object(
     'count', count(*),
     'leased', count(*) filter (where owed.lease_until > now()),
-    'units', coalesce(jsonb_agg(jsonb_build_object(
-      'unit_id', owed.id, 'source_key', owed.source_key, 'slot', owed.slot,
-      'state', owed.state, 'outcome', owed.outcome, 'error_kind', owed.error_kind,
-      'error', nullif(concat_ws('; ', owed.error, owed.note), '')
-    ) order by owed.place) filter (where owed.place <= coalesce((p ->> 'limit')::integer, 100)),
-      '[]')
+    'units', public.units_listed(array(
+      select first.id from owed as first
+      order by first.due_date, first.slot, first.id
+      limit coalesce((p ->> 'limit')::integer, 100)
+    ))
   )
   from owed
 $$;
@@ -92,7 +112,7 @@ declare
   v_carousels integer;
   v_unfinished integer;
   v_kinds text;
-  v_errors jsonb;
+  v_listed bigint[];
 begin
   select l.* into v_before from public.scraping_logs as l where l.batch_id = v_batch_id for update;
   if not found then
@@ -109,33 +129,24 @@ begin
   from public.scrape_units as u
   where u.batch_id = v_batch_id;
 
-  select coalesce(sum(kinds.n), 0),
-    string_agg(format('%s (%s)', kinds.kind, kinds.n), ', ' order by kinds.n desc, kinds.kind)
-  into v_unfinished, v_kinds
-  from (
-    select coalesce(u.error_kind, u.state) as kind, count(*) as n
-    from public.units_owed(v_before.partition_date) as u
-    group by 1
-  ) as kinds;
+  with owed as materialized (
+    select * from public.units_owed(v_before.partition_date)
+  )
+  select (select count(*) from owed),
+    (
+      select string_agg(format('%s (%s)', k.kind, k.n), ', ' order by k.n desc, k.kind)
+      from (select owed.kind, count(*) as n from owed group by owed.kind) as k
+    ),
+    array(select owed.id from owed order by owed.due_date, owed.slot, owed.id limit v_limit)
+  into v_unfinished, v_kinds, v_listed;
 
-  select coalesce(jsonb_agg(jsonb_build_object(
-    'unit_id', listed.id, 'source_key', listed.source_key, 'slot', listed.slot,
-    'state', listed.state, 'outcome', listed.outcome, 'error_kind', listed.error_kind,
-    'error', nullif(concat_ws('; ', listed.error, listed.note), '')
-  ) order by listed.state = 'done', listed.due_date, listed.slot, listed.id), '[]')
-  into v_errors
-  from (
-    select told.*
-    from (
-      select u.* from public.units_owed(v_before.partition_date) as u
-      union all
-      select u.* from public.scrape_units as u
-      where u.batch_id = v_batch_id and u.state = 'done'
-        and u.outcome in ('unavailable', 'expired')
-    ) as told
-    order by told.state = 'done', told.due_date, told.slot, told.id
-    limit v_limit
-  ) as listed;
+  v_listed := v_listed || array(
+    select u.id from public.scrape_units as u
+    where u.batch_id = v_batch_id and u.state = 'done'
+      and (u.outcome in ('unavailable', 'expired') or u.note is not null)
+    order by u.due_date, u.slot, u.id
+    limit v_limit - cardinality(v_listed)
+  );
 
   v_after.total_urls := v_total;
   v_after.successful_scrapes := v_succeeded;
@@ -178,7 +189,7 @@ begin
     'unfinished', v_unfinished, 'slides_downloaded', v_after.slides_downloaded,
     'slides_uploaded', v_after.slides_uploaded,
     'bytes_downloaded', coalesce((v_before.metrics #>> '{slide_files,bytes}')::bigint, 0),
-    'errors', v_errors
+    'errors', public.units_listed(v_listed)
   );
 end
 $$;
@@ -189,18 +200,20 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 14) $$;
 
+comment on type public.owed is 'A unit that is due and not done; used in unfinished_units and close_batch.';
 comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_reference, partition_date, run_id} -> {opened}.';
 comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} -> {}: the totals of a stage.';
 comment on function public.units_owed(date) is 'Part of unfinished_units and close_batch: what is due and not done.';
+comment on function public.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
 comment on function public.unfinished_units(jsonb) is '{due_date, limit} -> {count, leased, units}.';
 comment on function public.close_batch(jsonb) is '{batch_id, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
 comment on function public.schema_version(jsonb) is '{} -> {version}: the newest migration that is applied.';
 
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
-  public.units_owed(date), public.unfinished_units(jsonb), public.close_batch(jsonb),
-  public.schema_version(jsonb)
+  public.units_owed(date), public.units_listed(bigint[]), public.unfinished_units(jsonb),
+  public.close_batch(jsonb), public.schema_version(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
-  public.units_owed(date), public.unfinished_units(jsonb), public.close_batch(jsonb),
-  public.schema_version(jsonb)
+  public.units_owed(date), public.units_listed(bigint[]), public.unfinished_units(jsonb),
+  public.close_batch(jsonb), public.schema_version(jsonb)
   to service_role;
