@@ -30,7 +30,7 @@ from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
         description=(
             "Claims the looks that are due, resolves short links, fetches and parses each post's "
             "page once. Posts that are gone, private or withheld end as `unavailable` with the "
-            "reason; what may pass is tried again by the next run."
+            "reason; what may pass is tried again after a pause, then by the next run."
         ),
     ),
 )
@@ -43,7 +43,13 @@ async def scraped_posts(
     due = due_of(context, settings)
     async with open_batch(context, database, settings) as ledger, tiktok.open() as client:
         with progress("scraped_posts", "posts") as advance:
-            report = await scrape_due(ledger, client, due, advance=lambda: advance(1))
+            report = await scrape_due(
+                ledger,
+                client,
+                due,
+                advance=lambda: advance(1),
+                pass_pause_seconds=tiktok.pass_pause_seconds,
+            )
         await ledger.record_stage("scraped_posts", _totals(report))
     return dg.MaterializeResult(metadata=_metadata(report))
 
@@ -51,6 +57,7 @@ async def scraped_posts(
 def _totals(report: ScrapeReport) -> dict[str, Any]:
     return {
         "scraped": report.scraped,
+        "scraped_later": report.scraped_later,
         "unavailable": report.unavailable,
         "to_try_again": report.retried,
         "expired": report.expired,
@@ -58,6 +65,7 @@ def _totals(report: ScrapeReport) -> dict[str, Any]:
         "requests": report.requests,
         "seconds": round(report.seconds, 3),
         "failure_kinds": dict(report.kinds),
+        "methods": dict(report.methods),
     }
 
 

@@ -73,9 +73,7 @@ def _metadata(report: OpenReport, sheet_url: str) -> dict[str, Any]:
         "dagster/partition_row_count": len(report.rows.ready),
         "sheet": dg.MetadataValue.url(sheet_url),
         **{key: value for key, value in _totals(report).items() if key != "rows"},
-        "ready_rows": dg.MetadataValue.md(
-            markdown_table(["row", "post"], list(preview))
-        ),
+        "ready_rows": dg.MetadataValue.md(markdown_table(["row", "post"], list(preview))),
         "rows_with_problems": dg.MetadataValue.md(
             markdown_table(["row", "problem"], problems[:50])
         ),

@@ -12,15 +12,20 @@ from dagster_tiktok.tiktok.client import TikTokClient
 class TikTokResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens a client whose limits hold for the stage that uses it.
 
-    `breaker_pause_seconds` is the wait after five unreadable answers in a row.
+    `breaker_pause_seconds` is the wait after five unreadable answers in a row,
+    `pass_pause_seconds` the least from a failure to the next look at that post in the same run.
     """
 
     settings: dg.ResourceDependency[SettingsResource]
     breaker_pause_seconds: float = 60.0
+    pass_pause_seconds: float = 30.0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[TikTokClient]:
+        settings = self.settings.load()
         async with TikTokClient(
-            self.settings.load(), pause_seconds=self.breaker_pause_seconds
+            settings,
+            pause_seconds=self.breaker_pause_seconds,
+            keep_unreadable_in=settings.slide_cache_dir.parent / "unreadable-pages",
         ) as client:
             yield client

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from dagster_tiktok.ledger import Ledger
-from dagster_tiktok.models import Unit
+from dagster_tiktok.models import Metrics, Post, Unit
 from dagster_tiktok.sheet.client import SheetClient, WriteReport
 from dagster_tiktok.sheet.writeback import RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
@@ -58,6 +58,11 @@ async def answer_due(ledger: Ledger, sheet: SheetClient, due: Due) -> AnswerRepo
     return report
 
 
+def _slide_count(post: Post) -> int | None:
+    # A source that knows no figures knows no slides either: none seen is not none there.
+    return len(post.slides) if post.slides or post.metrics != Metrics() else None
+
+
 def _outcome(unit: Unit) -> RowOutcome:
     if unit.details is None or unit.outcome not in ("scraped", "unavailable"):
         raise ValueError(f"look {unit.id} of a row has no row or no outcome")
@@ -68,6 +73,6 @@ def _outcome(unit: Unit) -> RowOutcome:
         outcome=unit.outcome,
         reason=unit.error,
         metrics=post.metrics if post else None,
-        slide_count=len(post.slides) if post else None,
+        slide_count=_slide_count(post) if post else None,
         scraped_at=post.scraped_at if post else None,
     )

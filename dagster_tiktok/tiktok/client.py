@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timezone
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.hosts import ForbiddenAddress
@@ -14,11 +14,12 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.addresses import (
     AddressError,
     PostRef,
+    canonical_url,
     is_tiktok_id,
     parse_address,
     shown,
 )
-from dagster_tiktok.tiktok.breaker import Breaker, TikTokRefusing
+from dagster_tiktok.tiktok.breaker import TikTokRefusing
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     PostError,
@@ -27,6 +28,7 @@ from dagster_tiktok.tiktok.failures import (
     unavailable,
     unreadable,
 )
+from dagster_tiktok.tiktok.gallery_dl import GalleryDl, find_program, parse_output
 from dagster_tiktok.tiktok.kept_pages import KeptPages
 from dagster_tiktok.tiktok.pages import (
     Profile,
@@ -35,13 +37,19 @@ from dagster_tiktok.tiktok.pages import (
     parse_profile_page,
     quality_of,
 )
+from dagster_tiktok.tiktok.previews import parse_embed, parse_oembed
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
-from dagster_tiktok.tiktok.transport import Answer, Transport
+from dagster_tiktok.tiktok.site import (
+    HOME,
+    MAX_REDIRECTS,
+    Site,
+    refuse_login,
+    too_many_redirects,
+)
+from dagster_tiktok.tiktok.transport import Answer
 
 __all__ = ["TikTokClient", "TikTokRefusing"]
 
-MAX_REDIRECTS = 5
-_SITE = "https://www.tiktok.com"
 _REFUSED = (
     FailureKind.RATE_LIMITED,
     FailureKind.SHIELD,
@@ -62,6 +70,9 @@ class TikTokClient:
     Arguments:
         pause_seconds: length of the pause after `breaker.PAUSE_AFTER` refusals in a row.
         keep_unreadable_in: folder for the data of pages that were not understood, if wanted.
+
+    Raises:
+        ConfigurationError: TIKTOK_FALLBACK names a program that is not installed.
     """
 
     def __init__(
@@ -72,31 +83,46 @@ class TikTokClient:
         keep_unreadable_in: Path | None = None,
     ) -> None:
         self._settings = settings
-        self._base = settings.tiktok_base_url
-        self._breaker = Breaker(pause_seconds)
-        self._transport = Transport(settings, self._breaker)
+        self._site = Site(settings, pause_seconds)
         self._kept = KeptPages(keep_unreadable_in) if keep_unreadable_in else None
+        self._program = None
+        if settings.tiktok_fallback == "gallery-dl":
+            self._program = GalleryDl(
+                find_program(),
+                settings.tiktok_user_agent,
+                self._site.transport.seconds_between_requests,
+            )
         self._links = SharedCalls(self._follow_short_link)
         self._profiles = SharedCalls(self._profile_or_none)
 
     async def __aenter__(self) -> TikTokClient:
-        await self._transport.__aenter__()
+        await self._site.__aenter__()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._links.close()
         await self._profiles.close()
-        await self._transport.__aexit__(*exc_info)
+        await self._site.__aexit__(*exc_info)
 
     @property
     def requests_made(self) -> int:
         """HTTP requests so far, with redirects and repetitions."""
-        return self._transport.requests_made
+        return self._site.transport.requests_made
 
     @property
     def max_concurrency(self) -> int:
         """How many requests may be under way at once: more callers than that only wait."""
         return self._settings.tiktok_max_concurrency
+
+    @property
+    def is_patience_worn(self) -> bool:
+        """Whether the last answers were refusals, so many that a pause was due."""
+        return self._site.is_patience_worn
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether the owner allows a separate program to be asked, see `fetch_with_fallback`."""
+        return self._program is not None
 
     async def check(self) -> str:
         """One page, for `doctor`: whether TikTok answers this address with pages that can be read.
@@ -105,15 +131,16 @@ class TikTokClient:
             ServiceUnavailable: it does not, with the reason.
         """
         try:
-            parse_profile_page(await self._page(f"{self._base}/@tiktok"))
+            parse_profile_page(await self._site.page("/@tiktok"))
         except PostUnavailable:
             pass  # that an account is not there is an answer that was read
         except PostUnreadable as error:
             raise ServiceUnavailable(
-                f"TIKTOK_BASE_URL ({self._base}) gave no page that can be read "
+                f"TIKTOK_BASE_URL ({self._site.base}) gave no page that can be read "
                 f"({error.kind.value}: {error.detail}): {_what_to_do(error.kind)}."
             ) from error
-        return f"{self._base} answers with pages that can be read"
+        program = f"; the fallback is {self._program.path}" if self._program else ""
+        return f"{self._site.base} answers with pages that can be read{program}"
 
     async def resolve(self, ref: PostRef) -> PostRef:
         """`ref` with its id. A short link is asked for its target, which is not downloaded.
@@ -141,44 +168,69 @@ class TikTokClient:
         if not is_tiktok_id(tiktok_id):
             raise unavailable(FailureKind.NOT_A_POST, f"not an id: {shown(tiktok_id)}")
         try:
-            # `/photo/` pages often lack the post; the user's name in the path is not checked.
-            page = await self._page(f"{self._base}/@_/video/{tiktok_id}")
-            post = parse_post_page(
-                page, expected_id=tiktok_id, scraped_at=datetime.now(timezone.utc)
-            )
-        except PostUnavailable:
-            self._breaker.answered()
-            raise
+            with self._site.noted():
+                # `/photo/` pages often lack the post; the user's name in the path is not checked.
+                page = await self._site.page(f"/@_/video/{tiktok_id}")
+                post = parse_post_page(page, expected_id=tiktok_id, scraped_at=_now())
         except PostUnreadable as error:
-            self._note_unreadable(error)
             if self._kept and error.page_json:
                 self._kept.keep(f"{tiktok_id}-{error.kind.value}", error.page_json)
             raise
-        self._breaker.answered()
         if with_followers and post.followers is None and post.account is not None:
             return _with_profile(post, await self._profiles.get(post.account.lower()))
         return post
 
-    async def _page(self, address: str) -> bytes:
-        """The page at the end of at most MAX_REDIRECTS redirects within TikTok's hosts."""
-        for _ in range(MAX_REDIRECTS + 1):
-            try:
-                answer = await self._transport.get(address)
-            except ForbiddenAddress as error:
-                raise unreadable(FailureKind.UNREADABLE, f"redirect: {error}") from error
-            if answer.location is None:
-                return answer.body
-            _refuse_login(answer.location)
-            address = self._on_base(answer.location)
-        raise unreadable(FailureKind.UNREADABLE, f"more than {MAX_REDIRECTS} redirects")
+    async def fetch_preview(self, tiktok_id: str, *, user: str | None = None) -> Post:
+        """The post's existence, caption and account from what other sites embed; never a figure.
+
+        oEmbed is asked first; the embed page only if that answer can't be used.
+
+        Arguments:
+            user: the account as the post's address names it, if it does.
+
+        Raises:
+            PostUnavailable: oEmbed says that the post is not public.
+            PostUnreadable: neither answer can be used.
+            TikTokRefusing: TikTok refuses this address.
+        """
+        post_url = canonical_url(tiktok_id, user, is_carousel=False)
+        try:
+            with self._site.noted():
+                answer = await self._site.answer(f"/oembed?url={quote(post_url, safe='')}")
+                return parse_oembed(
+                    answer.status, answer.body, expected_id=tiktok_id, scraped_at=_now()
+                )
+        except PostUnreadable as error:
+            _logger.info("oEmbed of post %s: %s (%s)", tiktok_id, error, error.detail)
+        with self._site.noted():
+            page = await self._site.page(f"/embed/v2/{tiktok_id}")
+            return parse_embed(page, expected_id=tiktok_id, scraped_at=_now())
+
+    async def fetch_with_fallback(self, tiktok_id: str) -> Post:
+        """The post as the separate program of TIKTOK_FALLBACK reads it.
+
+        Its start waits for the rate limit. Its further requests are seen only when it has ended:
+        nothing else should be asked meanwhile.
+
+        Raises:
+            PostUnreadable: the program did not read it.
+            TikTokRefusing: TikTok refuses this address.
+        """
+        if self._program is None:
+            raise ValueError("TIKTOK_FALLBACK is not set")
+        await self._site.transport.permit()
+        with self._site.noted():
+            ended = await self._program.run(canonical_url(tiktok_id, None, is_carousel=False))
+            await self._site.transport.charge(ended.requests - 1)
+            return parse_output(ended, expected_id=tiktok_id, scraped_at=_now())
 
     async def _profile_or_none(self, account: str) -> Profile | None:
         """The account's profile, None when it can't be read: followers are worth no post."""
         try:
-            page = await self._page(f"{self._base}/@{quote(account, safe='')}")
+            page = await self._site.page(f"/@{quote(account, safe='')}")
             profile = parse_profile_page(page)
         except PostUnreadable as error:
-            self._note_unreadable(error)
+            self._site.note_unreadable(error)
             _logger.info("Followers of @%s are unknown: %s (%s)", account, error, error.detail)
             return None
         except (PostError, TikTokRefusing) as error:
@@ -190,50 +242,30 @@ class TikTokClient:
 
     async def _follow_short_link(self, code: str) -> PostRef:
         # One code works on vm., vt. and www., so the one address serves all three.
-        address = f"{self._base}/t/{code}/"
+        address = f"{self._site.base}/t/{code}/"
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                target = _target(await self._transport.get(address))
-                ref = _ref_of_target(self._on_site(target))
+                target = _target(await self._site.transport.get(address))
+                ref = _ref_of_target(self._site.on_site(target))
                 if ref.tiktok_id is not None:
                     return PostRef(tiktok_id=ref.tiktok_id, short_code=code, user=ref.user)
-                address = self._on_base(target)
+                address = self._site.on_base(target)
         except PostUnreadable as error:
-            self._note_unreadable(error)
+            self._site.note_unreadable(error)
             raise
         except ForbiddenAddress as error:
             raise unavailable(FailureKind.NOT_A_POST, f"redirect: {error}") from error
-        raise unreadable(FailureKind.UNREADABLE, f"more than {MAX_REDIRECTS} redirects")
+        raise too_many_redirects()
 
-    def _note_unreadable(self, error: PostUnreadable) -> None:
-        if error.failure.refusal:
-            self._breaker.refused()
 
-    def _on_base(self, address: str) -> str:
-        """The address as it is asked: TikTok's own hosts are replaced by another base address."""
-        if self._base == _SITE:
-            return address
-        try:
-            ref = parse_address(address)
-        except AddressError:
-            return address
-        if ref.short_code is not None:
-            return f"{self._base}/t/{ref.short_code}/"
-        return f"{self._base}{urlsplit(address).path}"
-
-    def _on_site(self, address: str) -> str:
-        """The reverse: the address as TikTok itself would have named it, without its query."""
-        parts = urlsplit(address)
-        own = urlsplit(self._base)
-        if (parts.scheme, parts.netloc) == (own.scheme, own.netloc):
-            return f"{_SITE}{parts.path}"
-        return f"{parts.scheme}://{parts.netloc}{parts.path}"
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def _target(answer: Answer) -> str:
     """Where a short link leads."""
     if answer.location is not None:
-        _refuse_login(answer.location)
+        refuse_login(answer.location)
         return answer.location
     if answer.status in (404, 410):
         raise unavailable(FailureKind.DEAD_LINK, f"HTTP {answer.status}")
@@ -246,14 +278,9 @@ def _ref_of_target(address: str) -> PostRef:
         return parse_address(address)
     except AddressError as error:
         # A dead short link leads to TikTok's home page.
-        is_home = address.rstrip("/") == _SITE
+        is_home = address.rstrip("/") == HOME
         kind = FailureKind.DEAD_LINK if is_home else FailureKind.NOT_A_POST
         raise unavailable(kind, str(error)) from error
-
-
-def _refuse_login(address: str) -> None:
-    if urlsplit(address).path.split("/")[1:2] == ["login"]:
-        raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page", before_page=True)
 
 
 def _what_to_do(kind: FailureKind) -> str:

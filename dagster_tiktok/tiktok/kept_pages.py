@@ -9,6 +9,10 @@ from pathlib import Path
 _MAX_FILES = 50
 _MAX_CHARACTERS = 2_000_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+# A page names the visit: no more than a cookie's worth, but the folder is made to be passed on.
+_OF_THE_VISIT = re.compile(
+    r'("(?:csrfToken|nonce|wid|odinId|encryptedWebid|requestId)"\s*:\s*)"[^"\\]*(?:\\.[^"\\]*)*"'
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -20,11 +24,15 @@ class KeptPages:
         self._folder = folder
 
     def keep(self, name: str, page_json: str) -> None:
-        """Writes `<name>.json`. A folder that can't be written is logged: it holds up no post."""
+        """Writes `<name>.json`, without what names the visit.
+
+        A folder that can't be written is logged: it holds up no post.
+        """
         path = self._folder / f"{_UNSAFE.sub('_', name)}.json"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(page_json[:_MAX_CHARACTERS], encoding="utf-8", errors="replace")
+            text = _OF_THE_VISIT.sub(r'\1""', page_json[:_MAX_CHARACTERS])
+            path.write_text(text, encoding="utf-8", errors="replace")
             files = sorted(self._folder.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
             for file in files[:-_MAX_FILES]:
                 file.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadable, unreadable
 
-_SCRIPT_ID = b"__UNIVERSAL_DATA_FOR_REHYDRATION__"
+_SCRIPT_ID = "__UNIVERSAL_DATA_FOR_REHYDRATION__"
 _SCOPE = "__DEFAULT_SCOPE__"
 # Attributes of the script's own tag stand within this distance of the id.
 _TAG_BYTES = 500
@@ -34,48 +34,43 @@ def extract_scope(html: bytes | str) -> dict[str, Any]:
     Raises:
         PostUnreadable: challenge, shield (an empty page or a stub) or unreadable.
     """
+    data = script_data(html, _SCRIPT_ID)
+    scope = data.get(_SCOPE) if isinstance(data, dict) else None
+    if not isinstance(scope, dict):
+        text = _as_json(data)
+        raise unreadable(FailureKind.UNREADABLE, f"no {_SCOPE} in the page", page_json=text)
+    return scope
+
+
+def script_data(html: bytes | str, script_id: str) -> Any:
+    """The JSON inside the script element of that id.
+
+    Raises:
+        PostUnreadable: as `extract_scope`.
+    """
     page = html.encode("utf-8", "surrogatepass") if isinstance(html, str) else html
-    start = _script_start(page)
+    start = _script_start(page, script_id.encode())
     if start < 0:
-        raise _without_script(page)
+        raise without_data(page)
     end = page.find(b"</script", start)
     if end < 0:
         raise unreadable(FailureKind.UNREADABLE, "the page is cut off")
     text = page[start:end].decode("utf-8", "replace")
     try:
         # strict=False: raw control characters inside strings are accepted.
-        data = json.loads(text, strict=False)
+        return json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
         detail = f"the page's data is not JSON: {type(error).__name__}"
         raise unreadable(FailureKind.UNREADABLE, detail, page_json=text) from None
-    scope = data.get(_SCOPE) if isinstance(data, dict) else None
-    if not isinstance(scope, dict):
-        raise unreadable(FailureKind.UNREADABLE, f"no {_SCOPE} in the page", page_json=text)
-    return scope
 
 
 def scope_json(scope: dict[str, Any]) -> str | None:
     """The scope as JSON text for the maintainer, None if it is nested too deeply to write."""
-    try:
-        return json.dumps({_SCOPE: scope}, indent=1)
-    except RecursionError:
-        return None
+    return _as_json({_SCOPE: scope})
 
 
-def _script_start(page: bytes) -> int:
-    """Where the data begins, -1 without it. The id also stands in code that reads the script."""
-    at = page.find(_SCRIPT_ID)
-    while at >= 0:
-        opening = page.rfind(b"<", max(0, at - _TAG_BYTES), at)
-        if opening >= 0 and page[opening : opening + 7].lower() == b"<script":
-            closing = page.find(b">", opening, at + _TAG_BYTES)
-            if closing > at:
-                return closing + 1
-        at = page.find(_SCRIPT_ID, at + len(_SCRIPT_ID))
-    return -1
-
-
-def _without_script(page: bytes) -> PostUnreadable:
+def without_data(page: bytes) -> PostUnreadable:
+    """Which kind of refusal a page is that holds none of the data that was looked for."""
     if not page.strip():
         return unreadable(FailureKind.SHIELD, "the page is empty")
     if _CHALLENGE.search(page, 0, _CHALLENGE_BYTES):
@@ -83,3 +78,23 @@ def _without_script(page: bytes) -> PostUnreadable:
     if len(page) < _STUB_BYTES:
         return unreadable(FailureKind.SHIELD, f"a page of {len(page)} bytes without data")
     return unreadable(FailureKind.UNREADABLE, f"a page of {len(page)} bytes without data")
+
+
+def _as_json(data: Any) -> str | None:
+    try:
+        return json.dumps(data, indent=1)
+    except RecursionError:
+        return None
+
+
+def _script_start(page: bytes, script_id: bytes) -> int:
+    """Where the data begins, -1 without it. The id also stands in code that reads the script."""
+    at = page.find(script_id)
+    while at >= 0:
+        opening = page.rfind(b"<", max(0, at - _TAG_BYTES), at)
+        if opening >= 0 and page[opening : opening + 7].lower() == b"<script":
+            closing = page.find(b">", opening, at + _TAG_BYTES)
+            if closing > at:
+                return closing + 1
+        at = page.find(script_id, at + len(script_id))
+    return -1

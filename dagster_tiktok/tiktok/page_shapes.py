@@ -27,6 +27,7 @@ MAX_COUNT = 2**53 - 1
 _MAX_NUMBER = 2**63 - 1
 _MAX_NUMBER_DIGITS = 19
 _MAX_ID_DIGITS = 20
+_MIN_USER_ID_DIGITS = 15
 _MAX_PIXELS = 100_000
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Lone surrogates and NUL, which UTF-8 and PostgreSQL can't hold; the other control characters but
@@ -89,12 +90,21 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 
 def _author(value: Any) -> dict[str, Any] | None:
-    return {"uniqueId": value} if isinstance(value, str) else _object(value)
+    # Interfaces send the account's name or its number in the object's place.
+    if not isinstance(value, str):
+        return _object(value)
+    is_number = len(value) >= _MIN_USER_ID_DIGITS and _id(value) is not None
+    return None if is_number else {"uniqueId": value}
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in _in_order(value) if entry]
+
+
+def _in_order(value: Any) -> list[dict[str, Any]]:
+    """For lists whose places count: what is no object becomes an empty one."""
     entries = value[:MAX_LIST_LENGTH] if isinstance(value, list) else []
-    return [entry for entry in entries if isinstance(entry, dict)]
+    return [entry if isinstance(entry, dict) else {} for entry in entries]
 
 
 def _address(value: Any) -> str:
@@ -129,6 +139,7 @@ Address = Annotated[str, BeforeValidator(_address)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_addresses)]
 Maybe = Annotated[T | None, BeforeValidator(_object)]
 Many = Annotated[tuple[T, ...], BeforeValidator(_objects)]
+InOrder = Annotated[tuple[T, ...], BeforeValidator(_in_order)]
 
 
 class PageShape(BaseModel):
@@ -179,7 +190,7 @@ class ImageShape(PageShape):
 
 
 class ImagePostShape(PageShape):
-    images: Many[ImageShape] = ()
+    images: InOrder[ImageShape] = ()
 
 
 class ItemShape(PageShape):
@@ -236,3 +247,38 @@ class SeoShape(PageShape):
     """`seo.abtest`."""
 
     canonical: Address = ""
+
+
+class OEmbedShape(PageShape):
+    """The answer of `/oembed`, whose names are written with underscores."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    title: Caption = ""
+    author_unique_id: Account = ""
+    author_url: Address = ""
+    embed_product_id: Id = None
+    embed_type: Name = ""
+
+
+class EmbedItemShape(PageShape):
+    id: Id = None
+    text: Caption = ""
+
+
+class EmbedImagesShape(PageShape):
+    display_images: Many[PageShape] = ()
+
+
+class EmbedVideoShape(PageShape):
+    """`videoData` of the embed page. Its counts are left out on purpose, see `previews`."""
+
+    item_infos: Maybe[EmbedItemShape] = None
+    author_infos: Maybe[AuthorShape] = None
+    image_post_info: Maybe[EmbedImagesShape] = None
+
+
+class EmbedShape(PageShape):
+    """One entry of `source.data` of the embed page."""
+
+    video_data: Maybe[EmbedVideoShape] = None

@@ -68,7 +68,13 @@ def parse_post_page(html: bytes | str, *, expected_id: str, scraped_at: datetime
         PostUnavailable: TikTok says that the post can't be seen.
         PostUnreadable: the page does not tell.
     """
-    scope = extract_scope(html)
+    return post_of_scope(extract_scope(html), expected_id=expected_id, scraped_at=scraped_at)
+
+
+def post_of_scope(
+    scope: dict[str, Any], *, expected_id: str, scraped_at: datetime, scraping_method: str = "page"
+) -> Post:
+    """The same from a page's scope, whoever read the page."""
     item = _shown_item(scope, expected_id)
     metrics = _metrics(item, scope)
     slides = _slides(item, scope)
@@ -91,7 +97,10 @@ def parse_post_page(html: bytes | str, *, expected_id: str, scraped_at: datetime
         metrics=metrics,
         slides=slides,
         scraped_at=scraped_at,
-        data_quality="partial" if _has_too_many_slides(item) else quality_of(metrics, followers),
+        scraping_method=scraping_method,
+        data_quality=(
+            quality_of(metrics, followers) if _has_all_slides(item, slides) else "partial"
+        ),
     )
 
 
@@ -108,17 +117,15 @@ def parse_profile_page(html: bytes | str) -> Profile:
         _raise_incomplete(scope, f"no {_USER_PART} in the page")
     detail = UserDetailShape.model_validate(part)
     info = detail.user_info or UserInfoShape.model_validate({})
-    followers = _first_count("follower_count", info.stats_v2, info.stats)
-    # A private account answers with a code and still shows its counts.
-    if detail.status_code and followers is None:
+    user, followers = info.user, _first_count("follower_count", info.stats_v2, info.stats)
+    account = (user.unique_id or None) if user else None
+    if detail.status_code:
         failure = classify_status(detail.status_code, detail.status_msg)
-        raise unavailable_or_unreadable(failure, _status_text(detail))
-    user = info.user
-    return Profile(
-        account=(user.unique_id or None) if user else None,
-        followers=followers,
-        verified=user.verified if user else None,
-    )
+        # A private account answers with a code and still shows its counts; where an account is
+        # banned or absent, they are zeros beside an empty name.
+        if failure.kind is not FailureKind.PRIVATE or account is None or followers is None:
+            raise unavailable_or_unreadable(failure, _status_text(detail))
+    return Profile(account, followers, verified=user.verified if user else None)
 
 
 def quality_of(metrics: Metrics, followers: int | None) -> DataQuality:
@@ -162,8 +169,18 @@ def _detail(scope: dict[str, Any]) -> DetailShape:
     parts = [scope[name] for name in _DETAIL_PARTS if isinstance(scope.get(name), dict)]
     details = [DetailShape.model_validate(part) for part in parts]
     if not details:
-        _raise_incomplete(scope, f"no {_DETAIL_PARTS[0]} in the page")
-    return next((detail for detail in details if detail.item), details[0])
+        _raise_without_detail(scope)
+    return max(details, key=lambda detail: (detail.item is not None, bool(detail.status_code)))
+
+
+def _raise_without_detail(scope: dict[str, Any]) -> NoReturn:
+    # In place of a post TikTok may show its account, which says why there is no post.
+    part = scope.get(_USER_PART)
+    account = UserDetailShape.model_validate(part if isinstance(part, dict) else {})
+    if account.status_code:
+        failure = classify_status(account.status_code, account.status_msg)
+        raise unavailable_or_unreadable(failure, _status_text(account))
+    _raise_incomplete(scope, f"no {_DETAIL_PARTS[0]} in the page")
 
 
 def _status_text(detail: DetailShape | UserDetailShape) -> str:
@@ -231,14 +248,15 @@ def _slides(item: ItemShape, scope: dict[str, Any]) -> tuple[SlideSource, ...]:
     if item.image_post is None:
         return ()
     images = item.image_post.images[:MAX_SLIDES]
-    slides = tuple(_slide(number, image) for number, image in enumerate(images, start=1))
-    if not slides or not all(slide.mirrors for slide in slides):
-        _raise_incomplete(scope, "a slide of the carousel has no address")
-    return slides
+    if not images:
+        _raise_incomplete(scope, "the carousel has no slides")
+    return tuple(_slide(number, image) for number, image in enumerate(images, start=1))
 
 
-def _has_too_many_slides(item: ItemShape) -> bool:
-    return item.image_post is not None and len(item.image_post.images) > MAX_SLIDES
+def _has_all_slides(item: ItemShape, slides: tuple[SlideSource, ...]) -> bool:
+    """Not, if there are more than are read, or one has no address: the others are worth having."""
+    shown = len(item.image_post.images) if item.image_post else 0
+    return shown == len(slides) and all(slide.mirrors for slide in slides)
 
 
 def _slide(number: int, image: ImageShape) -> SlideSource:

@@ -22,16 +22,17 @@ class RateLimit:
     """
 
     def __init__(self, per_second: float) -> None:
-        self._interval = _RESERVE / per_second if per_second > 0 else 0.0
+        self.interval = _RESERVE / per_second if per_second > 0 else 0.0
+        """Seconds from one beginning to the next."""
         self._next = 0.0
         self._turn = asyncio.Lock()
 
     async def wait(self) -> None:
         """Returns when the next request may begin. Callers are served in order of arrival."""
-        if not self._interval:
+        if not self.interval:
             return
         async with self._turn:
             if (left := self._next - time.monotonic()) > 0:
                 await asyncio.sleep(left)
-            earliest = time.monotonic() - self._interval / 2
-            self._next = max(self._next, earliest) + self._interval
+            earliest = time.monotonic() - self.interval / 2
+            self._next = max(self._next, earliest) + self.interval

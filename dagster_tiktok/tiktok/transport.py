@@ -105,6 +105,25 @@ class Transport:
         except _Again as error:
             raise unreadable(error.kind, str(error), before_page=True) from error
 
+    @property
+    def seconds_between_requests(self) -> float:
+        return self._limit.interval
+
+    async def permit(self) -> None:
+        """Returns when one request may begin that another program makes. It is counted.
+
+        Raises:
+            TikTokRefusing: the breaker is open.
+        """
+        await self._permit()
+        self.requests_made += 1
+
+    async def charge(self, requests: int) -> None:
+        """Counts what another program asked without a permit, and waits as long as it is worth."""
+        for _ in range(requests):
+            self.requests_made += 1
+            await self._limit.wait()
+
     async def _once(self, url: URL) -> Answer:
         async with self._slots:
             await self._permit()

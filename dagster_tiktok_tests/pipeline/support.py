@@ -30,7 +30,8 @@ sys.exit(not outcome.complete)
 QUICK_BREAKER = SHORT_LEASE.replace(
     "definitions = build_definitions(settings, database=database)",
     "from dagster_tiktok.resources.tiktok import TikTokResource\n"
-    "tiktok = TikTokResource(settings=settings, breaker_pause_seconds=0.2)\n"
+    "pauses = dict(breaker_pause_seconds=0.2, pass_pause_seconds=0.3)\n"
+    "tiktok = TikTokResource(settings=settings, **pauses)\n"
     "definitions = build_definitions(settings, database=database, tiktok=tiktok)",
 ).replace("sys.exit", "print(outcome.failures); sys.exit")
 
@@ -50,7 +51,7 @@ def script_run(sandbox: RunningSandbox, script: str) -> subprocess.Popen[str]:
 
 
 def quick_breaker_run(sandbox: RunningSandbox) -> subprocess.Popen[str]:
-    """A run whose pause after five refusals is short."""
+    """A run whose pauses after refusals are short."""
     return script_run(sandbox, QUICK_BREAKER)
 
 

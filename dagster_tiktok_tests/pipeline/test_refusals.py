@@ -64,6 +64,8 @@ def test_given_posts_that_never_become_readable_then_others_are_not_starved_and_
         assert sandbox.run("run").status == 0
         header = len(sandbox.cells[0])
         walled = [sandbox.world.new_post(status="login_wall") for _ in range(12)]
+        for source in ("oembed", "embed"):
+            sandbox.tiktok.faults.add(Fault("empty", on=source))
         append_ready(sandbox, walled, header)
         assert finished(quick_breaker_run(sandbox)).status == 1
         good = [sandbox.world.new_post() for _ in range(5)]

@@ -53,16 +53,20 @@ class ScriptedSite:
 
     def settings(self, **changes: object) -> Settings:
         """Settings that lead to this server, without a rate limit."""
-        values: dict[str, object] = {
-            "supabase_url": "http://127.0.0.1:1",
-            "supabase_key": "sb_secret_test",
-            "google_sheets_credentials": "{}",
-            "google_sheet_url": "https://docs.google.com/spreadsheets/d/0123456789abc/edit",
-            "tiktok_base_url": self.url,
-            "tiktok_requests_per_second": 0,
-            **changes,
+        own = {name.lower(): value for name, value in self.environment(self.url).items()}
+        return Settings.model_validate({**own, **changes})
+
+    @staticmethod
+    def environment(url: str) -> dict[str, str]:
+        """The same as variables, for a server elsewhere."""
+        return {
+            "SUPABASE_URL": "http://127.0.0.1:1",
+            "SUPABASE_KEY": "sb_secret_test",
+            "GOOGLE_SHEETS_CREDENTIALS": "{}",
+            "GOOGLE_SHEET_URL": "https://docs.google.com/spreadsheets/d/0123456789abc/edit",
+            "TIKTOK_BASE_URL": url,
+            "TIKTOK_REQUESTS_PER_SECOND": "0",
         }
-        return Settings.model_validate(values)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(Seen(time.monotonic(), request.path, dict(request.headers)))

@@ -185,7 +185,6 @@ def test_given_endless_texts_and_lists_when_parsed_then_they_are_capped() -> Non
         (item(stats={"playCount": 0}, statsV2={}, createTime="0"), FailureKind.LOGIN_WALL),
         (item(stats={"playCount": -1}, statsV2=None), FailureKind.INCOMPLETE),
         (item(imagePost={"images": []}), FailureKind.INCOMPLETE),
-        (item(imagePost={"images": [{"imageURL": {"urlList": []}}]}), FailureKind.INCOMPLETE),
     ],
 )
 def test_given_an_item_that_is_not_shown_when_parsed_then_the_kind_says_why(

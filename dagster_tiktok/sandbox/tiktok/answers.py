@@ -20,6 +20,7 @@ from dagster_tiktok.sandbox.tiktok.refusals import login_page
 from dagster_tiktok.sandbox.tiktok.routes import Route
 from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner
 from dagster_tiktok.sandbox.tiktok.slide_images import Picture, SlideImages
+from dagster_tiktok.sandbox.tiktok.statuses import EMBEDDED_STATUSES
 from dagster_tiktok.sandbox.tiktok.world import World
 
 Delivery = Literal["whole", "reset", "cut_off", "stall", "wrong_length", "endless"]
@@ -122,7 +123,7 @@ class Answers:
         return Answer(status=301, headers={"Location": location})
 
     def _oembed(self, post: FakePost | None) -> Answer:
-        if post is None or post.status != "available":
+        if post is None or post.status not in EMBEDDED_STATUSES:
             return _json({"code": 400, "message": "Something went wrong"}, status=400)
         return _json(self.pages.oembed(post))
 

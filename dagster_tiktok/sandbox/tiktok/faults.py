@@ -16,6 +16,7 @@ RequestKind = Literal[
     "page", "profile", "short", "slide", "cover", "oembed", "embed", "home", "login", "other"
 ]
 PAGES: frozenset[str] = frozenset({"page", "profile"})
+DOCUMENTS: frozenset[str] = PAGES | {"oembed", "embed"}
 PICTURES: frozenset[str] = frozenset({"slide", "cover"})
 ANYTHING: frozenset[str] = frozenset(get_args(RequestKind))
 
@@ -29,10 +30,10 @@ FAULT_KINDS: dict[str, frozenset[str]] = {
     "empty": ANYTHING,  # status 200, zero bytes
     "endless": ANYTHING,  # a body that does not end
     "redirect": ANYTHING,  # 302 to `location`
-    "challenge": PAGES,  # the "Please wait..." page of SlardarWAF, 1.4 KB
-    "captcha": PAGES,  # the captcha interstitial, 5.7 KB
-    "short": PAGES,  # status 200, 640 bytes
-    "login_redirect": PAGES,  # 302 to /login
+    "challenge": DOCUMENTS,  # the "Please wait..." page of SlardarWAF, 1.4 KB
+    "captcha": DOCUMENTS,  # the captcha interstitial, 5.7 KB
+    "short": DOCUMENTS,  # status 200, 640 bytes
+    "login_redirect": DOCUMENTS,  # 302 to /login
     "no_script": PAGES,  # a whole page without the rehydration script
     "unavailable": PAGES,  # `status_code` and `status_msg` inside the page
     "wrong_id": frozenset({"page"}),  # another post than the one asked for

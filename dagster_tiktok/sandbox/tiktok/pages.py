@@ -20,7 +20,7 @@ from dagster_tiktok.sandbox.tiktok.items import (
     author_stats,
     item_struct,
 )
-from dagster_tiktok.sandbox.tiktok.statuses import STATUSES, PostStatus
+from dagster_tiktok.sandbox.tiktok.statuses import EMBEDDED_STATUSES, STATUSES, PostStatus
 
 ITEM_DOESNT_EXIST = STATUSES["item_doesnt_exist"]
 ABSENT_ACCOUNT = STATUSES["absent_account"]
@@ -96,7 +96,7 @@ class PageWriter:
         """The page behind `/embed/v2/ID`: a script of another name, and counts as integers."""
         key = f"/embed/v2/{tiktok_id}"
         data: Json = {"isError": True, "code": 404}
-        if post is not None and post.status == "available":
+        if post is not None and post.status in EMBEDDED_STATUSES:
             data = {"isError": False, "videoData": self._embed_data(post)}
         state = json.dumps({"source": {"data": {key: data}, "url": key}}, ensure_ascii=False)
         text = page_filler.escape_json(state)
@@ -168,7 +168,9 @@ class PageWriter:
             },
             "musicInfos": {"musicName": post.music.title if post.music else ""},
             "authorStats": {"followerCount": account.followers},
-            "imagePostInfo": {"displayImages": []},
+            "imagePostInfo": {
+                "displayImages": [{"urlList": self._addresses(slide)} for slide in post.slides]
+            },
         }
 
 

@@ -1,0 +1,253 @@
+"""One run's looks: at once, again after a pause where that may help, at last elsewhere.
+
+A refusal is never asked again at once. What failed for a reason that may pass waits until every
+other post was looked at, and longer; only what is still without a post then is a failed try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from dagster_tiktok.ledger import ScrapeResult
+from dagster_tiktok.models import Post, Unit
+from dagster_tiktok.stages.claims import MAX_ATTEMPTS
+from dagster_tiktok.tasks import run_together
+from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
+from dagster_tiktok.tiktok.failures import TRIED_AGAIN, Failure, FailureKind, PostError
+from dagster_tiktok.tiktok.shared_calls import SharedCalls
+
+FURTHER_PASSES = 3
+
+# Another program would meet the same network, and TikTok has just asked for fewer requests.
+_NOT_FOR_THE_FALLBACK = frozenset({FailureKind.NETWORK, FailureKind.RATE_LIMITED})
+
+log = logging.getLogger(__name__)
+
+Settle = Callable[[ScrapeResult, bool], Awaitable[None]]
+"""Takes a unit's one result, and whether it is that of its first look."""
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A look without a post: what is needed of the error, which would keep its page in memory."""
+
+    ref: PostRef
+    failure: Failure
+    about_post: bool
+
+    @classmethod
+    def of(cls, ref: PostRef, error: PostError) -> Miss:
+        return cls(ref, error.failure, error.about_post)
+
+
+class Looks:
+    """Looks at units and hands each one's result to `settle`, once.
+
+    Call `first` for each unit, then `again`, `elsewhere` and `end`, in this order. `end` alone
+    gives those that wait their result as well.
+    """
+
+    def __init__(self, client: TikTokClient, settle: Settle) -> None:
+        self._client = client
+        self._settle = settle
+        self._waiting: dict[int, tuple[Unit, Miss]] = {}
+        # Two rows that lead to one post share one fetch, and its failure until the next pass.
+        self._posts = SharedCalls(client.fetch_post)
+        self._misses: dict[str, Miss] = {}
+        self._elsewhere: dict[str, Post | Miss | None] = {}
+        self._last_miss_at = 0.0
+        self._is_first_pass = True
+        self._is_refused_again = False
+
+    async def close(self) -> None:
+        await self._posts.close()
+
+    async def first(self, unit: Unit) -> None:
+        """The unit's first look.
+
+        Raises:
+            TikTokRefusing: TikTok refuses this address.
+        """
+        try:
+            ref = reference(unit)
+        except AddressError as error:
+            # The row was read by a version that understood more than this one.
+            result = ScrapeResult(
+                unit_id=unit.id, result="unavailable", error_kind="invalid_row", error=str(error)
+            )
+            await self._settle(result, True)
+            return
+        await self._look(unit, ref)
+
+    async def again(self, pause_seconds: float) -> None:
+        """Up to FURTHER_PASSES looks at those that wait, each `pause_seconds` after a failure.
+
+        Refusals in a row, as many as the breaker pauses after, end the passes: the same few posts
+        asked on would open it. It would not end the stage: every unit has been looked at.
+        """
+        self._is_first_pass = False
+        for _ in range(FURTHER_PASSES):
+            if not self._waiting or self._is_refused_again:
+                return
+            log.info("%d posts could not be read; looking again", len(self._waiting))
+            await asyncio.sleep(max(0.0, self._last_miss_at + pause_seconds - time.monotonic()))
+            self._misses.clear()
+            units = [unit for unit, _ in self._waiting.values()]
+            try:
+                await _each(units, self._look_again, concurrency=self._client.max_concurrency)
+            except TikTokRefusing as error:
+                log.warning("%s", error)
+                return
+
+    async def elsewhere(self) -> None:
+        """Asks other sources for those that still wait, one after the other.
+
+        Nothing else is asked meanwhile: a separate program's requests are seen too late for the
+        rate limit to hold others back.
+        """
+        for unit, miss in list(self._waiting.values()):
+            try:
+                found = await self._found_elsewhere(unit, miss)
+            except TikTokRefusing:
+                return
+            if isinstance(found, Post):
+                await self._end(unit, scraped(unit, found))
+            elif found is not None:
+                await self._end(unit, failed(unit, found))
+
+    async def end(self) -> None:
+        """Those that still wait have failed."""
+        for unit, miss in list(self._waiting.values()):
+            await self._end(unit, failed(unit, miss))
+
+    async def _look_again(self, unit: Unit) -> None:
+        if not self._is_refused_again:
+            await self._look(unit, self._waiting[unit.id][1].ref)
+            self._is_refused_again = self._client.is_patience_worn
+
+    async def _look(self, unit: Unit, ref: PostRef) -> None:
+        found = await self._ask(unit, ref)
+        if isinstance(found, Post):
+            await self._end(unit, scraped(unit, found))
+        elif found.failure.permanent:
+            await self._end(unit, failed(unit, found))
+        else:
+            self._waiting[unit.id] = (unit, found)
+
+    async def _ask(self, unit: Unit, ref: PostRef) -> Post | Miss:
+        try:
+            if (known := self._misses.get(ref.tiktok_id or ref.key)) is not None:
+                return known
+            ref = await self._client.resolve(ref)
+            if (known := self._misses.get(ref.tiktok_id or "")) is not None:
+                return known
+            return await self._posts.get(ref.tiktok_id or "")
+        except PostError as error:
+            name = f"post {ref.tiktok_id}" if ref.tiktok_id else f"short link of look {unit.id}"
+            log.info("%s: %s (%s)", name, error, error.kind.value)
+            self._last_miss_at = time.monotonic()
+            miss = self._misses[ref.tiktok_id or ref.key] = Miss.of(ref, error)
+            return miss
+
+    async def _found_elsewhere(self, unit: Unit, miss: Miss) -> Post | Miss | None:
+        """The post, a reason why it can't be seen, or None where no other source tells."""
+        tiktok_id = miss.ref.tiktok_id
+        if tiktok_id is None:
+            return None
+        found = None
+        if self._client.has_fallback and miss.failure.kind not in _NOT_FOR_THE_FALLBACK:
+            found = await self._once(
+                f"program/{tiktok_id}",
+                miss.ref,
+                lambda: self._client.fetch_with_fallback(tiktok_id),
+            )
+        # A daily look without figures is worth nothing.
+        if found is None and unit.slot == 0 and is_given_up(unit, miss):
+            user = _typed_user(unit)
+            found = await self._once(
+                f"preview/{tiktok_id}",
+                miss.ref,
+                lambda: self._client.fetch_preview(tiktok_id, user=user),
+            )
+        return found
+
+    async def _once(
+        self, key: str, ref: PostRef, ask: Callable[[], Awaitable[Post]]
+    ) -> Post | Miss | None:
+        if key not in self._elsewhere:
+            try:
+                self._elsewhere[key] = await ask()
+            except PostError as error:
+                log.info("%s: %s (%s)", key, error, error.detail)
+                permanent = error.failure.permanent
+                self._elsewhere[key] = Miss.of(ref, error) if permanent else None
+        return self._elsewhere[key]
+
+    async def _end(self, unit: Unit, result: ScrapeResult) -> None:
+        self._waiting.pop(unit.id, None)
+        await self._settle(result, self._is_first_pass)
+
+
+def reference(unit: Unit) -> PostRef:
+    """The post that the unit is about.
+
+    Raises:
+        AddressError: its row's address is not understood.
+    """
+    if unit.tiktok_id is not None:
+        return PostRef(tiktok_id=unit.tiktok_id)
+    if unit.details is None:
+        raise ValueError(f"look {unit.id} has neither an id nor a row")
+    return parse_address(unit.details.va_url)
+
+
+def is_given_up(unit: Unit, miss: Miss) -> bool:
+    """Whether this was the last try, for a reason that is not permanent."""
+    last = unit.attempts + 1 >= MAX_ATTEMPTS
+    return last and miss.about_post and not miss.failure.permanent
+
+
+def scraped(unit: Unit, post: Post) -> ScrapeResult:
+    return ScrapeResult(unit_id=unit.id, result="scraped", tiktok_id=post.tiktok_id, post=post)
+
+
+def failed(unit: Unit, miss: Miss) -> ScrapeResult:
+    """The result of a look that ends without a post in this run."""
+    given_up, sentence = is_given_up(unit, miss), miss.failure.sentence
+    if given_up:
+        sentence = (
+            f"{sentence.removesuffix(TRIED_AGAIN)}, in {MAX_ATTEMPTS} runs: "
+            "set the row to ready to have it tried again"
+        )
+    return ScrapeResult(
+        unit_id=unit.id,
+        result="unavailable" if miss.failure.permanent or given_up else "retry",
+        tiktok_id=miss.ref.tiktok_id,
+        error_kind=miss.failure.kind.value,
+        error=sentence,
+        counted=miss.about_post,
+    )
+
+
+def _typed_user(unit: Unit) -> str | None:
+    try:
+        return parse_address(unit.details.va_url).user if unit.details else None
+    except AddressError:
+        return None
+
+
+async def _each(
+    units: Iterable[Unit], work: Callable[[Unit], Awaitable[None]], *, concurrency: int
+) -> None:
+    remaining = iter(units)
+
+    async def worker() -> None:
+        for unit in remaining:
+            await work(unit)
+
+    await run_together([worker() for _ in range(concurrency)])

@@ -1,0 +1,215 @@
+"""gallery-dl, for owners who set TIKTOK_FALLBACK: a separate program, never a part of this one.
+
+It is called as a process, because it is under the GPL and this project is not. It answers
+challenges, which this project never does, so nobody calls it who has not decided to
+(docs/tiktok.md says what it does). Its output is as hostile as the page that it read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.models import Post
+from dagster_tiktok.tasks import run_together
+from dagster_tiktok.tiktok.failures import FailureKind, unreadable
+from dagster_tiktok.tiktok.pages import post_of_scope
+
+PROGRAM = "gallery-dl"
+TIMEOUT_SECONDS = 120.0
+MAX_OUTPUT_BYTES = 5 * 1024 * 1024
+_MAX_LOG_BYTES = 256 * 1024
+_READ_BYTES = 64 * 1024
+_END_SECONDS = 5.0
+
+# What a program needs to start and to reach the network, and nothing of ours.
+PASSED_ON = frozenset(
+    {
+        "PATH", "LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT",
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+        "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    }
+)  # fmt: skip
+# Its debug log names every request: `… https://www.tiktok.com:443 "GET /… HTTP/1.1" 200 None`.
+_REQUEST = re.compile(rb'"[A-Z]+ [^"\n]* HTTP/[0-9.]+" [0-9]{3}')
+_COMPLAINT = re.compile(rb"^\[[^\n]*\]\[(?:error|warning)\] ([^\n]*)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`requests` are those that its log names, at least one; `complaint` is the last one in it."""
+
+    output: bytes
+    requests: int
+    complaint: str
+
+
+def find_program(beside: str = sys.executable, path: str | None = None) -> Path:
+    """The program of this installation, else the one on the PATH.
+
+    Arguments:
+        beside: a file in the folder that is looked into first.
+        path: in place of the environment's PATH.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    found = shutil.which(PROGRAM, path=Path(beside).parent) or shutil.which(PROGRAM, path=path)
+    if found is None:
+        raise ConfigurationError(
+            "TIKTOK_FALLBACK is gallery-dl, but there is no such program beside this Python or on "
+            "the PATH: pip install gallery-dl, or unset it."
+        )
+    return Path(found)
+
+
+def environment(own: Mapping[str, str], home: str) -> dict[str, str]:
+    """The program's environment: none of our secrets, no configuration and no home of the user's.
+
+    An owner behind a proxy, or with certificates of their own, has set the standard variables.
+    """
+    passed = {name: value for name, value in own.items() if name.upper() in PASSED_ON}
+    return {**passed, "HOME": home, "XDG_CACHE_HOME": home, "PYTHONUTF8": "1"}
+
+
+class GalleryDl:
+    """The program with its options.
+
+    Arguments:
+        seconds_between_requests: that it keeps between two requests of its own.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        user_agent: str,
+        seconds_between_requests: float,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self.path = path
+        # It rests between its requests: for a page, a challenge's answer, the canonical address.
+        self._timeout_seconds = timeout_seconds + 3 * seconds_between_requests
+        self._options = (
+            "--config-ignore", "--no-input", "--no-colors", "--verbose", "--dump-json",
+            "--retries=0", "--http-timeout=30",
+            f"--sleep-request={seconds_between_requests:.3f}",
+            f"--user-agent={user_agent}",
+            "-o", "cache.file=:memory:", "-o", "cookies-update=false",
+            # The item is what is wanted: without its files, nothing is looked up for them.
+            "-o", "photos=false", "-o", "videos=false", "-o", "audio=false",
+        )  # fmt: skip
+
+    async def run(self, post_url: str) -> Ended:
+        """What the program says of a post.
+
+        Raises:
+            PostUnreadable: it did not start, took too long, or said too much.
+        """
+        with TemporaryDirectory(prefix="gallery-dl-") as folder:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    self.path, *self._options, post_url,
+                    cwd=folder,
+                    env=environment(os.environ, folder),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                )  # fmt: skip
+            except OSError as error:
+                detail = f"gallery-dl did not start: {error.strerror}"
+                raise unreadable(FailureKind.UNREADABLE, detail) from error
+            try:
+                output, log = await asyncio.wait_for(_read(process), self._timeout_seconds)
+            except asyncio.TimeoutError:
+                detail = f"gallery-dl took more than {self._timeout_seconds:g} seconds"
+                raise unreadable(FailureKind.UNREADABLE, detail) from None
+            finally:
+                await _end(process)
+        complaints = _COMPLAINT.findall(log)
+        return Ended(
+            output=output,
+            requests=max(1, len(_REQUEST.findall(log))),
+            complaint=complaints[-1][:300].decode("utf-8", "replace") if complaints else "",
+        )
+
+
+def parse_output(ended: Ended, *, expected_id: str, scraped_at: datetime) -> Post:
+    """The post in the program's output, which holds the page's own item.
+
+    Raises:
+        PostUnavailable: the item says so.
+        PostUnreadable: there is no post in it, or not the one.
+    """
+    item = _item(ended)
+    scope = {"webapp.video-detail": {"itemInfo": {"itemStruct": item}, "statusCode": 0}}
+    return post_of_scope(
+        scope, expected_id=expected_id, scraped_at=scraped_at, scraping_method=PROGRAM
+    )
+
+
+def _item(ended: Ended) -> dict[str, Any]:
+    try:
+        messages = json.loads(ended.output)
+    except (ValueError, RecursionError) as error:
+        detail = f"gallery-dl's output is not JSON: {type(error).__name__}"
+        raise unreadable(FailureKind.UNREADABLE, detail) from None
+    for message in messages if isinstance(messages, list) else []:
+        last = message[-1] if isinstance(message, list) and message else None
+        if isinstance(last, dict) and "id" in last:
+            return last
+    detail = f"gallery-dl found no post: {ended.complaint or 'it does not say why'}"
+    raise unreadable(FailureKind.UNREADABLE, detail)
+
+
+async def _read(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+    output, log = await run_together(
+        [_output(_pipe(process.stdout)), _start_of(_pipe(process.stderr))]
+    )
+    await process.wait()
+    return output, log
+
+
+async def _output(pipe: asyncio.StreamReader) -> bytes:
+    data = bytearray()
+    while chunk := await pipe.read(_READ_BYTES):
+        data += chunk
+        if len(data) > MAX_OUTPUT_BYTES:
+            detail = f"gallery-dl said more than {MAX_OUTPUT_BYTES} bytes"
+            raise unreadable(FailureKind.UNREADABLE, detail)
+    return bytes(data)
+
+
+async def _start_of(pipe: asyncio.StreamReader) -> bytes:
+    """Reads to the end, so that the program can write on, and keeps the beginning."""
+    data = bytearray()
+    while chunk := await pipe.read(_READ_BYTES):
+        data += chunk[: _MAX_LOG_BYTES - len(data)]
+    return bytes(data)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends the program if it runs, and what it left in its pipes."""
+    with suppress(ProcessLookupError):
+        process.kill()
+    pipes = [_start_of(_pipe(process.stdout)), _start_of(_pipe(process.stderr))]
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*pipes, process.wait()), _END_SECONDS)
+
+
+def _pipe(pipe: asyncio.StreamReader | None) -> asyncio.StreamReader:
+    if pipe is None:
+        raise ValueError("the process has no pipe")
+    return pipe

@@ -1,0 +1,115 @@
+"""What TikTok tells other sites of a post, for when its page can't be read: oEmbed, the embed page.
+
+They say that the post is there, its caption and its account. Neither is a source of figures. The
+embed page shows some, but from a copy of unknown age, without bookmarks, and as one day's number
+beside the page's of another day they would look like growth: they are not read. The daily looks
+bring the figures if the page can be read again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from dagster_tiktok.models import Post
+from dagster_tiktok.tiktok import captions
+from dagster_tiktok.tiktok.addresses import canonical_url
+from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
+from dagster_tiktok.tiktok.page_scope import script_data, without_data
+from dagster_tiktok.tiktok.page_shapes import EmbedShape, EmbedVideoShape, OEmbedShape, clean
+
+_EMBED_SCRIPT_ID = "__FRONTITY_CONNECT_STATE__"
+_PROFILE_URL = re.compile(r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/?\Z")
+
+
+def parse_oembed(status: int, body: bytes, *, expected_id: str, scraped_at: datetime) -> Post:
+    """The post as oEmbed describes it.
+
+    Arguments:
+        status: of the HTTP answer; TikTok answers 400 for a post that is not public.
+
+    Raises:
+        PostUnavailable: TikTok says that there is no such post for the public.
+        PostUnreadable: the answer does not tell.
+    """
+    if status in (400, 404):
+        raise unavailable(FailureKind.GONE, f"oEmbed: HTTP {status}")
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        raise without_data(body) from None
+    shape = OEmbedShape.model_validate(answer if isinstance(answer, dict) else {})
+    profile = _PROFILE_URL.match(shape.author_url)
+    account = shape.author_unique_id or (profile[1] if profile else None)
+    if status != 200 or not (account or shape.title):
+        raise unreadable(FailureKind.INCOMPLETE, f"oEmbed: HTTP {status} without a post")
+    return _post(
+        expected_id,
+        shown_id=shape.embed_product_id or expected_id,
+        scraped_at=scraped_at,
+        scraping_method="oembed",
+        account=account,
+        account_verified=None,
+        caption=shape.title,
+        is_carousel=shape.embed_type == "photo",
+    )
+
+
+def parse_embed(html: bytes, *, expected_id: str, scraped_at: datetime) -> Post:
+    """The post as the page shows it that other sites put into a frame.
+
+    Raises:
+        PostUnreadable: the page does not tell.
+    """
+    video = _embedded(script_data(html, _EMBED_SCRIPT_ID), f"/embed/v2/{expected_id}")
+    if video is None or video.item_infos is None or video.item_infos.id is None:
+        raise unreadable(FailureKind.INCOMPLETE, "the embed page has no post")
+    author = video.author_infos
+    return _post(
+        expected_id,
+        shown_id=video.item_infos.id,
+        scraped_at=scraped_at,
+        scraping_method="embed",
+        account=(author.unique_id or None) if author else None,
+        account_verified=author.verified if author else None,
+        caption=video.item_infos.text,
+        is_carousel=bool(video.image_post_info and video.image_post_info.display_images),
+    )
+
+
+def _embedded(state: Any, path: str) -> EmbedVideoShape | None:
+    for name in ("source", "data", path):
+        state = state.get(name) if isinstance(state, dict) else None
+    return EmbedShape.model_validate(state if isinstance(state, dict) else {}).video_data
+
+
+def _post(
+    tiktok_id: str,
+    *,
+    shown_id: str,
+    scraped_at: datetime,
+    scraping_method: str,
+    account: str | None,
+    account_verified: bool | None,
+    caption: str,
+    is_carousel: bool,
+) -> Post:
+    if shown_id != tiktok_id:
+        raise unreadable(FailureKind.WRONG_ID, f"asked for {tiktok_id}, got {shown_id}")
+    description = clean(caption)
+    return Post(
+        tiktok_id=tiktok_id,
+        post_url=canonical_url(tiktok_id, account, is_carousel),
+        account=account,
+        account_verified=account_verified,
+        # The id's upper half is the upload time.
+        posted_at=datetime.fromtimestamp(int(tiktok_id) >> 32, timezone.utc),
+        description=description,
+        hashtags=captions.hashtags(description, (), ()),
+        mentions=captions.mentions(description, ()),
+        scraped_at=scraped_at,
+        scraping_method=scraping_method,
+        data_quality="partial",
+    )

@@ -1,0 +1,111 @@
+"""TikTok as one site: its pages behind redirects, its addresses on another base, its patience."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from dagster_tiktok.hosts import ForbiddenAddress
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.tiktok.addresses import AddressError, parse_address
+from dagster_tiktok.tiktok.breaker import PAUSE_AFTER, Breaker
+from dagster_tiktok.tiktok.failures import FailureKind, PostUnavailable, PostUnreadable, unreadable
+from dagster_tiktok.tiktok.transport import Answer, Transport
+
+MAX_REDIRECTS = 5
+HOME = "https://www.tiktok.com"
+
+
+class Site:
+    """Asks for what stands below the base address. Use it as an async context manager.
+
+    Arguments:
+        pause_seconds: length of the pause after `breaker.PAUSE_AFTER` refusals in a row.
+    """
+
+    def __init__(self, settings: Settings, pause_seconds: float) -> None:
+        self.base = settings.tiktok_base_url
+        self._breaker = Breaker(pause_seconds)
+        self.transport = Transport(settings, self._breaker)
+
+    async def __aenter__(self) -> Site:
+        await self.transport.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.transport.__aexit__(*exc_info)
+
+    @property
+    def is_patience_worn(self) -> bool:
+        """Whether the last answers were refusals, so many that a pause was due."""
+        return self._breaker.refusals >= PAUSE_AFTER
+
+    async def page(self, path: str) -> bytes:
+        """The body of `answer`."""
+        return (await self.answer(path)).body
+
+    async def answer(self, path: str) -> Answer:
+        """The answer at the end of at most MAX_REDIRECTS redirects within TikTok's hosts.
+
+        Raises:
+            PostUnreadable, TikTokRefusing: as `Transport.get`; a redirect that leads nowhere.
+        """
+        address = f"{self.base}{path}"
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                answer = await self.transport.get(address)
+            except ForbiddenAddress as error:
+                raise unreadable(FailureKind.UNREADABLE, f"redirect: {error}") from error
+            if answer.location is None:
+                return answer
+            refuse_login(answer.location)
+            address = self.on_base(answer.location)
+        raise too_many_redirects()
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Tells the breaker how the question inside was answered."""
+        try:
+            yield
+        except PostUnavailable:
+            self._breaker.answered()
+            raise
+        except PostUnreadable as error:
+            self.note_unreadable(error)
+            raise
+        self._breaker.answered()
+
+    def note_unreadable(self, error: PostUnreadable) -> None:
+        if error.failure.refusal:
+            self._breaker.refused()
+
+    def on_base(self, address: str) -> str:
+        """The address as it is asked: TikTok's own hosts are replaced by another base address."""
+        if self.base == HOME:
+            return address
+        try:
+            ref = parse_address(address)
+        except AddressError:
+            return address
+        if ref.short_code is not None:
+            return f"{self.base}/t/{ref.short_code}/"
+        return f"{self.base}{urlsplit(address).path}"
+
+    def on_site(self, address: str) -> str:
+        """The reverse: the address as TikTok itself would have named it, without its query."""
+        parts = urlsplit(address)
+        own = urlsplit(self.base)
+        if (parts.scheme, parts.netloc) == (own.scheme, own.netloc):
+            return f"{HOME}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def refuse_login(address: str) -> None:
+    """Raises PostUnreadable where a redirect leads to the login page."""
+    if urlsplit(address).path.split("/")[1:2] == ["login"]:
+        raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page", before_page=True)
+
+
+def too_many_redirects() -> PostUnreadable:
+    return unreadable(FailureKind.UNREADABLE, f"more than {MAX_REDIRECTS} redirects")

@@ -1,0 +1,185 @@
+"""What captured pages hold beside the usual: other shapes of the same facts, and less of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from dagster_tiktok.models import Post
+from dagster_tiktok.tiktok.failures import FailureKind, PostError
+from dagster_tiktok.tiktok.pages import parse_post_page, parse_profile_page
+from dagster_tiktok_tests.tiktok.sample_pages import (
+    MOBILE_SCOPE_NAME,
+    POST_ID,
+    VIDEO_SCOPE_NAME,
+    carousel,
+    image,
+    item,
+    page,
+    post_page,
+    post_scope,
+    profile_scope,
+)
+
+NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
+A, B = "6d5fe602159d40809b622acba205baae", "2ffc9e77b89b4f0b951c59dbb3320cea"
+PREFIX = "item_privacy_authorization&"
+EMPTY_USER = {"user": {"id": "", "uniqueId": ""}, "stats": {"followerCount": 0}}
+
+
+def parse(html: bytes) -> Post:
+    return parse_post_page(html, expected_id=POST_ID, scraped_at=NOW)
+
+
+def kind_of(html: bytes) -> FailureKind:
+    with pytest.raises(PostError) as caught:
+        parse(html)
+    return caught.value.kind
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("", FailureKind.GONE),
+        (None, FailureKind.GONE),
+        ("item doesn't exist", FailureKind.GONE),
+        ("status_deleted", FailureKind.GONE),
+        ("status_self_see", FailureKind.PRIVATE),
+        ("status_reviewing", FailureKind.WITHHELD),
+        ("status_audit_not_pass", FailureKind.WITHHELD),
+        ("cross_border_violation_ur", FailureKind.GEOFENCED),
+        ("person_geo_fencing", FailureKind.GEOFENCED),
+    ],
+)
+@pytest.mark.parametrize("name", [VIDEO_SCOPE_NAME, MOBILE_SCOPE_NAME])
+@pytest.mark.parametrize("code", [10204, "10204"])
+def test_given_the_catch_all_code_when_parsed_then_its_message_decides(
+    code: Any, name: str, message: str | None, kind: FailureKind
+) -> None:
+    spellings = [message] if message is None else [message, message.title(), PREFIX + message]
+    for spelling in spellings:
+        details: list[dict[str, Any]] = [{}, {"itemInfo": {}}, {"itemInfo": None, "shareMeta": {}}]
+        for detail in details:
+            part = {**detail, "statusCode": code, "statusMsg": spelling}
+            scope = {"webapp.app-context": {}, name: part}
+            assert kind_of(page(scope)) is kind
+            assert kind_of(page(scope, indent=2, filler_bytes=300_000)) is kind
+
+
+def test_given_an_empty_part_beside_the_mobile_one_when_parsed_then_the_full_one_is_read() -> None:
+    scope = {VIDEO_SCOPE_NAME: {}, **post_scope(item(), name=MOBILE_SCOPE_NAME)}
+    assert parse(page(scope)).metrics.views == 254088
+    told = {VIDEO_SCOPE_NAME: {}, MOBILE_SCOPE_NAME: {"statusCode": 10216}}
+    assert kind_of(page(told)) is FailureKind.PRIVATE
+
+
+@pytest.mark.parametrize(
+    ("author", "account"),
+    [
+        ("nasa", "nasa"),
+        ("7664638705177150477", None),
+        (7664638705177150477, None),
+        ({"id": "7664638705177150477", "nickname": "NASA"}, None),
+        ([], None),
+    ],
+)
+def test_given_an_author_that_is_no_object_when_parsed_then_only_a_name_is_taken_for_one(
+    author: Any, account: str | None
+) -> None:
+    scope = post_scope(item(author=author, nickname="NASA", authorId="7664638705177150477"))
+    assert parse(page(scope)).account == account
+    scope["seo.abtest"] = {"canonical": f"https://www.tiktok.com/@nasa/video/{POST_ID}"}
+    assert parse(page(scope)).account == "nasa"
+
+
+def test_given_counts_that_are_empty_when_parsed_then_the_other_counts_are_taken() -> None:
+    struct = item()
+    struct["statsV2"] |= {"playCount": "", "collectCount": ""}
+    struct["stats"] |= {"collectCount": ""}
+    post = parse(post_page(struct))
+    assert (post.metrics.views, post.metrics.bookmarks) == (254100, None)
+    assert post.data_quality == "partial"
+    assert parse(post_page(item(stats=None))).metrics.views == 254088
+
+
+@pytest.mark.parametrize("nothing", [None, [], {}, "", 0, False])
+def test_given_nothing_in_the_place_of_lists_when_parsed_then_the_rest_is_there(
+    nothing: Any,
+) -> None:
+    struct = item() | dict.fromkeys(("textExtra", "challenges", "music", "authorStats"), nothing)
+    post = parse(post_page(struct, code=nothing))
+    assert (post.metrics.views, post.sound, post.hashtags) == (254088, None, ())
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [None, {}, {"imageWidth": 1080}, {"imageURL": None}, {"imageURL": {"urlList": []}}],
+)
+def test_given_a_slide_without_address_when_parsed_then_the_others_keep_their_places(
+    missing: Any,
+) -> None:
+    struct = carousel(A, authorStats={"followerCount": 5})
+    struct["imagePost"]["images"] = [image(A), missing, image(B)]
+    post = parse(post_page(struct))
+    assert [(slide.number, slide.image_key) for slide in post.slides] == [(1, A), (2, None), (3, B)]
+    assert [bool(slide.mirrors) for slide in post.slides] == [True, False, True]
+    assert (post.data_quality, post.metrics.views) == ("partial", 254088)
+
+
+def test_given_a_full_page_with_other_parts_when_parsed_then_hashtags_behind_emoji_are_found() -> (
+    None
+):
+    desc = "\U0001f92f\U0001f469\u200d\U0001f680 #Space \U0001f52d#nasa\u2764\ufe0f"
+    start = desc.encode("utf-16-le").index("#".encode("utf-16-le")) // 2
+    tag = {"type": 1, "hashtagName": "space", "start": start, "end": start + len("#Space")}
+    scope = post_scope(item(desc=desc, textExtra=[tag, None, {"type": "x"}], createTime=1788540697))
+    scope |= {"webapp.biz-context": {"a": [1]}, "webapp.new": None, "seo.abtest": {"vidList": []}}
+    for html in (page(scope, filler_bytes=330_000), page(scope, indent=4)):
+        post = parse(html)
+        assert post.hashtags == ("space", "nasa")
+        assert post.posted_at == datetime(2026, 9, 4, 16, 51, 37, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("code", [10221, "10221", 10202])
+@pytest.mark.parametrize("info", [None, {}, EMPTY_USER, {"user": {}, "stats": {}}])
+def test_given_the_page_of_a_banned_account_when_parsed_then_its_zeros_are_no_followers(
+    code: Any, info: Any
+) -> None:
+    html = page({"webapp.user-detail": {"userInfo": info, "statusCode": code, "statusMsg": ""}})
+    with pytest.raises(PostError) as caught:
+        parse_profile_page(html)
+    assert caught.value.kind is FailureKind.BANNED_ACCOUNT
+    assert kind_of(html) is FailureKind.BANNED_ACCOUNT, "also where a post was asked for"
+
+
+def test_given_a_private_account_without_its_name_when_parsed_then_nothing_of_it_is_known() -> None:
+    html = page(profile_scope(statusCode=10222, userInfo=EMPTY_USER))
+    with pytest.raises(PostError) as caught:
+        parse_profile_page(html)
+    assert caught.value.kind is FailureKind.PRIVATE
+
+
+def test_given_a_profile_in_the_place_of_a_post_when_parsed_then_the_post_is_not_given_up() -> None:
+    assert kind_of(page(profile_scope())) is FailureKind.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("html", "kind"),
+    [
+        (b"", FailureKind.SHIELD),
+        (b"\n", FailureKind.SHIELD),
+        (b'<!DOCTYPE html><html><body><div id="app">' + b" " * 590 + b"</div>", FailureKind.SHIELD),
+        (b"<html><p id='wci' class='_wafchallengeid'></p>" + b"x" * 1350, FailureKind.CHALLENGE),
+        (b"<html><p class=x id=rs>" + b"x" * 1350, FailureKind.CHALLENGE),
+        (b"<html> Please wait... " + b"x" * 1350, FailureKind.CHALLENGE),
+        (b'<script>{"slardarClient": "SlardarWAF"}</script>' + b"x" * 1350, FailureKind.CHALLENGE),
+        (b'<div id="captcha-init"></div>' + b"x" * 5670, FailureKind.CHALLENGE),
+        (b"<html><title>Log in | TikTok</title>" + b"x" * 4000, FailureKind.UNREADABLE),
+    ],
+)
+def test_given_what_tiktok_sends_in_place_of_a_page_when_parsed_then_it_is_known(
+    html: bytes, kind: FailureKind
+) -> None:
+    assert kind_of(html) is kind
