@@ -4,6 +4,7 @@ PORT ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
+export FILE
 INSTALLED := $(VENV)/.installed
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
@@ -34,11 +35,11 @@ docs: $(INSTALLED) ## docs/schema.md anew, from the migrations
 	@$(BIN)/python -m dagster_tiktok.sandbox.schema_docs
 
 backup: $(INSTALLED) ## copies the database at SUPABASE_DB_URL into backups/ (or FILE=)
-	@$(BIN)/python -m dagster_tiktok.backup backup $(if $(FILE),--file "$(FILE)")
+	@$(BIN)/python -m dagster_tiktok.backup backup $${FILE:+--file "$$FILE"}
 
 restore: $(INSTALLED) ## fills its empty tables from FILE=; REPLACE=yes removes what is there
 	@$(if $(FILE),,$(error which backup? make restore FILE=backups/....dump))
-	@$(BIN)/python -m dagster_tiktok.backup restore "$(FILE)" $(if $(filter yes,$(REPLACE)),--replace)
+	@$(BIN)/python -m dagster_tiktok.backup restore "$$FILE" $(if $(filter yes,$(REPLACE)),--replace)
 
 lock: $(INSTALLED) ## pins the dependencies anew, with hashes
 	$(LOCK) --all-extras pyproject.toml --output-file requirements.lock

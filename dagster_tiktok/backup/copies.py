@@ -52,8 +52,9 @@ Tell = Callable[[str], object]
 
 def back_up(parameters: Mapping[str, str], dump: Path) -> Manifest:
     """Writes `dump` and its manifest; neither has its name before it is whole."""
-    if dump.exists():
-        raise BackupError(f"{dump} exists already.")
+    for path in (dump, manifest_path(dump)):
+        if path.exists():
+            raise BackupError(f"{path} exists already.")
     dump.parent.mkdir(parents=True, exist_ok=True)
     with _written(dump) as file, transaction(parameters, read_only=True) as connection:
         version = _schema_version(connection)

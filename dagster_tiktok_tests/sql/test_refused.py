@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from postgrest.exceptions import APIError
+
 from dagster_tiktok_tests.sql.support import (
     Database,
     Looks,
@@ -36,6 +39,19 @@ def test_given_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written
         assert unit["failed_batch_id"] == batch and unit["lease_owner"] is None
     assert db.one("select count(*) as n from public.tiktok_posts") == {"n": 6}
     assert db.one("select count(*) as n from public.scrape_units where slot = 5") == {"n": 6}
+
+
+def test_given_a_right_that_was_taken_away_then_no_post_is_blamed(db: Database) -> None:
+    looks: Looks = {f"k{n}": (post(str(n)), []) for n in range(10, 13)}
+    db.execute("revoke insert on public.tiktok_posts from service_role")
+    try:
+        with pytest.raises(APIError, match="permission denied"):
+            persist_first_looks(db, looks, to="persisted")
+    finally:
+        db.execute("grant insert on public.tiktok_posts to service_role")
+
+    units = db.query("select state, attempts, post is null as lost from public.scrape_units")
+    assert units == [{"state": "stored", "attempts": 0, "lost": False}] * 3
 
 
 def _try_to_persist(db: Database, unit: int) -> tuple[str, dict[str, Any]]:

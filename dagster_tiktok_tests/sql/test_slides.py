@@ -35,6 +35,19 @@ def test_given_a_changed_carousel_then_slides_are_replaced_and_removed(db: Datab
     assert (stored["slide_count"], stored["slides"]) == (2, [s["public_url"] for s in later])
 
 
+def test_given_a_look_that_stored_only_some_slides_then_the_others_stay(db: Database) -> None:
+    slides = [slide("1", n) for n in (1, 2, 3)]
+    persist_first_looks(db, {"a": (post("1", slides=3), slides)})
+
+    some = [slide("1", 2, picture="b", at=TOMORROW_NOON)]
+    persist_first_looks(db, {"a": (post("1", slides=3, at=TOMORROW_NOON), some)})
+
+    addresses = [slides[0]["public_url"], some[0]["public_url"], slides[2]["public_url"]]
+    rows = db.query("select public_url from public.tiktok_slides order by slide_number")
+    assert [row["public_url"] for row in rows] == addresses
+    assert (db.post("1")["slide_count"], db.post("1")["slides"]) == (3, addresses)
+
+
 def _signed_anew(stored: dict[str, Any], at: datetime) -> dict[str, Any]:
     """The same slide from another fetch of the page."""
     address = stored["slide_url"].partition("?")[0] + "?x-expires=2&x-signature=new"

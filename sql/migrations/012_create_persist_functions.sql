@@ -77,8 +77,9 @@ begin
   begin
     return public.persist_chunk(unit_ids, owner, time_zone);
   exception when others then
-    -- Connection, rollback (deadlock), resources, locks, operator, system: not the post's fault.
-    if left(sqlstate, 2) in ('08', '40', '53', '55', '57', '58', 'XX') then
+    -- Connection, rollback (deadlock), rights and schema, resources, locks, operator, system,
+    -- somebody's own trigger: not the post's fault.
+    if left(sqlstate, 2) in ('08', '40', '42', '53', '55', '57', '58', 'P0', 'XX') then
       raise;
     end if;
     v_error := 'The database refused the post: ' || left(sqlerrm, 300);

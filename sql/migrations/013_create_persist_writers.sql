@@ -22,6 +22,16 @@ begin
     raise exception '%', v_wrong using errcode = '22023';
   end if;
 
+  -- All posts at once and in order: two batches that write some of the same would wait for each
+  -- other otherwise.
+  perform 1
+  from public.tiktok_posts as t
+  where t.tiktok_id = any (array(
+    select u.tiktok_id from public.scrape_units as u where u.id = any (unit_ids)
+  ))
+  order by t.tiktok_id
+  for no key update of t;
+
   -- The newest look wins; what it does not say, or says as 0 or empty, stays as it was known.
   insert into public.tiktok_posts as t (
     tiktok_id, va_url, post_url, created_date, creator, set_id, set_code, va, post_type, account,
@@ -36,7 +46,8 @@ begin
     l.views, l.likes, l.comments, l.shares, l.followers, l.hashtags, l.sound, l.sound_url,
     l.slide_count, case l.slot when 1 then l.views end, case l.slot when 2 then l.views end,
     case l.slot when 3 then l.views end, case l.slot when 4 then l.views end,
-    case l.slot when 5 then l.views end, 1, greatest(l.captured_on - l.posted_on, 0),
+    case l.slot when 5 then l.views end, 1,
+    case when l.posted_on is not null then greatest(l.captured_on - l.posted_on, 0) end,
     l.slide_urls, l.description, l.account_verified, l.bookmarks, l.scraped_at,
     l.scraping_method, l.data_quality, owner
   from unnest(v_looks) as l
@@ -65,7 +76,6 @@ begin
       case when t.scrape_status = 'unavailable' then 'active' else t.scrape_status end,
     scrape_count = t.scrape_count + 1,
     days_since_posted = coalesce(excluded.days_since_posted, t.days_since_posted),
-    slides = coalesce(nullif(excluded.slides, '[]'), t.slides),
     post_description = coalesce(nullif(excluded.post_description, ''), t.post_description),
     account_verified = coalesce(excluded.account_verified, t.account_verified),
     bookmarks = coalesce(nullif(excluded.bookmarks, 0), t.bookmarks, excluded.bookmarks),
@@ -174,6 +184,18 @@ begin
   using unnest(looks) as l
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
   where s.post_id = t.id and t.slide_count > 0 and s.slide_number > t.slide_count;
+
+  -- The list beside the post says what the table says, also after a look that brought only some.
+  update public.tiktok_posts as t set slides = stored.addresses
+  from (
+    select s.post_id, jsonb_agg(s.public_url order by s.slide_number) as addresses
+    from public.tiktok_slides as s
+    where s.post_id = any (array(
+      select t.id from unnest(looks) as l join public.tiktok_posts as t using (tiktok_id)
+    ))
+    group by s.post_id
+  ) as stored
+  where t.id = stored.post_id and t.slides <> stored.addresses;
   return v_slides;
 end
 $$;
@@ -255,14 +277,21 @@ begin
   from unnest(v_gone, v_errors) as gone (tiktok_id, error)
   where t.tiktok_id = gone.tiktok_id;
 
-  -- The daily looks that are left are pointless. They stay out of the figures of this batch.
+  -- The daily looks that are left are pointless. They stay out of the figures of this batch. One
+  -- that is held is being ended or taken by another call, which would wait for the posts.
+  with left_over as (
+    select u.id from public.scrape_units as u
+    where u.source_key = any (v_gone) and u.slot > 0 and u.state = 'pending'
+    for update of u skip locked
+  )
   update public.scrape_units as u set
     state = 'done', outcome = 'unavailable', finished_at = now(),
     error_kind = v_kinds[array_position(v_gone, u.source_key)],
     error = v_errors[array_position(v_gone, u.source_key)],
     details = null, post = null, slides = null,
     claim_id = null, lease_owner = null, lease_until = null
-  where u.source_key = any (v_gone) and u.slot > 0 and u.state = 'pending';
+  from left_over
+  where u.id = left_over.id;
 end
 $$;
 
