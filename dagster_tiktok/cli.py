@@ -100,7 +100,7 @@ def doctor(as_json: bool, env_file: Path | None) -> None:
     else:
         for finding in findings:
             mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
-            click.echo(f"{mark}  {finding.name:<10} {finding.message}")
+            click.echo(f"{mark}  {finding.name:<10} {printable(finding.message)}")
     sys.exit(0 if healthy else 1)
 
 
@@ -153,7 +153,7 @@ def _log_to_stderr(*, verbose: bool = False) -> None:
 
 
 def _fail(message: str, status: int, as_json: bool) -> NoReturn:
-    click.echo(f"dagster-tiktok: {message}", err=True)
+    click.echo(f"dagster-tiktok: {printable(message)}", err=True)
     if as_json:
         figures = dict.fromkeys(("batch_id", "partition", *RUN_FIGURES))
         click.echo(json.dumps({**figures, "errors": [{"error": message}], "error": message}))

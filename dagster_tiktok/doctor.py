@@ -19,6 +19,8 @@ from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.text import printable
 from dagster_tiktok.tiktok.client import TikTokClient
 
+SHOWN_WARNINGS = 5
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -58,9 +60,12 @@ def _sheet(settings: Settings) -> str:
     with SheetClient(settings) as client:
         found = client.check()
     lacking = f"; no column {', '.join(found.missing_columns)}" if found.missing_columns else ""
+    warnings = "".join(f"; {warning}" for warning in found.warnings[:SHOWN_WARNINGS])
+    if len(found.warnings) > SHOWN_WARNINGS:
+        warnings += f"; and {len(found.warnings) - SHOWN_WARNINGS} more warnings"
     return (
         f"tab {printable(found.tab)!r}: {found.filled_rows} rows, {found.ready_rows} ready, "
-        f"writable by {found.client_email}{lacking}"
+        f"{found.client_email} may write {', '.join(found.written_columns)}{lacking}{warnings}"
     )
 
 

@@ -27,10 +27,13 @@ DESKTOP_USER_AGENT = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/142.0.0.0 Safari/537.36"
 )
-_SHEET_URL = re.compile(r"^https?://[^/]+/spreadsheets/d/(?P<id>[A-Za-z0-9_-]{10,})")
+_SHEET_URL = re.compile(
+    r"^https?://[^/]+/(?:a/[^/]+/)?spreadsheets/(?:u/[0-9]+/)?d/(?P<id>[A-Za-z0-9_-]{10,})"
+)
 _SECRET_KEY = re.compile(r"sb_secret_[A-Za-z0-9_-]+")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
-_GID = re.compile(r"[?#&]gid=(\d+)")
+# The browser goes by what stands after the "#".
+_GID = re.compile(r"(?:#|[?&](?!.*#gid=))gid=([0-9]{1,10})(?![0-9])")
 
 
 def _is_timezone(value: str) -> str:
@@ -119,6 +122,8 @@ class Settings(BaseSettings):
                 "must be the sheet's address as the browser shows it "
                 "(https://docs.google.com/spreadsheets/d/…/edit#gid=0)"
             )
+        if "gid=" in value and not _GID.search(value):
+            raise ValueError("must end in a gid that is a number (#gid=0)")
         return value
 
     @field_validator("slide_allowed_hosts", mode="before")

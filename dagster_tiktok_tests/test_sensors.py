@@ -166,6 +166,16 @@ def test_given_a_failed_run_then_the_alert_says_which_day_and_why(
     assert result.run_id[:8] in text
 
 
+def test_given_text_that_slack_obeys_then_it_is_sent_as_text(
+    tmp_path: Path, webhook: Webhook
+) -> None:
+    alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url))
+
+    alerts.send("<!channel> & <https://evil.example|click>")
+
+    assert webhook.texts == ["&lt;!channel&gt; &amp; &lt;https://evil.example|click&gt;"]
+
+
 def test_given_a_webhook_that_refuses_then_the_tick_fails_and_its_address_stays_secret(
     tmp_path: Path, webhook: Webhook
 ) -> None:

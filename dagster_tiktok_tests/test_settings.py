@@ -105,6 +105,26 @@ def test_given_a_secret_key_of_either_kind_then_it_is_taken(tmp_path: Path, key:
     assert key not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "gid"),
+    [
+        ("/spreadsheets/", "?gid=0#gid=5", 5),
+        ("/spreadsheets/", "?usp=sharing&gid=5", 5),
+        ("/spreadsheets/u/1/", "#gid=5", 5),
+        ("/a/agency.example/spreadsheets/", "#gid=5", 5),
+        ("/spreadsheets/", "?usp=sharing", None),
+    ],
+)
+def test_given_an_address_as_browsers_show_it_then_sheet_and_tab_are_found(
+    tmp_path: Path, before: str, after: str, gid: int | None
+) -> None:
+    address = SHEET.replace("/spreadsheets/", before) + after
+    settings = load_settings(env_file(tmp_path, GOOGLE_SHEET_URL=address))
+
+    assert settings.spreadsheet_id == "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
+    assert settings.sheet_gid == gid
+
+
 def test_given_white_space_around_the_key_then_it_is_not_part_of_it(tmp_path: Path) -> None:
     # An HTTP library quotes a header value that it refuses: the key would stand in an error.
     settings = load_settings(env_file(tmp_path, SUPABASE_KEY='"sb_secret_abc \\r"'))
@@ -124,6 +144,7 @@ def test_given_white_space_around_the_key_then_it_is_not_part_of_it(tmp_path: Pa
         ("SLIDE_MAX_MB", "lots"),
         ("SUPABASE_URL", "example"),
         ("GOOGLE_SHEET_URL", "https://docs.google.com/document/d/abc"),
+        ("GOOGLE_SHEET_URL", f"{SHEET}#gid={'9' * 5000}"),
         ("TIKTOK_REQUESTS_PER_SECOND", "-1"),
         ("TIKTOK_REQUESTS_PER_SECOND", "nan"),
         ("TIKTOK_MAX_CONCURRENCY", "0"),

@@ -36,8 +36,10 @@ class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def _post(address: str, text: str) -> None:
+    # What a sheet or a page says must not mention people or link anywhere: Slack's own escapes.
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     try:
-        response = httpx.post(address, json={"text": text}, timeout=10.0)
+        response = httpx.post(address, json={"text": escaped}, timeout=10.0)
     except httpx.TransportError as error:
         raise TransientError(f"did not answer ({type(error).__name__})") from None
     if response.status_code in RETRIED_STATUSES:

@@ -9,15 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from google.auth.exceptions import TransportError
+from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.service_account import Credentials
 
 from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.retry import RETRIED_STATUSES
+from dagster_tiktok.sheet.sessions import (
+    MAX_ANSWER_SECONDS,
+    MAX_SHEET_BYTES,
+    MAX_TOKEN_BYTES,
+    BoundedSession,
+)
 
 SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
 _FIELDS = ("client_email", "private_key", "token_uri")
 _NOT_JSON = "the token endpoint did not answer with JSON"
+_MAX_TOKEN_SECONDS = 10**9
+_TOKEN = re.compile(r"[!-~]+")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,10}")
 _HELP = "download a key of the service account (IAM > Service accounts > Keys) as JSON"
 _MAX_PATH_CHARACTERS = 255
 _PATH_STARTS = ("/", "./", "../", "~")
@@ -28,8 +38,11 @@ _KEY_LIKE = re.compile(r"[A-Za-z0-9+=]{24}")
 class ServiceAccountSession:
     """An HTTP session that signs in as the service account, and contacts nothing else for it."""
 
-    def __init__(self, setting: str) -> None:
-        """`setting` is `GOOGLE_SHEETS_CREDENTIALS`. Raises ConfigurationError."""
+    def __init__(self, setting: str, *, max_seconds: float = MAX_ANSWER_SECONDS) -> None:
+        """`setting` is `GOOGLE_SHEETS_CREDENTIALS`, `max_seconds` the time of one answer.
+
+        Raises ConfigurationError.
+        """
         info = _account_info(setting)
         try:
             credentials = Credentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
@@ -38,13 +51,25 @@ class ServiceAccountSession:
             raise _wrong("holds a private key that cannot be read") from None
         self.email: str = info["client_email"]
         self.token_uri: str = info["token_uri"]
-        self._token_session = requests.Session()
+        self._token_session = BoundedSession(
+            who="Google's token endpoint", max_bytes=MAX_TOKEN_BYTES, max_seconds=max_seconds
+        )
         request = TokenRequest(self._token_session, self.token_uri)
-        self.session = AuthorizedSession(credentials, auth_request=request)  # type: ignore[no-untyped-call]
+        self.session = _SheetsSession(
+            credentials,
+            auth_request=request,
+            who="Google Sheets",
+            max_bytes=MAX_SHEET_BYTES,
+            max_seconds=max_seconds,
+        )
 
     def close(self) -> None:
         self.session.close()  # type: ignore[no-untyped-call]
         self._token_session.close()
+
+
+class _SheetsSession(BoundedSession, AuthorizedSession):
+    """Signs in, and takes no answer beyond its limits."""
 
 
 class TokenRequest(Request):
@@ -59,14 +84,41 @@ class TokenRequest(Request):
         self._token_uri = token_uri
 
     def __call__(self, url: str, *args: Any, **kwargs: Any) -> Any:
-        """Raises TransportError for another address, and for a success that is not JSON."""
+        """Raises TransportError for another address, and for a success that is not JSON.
+
+        RefreshError for an answer that google-auth would stumble over.
+        """
         if url != self._token_uri:
             raise TransportError("only the token endpoint is contacted")  # type: ignore[no-untyped-call]
         response = super().__call__(url, *args, **kwargs)  # type: ignore[no-untyped-call]
         kind = str(response.headers.get("Content-Type", ""))
         if response.status == requests.codes.ok and "json" not in kind:
             raise TransportError(_NOT_JSON)  # type: ignore[no-untyped-call]
+        if not _is_token_answer(response.data, response.status):
+            # Without the answer: it may hold the token.
+            raise RefreshError(  # type: ignore[no-untyped-call]
+                "an answer in an unknown form", retryable=response.status in RETRIED_STATUSES
+            )
         return response
+
+
+def _is_token_answer(data: bytes, status: int) -> bool:
+    """Whether the answer is an object, and with status 200 one that holds a token."""
+    try:
+        answer = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(answer, dict) or status != requests.codes.ok:
+        return isinstance(answer, dict)
+    token, seconds = answer.get("access_token"), answer.get("expires_in")
+    if isinstance(seconds, str) and _WHOLE_NUMBER.fullmatch(seconds):
+        seconds = int(seconds)
+    # bool is an int to isinstance; a token that no header can carry is none.
+    return (
+        isinstance(token, str)
+        and _TOKEN.fullmatch(token) is not None
+        and (seconds is None or (type(seconds) is int and 0 <= seconds <= _MAX_TOKEN_SECONDS))
+    )
 
 
 def _account_info(setting: str) -> Mapping[str, Any]:

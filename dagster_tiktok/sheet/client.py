@@ -13,13 +13,14 @@ from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.retry import TransientError, retrying
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.sheet.access import ServiceAccountSession
-from dagster_tiktok.sheet.errors import AnswerLostError
-from dagster_tiktok.sheet.grid import Grid, a1_range, tab_title
+from dagster_tiktok.sheet.errors import AnswerLostError, unknown_form
+from dagster_tiktok.sheet.grid import Grid, a1_range, grid_of_answer
 from dagster_tiktok.sheet.http import SheetsHTTPClient
 from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, find_layout
 from dagster_tiktok.sheet.mending import plan_mending
 from dagster_tiktok.sheet.ranges import as_ranges
 from dagster_tiktok.sheet.rows import read_rows
+from dagster_tiktok.sheet.sessions import MAX_ANSWER_SECONDS
 from dagster_tiktok.sheet.writeback import Conflict, RowOutcome, WritePlan, plan_writeback
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
@@ -48,6 +49,7 @@ class SheetCheck:
     tab: str
     client_email: str
     header_row: int
+    written_columns: tuple[str, ...]
     missing_columns: tuple[str, ...]
     """Columns that would be written if the tab had them."""
     filled_rows: int
@@ -61,15 +63,25 @@ class SheetClient:
     Arguments:
         attempts: how often a call is tried. Seven last a bit longer than Google's quota minute.
         max_wait: seconds between two attempts, at most, where Google does not say.
+        max_seconds: how long one answer may take.
 
     Raises, from the constructor on: ConfigurationError naming the variable and what to do.
     """
 
-    def __init__(self, settings: Settings, *, attempts: int = 7, max_wait: float = 20.0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        attempts: int = 7,
+        max_wait: float = 20.0,
+        max_seconds: float = MAX_ANSWER_SECONDS,
+    ) -> None:
         self._settings = settings
         self._attempts = attempts
         self._max_wait = max_wait
-        self._access = ServiceAccountSession(settings.google_sheets_credentials.get_secret_value())
+        self._access = ServiceAccountSession(
+            settings.google_sheets_credentials.get_secret_value(), max_seconds=max_seconds
+        )
         self._http = SheetsHTTPClient(
             self._access, settings.google_sheets_api_url, attempts=attempts, max_wait=max_wait
         )
@@ -140,6 +152,10 @@ class SheetClient:
             tab=grid.title,
             client_email=self.client_email,
             header_row=layout.header_row,
+            written_columns=(
+                "Status",
+                *(name for name in WRITTEN_IF_PRESENT if name in layout),
+            ),
             missing_columns=tuple(name for name in WRITTEN_IF_PRESENT if name not in layout),
             filled_rows=rows.filled_rows,
             ready_rows=rows.ready_rows,
@@ -164,10 +180,9 @@ class SheetClient:
             },
         )
         try:
-            values = answer["valueRanges"][0]["valueRange"]
-            grid = Grid(tab_title(values["range"]), values.get("values", []), read_at)
-        except (KeyError, IndexError, TypeError, ValueError):
-            raise ServiceUnavailable("Google Sheets answered in an unknown form.") from None
+            grid = grid_of_answer(answer, read_at)
+        except ValueError:
+            raise unknown_form() from None
         _log.info("sheets read rows=%d", len(grid.rows))
         return grid
 
@@ -191,7 +206,7 @@ class SheetClient:
     def _update(self, data: Sequence[dict[str, Any]]) -> None:
         # RAW: a text that begins with "=" stays a text.
         body = {"valueInputOption": "RAW", "data": data}
-        self._http.values_batch_update(self._settings.spreadsheet_id, body)
+        self._http.update_values(self._settings.spreadsheet_id, body)
 
 
 def _report(

@@ -5,6 +5,7 @@ No message holds what Google answered, which may quote cells: only what is known
 
 from __future__ import annotations
 
+import json
 from urllib.parse import urlsplit
 
 import requests
@@ -13,6 +14,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.retry import RETRIED_STATUSES, TransientError, retry_after_seconds
+from dagster_tiktok.sheet.sessions import UnexpectedAnswerError
 
 _KNOWN_TOKEN_ERRORS = ("invalid_grant", "invalid_scope", "invalid_client", "unauthorized_client")
 
@@ -57,15 +59,24 @@ def of_exception(error: Exception, api_url: str, token_uri: str) -> Exception:
     cause: BaseException = error
     if isinstance(error, TransportError):
         host, cause = token_uri, error.__cause__ or error
+    if isinstance(cause, UnexpectedAnswerError):
+        return ServiceUnavailable(str(cause))
+    # Without a name and password, which an address may hold.
+    place = urlsplit(host).netloc.rpartition("@")[2]
     name = type(cause).__name__
     if _never_connected(cause):
-        return UnreachableError(f"{urlsplit(host).netloc} cannot be reached ({name})")
-    return AnswerLostError(f"the connection to {urlsplit(host).netloc} failed ({name})")
+        return UnreachableError(f"{place} cannot be reached ({name})")
+    return AnswerLostError(f"the connection to {place} failed ({name})")
 
 
 def not_json() -> Exception:
     """The error for a 200 that holds a page instead of data."""
     return AnswerLostError("Google Sheets answered 200 without data")
+
+
+def unknown_form() -> Exception:
+    """The error for data that are not what Google documents. Never an empty sheet."""
+    return ServiceUnavailable("Google Sheets answered in an unknown form.")
 
 
 def unreachable(error: UnreachableError) -> ConfigurationError:
@@ -143,8 +154,8 @@ def _bad_request(message: str, email: str) -> Exception:
 
 def _message(response: requests.Response) -> str:
     try:
-        message = response.json()["error"]["message"]
-    except (ValueError, KeyError, TypeError):
+        message = json.loads(response.content)["error"]["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return message if isinstance(message, str) else ""
 

@@ -7,13 +7,17 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from itertools import chain
+from typing import Any, TypeAlias
 
 Cell: TypeAlias = "str | int | float | bool | None"
 """A value as Sheets gives it unformatted. A date is a number of days since 1899-12-30."""
 
 # Zero-width space and (non-)joiners, word joiner, byte order mark: pasted along, never seen.
 _INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
+
+
+_CELL_TYPES = {str, int, float, bool, type(None)}
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,22 @@ class Grid:
 
     def row(self, number: int) -> Sequence[Cell]:
         return self.rows[number - 1] if 0 < number <= len(self.rows) else ()
+
+
+def grid_of_answer(answer: Any, read_at: datetime) -> Grid:
+    """The one tab of a `values:batchGetByDataFilter` answer. Raises ValueError for another form."""
+    try:
+        found = answer["valueRanges"][0]["valueRange"]
+        title = tab_title(found["range"])
+        # Google leaves `values` out where a tab is empty; null or anything else is no empty tab.
+        rows = found.get("values", [])
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise ValueError("not the values of a tab") from None
+    if type(rows) is not list or not set(map(type, rows)) <= {list}:
+        raise ValueError("not a list of rows")
+    if not set(map(type, chain.from_iterable(rows))) <= _CELL_TYPES:
+        raise ValueError("cells that are no plain values")
+    return Grid(title, rows, read_at)
 
 
 def cell_at(row: Sequence[Cell], column: int) -> Cell:

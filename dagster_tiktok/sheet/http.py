@@ -6,6 +6,7 @@ planning anew (`SheetClient`), because rows may have moved while we waited.
 
 from __future__ import annotations
 
+import json as json_module
 import logging
 import time
 from collections.abc import Mapping, MutableMapping
@@ -14,9 +15,12 @@ from typing import Any
 import gspread
 import requests
 from google.auth.exceptions import GoogleAuthError
-from gspread.exceptions import APIError
 from gspread.http_client import FileType, ParamsType
-from gspread.urls import SPREADSHEET_URL, SPREADSHEETS_API_V4_BASE_URL
+from gspread.urls import (
+    SPREADSHEET_URL,
+    SPREADSHEET_VALUES_BATCH_UPDATE_URL,
+    SPREADSHEETS_API_V4_BASE_URL,
+)
 
 from dagster_tiktok.retry import retrying
 from dagster_tiktok.sheet import errors
@@ -29,6 +33,10 @@ TIMEOUT_SECONDS = (5.0, 30.0)
 
 _UNREACHABLE_ATTEMPTS = 3
 _BY_FILTER = SPREADSHEET_URL + "/values:batchGetByDataFilter"
+
+_EVERY_DIGIT_AS_0 = bytes.maketrans(b"123456789", b"0" * 9)
+_MAX_DIGITS = 308
+"""A whole number of so many digits is a double for certain, as all numbers in Sheets are."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,9 +69,18 @@ class SheetsHTTPClient(gspread.HTTPClient):
         """
         response = self.request("post", _BY_FILTER % spreadsheet_id, json=body)
         try:
-            return response.json()
+            return _data(response.content)
         except ValueError:
             raise errors.not_json() from None
+        except (RecursionError, OverflowError):
+            raise errors.unknown_form() from None
+
+    def update_values(self, spreadsheet_id: str, body: Mapping[str, Any]) -> None:
+        """https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets.values/batchUpdate
+
+        What the answer holds is not looked at: only reading the tab tells where the cells went.
+        """
+        self.request("post", SPREADSHEET_VALUES_BATCH_UPDATE_URL % spreadsheet_id, json=body)
 
     def request(  # noqa: PLR0917  # the signature is gspread's
         self,
@@ -90,17 +107,23 @@ class SheetsHTTPClient(gspread.HTTPClient):
             started = time.perf_counter()
             response: requests.Response | None = None
             try:
-                response = super(SheetsHTTPClient, self).request(
-                    method, url, params, data, json, files, headers
+                # Not gspread's own: the error that it makes of an answer trusts the answer's form.
+                response = self.session.request(
+                    method=method,
+                    url=url,
+                    params=params,
+                    data=data,
+                    json=json,
+                    files=files,
+                    headers=headers,
+                    timeout=self.timeout,
                 )
-            except APIError as error:
-                response = error.response
             except (requests.RequestException, GoogleAuthError) as error:
                 # `from None` here and below: the errors' own text repeats addresses and answers.
                 raise self._failure(error, attempt) from None
             finally:
                 _log_call(method, endpoint, response, time.perf_counter() - started, attempt)
-            if not response.ok:
+            if response.status_code != requests.codes.ok:
                 failure = errors.of_response(
                     response, self._access.email, writing=writing, refusals=self._refusals
                 )
@@ -120,6 +143,17 @@ class SheetsHTTPClient(gspread.HTTPClient):
         if isinstance(failure, UnreachableError) and not self._answered and attempt >= tries:
             return errors.unreachable(failure)
         return failure
+
+
+def _data(content: bytes) -> Any:
+    """The JSON. Raises ValueError, RecursionError, OverflowError for a number beyond doubles."""
+    # To look at each number costs as much as reading all; hardly any sheet has one this long.
+    long = b"0" * (_MAX_DIGITS + 1) in content.translate(_EVERY_DIGIT_AS_0)
+    return json_module.loads(content, parse_int=_whole_number if long else None)
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if len(text) <= _MAX_DIGITS else int(float(text))
 
 
 def _log_call(

@@ -9,6 +9,7 @@ gets back what it held. The same comparison makes a write safe to repeat whose a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
@@ -106,7 +107,7 @@ class _Comparison:
                         continue
                     old = before.values(row_key(row, self.layout), self._header(column), column)
                     if len(old) == 1:
-                        cell = CellWrite(number, column, old.pop())
+                        cell = CellWrite(number, column, next(iter(old)))
                         if not same(cell.value, value):
                             found.setdefault((number, column), cell)
                     elif not any(same(item, value) for item in old):
@@ -117,15 +118,20 @@ class _Comparison:
     def _rows_meant(self, key: str, group: list[RowWrite]) -> list[int]:
         """The rows of the key, without those that held it before and were not to be answered."""
         targets = {write.row_number for write in group}
-        rows = list(self.rows_after.get(key, []))
-        for number in self.rows_before.get(key, []):
-            if number in targets:
-                continue
-            old = _trimmed(self.first.grid.row(number))
-            unchanged = next((row for row in rows if _trimmed(self.after.row(row)) == old), None)
-            if unchanged is not None:
-                rows.remove(unchanged)
-        return rows
+        rows = self.rows_after.get(key, [])
+        others = [number for number in self.rows_before.get(key, []) if number not in targets]
+        if not others:
+            return rows
+        # By content: one key may have thousands of rows, and comparing each with each takes hours.
+        by_content: dict[tuple[str, ...], deque[int]] = {}
+        for row in rows:
+            by_content.setdefault(_trimmed(self.after.row(row)), deque()).append(row)
+        unchanged: set[int] = set()
+        for number in others:
+            same_rows = by_content.get(_trimmed(self.first.grid.row(number)))
+            if same_rows:
+                unchanged.add(same_rows.popleft())
+        return [row for row in rows if row not in unchanged]
 
     def _missing(self, number: int, wanted: dict[str, Value]) -> dict[str, Value]:
         row = self.after.row(number)
@@ -178,27 +184,34 @@ class _Before:
     def __init__(self, plan: WritePlan) -> None:
         self._grid, self._layout = plan.grid, plan.layout
         self._rows: dict[str, list[int]] | None = None
+        self._known: dict[tuple[str, str, int], frozenset[Cell]] = {}
         self._blank_key = row_key((), plan.layout)
         self._headers = [cell_text(value) for value in plan.grid.row(plan.layout.header_row)]
 
-    def values(self, key: str, header: str, column: int) -> set[Cell]:
+    def values(self, key: str, header: str, column: int) -> frozenset[Cell]:
         """What the rows with that key held under that header; empty if that cannot be known.
 
         `column` is where the header stands now; it decides between columns with equal headers.
         """
+        place = (key, header, column)
+        if place not in self._known:
+            self._known[place] = self._values(key, header, column)
+        return self._known[place]
+
+    def _values(self, key: str, header: str, column: int) -> frozenset[Cell]:
         if self._rows is None:
             self._rows = rows_by_key(self._grid, self._layout)
         rows = self._rows.get(key, [])
         columns = [index for index, text in enumerate(self._headers) if text == header]
         if (header and not columns) or (not rows and key == self._blank_key):
-            return {""}
+            return frozenset([""])
         if len(columns) != 1:
             columns = [column] if column in columns else []
-        return {cell_at(self._grid.row(row), index) for row in rows for index in columns}
+        return frozenset(cell_at(self._grid.row(row), index) for row in rows for index in columns)
 
 
-def _trimmed(row: Sequence[Cell]) -> list[str]:
+def _trimmed(row: Sequence[Cell]) -> tuple[str, ...]:
     texts = [cell_text(value) for value in row]
     while texts and not texts[-1]:
         texts.pop()
-    return texts
+    return tuple(texts)

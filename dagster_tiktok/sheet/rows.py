@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -30,7 +31,10 @@ MAX_NAME_CHARACTERS = 200
 
 _MAX_SET_ID = 2**31 - 1
 _TYPES: dict[str, Literal["NEW", "REPOST"]] = {"NEW": "NEW", "REPOST": "REPOST"}
-_KEY_COLUMNS_WITHOUT_ADDRESS = ("VA", "Creator", "Set ID", "Type", "Date")
+# Without Date: as a formula (`=NOW()`) it gives another key at every read, so the row would never
+# be found again. Rows that share such a key have the same problem, and are answered together.
+_KEY_COLUMNS_WITHOUT_ADDRESS = ("VA", "Creator", "Set ID", "Type")
+_KEY_MARKS = ("row:", "sha256:")
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
     warnings = [RowWarning(layout.header_row, text) for text in layout.warnings]
     ready = [_request(key, rows, layout, timezone, warnings) for key, rows in by_key.items()]
     warnings.extend(
-        RowWarning(numbers[0], f"unknown status {shown(text)}{_also(numbers)}")
+        RowWarning(numbers[0], _unknown_status(text, _also(numbers)))
         for text, numbers in unknown.items()
     )
     return SheetRows(tuple(ready), tuple(warnings), sum(map(len, by_key.values())), filled)
@@ -97,13 +101,14 @@ def row_key(row: Sequence[Cell], layout: Layout) -> str:
     """
     address = cell_text(cell_at(row, layout["Post URL"]))
     if address:
-        key = address
-    else:
-        names = [name for name in _KEY_COLUMNS_WITHOUT_ADDRESS if name in layout]
-        key = "row:" + " | ".join(cell_text(cell_at(row, layout[name])) for name in names)
-    if len(key) <= MAX_KEY_CHARACTERS:
-        return key
-    return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+        # What looks like a key that is computed must not be taken for another row's.
+        typed = len(address) <= MAX_KEY_CHARACTERS and not address.startswith(_KEY_MARKS)
+        return address if typed else _hashed(address)
+    cells = " | ".join(
+        cell_text(cell_at(row, layout[name])) for name in _KEY_COLUMNS_WITHOUT_ADDRESS
+    )
+    key = "row:" + cells
+    return key if len(key) <= MAX_KEY_CHARACTERS else "row:" + _hashed(cells)
 
 
 def status_of(value: Cell) -> str | None:
@@ -112,6 +117,33 @@ def status_of(value: Cell) -> str | None:
 
 
 _STATES = {"".join(name.casefold().split()): name for name in (READY, SCRAPED, FAILED, "")}
+
+
+def _hashed(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _unknown_status(text: str, also: str) -> str:
+    for name in (READY, SCRAPED, FAILED):
+        if _looks_like(text, name):
+            return (
+                f'the status {shown(text)}{also} looks like "{name}" but has other characters '
+                "than it seems: type it again"
+            )
+    return f'unknown status {shown(text)}{also}; people set "{READY}"'
+
+
+def _looks_like(text: str, name: str) -> bool:
+    """Whether only punctuation, invisible characters or letters beyond ASCII tell them apart."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    letters = [character for character in folded if character.isalnum()]
+    known = [character for character in name.casefold() if character.isalnum()]
+    # One ASCII letter at least: a word in another alphabet is another word.
+    return (
+        len(letters) == len(known)
+        and any(character.isascii() for character in letters)
+        and all(a == b or not a.isascii() for a, b in zip(letters, known))
+    )
 
 
 class _StatusTable:
@@ -141,7 +173,8 @@ def _request(
     details = chosen.details
     if len(readings) > 1:
         details = details.model_copy(update={"copies": len(readings)})
-    if any(reading is not chosen and reading.details != chosen.details for reading in readings):
+    # Rows without an address are wrong anyway, whatever their dates are.
+    if details.va_url and any(reading.details != chosen.details for reading in readings):
         also = _also([reading.number for reading in readings])
         warnings.append(
             RowWarning(

@@ -21,6 +21,7 @@ from dagster_tiktok.tiktok.addresses import shown
 Value: TypeAlias = "str | int"
 
 _MAX_REASON_CHARACTERS = 500
+_NAMED_ROWS = 3
 # Spreadsheet programs run text that begins with one of these, full-width forms included, when it
 # comes in through a file (CWE-1236). Sheets shows the apostrophe; a reader of the cell sees why.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -173,13 +174,16 @@ def same(cell: Cell, value: Cell) -> bool:
 
 
 def doubled(rows: Sequence[int], expected: int) -> str:
-    numbers = ", ".join(map(str, rows[:-1])) + f" and {rows[-1]}"
-    times = "once" if expected == 1 else f"{expected} times"
+    # The first few: a column filled with one address may be thousands.
+    named, rest = list(map(str, rows[:_NAMED_ROWS])), len(rows) - _NAMED_ROWS
+    last = named.pop() if rest <= 0 else f"{rest:,} more"
+    numbers = f"{', '.join(named)} and {last}"
+    times = "once" if expected == 1 else f"{expected:,} times"
     return f"its address now waits in rows {numbers}, but was read {times}"
 
 
 def fewer(rows: Sequence[int], expected: int) -> str:
-    return f"of {expected} rows with its address only {len(rows)} still waited"
+    return f"of {expected:,} rows with its address only {len(rows):,} still waited"
 
 
 def status_changed(grid: Grid, layout: Layout, number: int) -> str:

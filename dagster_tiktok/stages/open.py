@@ -14,6 +14,7 @@ from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.rows import SheetRows, read_rows
 
 CHUNK = 500
+SHOWN_WARNINGS = 20
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ async def open_ready(
     started = time.monotonic()
     grid = await asyncio.to_thread(sheet.read)
     rows = read_rows(grid, find_layout(grid), timezone)
+    for warning in rows.warnings[:SHOWN_WARNINGS]:
+        log.warning("sheet_rows: %s", warning)
+    if len(rows.warnings) > SHOWN_WARNINGS:
+        log.warning("sheet_rows: and %d more warnings", len(rows.warnings) - SHOWN_WARNINGS)
     total = Opened(opened=0, reopened=0, updated=0, already_open=0)
     for start in range(0, len(rows.ready), CHUNK):
         chunk = rows.ready[start : start + CHUNK]

@@ -15,6 +15,9 @@ MAX_ADDRESS_CHARACTERS = 2048
 
 _SHOWN_CHARACTERS = 60
 _QUOTES = "\"'<>\u201c\u201d\u2018\u2019"
+_PUNCTUATION = ".,;:!)]}"
+"""Of the sentence or the list that a link was copied from; no address of a post ends with it."""
+
 _NOT_TIKTOK = "Post URL is not a TikTok address"
 
 # Ids are 64-bit numbers whose upper 32 bits are the upload time in unix seconds. 19 digits since
@@ -158,7 +161,7 @@ def _trimmed(text: str) -> str:
     start, end = 0, len(text)
     while start < end and _is_wrapping(text[start]):
         start += 1
-    while end > start and _is_wrapping(text[end - 1]):
+    while end > start and (_is_wrapping(text[end - 1]) or text[end - 1] in _PUNCTUATION):
         end -= 1
     return text[start:end]
 

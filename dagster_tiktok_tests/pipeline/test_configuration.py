@@ -76,16 +76,18 @@ def test_given_a_sheet_without_post_url_then_both_name_the_column(
     sandbox: RunningSandbox,
 ) -> None:
     tab = sandbox.sheets.book.tabs[0]
-    header = list(tab.rows[0])
+    header, title = list(tab.rows[0]), tab.title
+    tab.title = "Posts\x1b]0;owned\x07"
     tab.rows[0] = ["Link to nothing" if "url" in str(name) else name for name in header]
     try:
         run = sandbox.invoke("run", "--json")
         doctor = sandbox.invoke("doctor")
     finally:
-        tab.rows[0] = header
+        tab.rows[0], tab.title = header, title
 
     assert run.status == 2
     assert "Post URL" in run.result["error"]
+    assert "\x1b" not in run.stdout + run.stderr + doctor.stdout
     assert doctor.status == 1
     assert "Post URL" in doctor.stdout
 

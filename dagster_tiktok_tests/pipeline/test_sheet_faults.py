@@ -57,6 +57,9 @@ def test_given_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
             for index, row in enumerate(rows)
             if row["status"] == "Ready to Scrape" and "/video/" in row["post url"]
         )
+        draft = next(index for index, row in enumerate(rows) if not row["status"])
+        cells = sandbox.sheets.book.tabs[0].rows[draft + 1]
+        cells[list(rows[0]).index("status")] = "Draft"
         delete = [{"do": "delete", "rows": [gone + 2]}]
         fault = {"kind": "edit", "operation": "read", "skip": 1, "edits": delete}
         sandbox.sheets.gate.faults.add(fault)
@@ -67,6 +70,8 @@ def test_given_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
         (line,) = [line for line in finished.stdout.splitlines() if "row not answered" in line]
         assert rows[gone]["post url"] in line
         assert "the row is gone from the sheet" in line
+        assert 'unknown status "Draft"' in finished.stderr
+        assert f"(row {draft + 2})" in finished.stderr
 
 
 def test_given_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(

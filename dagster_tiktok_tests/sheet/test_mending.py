@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timezone
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import pytest
 
@@ -39,6 +39,20 @@ class Sheet:
             cells = {name: row[i] for i, name in enumerate(header) if i < len(row) and row[i] != ""}
             found.setdefault(cells.get("Notes"), []).append(cells)
         return found
+
+
+class CountedRows(list[Sequence[Any]]):
+    """Rows that count how often one of them is looked at."""
+
+    looks = 0
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Sequence[Any]: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Sequence[Any]]: ...
+    def __getitem__(self, index: Any, /) -> Any:
+        self.looks += isinstance(index, int)
+        return super().__getitem__(index)
 
 
 def a_round(seed: int) -> Iterator[tuple[str, Any, Any]]:
@@ -96,6 +110,31 @@ def test_given_a_new_row_with_cells_was_hit_when_mended_then_a_person_is_asked_t
     assert {conflict.text for conflict in mending.conflicts} == {
         "rows moved while it was written; please check row 2"
     }
+
+
+def test_given_thousands_of_rows_with_one_address_when_mended_then_looks_are_few() -> None:
+    count = 5_000
+    notes = [*["Ready to Scrape"] * count, *["On hold"] * count]
+    sheet = Sheet([sheet_row(1, Status=status, Notes=i) for i, status in enumerate(notes)])
+    first = plan_writeback(sheet.grid, [scraped(1, copies=count)], timezone.utc)
+    sheet.write(first)
+    rows = CountedRows(sheet.grid.rows)
+    mending = plan_mending(Grid("Posts", rows, sheet.grid.read_at), first, [first])
+    assert (len(first.writes), mending.cells(), mending.conflicts) == (count, [], ())
+    assert rows.looks < 20 * len(rows)
+
+
+def test_given_thousands_of_rows_with_one_address_when_the_write_is_lost_then_each_is_planned() -> (
+    None
+):
+    count = 5_000
+    statuses = [*["Ready to Scrape"] * count, *["On hold"] * count]
+    sheet = Sheet([sheet_row(1, Status=status) for status in statuses])
+    first = plan_writeback(sheet.grid, [scraped(1, copies=count)], timezone.utc)
+    rows = CountedRows(sheet.grid.rows)
+    again = plan_mending(Grid("Posts", rows, sheet.grid.read_at), first, [])
+    assert [write.row_number for write in again.writes] == list(range(2, count + 2))
+    assert rows.looks < 20 * len(rows)
 
 
 def test_given_a_person_changes_the_status_after_the_write_when_mended_then_it_stays() -> None:

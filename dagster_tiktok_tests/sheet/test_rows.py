@@ -52,9 +52,36 @@ def test_given_rows_that_are_not_ready_when_read_then_only_unknown_statuses_are_
     )
     assert rows.ready == ()
     assert [str(warning) for warning in rows.warnings] == [
-        'unknown status "Ready to Scrap", also in row 5 (row 4)'
+        'unknown status "Ready to Scrap", also in row 5; people set "Ready to Scrape" (row 4)'
     ]
     assert (rows.filled_rows, rows.ready_rows) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        ("Ready-to-Scrape", "Ready to Scrape"),
+        ("Ready to Scrape!", "Ready to Scrape"),
+        ("R\u0435ady to Scrape", "Ready to Scrape"),
+        ("Ready\u00ad to Scrape\u200e", "Ready to Scrape"),
+        ("\u0405cr\u0430ped", "Scraped"),
+    ],
+)
+def test_given_a_status_that_only_looks_right_when_read_then_people_type_it_again(
+    status: str, name: str
+) -> None:
+    (warning,) = read(sheet_row(1, Status=status)).warnings
+    assert f'looks like "{name}" but has other characters than it seems: type it again' in (
+        warning.text
+    )
+
+
+@pytest.mark.parametrize(
+    "status", ["Draft", "\u0413\u041e\u0422\u041e\u0412\u041e", "Readyto", "—"]
+)
+def test_given_a_status_of_somebodys_own_when_read_then_the_known_one_is_said(status: str) -> None:
+    (warning,) = read(sheet_row(1, Status=status)).warnings
+    assert warning.text == f'unknown status "{status}"; people set "Ready to Scrape"'
 
 
 def test_given_several_mistakes_when_read_then_all_of_them_are_reported() -> None:
@@ -119,8 +146,35 @@ def test_given_the_same_address_twice_when_read_then_it_is_one_request_with_copi
 
 def test_given_a_ready_row_without_an_address_when_read_then_it_can_still_be_found_again() -> None:
     row = only(read(sheet_row(9, Post_URL="\u200b ", Date="2026-11-22")))
-    assert row.source_key == "row:Ann | Bob | 9 | NEW | 2026-11-22"
+    assert row.source_key == "row:Ann | Bob | 9 | NEW"
     assert row.problems == ("Post URL is empty",)
+
+
+def test_given_a_row_without_an_address_when_its_date_is_the_time_then_it_stays_the_same_row() -> (
+    None
+):
+    # =NOW() in Date: another number at every read, though of the same day.
+    reads = [read(sheet_row(9, Post_URL="", Date=46348 + moment)) for moment in (0.25, 0.75)]
+    assert reads[0].ready == reads[1].ready
+    assert ready_digest(reads[0].ready) == ready_digest(reads[1].ready)
+
+
+def test_given_rows_without_an_address_that_differ_in_date_when_read_then_they_are_copies() -> None:
+    rows = read(sheet_row(9, Post_URL="", Date=46348), sheet_row(9, Post_URL="", Date=46349))
+    assert (only(rows).details.copies, rows.warnings) == (2, ())
+
+
+@pytest.mark.parametrize("filler", ["", "x" * 600])
+def test_given_a_computed_key_typed_as_an_address_when_read_then_it_is_a_row_of_its_own(
+    filler: str,
+) -> None:
+    long = read(sheet_row(1, Post_URL=address(1) + "y" * 600))
+    bare = read(sheet_row(9, Post_URL="", VA="Ann" + filler))
+    typed = [f"row:Ann{filler} | Bob | 9 | NEW", *(only(rows).source_key for rows in (long, bare))]
+    keys = [only(read(sheet_row(5, Post_URL=text))).source_key for text in typed]
+    known = {only(long).source_key, only(bare).source_key}
+    assert not known & set(keys)
+    assert all(len(key) <= 500 for key in [*known, *keys])
 
 
 def test_given_a_very_long_address_when_read_then_the_key_is_short_and_the_same_each_time() -> None:

@@ -74,6 +74,16 @@ def test_given_more_copies_than_were_read_when_planned_then_it_is_a_conflict() -
     assert conflict(planned) == "its address now waits in rows 2 and 4, but was read once"
 
 
+def test_given_thousands_of_copies_when_planned_then_the_conflict_names_a_few() -> None:
+    for count, rows in (
+        (3, "2, 3 and 4"),
+        (4, "2, 3, 4 and 1 more"),
+        (5000, "2, 3, 4 and 4,997 more"),
+    ):
+        planned = plan(SCRAPED, *([sheet_row(1)] * count))
+        assert conflict(planned) == f"its address now waits in rows {rows}, but was read once"
+
+
 def test_given_the_copies_that_were_read_when_planned_then_all_are_written() -> None:
     planned = plan(SCRAPED.model_copy(update={"copies": 2}), sheet_row(1), sheet_row(1))
     assert ([write.row_number for write in planned.writes], planned.conflicts) == ([2, 3], ())

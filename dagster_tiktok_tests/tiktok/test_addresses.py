@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dagster_tiktok.ledger import ScrapeResult
+from dagster_tiktok.models import RowDetails, Unit
+from dagster_tiktok.stages.looks import Looks
 from dagster_tiktok.tiktok.addresses import (
     AddressError,
     PostRef,
     canonical_url,
     parse_address,
 )
+from dagster_tiktok.tiktok.client import TikTokClient
+from dagster_tiktok.tiktok.failures import PostError
+from dagster_tiktok_tests.tiktok.scripted_site import ScriptedSite, redirect
 
 ID = "7681723633164717325"
 CODE = "ZMabc1234"
@@ -25,6 +33,7 @@ QUERIES = (
     "?utm_source=copy&u=https://www.tiktok.com/@x/video/1",
     "#top",
     "&is_from_webapp=1",
+    "?_r=1&_t=ZT-8abc&share_app_id=1233&share_item_id=1&utm_campaign=client_share&lang=de-DE",
 )
 BY_ID = {
     f"@nasa/video/{ID}": "nasa",
@@ -38,6 +47,8 @@ BY_ID = {
     f"i18n/share/video/{ID}": None,
     f"v/{ID}.html": None,
     f"v/{ID}": None,
+    f"share/photo/{ID}": None,
+    f"embed/v3/{ID}": None,
     f"player/v1/{ID}": None,
 }
 ID_HOSTS = (
@@ -55,6 +66,48 @@ SHORT = (
     f"vm.tiktok.com/{CODE}",
     f"vt.tiktok.com/{CODE}",
     f"VM.TIKTOK.com/{CODE}",
+)
+
+HOSTILE = (
+    f"https://tiktok.com.evil.example/@a/video/{ID}",
+    f"https://www.tiktok.com@evil.example/@a/video/{ID}",
+    f"https://user:word@www.tiktok.com/@a/video/{ID}",
+    f"https://evil.example/@www.tiktok.com/video/{ID}",
+    f"https://evil.example\\@www.tiktok.com/@a/video/{ID}",
+    f"https://www.tiktok.com\\.evil.example/@a/video/{ID}",
+    f"https://evil.example#www.tiktok.com/@a/video/{ID}",
+    f"https://nottiktok.com/@a/video/{ID}",
+    f"https://tiktok.com-evil.example/@a/video/{ID}",
+    f"https://xn--tiktk-8ta.com/@a/video/{ID}",
+    f"https://xn--abc.tiktok.com/@a/video/{ID}",
+    f"https://www.tikt\u043ek.com/@a/video/{ID}",
+    f"https://www.\uff54iktok.com/@a/video/{ID}",
+    f"https://www.tik\ntok.com/@a/video/{ID}",
+    f"https://www.tiktok.com%2eevil.example/@a/video/{ID}",
+    f"https://www.tiktok.com:8080/@a/video/{ID}",
+    f"https://.tiktok.com/@a/video/{ID}",
+    "http://169.254.169.254/latest/meta-data",
+    "http://[::1]/",
+    f"https://[::1]/@a/video/{ID}",
+    f"https://[2001:db8::1]:443/@a/video/{ID}",
+    "http://[fd00:ec2::254]/latest/meta-data",
+    "http://[::ffff:127.0.0.1]/@a/video/1",
+    f"http://169.254.169.254/@a/video/{ID}",
+    f"http://127.0.0.1/@a/video/{ID}",
+    f"https://localhost/t/{CODE}",
+    "http://2130706433/",
+    "http://0x7f.1/",
+    "javascript:alert(1)",
+    f"JavaScript:https://www.tiktok.com/@a/video/{ID}",
+    f"javascript:alert(1)//www.tiktok.com/@a/video/{ID}",
+    f"data:text/html,https//www.tiktok.com/@a/video/{ID}",
+    f"file:///www.tiktok.com/@a/video/{ID}",
+    f"ftp://www.tiktok.com/@a/video/{ID}",
+    f"htp://www.tiktok.com/@a/video/{ID}",
+    f"https:/www.tiktok.com/@a/video/{ID}",
+    "hello",
+    ID,
+    '=IMPORTXML("https://evil.example","//a")',
 )
 
 
@@ -98,47 +151,15 @@ def test_given_a_resolved_short_link_when_asked_for_its_key_then_it_is_the_same_
     assert PostRef(tiktok_id=ID, short_code=CODE, user="nasa").key == before.key
 
 
-@pytest.mark.parametrize("wrapping", [" {} ", "\n{}\t", '"{}"', "<{}>", "\u200b{}\ufeff", "“{}”"])
+@pytest.mark.parametrize(
+    "wrapping",
+    [" {} ", "\n{}\t", '"{}"', "<{}>", "\u200b{}\ufeff", "“{}”", "{},", "{} ;", "{}).", '"{}",'],
+)
 def test_given_pasted_wrapping_when_parsed_then_it_is_ignored(wrapping: str) -> None:
     assert parse_address(wrapping.format(f"vm.tiktok.com/{CODE}/")).short_code == CODE
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        f"https://tiktok.com.evil.example/@a/video/{ID}",
-        f"https://www.tiktok.com@evil.example/@a/video/{ID}",
-        f"https://user:word@www.tiktok.com/@a/video/{ID}",
-        f"https://evil.example/@www.tiktok.com/video/{ID}",
-        f"https://evil.example\\@www.tiktok.com/@a/video/{ID}",
-        f"https://www.tiktok.com\\.evil.example/@a/video/{ID}",
-        f"https://evil.example#www.tiktok.com/@a/video/{ID}",
-        f"https://nottiktok.com/@a/video/{ID}",
-        f"https://tiktok.com-evil.example/@a/video/{ID}",
-        f"https://xn--tiktk-8ta.com/@a/video/{ID}",
-        f"https://xn--abc.tiktok.com/@a/video/{ID}",
-        f"https://www.tikt\u043ek.com/@a/video/{ID}",
-        f"https://www.\uff54iktok.com/@a/video/{ID}",
-        f"https://www.tik\ntok.com/@a/video/{ID}",
-        f"https://www.tiktok.com%2eevil.example/@a/video/{ID}",
-        f"https://www.tiktok.com:8080/@a/video/{ID}",
-        f"https://.tiktok.com/@a/video/{ID}",
-        "http://169.254.169.254/latest/meta-data",
-        "http://[::1]/",
-        "http://[::ffff:127.0.0.1]/@a/video/1",
-        "http://2130706433/",
-        "http://0x7f.1/",
-        f"javascript:alert(1)//www.tiktok.com/@a/video/{ID}",
-        f"data:text/html,https//www.tiktok.com/@a/video/{ID}",
-        f"file:///www.tiktok.com/@a/video/{ID}",
-        f"ftp://www.tiktok.com/@a/video/{ID}",
-        f"htp://www.tiktok.com/@a/video/{ID}",
-        f"https:/www.tiktok.com/@a/video/{ID}",
-        "hello",
-        ID,
-        '=IMPORTXML("https://evil.example","//a")',
-    ],
-)
+@pytest.mark.parametrize("address", HOSTILE)
 def test_given_something_else_when_parsed_then_it_is_not_a_tiktok_address(address: str) -> None:
     with pytest.raises(AddressError, match=r"Post URL (is not a TikTok address|holds)"):
         parse_address(address)
@@ -208,3 +229,56 @@ def test_given_a_post_when_its_canonical_address_is_built_then_it_leads_back_to_
 def test_given_neither_id_nor_code_when_a_reference_is_made_then_it_is_refused() -> None:
     with pytest.raises(ValueError, match="needs an id"):
         PostRef()
+
+
+def test_given_rows_with_hostile_addresses_when_looked_at_then_nothing_is_requested() -> None:
+    texts = [*HOSTILE, "https://www.tiktok.com/" + "x" * 1_000_000]
+
+    async def look() -> tuple[list[ScrapeResult], list[str]]:
+        results: list[ScrapeResult] = []
+
+        async def settle(result: ScrapeResult, at_first: bool) -> None:
+            results.append(result)
+
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            looks = Looks(client, settle)
+            for number, text in enumerate(texts):
+                await looks.first(a_unit(number, text))
+            await looks.end()
+            await looks.close()
+            return results, site.paths
+
+    results, requested = asyncio.run(look())
+
+    assert requested == []
+    assert [result.unit_id for result in results] == list(range(len(texts)))
+    assert {(result.result, result.error_kind) for result in results} == {
+        ("unavailable", "invalid_row")
+    }
+
+
+def test_given_short_links_to_hostile_addresses_when_resolved_then_no_target_is_requested() -> None:
+    targets = [text for text in HOSTILE if text.isascii() and text.isprintable()]
+    codes = [f"{CODE}{number}" for number in range(len(targets))]
+
+    async def resolve() -> tuple[list[str], list[str]]:
+        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+            failures = []
+            for code, target in zip(codes, targets):
+                site.on(f"/t/{code}/", redirect(target))
+                with pytest.raises(PostError) as caught:
+                    await client.resolve(PostRef(short_code=code))
+                failures.append(caught.value.kind.value)
+            return failures, site.paths
+
+    failures, requested = asyncio.run(resolve())
+
+    assert requested == [f"/t/{code}/" for code in codes]
+    assert set(failures) <= {"not_a_post", "dead_link", "unreadable"}
+
+
+def a_unit(number: int, text: str) -> Unit:
+    details = RowDetails(va_url=text, va="Ana", creator="Maya", set_id=1, post_type="NEW")
+    due = date(2026, 9, 22)
+    key = f"row {number}"
+    return Unit(id=number, source_key=key, slot=0, due_date=due, state="pending", details=details)
