@@ -69,6 +69,8 @@ class Claims:
             self.claimed += len(claimed.units)
             if claimed.units:
                 yield claimed.units
+            elif claimed.expired:
+                continue  # a call ends only so many missed looks; there may be more
             elif claimed.leased and time.monotonic() < waiting_until:
                 await asyncio.sleep(LEASE_POLL_SECONDS)
             else:

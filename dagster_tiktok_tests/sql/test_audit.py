@@ -82,6 +82,18 @@ def test_given_slides_then_new_changed_and_deleted_ones_are_noted(db: Database) 
     assert isinstance(deleted, dict) and deleted["content_hash"] == digest
 
 
+def test_given_more_old_entries_than_a_call_removes_then_the_answer_says_so(db: Database) -> None:
+    db.execute(
+        "insert into public.audit_log (table_name, row_id, operation, actor, changed_at) "
+        "select 'tiktok_posts', n, 'insert', 'test', now() - interval '400 days' "
+        "from generate_series(1, 100001) as n"
+    )
+
+    calls = [db.call("prune_audit_log", keep_days=365) for _ in range(3)]
+
+    assert calls == [{"deleted": 100_000}, {"deleted": 1}, {"deleted": 0}]
+
+
 def test_given_old_entries_when_pruned_then_they_go_and_a_month_always_stays(
     db: Database,
 ) -> None:

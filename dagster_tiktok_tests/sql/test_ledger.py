@@ -133,6 +133,22 @@ def test_given_daily_looks_when_claimed_then_only_on_their_day(db: Database) -> 
     assert _states(db)[0:2] == [("1", 1, "done", "expired"), ("1", 2, "pending", None)]
 
 
+def test_given_many_missed_looks_when_claimed_then_each_call_ends_a_bounded_number(
+    db: Database,
+) -> None:
+    db.execute(
+        "insert into public.scrape_units (source_key, slot, due_date, tiktok_id) "
+        f"select n::text, 1, '{TODAY}', n::text from generate_series(1, 5001) as n"
+    )
+    later = TODAY + timedelta(days=3)
+
+    calls = [db.claim("pending", batch=new_batch(), today=later)["expired"] for _ in range(3)]
+
+    assert calls == [5000, 1, 0]
+    (left,) = db.query("select count(*) as n from public.scrape_units where state <> 'done'")
+    assert left == {"n": 0}
+
+
 def test_given_the_last_daily_look_when_it_expires_then_the_post_is_completed(
     db: Database,
 ) -> None:
