@@ -6,7 +6,7 @@ import importlib
 import subprocess
 import sys
 
-BENCHMARKS = ("pages", "sheet", "ledger", "persist", "database")
+BENCHMARKS = ("pages", "fuzz_pages", "scraping", "sheet", "ledger", "persist", "database")
 
 
 def main() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import TypeAlias
 
@@ -50,3 +52,9 @@ def compare_prepared(
         f"ratio {ratio:6.2f}"
     )
     return ratio
+
+
+def peak_megabytes() -> float:
+    """What this process held at most. Not ru_maxrss: a child begins with its parent's."""
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(line) / 1024

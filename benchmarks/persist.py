@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import resource
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
@@ -21,6 +20,7 @@ from postgrest import ReturnMethod
 from supabase import AsyncClient
 
 from benchmarks.ledger import NOW, TODAY, a_post, a_row, sandbox, tiktok_ids
+from benchmarks.measure import peak_megabytes
 from dagster_tiktok.ledger import Ledger, ScrapeResult, SlidesResult, open_ledger
 from dagster_tiktok.models import Post, RowRequest, SlideSource, StoredSlide, Unit
 from dagster_tiktok.settings import Settings
@@ -44,7 +44,7 @@ async def _measure(settings: Settings) -> None:
         open_supabase(settings) as client,
     ):
         all_stages, pairs = await _look_at(ledger, client, ids, FIRST)
-        peak = _peak_megabytes()
+        peak = peak_megabytes()
         rest = await _look_at(ledger, client, ids, POSTS - FIRST)
     all_stages, pairs = all_stages + rest[0], pairs + rest[1]
     persisting = sum(ours for ours, _ in pairs)
@@ -53,7 +53,7 @@ async def _measure(settings: Settings) -> None:
     print(f"{name:<44} {persisting:9.2f} s    bare upserts: {bare:9.2f} s    ratio {ratio:6.2f}")
     print(f"{'  with all other stages':<44} {all_stages:9.2f} s")
     name = f"  memory at the peak, first {FIRST:,} posts"
-    print(f"{name:<44} {peak:9.1f} MB   the others: {_peak_megabytes() - peak:.1f} MB more")
+    print(f"{name:<44} {peak:9.1f} MB   the others: {peak_megabytes() - peak:.1f} MB more")
 
 
 async def _look_at(
@@ -241,7 +241,3 @@ def _post_row(post: Post, slides: Sequence[StoredSlide]) -> dict[str, Any]:
         "post_description": post.description,
         "batch_id": str(UUID(int=1)),
     }
-
-
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.service_account import Credentials
 from gspread.urls import SPREADSHEETS_API_V4_BASE_URL
 
-from benchmarks.measure import compare
+from benchmarks.measure import compare, peak_megabytes
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.sheet.access import SCOPES, TokenRequest
@@ -60,19 +59,13 @@ def _understood(client: SheetClient) -> tuple[Any, ...]:
 def _understood_once(settings: Settings, answer: Connection) -> None:
     with SheetClient(settings) as client:
         _understood(client)
-    answer.send(_peak())
+    answer.send(peak_megabytes())
 
 
 def _bare_once(settings: Settings, answer: Connection) -> None:
     with _Bare(settings) as bare:
         bare.read()
-    answer.send(_peak())
-
-
-def _peak() -> float:
-    """Megabytes that this process held at most. Not ru_maxrss: a child begins with its parent's."""
-    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(line) / 1024
+    answer.send(peak_megabytes())
 
 
 class _Bare(gspread.HTTPClient):

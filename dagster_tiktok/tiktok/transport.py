@@ -202,14 +202,15 @@ def _reason(error: BaseException) -> str:
 
 
 async def _capped(response: ClientResponse) -> bytes:
-    body = bytearray()
+    chunks, size = [], 0
     async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_PAGE_BYTES:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_PAGE_BYTES:
             response.close()
             detail = f"{response.url.raw_path}: more than {MAX_PAGE_BYTES} bytes"
             raise unreadable(FailureKind.UNREADABLE, detail)
-    return bytes(body)
+    return b"".join(chunks)
 
 
 async def _without_silent_repetition(
