@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import datetime, timezone
 from typing import Any
+
+from dagster_tiktok.models import Post
+from dagster_tiktok.tiktok.pages import parse_post_page
 
 POST_ID = "7681723633164717325"
 VIDEO_SCOPE_NAME = "webapp.video-detail"
 MOBILE_SCOPE_NAME = "webapp.reflow.video.detail"
+NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
+A, B = "6d5fe602159d40809b622acba205baae", "2ffc9e77b89b4f0b951c59dbb3320cea"
 
 # What stands in every real page: words that must not be taken for a refusal.
 _TRANSLATIONS = (
@@ -119,3 +125,8 @@ CHALLENGE_PAGE = (
 ).encode()
 CAPTCHA_PAGE = f'<html><script id="captcha-init">{"z" * 5600}</script></html>'.encode()
 STUB_PAGE = b"<html>" + b"q" * 627 + b"</html>"
+
+
+def parse(html: bytes | str) -> Post:
+    """The post POST_ID, read at NOW."""
+    return parse_post_page(html, expected_id=POST_ID, scraped_at=NOW)

@@ -7,30 +7,26 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.models import Post
 from dagster_tiktok.tiktok.failures import FailureKind, PostError
-from dagster_tiktok.tiktok.pages import parse_post_page, parse_profile_page
+from dagster_tiktok.tiktok.pages import parse_profile_page
 from dagster_tiktok_tests.tiktok.sample_pages import (
     MOBILE_SCOPE_NAME,
     POST_ID,
     VIDEO_SCOPE_NAME,
+    A,
+    B,
     carousel,
     image,
     item,
     page,
+    parse,
     post_page,
     post_scope,
     profile_scope,
 )
 
-NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
-A, B = "6d5fe602159d40809b622acba205baae", "2ffc9e77b89b4f0b951c59dbb3320cea"
 PREFIX = "item_privacy_authorization&"
 EMPTY_USER = {"user": {"id": "", "uniqueId": ""}, "stats": {"followerCount": 0}}
-
-
-def parse(html: bytes) -> Post:
-    return parse_post_page(html, expected_id=POST_ID, scraped_at=NOW)
 
 
 def kind_of(html: bytes) -> FailureKind:

@@ -6,35 +6,32 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.models import Metrics, Post
+from dagster_tiktok.models import Metrics
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     PostError,
     PostUnavailable,
     PostUnreadable,
 )
-from dagster_tiktok.tiktok.pages import extract_scope, parse_post_page, parse_profile_page
+from dagster_tiktok.tiktok.pages import extract_scope, parse_profile_page
 from dagster_tiktok_tests.tiktok.sample_pages import (
     CAPTCHA_PAGE,
     CHALLENGE_PAGE,
     MOBILE_SCOPE_NAME,
+    NOW,
     POST_ID,
     STUB_PAGE,
+    A,
+    B,
     carousel,
     image,
     item,
     page,
+    parse,
     post_page,
     post_scope,
     profile_scope,
 )
-
-NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
-A, B = "6d5fe602159d40809b622acba205baae", "2ffc9e77b89b4f0b951c59dbb3320cea"
-
-
-def parse(html: bytes | str) -> Post:
-    return parse_post_page(html, expected_id=POST_ID, scraped_at=NOW)
 
 
 def failure_of(html: bytes) -> PostError:
