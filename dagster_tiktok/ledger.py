@@ -282,7 +282,8 @@ def _without_refused(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_refused(item) for item in value]
     if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+        text = value.replace("\x00", "")
+        return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
     return value
 
 

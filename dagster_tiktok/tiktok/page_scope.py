@@ -11,6 +11,8 @@ import json
 import re
 from typing import Any
 
+from pydantic_core import from_json
+
 from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadable, unreadable
 
 _SCRIPT_ID = "__UNIVERSAL_DATA_FOR_REHYDRATION__"
@@ -55,9 +57,15 @@ def script_data(html: bytes | str, script_id: str) -> Any:
     end = page.find(b"</script", start)
     if end < 0:
         raise unreadable(FailureKind.UNREADABLE, "the page is cut off")
+    try:
+        # A third faster than json; what it refuses is looked at again below.
+        return from_json(page[start:end], cache_strings="keys")
+    except ValueError:
+        pass
     text = page[start:end].decode("utf-8", "replace")
     try:
-        # strict=False: raw control characters inside strings are accepted.
+        # strict=False: raw control characters inside strings are accepted, and half of a
+        # surrogate pair is, and broken UTF-8.
         return json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
         detail = f"the page's data is not JSON: {type(error).__name__}"
@@ -82,7 +90,7 @@ def without_data(page: bytes) -> PostUnreadable:
 
 def _as_json(data: Any) -> str | None:
     try:
-        return json.dumps(data, indent=1)
+        return json.dumps(data)
     except RecursionError:
         return None
 

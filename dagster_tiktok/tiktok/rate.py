@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-_RESERVE = 1.015
+_RESERVE = 1.01
 
 
 class RateLimit:
