@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from dagster_tiktok.text import printable
+
 MAX_ADDRESS_CHARACTERS = 2048
 """Share links carry up to about 1,000 characters of tracking; a longer cell is something else."""
 
@@ -149,11 +151,6 @@ def shown(text: str) -> str:
     """`text` in quotes, short and printable, as messages may show it."""
     head = printable(text[:_SHOWN_CHARACTERS])
     return f'"{head}…"' if len(text) > _SHOWN_CHARACTERS else f'"{head}"'
-
-
-def printable(text: str) -> str:
-    """`text` without anything that a terminal obeys."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _trimmed(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from dagster_tiktok.tiktok.addresses import printable
+from dagster_tiktok.text import printable
 
 
 class FailureKind(str, Enum):

@@ -203,7 +203,7 @@ def test_given_a_program_that_talks_when_it_runs_then_requests_and_the_last_comp
     assert ended.complaint == "lost \x1b[31m\ufffd"
     with pytest.raises(PostError) as caught:
         parse(ended.output, ended.complaint)
-    assert caught.value.detail == "gallery-dl found no post: lost \ufffd[31m\ufffd"
+    assert caught.value.detail == "gallery-dl found no post: lost  [31m\ufffd"
     assert run_played(tmp_path, "pass").requests == 1
 
 
