@@ -21,7 +21,7 @@ dev: $(INSTALLED) ## the Dagster UI on port 3000 (or PORT=) with the sandbox, un
 	@$(BIN)/python -m dagster_tiktok.sandbox.dev $(PORT)
 
 test: $(INSTALLED) ## every test
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## linters and the type checker
 	@$(BIN)/ruff check .

@@ -9,7 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from dagster_tiktok_tests.running import RunningSandbox
+from dagster_tiktok.definitions import build_definitions
+from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.resources.tiktok import TikTokResource
+from dagster_tiktok.runner import run_partition
+from dagster_tiktok_tests.running import Finished, RunningSandbox
 
 # A run with a short lease, so that the test need not wait half a minute for a dead one's units.
 SHORT_LEASE = """
@@ -50,9 +55,18 @@ def script_run(sandbox: RunningSandbox, script: str) -> subprocess.Popen[str]:
     )
 
 
-def quick_breaker_run(sandbox: RunningSandbox) -> subprocess.Popen[str]:
-    """A run whose pauses after refusals are short."""
-    return script_run(sandbox, QUICK_BREAKER)
+def quick_run(sandbox: RunningSandbox) -> Finished:
+    """A run with a short lease and short pauses, in this process: Dagster is imported once."""
+    path = sandbox.sandbox.folder / "quick-run.env"
+    path.write_text("".join(f"{name}={value}\n" for name, value in sandbox.environment.items()))
+    settings = SettingsResource(env_file=str(path))
+    definitions = build_definitions(
+        settings,
+        database=DatabaseResource(settings=settings, lease_seconds=3),
+        tiktok=TikTokResource(settings=settings, breaker_pause_seconds=0.2, pass_pause_seconds=0.3),
+    )
+    outcome = run_partition(settings, definitions, partition=settings.load().today())
+    return Finished(int(not outcome.complete), "\n".join(outcome.failures), "")
 
 
 def kill_when(process: subprocess.Popen[str], moment: Callable[[], bool]) -> None:

@@ -212,7 +212,7 @@ def test_a_second_run_asks_for_nothing_and_writes_nothing_and_says_so(day: Day) 
     writes = write_count(day.sandbox)
     posts = day.sandbox.rows("tiktok_posts")
 
-    again = day.sandbox.run("run", "--json")
+    again = day.sandbox.invoke("run", "--json")
 
     assert again.status == 0, again.stderr
     assert day.sandbox.tiktok.request_count == requests

@@ -56,6 +56,8 @@ def test_given_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_onc
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.tiktok.shaping.page_latency_ms = (150, 200)
+        # Where the tests run in the background, a child would inherit that Ctrl-C is ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         process = sandbox.process("run")
         until(lambda: len(pages_by_post(sandbox)) >= 12)
 
@@ -69,7 +71,7 @@ def test_given_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_onc
         assert "Traceback" not in stopped.stderr + stopped.stdout
         leases = {unit["lease_owner"] for unit in sandbox.rows("scrape_units")}
         assert leases == {None}
-        again = sandbox.run("run", "--json")
+        again = sandbox.invoke("run", "--json")
         assert again.status == 0, again.stderr
         # The post of two rows may be fetched by both runs, once for each row.
         counts = [post["scrape_count"] for post in sandbox.rows("tiktok_posts")]
@@ -87,7 +89,7 @@ def test_given_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
         sandbox.do(sandbox.sandbox.supabase.close())
         ended = finished(process)
         sandbox.do(sandbox.sandbox.supabase.start())
-        again = sandbox.run("run", "--json")
+        again = sandbox.invoke("run", "--json")
 
         assert ended.status == 1, ended.stderr
         assert "Traceback" not in ended.stderr
@@ -124,7 +126,7 @@ def test_given_two_runs_at_once_then_they_share_the_work_and_nothing_is_done_twi
         results = [finished(run) for run in runs]
 
         assert min(result.status for result in results) == 0, [r.stderr for r in results]
-        again = sandbox.run("run", "--json")
+        again = sandbox.invoke("run", "--json")
         assert again.status == 0
         assert again.result["urls_processed"] == 0
         # Two rows that lead to one post may fall to different runs.

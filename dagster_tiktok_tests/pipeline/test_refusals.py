@@ -9,12 +9,8 @@ import pytest
 
 from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.faults import Fault
-
-# A run with a short lease, so that the test need not wait half a minute for a dead one's units.
-from dagster_tiktok_tests.pipeline.support import (
-    quick_breaker_run,
-)
-from dagster_tiktok_tests.running import RunningSandbox, finished, running_sandbox
+from dagster_tiktok_tests.pipeline.support import quick_run
+from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
 
 
 def append_ready(sandbox: RunningSandbox, posts: list[FakePost], width: int) -> None:
@@ -38,7 +34,7 @@ def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_t
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.tiktok.faults.add(Fault("challenge", on="page"))
-        refused = finished(quick_breaker_run(sandbox))
+        refused = quick_run(sandbox)
 
         assert refused.status == 1
         assert "TikTok refused 10 requests in a row" in refused.stdout
@@ -48,7 +44,7 @@ def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_t
         assert "TikTok refused" in log["error_message"]
 
         sandbox.tiktok.faults.clear()
-        healed = sandbox.run("run", "--json")
+        healed = sandbox.invoke("run", "--json")
 
         assert healed.status == 0, healed.stderr
         assert healed.result["unfinished"] == 0
@@ -61,17 +57,17 @@ def test_given_posts_that_never_become_readable_then_others_are_not_starved_and_
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
-        assert sandbox.run("run").status == 0
+        assert sandbox.invoke("run").status == 0
         header = len(sandbox.cells[0])
         walled = [sandbox.world.new_post(status="login_wall") for _ in range(12)]
         for source in ("oembed", "embed"):
             sandbox.tiktok.faults.add(Fault("empty", on=source))
         append_ready(sandbox, walled, header)
-        assert finished(quick_breaker_run(sandbox)).status == 1
+        assert quick_run(sandbox).status == 1
         good = [sandbox.world.new_post() for _ in range(5)]
         append_ready(sandbox, good, header)
 
-        statuses = [finished(quick_breaker_run(sandbox)).status for _ in range(6)]
+        statuses = [quick_run(sandbox).status for _ in range(6)]
 
         by_post = {row["post url"].rpartition("/")[2]: row for row in sandbox.sheet()}
         assert {by_post[post.tiktok_id]["status"] for post in good} == {"Scraped"}

@@ -18,17 +18,13 @@ from dagster_tiktok_tests.pipeline.support import (
     QUICK_BREAKER,
     kill_when,
     pages_by_post,
-    quick_breaker_run,
+    quick_run,
     script_run,
 )
 from dagster_tiktok_tests.pipeline.test_refusals import append_ready
-from dagster_tiktok_tests.running import Finished, RunningSandbox, finished, running_sandbox
+from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
 
 LAST_TRY = 4
-
-
-def quick_run(sandbox: RunningSandbox) -> Finished:
-    return finished(quick_breaker_run(sandbox))
 
 
 def units_of(sandbox: RunningSandbox, post: FakePost, slot: int = 0) -> list[dict[str, Any]]:
