@@ -9,6 +9,7 @@ address that is connected to).
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 _MAX_ADDRESS_LENGTH = 4096
+# As names are looked up (RFC 1035, 2.3.4), with the underscore that some have all the same.
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\Z")
 
 
 class ForbiddenAddress(Exception):
@@ -73,7 +76,12 @@ class HostPolicy:
             raise ForbiddenAddress(f"not an http(s) address of an allowed host: {host!r}")
         if f"{host}:{port}" in self.origins:
             return url
-        if url.scheme == "https" and port == 443 and any(_under(host, s) for s in self.suffixes):
+        if (
+            url.scheme == "https"
+            and port == 443
+            and any(_under(host, suffix) for suffix in self.suffixes)
+            and _NAME.match(host)
+        ):
             return url
         raise ForbiddenAddress(f"host {host!r} is not allowed")
 
@@ -94,7 +102,10 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        answers = await self._resolver.resolve(host, port, family)
+        try:
+            answers = await self._resolver.resolve(host, port, family)
+        except UnicodeError:
+            raise OSError(f"{host!r} is not the name of a host") from None
         if self._policy.is_configured_host(host):
             return answers
         public = [answer for answer in answers if ipaddress.ip_address(answer["host"]).is_global]

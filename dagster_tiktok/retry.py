@@ -24,6 +24,7 @@ from tenacity import (
 
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_RETRY_AFTER_SECONDS = 120.0
+_MAX_HEADER_CHARACTERS = 100
 
 
 class TransientError(Exception):
@@ -40,14 +41,14 @@ class TransientError(Exception):
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """The `Retry-After` header (seconds or HTTP date, RFC 9110 10.2.3) as seconds, capped."""
     value = headers.get("Retry-After") or headers.get("retry-after")
-    if not value:
+    if not value or len(value) > _MAX_HEADER_CHARACTERS:
         return None
     if value.strip().isdecimal():
         seconds = float(value)
     else:
         try:
             at = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if at.tzinfo is None:
             at = at.replace(tzinfo=timezone.utc)

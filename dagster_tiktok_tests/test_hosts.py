@@ -45,6 +45,12 @@ def test_given_a_listed_host_then_the_address_is_kept_as_it_is(address: str) -> 
         "https:///a",
         "",
         "https://p16.tiktokcdn.com/" + "a" * 5000,
+        f"https://{'a' * 64}.tiktokcdn.com/",
+        f"https://{'a.' * 130}tiktokcdn.com/",
+        "https://a..tiktokcdn.com/",
+        "https://.tiktokcdn.com/",
+        "https://a%2fb.tiktokcdn.com/",
+        "https://\u00ad.tiktokcdn.com/",
     ],
 )
 def test_given_any_other_address_then_it_is_refused(address: str) -> None:
@@ -80,3 +86,15 @@ def test_given_a_name_that_leads_to_a_private_address_then_it_is_not_resolved() 
     with pytest.raises(OSError, match="no public address"):
         asyncio.run(resolve(HostPolicy.of(["localhost"])))
     assert asyncio.run(resolve(HostPolicy.of(["localhost:443"]))) >= 1
+
+
+def test_given_a_name_that_cannot_be_looked_up_then_that_is_an_error_of_the_network() -> None:
+    async def resolve() -> None:
+        resolver = PublicResolver(CDN)
+        try:
+            await resolver.resolve("a" * 64, 443, socket.AF_INET)
+        finally:
+            await resolver.close()
+
+    with pytest.raises(OSError, match="not the name of a host"):
+        asyncio.run(resolve())

@@ -56,7 +56,16 @@ def test_given_any_other_error_then_it_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("soon", None), ("999999", MAX_RETRY_AFTER_SECONDS), ("", None)],
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("soon", None),
+        ("999999", MAX_RETRY_AFTER_SECONDS),
+        ("", None),
+        ("Sun, 06 Nov 9999999999 08:49:37 GMT", None),
+        ("Sun, 06 Nov 2026 99999999999999:49:37 GMT", None),
+        ("9" * 5000, None),
+    ],
 )
 def test_retry_after_in_seconds(value: str, seconds: float | None) -> None:
     assert retry_after_seconds({"Retry-After": value}) == seconds

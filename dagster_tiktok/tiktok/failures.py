@@ -99,7 +99,7 @@ _ROWS = (
         FailureKind.PRIVATE,
         "The post is private, or its account is: make it public and set the row to ready again",
         {10216, 10222},
-        ("status_self_see", "friend_see", "status_private"),
+        ("status_self_see", "friend_see", "status_private", "is_private", "author_secret"),
     ),
     _permanent(
         FailureKind.WITHHELD,
@@ -123,6 +123,7 @@ _ROWS = (
         FailureKind.BANNED_ACCOUNT,
         "The post's account does not exist, or TikTok banned it",
         {10202, 10221},
+        ("user_not_exist", "user_doesn", "user_banned", "account_banned"),
     ),
     _permanent(FailureKind.NOT_A_POST, "The link does not lead to a TikTok post"),
     _permanent(FailureKind.DEAD_LINK, "The short link leads nowhere: paste the post's full link"),
@@ -153,6 +154,7 @@ FAILURES: dict[FailureKind, Failure] = {row.kind: row for row in _ROWS}
 """Every failure by its kind, in the order of the documentation."""
 
 _BY_CODE = {code: row for row in _ROWS for code in row.codes}
+_BY_MESSAGE = {part: row for row in _ROWS for part in row.messages}
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 _MAX_MESSAGE_CHARACTERS = 500
 
@@ -160,13 +162,12 @@ _MAX_MESSAGE_CHARACTERS = 500
 def classify_status(code: int, message: str) -> Failure:
     """What `statusCode` and `statusMsg` of a page that shows no post mean.
 
-    The message wins over the code. A code that is in no row is transient, so that a new one
-    loses no post before it has been looked at.
+    The message wins over the code, and of its parts the longest that is known. A code that is in
+    no row is transient, so that a new one loses no post before it has been looked at.
     """
     words = _NOT_WORD.sub("_", message[:_MAX_MESSAGE_CHARACTERS].lower())
-    for row in _ROWS:
-        if any(part in words for part in row.messages):
-            return row
+    if known := [part for part in _BY_MESSAGE if part in words]:
+        return _BY_MESSAGE[max(known, key=len)]
     return _BY_CODE.get(code, FAILURES[FailureKind.UNKNOWN_STATUS])
 
 

@@ -11,7 +11,8 @@ _MAX_CHARACTERS = 2_000_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 # A page names the visit: no more than a cookie's worth, but the folder is made to be passed on.
 _OF_THE_VISIT = re.compile(
-    r'("(?:csrfToken|nonce|wid|odinId|encryptedWebid|requestId)"\s*:\s*)"[^"\\]*(?:\\.[^"\\]*)*"'
+    r'("(?:csrfToken|nonce|wid|odinId|encryptedWebid|requestId)"\s*:\s*)'
+    r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9.]+)'
 )
 
 _logger = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ _SCRIPT_ID = "__UNIVERSAL_DATA_FOR_REHYDRATION__"
 _SCOPE = "__DEFAULT_SCOPE__"
 # Attributes of the script's own tag stand within this distance of the id.
 _TAG_BYTES = 500
+_SCRIPT_TAG = re.compile(rb"""(?i)<script(?=[\s/])(?:[^<>"']|"[^"]*"|'[^']*')*>""")
 
 _CHALLENGE_BYTES = 64 * 1024
 _CHALLENGE = re.compile(
@@ -81,7 +82,8 @@ def without_data(page: bytes) -> PostUnreadable:
     """Which kind of refusal a page is that holds none of the data that was looked for."""
     if not page.strip():
         return unreadable(FailureKind.SHIELD, "the page is empty")
-    if _CHALLENGE.search(page, 0, _CHALLENGE_BYTES):
+    # In a larger page the marks stand in code and translations.
+    if len(page) <= _CHALLENGE_BYTES and _CHALLENGE.search(page):
         return unreadable(FailureKind.CHALLENGE, f"a challenge page of {len(page)} bytes")
     if len(page) < _STUB_BYTES:
         return unreadable(FailureKind.SHIELD, f"a page of {len(page)} bytes without data")
@@ -91,7 +93,7 @@ def without_data(page: bytes) -> PostUnreadable:
 def _as_json(data: Any) -> str | None:
     try:
         return json.dumps(data)
-    except RecursionError:
+    except (RecursionError, ValueError):  # nested too deeply; a number of too many digits
         return None
 
 
@@ -100,9 +102,9 @@ def _script_start(page: bytes, script_id: bytes) -> int:
     at = page.find(script_id)
     while at >= 0:
         opening = page.rfind(b"<", max(0, at - _TAG_BYTES), at)
-        if opening >= 0 and page[opening : opening + 7].lower() == b"<script":
-            closing = page.find(b">", opening, at + _TAG_BYTES)
-            if closing > at:
-                return closing + 1
+        if opening >= 0:
+            tag = _SCRIPT_TAG.match(page, opening, at + _TAG_BYTES)
+            if tag and tag.end() > at:
+                return tag.end()
         at = page.find(script_id, at + len(script_id))
     return -1

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from dagster_tiktok.hosts import ForbiddenAddress
+from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.addresses import AddressError, parse_address
 from dagster_tiktok.tiktok.breaker import PAUSE_AFTER, Breaker
 from dagster_tiktok.tiktok.failures import FailureKind, PostUnavailable, PostUnreadable, unreadable
 from dagster_tiktok.tiktok.transport import Answer, Transport
+
+_logger = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 5
 HOME = "https://www.tiktok.com"
@@ -26,6 +29,7 @@ class Site:
 
     def __init__(self, settings: Settings, pause_seconds: float) -> None:
         self.base = settings.tiktok_base_url
+        self._is_real = bool(HostPolicy.of_base_url(self.base, "tiktok.com").suffixes)
         self._breaker = Breaker(pause_seconds)
         self.transport = Transport(settings, self._breaker)
 
@@ -77,12 +81,20 @@ class Site:
         self._breaker.answered()
 
     def note_unreadable(self, error: PostUnreadable) -> None:
-        if error.failure.refusal:
-            self._breaker.refused()
+        if not error.failure.refusal:
+            return
+        paused = self._breaker.pause_left() > 0
+        self._breaker.refused()
+        if not paused and (left := self._breaker.pause_left()) > 0:
+            _logger.warning(
+                "TikTok refused %d requests in a row: nothing is asked for %.0f s",
+                self._breaker.refusals,
+                left,
+            )
 
     def on_base(self, address: str) -> str:
         """The address as it is asked: TikTok's own hosts are replaced by another base address."""
-        if self.base == HOME:
+        if self._is_real:
             return address
         try:
             ref = parse_address(address)
@@ -103,7 +115,7 @@ class Site:
 
 def refuse_login(address: str) -> None:
     """Raises PostUnreadable where a redirect leads to the login page."""
-    if urlsplit(address).path.split("/")[1:2] == ["login"]:
+    if urlsplit(address).path.lower().split("/")[1:2] == ["login"]:
         raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page", before_page=True)
 
 

@@ -82,7 +82,7 @@ def test_given_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts
             ScriptedSite() as site,
             TikTokClient(site.settings(), pause_seconds=0) as client,
         ):
-            site.on(PAGE, redirect("/login"))
+            site.on(PAGE, redirect("/Login"))
             for _ in range(10):
                 await failure_of(client.fetch_post(POST_ID))
             with pytest.raises(ServiceUnavailable, match="TikTok refused 10 requests"):

@@ -251,6 +251,7 @@ def test_given_a_page_without_the_post_s_part_when_parsed_then_its_data_is_hande
         (b"", FailureKind.SHIELD),
         (b" \r\n", FailureKind.SHIELD),
         (b"<html>" + b"x" * 9000, FailureKind.UNREADABLE),
+        (b"<html>Please wait..." + b"x" * 300_000, FailureKind.UNREADABLE),
         (post_page(filler_bytes=4000)[:-2500], FailureKind.UNREADABLE),
         (post_page().replace(b'{"__D', b"{__D"), FailureKind.UNREADABLE),
         (post_page().replace(b"__DEFAULT_SCOPE__", b"__OTHER__"), FailureKind.UNREADABLE),
@@ -268,10 +269,14 @@ def test_given_a_page_without_data_when_parsed_then_it_is_known_for_what_it_is(
 
 
 def test_given_other_attributes_on_the_script_when_the_scope_is_read_then_it_is_found() -> None:
-    html = b"<SCRIPT nonce='x' type='application/json' id='__UNIVERSAL_DATA_FOR_REHYDRATION__' a>"
-    assert extract_scope(html + b' {"__DEFAULT_SCOPE__": {"a": "\xff\x00"}} </script>') == {
-        "a": "\ufffd\0"
-    }
+    for nonce in (b"'x'", b'"a>b"', b"x"):
+        html = b"<SCRIPT nonce=%b type='application/json' id='%b' a>" % (
+            nonce,
+            b"__UNIVERSAL_DATA_FOR_REHYDRATION__",
+        )
+        assert extract_scope(html + b' {"__DEFAULT_SCOPE__": {"a": "\xff\x00"}} </script>') == {
+            "a": "\ufffd\0"
+        }
 
 
 def test_given_a_profile_page_when_parsed_then_the_exact_followers_are_read() -> None:
