@@ -1,7 +1,8 @@
-"""`dagster-tiktok`: run one day, check the surroundings, serve the sandbox."""
+"""`dagster-tiktok`: run one day, check the surroundings, mend slides, serve the sandbox."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -102,6 +103,53 @@ def doctor(as_json: bool, env_file: Path | None) -> None:
             mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
             click.echo(f"{mark}  {finding.name:<10} {printable(finding.message)}")
     sys.exit(0 if healthy else 1)
+
+
+@main.command()
+@click.option("--mend", is_flag=True, help="Store slides again, remove objects without a row.")
+@click.option(
+    "--older-than",
+    "hours",
+    type=click.IntRange(min=0, max=100_000),
+    default=24,
+    show_default=True,
+    metavar="HOURS",
+    help="Leave out objects that were stored within these hours.",
+)
+@click.option("--remove-most", is_flag=True, help="Remove even if most objects have no row.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line.")
+@_ENV_FILE
+def repair(mend: bool, hours: int, remove_most: bool, as_json: bool, env_file: Path | None) -> None:
+    """Finds slides on record that the bucket lacks, and objects in the bucket without a record.
+
+    Exit status: 0 nothing was found, or all of it is mended, 1 something is left (it is listed),
+    2 the configuration is wrong (it is named), 130 interrupted (run again to go on).
+    """
+    _log_to_stderr()
+    from dagster_tiktok.repair import as_json_object, print_report  # noqa: PLC0415
+    from dagster_tiktok.repair import repair as repair_bucket  # noqa: PLC0415
+
+    try:
+        report = asyncio.run(
+            repair_bucket(
+                load_settings(env_file or Path(".env")),
+                mend=mend,
+                older_than_hours=hours,
+                remove_most=remove_most,
+            )
+        )
+    except (ConfigurationError, ServiceUnavailable) as error:
+        if as_json:
+            click.echo(json.dumps({"ok": False, "errors": [str(error)]}))
+        wrong = isinstance(error, ConfigurationError)
+        _fail(str(error), EXIT_CONFIGURATION if wrong else EXIT_UNFINISHED, as_json=False)
+    except KeyboardInterrupt:
+        click.echo("dagster-tiktok: interrupted; run again to go on.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    print_report(report, mend=mend, file=sys.stderr if as_json else sys.stdout)
+    if as_json:
+        click.echo(json.dumps(as_json_object(report)))
+    sys.exit(0 if report.ok else EXIT_UNFINISHED)
 
 
 @main.command()

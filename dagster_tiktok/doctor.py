@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from dagster_tiktok.database import SCHEMA_VERSION
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.ledger import SCHEMA_VERSION, open_ledger
+from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.slides.store import open_slide_store

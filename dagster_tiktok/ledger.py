@@ -15,12 +15,10 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from postgrest.exceptions import APIError
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
-from supabase import AsyncClient
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
+from dagster_tiktok.database import Database, open_database
+from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import (
     BatchSummary,
     Post,
@@ -31,10 +29,7 @@ from dagster_tiktok.models import (
     UnitState,
 )
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.supabase_client import open_supabase
 
-SCHEMA_VERSION = 14
-"""The newest migration that this code needs."""
 LEASE_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
@@ -119,21 +114,12 @@ class Ledger:
     """
 
     def __init__(
-        self, client: AsyncClient, settings: Settings, owner: UUID, lease_seconds: float
+        self, database: Database, settings: Settings, owner: UUID, lease_seconds: float
     ) -> None:
         self.owner = owner
         self.lease_seconds = lease_seconds
-        self._client = client
+        self._call = database.call
         self._settings = settings
-
-    async def check_schema(self) -> None:
-        """Raises ConfigurationError unless the database has every migration."""
-        version = int((await self._call("schema_version"))["version"])
-        if version < SCHEMA_VERSION:
-            raise ConfigurationError(
-                f"The database at SUPABASE_URL is at migration {version:03}, this version needs "
-                f"{SCHEMA_VERSION:03}: apply sql/migrations (supabase db push)."
-            )
 
     async def open_batch(self, *, partition_date: date, source_reference: str, run_id: str) -> None:
         await self._call(
@@ -223,15 +209,6 @@ class Ledger:
                 # ends lets another run take the units, and our results for them are ignored.
                 log.warning("the leases could not be renewed", exc_info=True)
 
-    async def _call(self, function: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            response = await self._client.rpc(function, {"p": _plain(arguments)}).execute()
-        except APIError as error:
-            raise _understand(error, function) from error
-        if not isinstance(response.data, dict):
-            raise ServiceUnavailable(f"SUPABASE_URL did not answer {function} as Supabase does.")
-        return response.data
-
 
 @asynccontextmanager
 async def open_ledger(
@@ -247,20 +224,10 @@ async def open_ledger(
     `lease_seconds` at most.
 
     Arguments:
-        starting: nothing has been heard from the database yet, so that an address that can't be
-            reached is taken for a wrong one (ConfigurationError), not for an outage.
+        starting: see `database.open_database`.
     """
-    async with open_supabase(settings) as client:
-        ledger = Ledger(client, settings, owner, lease_seconds)
-        try:
-            await ledger.check_schema()
-        except Unreachable as error:
-            if not starting:
-                raise
-            raise ConfigurationError(
-                f"SUPABASE_URL ({settings.supabase_url}) cannot be reached: check the address and "
-                "that the project is not paused."
-            ) from error
+    async with open_database(settings, starting=starting) as database:
+        ledger = Ledger(database, settings, owner, lease_seconds)
         renewing = asyncio.create_task(ledger.keep_leases())
         try:
             yield ledger
@@ -269,41 +236,3 @@ async def open_ledger(
             with suppress(asyncio.CancelledError):
                 await renewing
             await ledger.release()
-
-
-def _plain(value: Any) -> Any:
-    """JSON values of models, dates and ids, without the characters that jsonb refuses."""
-    return _without_refused(to_jsonable_python(value))
-
-
-def _without_refused(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_refused(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_refused(item) for item in value]
-    if isinstance(value, str):
-        text = value.replace("\x00", "")
-        return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-    return value
-
-
-def _understand(error: APIError, function: str) -> ConfigurationError | ServiceUnavailable:
-    code, message = str(error.code or ""), str(error.message or "")
-    # The local Supabase tells some of these by their text only.
-    missing = ("Could not find the function", "does not exist")
-    refused = ("permission denied", "Invalid API key", "JWT")
-    if code in ("PGRST202", "42883", "42P01") or any(text in message for text in missing):
-        return ConfigurationError(
-            f"The database at SUPABASE_URL has no function {function}: apply sql/migrations "
-            "(supabase db push)."
-        )
-    if code == "404":
-        return ConfigurationError(
-            "SUPABASE_URL does not lead to a Supabase project: copy it from Project Settings."
-        )
-    denied = code in ("42501", "401", "403") or code.startswith("PGRST3")
-    if denied or any(text in message for text in refused):
-        return ConfigurationError(
-            "SUPABASE_KEY is refused by the database: use the project's secret (service_role) key."
-        )
-    return ServiceUnavailable(f"The database refused {function}: {message} ({code})")

@@ -41,7 +41,10 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         self._attempts = attempts
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await request.aread()  # a body that is held in memory can be sent again
+        # A body that is held in memory can be sent again. A form reads its file again by itself,
+        # so that the largest slides under way need no memory.
+        if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
+            await request.aread()
         try:
             async for attempt in async_retrying(self._attempts):
                 with attempt:

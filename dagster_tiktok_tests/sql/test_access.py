@@ -34,7 +34,7 @@ USERS = ("anonymous", "signed in")
 # Posts last: with a post go its slides and metrics, which are to be tried too.
 _IN_ORDER = sorted(TABLES, key="tiktok_posts".__eq__)
 _FUNCTIONS = (
-    "select proname as name, proargnames as names, pronargs as arguments, "
+    "select proname as name, proargnames[:pronargs] as names, pronargs as arguments, "
     "proargtypes::text = 'jsonb'::regtype::oid::text as is_interface "
     "from pg_catalog.pg_proc where pronamespace = 'public'::regnamespace"
 )

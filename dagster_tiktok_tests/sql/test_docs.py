@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -15,10 +16,12 @@ from psycopg.rows import dict_row
 
 from dagster_tiktok.sandbox.schema_docs import PAGE, catalogue, schema_page
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
+from dagster_tiktok.slides.stats import MoveStats
 from dagster_tiktok_tests.sql.support import ROOT, TABLES, Database, client_of, signed_in_token
 
 EXAMPLES = ROOT / "docs" / "database.md"
 GUIDE = ROOT / "docs" / "migrate.md"
+OPERATE = ROOT / "docs" / "operate.md"
 
 
 class Block(NamedTuple):
@@ -51,6 +54,7 @@ def test_given_the_examples_when_run_then_they_answer_what_the_page_says(
     names: dict[str, Any] = {"dashboard": dashboard}
     answers: dict[str, Any] = {}
     with psycopg.connect(postgres_url, autocommit=True, row_factory=dict_row) as connection:
+        connection.execute((ROOT / "sql" / "tests" / "storage.sql").read_bytes())
         for block in _blocks(EXAMPLES):
             where = f"docs/database.md, line {block.line}"
             if block.language == "python":
@@ -75,6 +79,30 @@ def test_given_the_tables_and_functions_then_each_has_an_example_in_both_languag
     words = {language: set(re.findall(r"[\w.]+", text)) for language, text in code.items()}
     assert {*names, *TABLES} - words["python"] == set()
     assert {f"public.{name}" for name in (*names, *TABLES)} - words["sql"] == set()
+
+
+def test_given_the_queries_for_whoever_watches_the_slides_then_they_answer(
+    postgres_url: str,
+) -> None:
+    slides = MoveStats(uploaded=2, failed=1)
+    slides.by_kind["corrupt"] += 1
+    slides.count_download("p16.tiktokcdn.com", size=2_500_000, seconds=0.5)
+    slides.count_failed_request("p19.tiktokcdn.com", "network", size=0)
+    batch = """
+        select public.open_batch(jsonb_build_object('batch_id', %(id)s::text, 'source_type', 'x',
+            'source_reference', 'x', 'partition_date', '2026-03-10', 'run_id', 'x')),
+          public.record_stage(jsonb_build_object('batch_id', %(id)s::text, 'stage', 'slide_files',
+            'metrics', %(metrics)s::jsonb))
+    """
+    with psycopg.connect(postgres_url, autocommit=True, row_factory=dict_row) as connection:
+        metrics = json.dumps(slides.as_metrics())
+        connection.execute(batch, {"id": str(uuid4()), "metrics": metrics})
+        runs, hosts, waiting, partial = (_query(connection, b.text) for b in _blocks(OPERATE))
+    assert len(runs) == 1
+    assert (runs[0]["successful"], runs[0]["failed"], runs[0]["megabytes"]) == (2, 1, "2.5")
+    assert runs[0]["failed_by_kind"] == {"corrupt": 1}
+    assert [host["host"] for host in hosts] == ["p19.tiktokcdn.com", "p16.tiktokcdn.com"]
+    assert (waiting, partial) == ([], [])
 
 
 def test_given_the_migrations_of_the_guide_when_applied_then_the_last_takes_back_the_first(

@@ -91,6 +91,9 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     twice("release_leases", owner=heir)
     twice("record_stage", batch_id=batch, stage="slide_files", metrics={"uploaded": 1})
     twice("close_batch", batch_id=batch, limit=10, error="")
+    restored = slide("1", 1, picture="b", at=FAR)
+    restored["replaces"] = slide("1", 1)["storage_path"]
+    twice("mend_slides", bucket="x", tiktok_id="1", slides=[restored], slide_count=1)
     db.execute("update public.audit_log set changed_at = now() - interval '40 days'")
     twice("prune_audit_log", keep_days=39)
 

@@ -1,0 +1,120 @@
+"""The database's functions, called over Supabase's interface.
+
+Every call is one SQL function of `sql/migrations`, which is one transaction and may be sent again:
+a repeated call changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from postgrest.exceptions import APIError
+from pydantic_core import to_jsonable_python
+from supabase import AsyncClient
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.supabase_client import open_supabase
+
+SCHEMA_VERSION = 15
+"""The newest migration that this code needs."""
+
+
+class DataRefused(ServiceUnavailable):
+    """The database is well, and refuses these values: others may be taken."""
+
+
+class Database:
+    """Calls functions. Get one from `open_database`, which has checked the migrations."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def call(self, function: str, **arguments: Any) -> dict[str, Any]:
+        """What the function answers. Arguments may be models, dates and ids.
+
+        Raises:
+            DataRefused: it refuses these arguments.
+            ServiceUnavailable: the database did not answer, after all retries.
+            ConfigurationError: it refuses the key, or lacks a migration.
+        """
+        try:
+            response = await self._client.rpc(function, {"p": _plain(arguments)}).execute()
+        except APIError as error:
+            raise _understand(error, function) from error
+        if not isinstance(response.data, dict):
+            raise ServiceUnavailable(f"SUPABASE_URL did not answer {function} as Supabase does.")
+        return response.data
+
+    async def check_schema(self) -> None:
+        """Raises ConfigurationError unless the database has every migration."""
+        version = int((await self.call("schema_version"))["version"])
+        if version < SCHEMA_VERSION:
+            raise ConfigurationError(
+                f"The database at SUPABASE_URL is at migration {version:03}, this version needs "
+                f"{SCHEMA_VERSION:03}: apply sql/migrations (supabase db push)."
+            )
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, *, starting: bool = False) -> AsyncIterator[Database]:
+    """The database of the settings, after a look at its migrations.
+
+    Arguments:
+        starting: nothing has been heard from the database yet, so that an address that can't be
+            reached is taken for a wrong one (ConfigurationError), not for an outage.
+    """
+    async with open_supabase(settings) as client:
+        database = Database(client)
+        try:
+            await database.check_schema()
+        except Unreachable as error:
+            if not starting:
+                raise
+            raise ConfigurationError(
+                f"SUPABASE_URL ({settings.supabase_url}) cannot be reached: check the address and "
+                "that the project is not paused."
+            ) from error
+        yield database
+
+
+def _plain(value: Any) -> Any:
+    """JSON values of models, dates and ids, without the characters that jsonb refuses."""
+    return _without_refused(to_jsonable_python(value))
+
+
+def _without_refused(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_refused(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_refused(item) for item in value]
+    if isinstance(value, str):
+        text = value.replace("\x00", "")
+        return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+def _understand(error: APIError, function: str) -> ConfigurationError | ServiceUnavailable:
+    code, message = str(error.code or ""), str(error.message or "")
+    # The local Supabase tells some of these by their text only.
+    missing = ("Could not find the function", "does not exist")
+    refused = ("permission denied", "Invalid API key", "JWT")
+    if code in ("PGRST202", "42883", "42P01") or any(text in message for text in missing):
+        return ConfigurationError(
+            f"The database at SUPABASE_URL has no function {function}: apply sql/migrations "
+            "(supabase db push)."
+        )
+    if code == "404":
+        return ConfigurationError(
+            "SUPABASE_URL does not lead to a Supabase project: copy it from Project Settings."
+        )
+    denied = code in ("42501", "401", "403") or code.startswith("PGRST3")
+    if denied or any(text in message for text in refused):
+        return ConfigurationError(
+            "SUPABASE_KEY is refused by the database: use the project's secret (service_role) key."
+        )
+    sentence = f"The database refused {function}: {message} ({code})"
+    # Wrong values, and values that break a constraint.
+    return (DataRefused if code[:2] in ("22", "23") else ServiceUnavailable)(sentence)

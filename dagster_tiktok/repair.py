@@ -1,0 +1,200 @@
+"""`dagster-tiktok repair`: slides on record that the bucket lacks, and objects without a record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from dagster_tiktok.database import open_database
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.progress import progress
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.slide_records import BucketObject, SlideRecords, UnsoundSlide
+from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.mover import SlideMover
+from dagster_tiktok.slides.removal import open_slide_remover
+from dagster_tiktok.slides.store import SlideStore, open_slide_store
+from dagster_tiktok.stages.repair import (
+    Pages,
+    RepairReport,
+    find_objects,
+    find_rows,
+    mend_rows,
+    remove_objects,
+)
+from dagster_tiktok.text import printable
+from dagster_tiktok.tiktok.client import TikTokClient
+
+LISTED = 20
+_SHOWN_CHARACTERS = 200
+
+
+async def repair(
+    settings: Settings, *, mend: bool, older_than_hours: int, remove_most: bool = False
+) -> RepairReport:
+    """Compares rows and objects; with `mend`, stores the slides again and removes the objects.
+
+    Rows come first: what they name when they are mended is no object without a row.
+
+    Arguments:
+        older_than_hours: objects that were stored within these hours are left out.
+        remove_most: also remove objects where most of the bucket's have no row.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+        ServiceUnavailable: Supabase does not answer at all.
+    """
+    report = RepairReport()
+    async with (
+        open_database(settings, starting=True) as database,
+        open_slide_store(settings) as store,
+    ):
+        await store.check()
+        records = SlideRecords(database, settings.supabase_bucket)
+        with _reported(report):
+            await find_rows(records, report)
+            if mend and report.unsound:
+                await _mend_rows(settings, records, store, report)
+        with _reported(report):
+            await find_objects(records, report, older_than_hours=older_than_hours)
+            if mend and report.unnamed:
+                with progress("objects", "removed") as bar:
+                    bar.show(0, of=len(report.unnamed))
+                    async with open_slide_remover(settings) as remover:
+                        await remove_objects(
+                            records,
+                            remover,
+                            report,
+                            older_than_hours=older_than_hours,
+                            even_most=remove_most,
+                            advance=bar.advance,
+                        )
+    return report
+
+
+def as_json_object(report: RepairReport) -> dict[str, Any]:
+    """The object that `dagster-tiktok repair --json` prints last."""
+    return {
+        "ok": report.ok,
+        "slides_examined": report.slides_examined,
+        "objects_examined": report.objects_examined,
+        "rows_without_object": [slide.model_dump(mode="json") for slide in report.unsound],
+        "objects_without_row": [found.model_dump(mode="json") for found in report.unnamed],
+        "foreign_objects": [found.model_dump(mode="json") for found in report.foreign],
+        "posts": [
+            {
+                "tiktok_id": post.tiktok_id,
+                "result": post.result,
+                "slides": list(post.slides),
+                "reasons": list(post.reasons),
+            }
+            for post in report.posts
+        ],
+        "removed": report.removed,
+        "left": report.left,
+        "errors": report.errors,
+    }
+
+
+def print_report(report: RepairReport, *, mend: bool, file: TextIO) -> None:
+    """What was found and what became of it, the first LISTED of each."""
+    console = Console(file=file, highlight=False, soft_wrap=True)
+
+    def listed(title: str, lines: Sequence[str], style: str) -> None:
+        if lines:
+            console.print(Text(f"{len(lines)} {title}:"))
+        for line in lines[:LISTED]:
+            console.print(Text(f"  {_shown(line)}", style=style))
+        if len(lines) > LISTED:
+            console.print(Text(f"  and {len(lines) - LISTED} more (see --json)"))
+
+    console.print(
+        Text(f"{report.slides_examined} rows, {report.objects_examined} objects looked at.")
+    )
+    listed("rows without a sound object", [_row(slide) for slide in report.unsound], "yellow")
+    mended = [post for post in report.posts if post.result == "mended"]
+    if mended:
+        slides = sum(len(post.slides) for post in mended)
+        console.print(Text(f"{len(mended)} posts mended, {slides} slides stored again."))
+    for result, title in (("lost", "posts are gone from TikTok"), ("left", "posts not mended")):
+        lines = [
+            f"{post.tiktok_id}: {'; '.join(post.reasons)}"
+            for post in report.posts
+            if post.result == result
+        ]
+        listed(title, lines, "red")
+    listed("objects without a row", [_object(found) for found in report.unnamed], "yellow")
+    if report.removed:
+        console.print(Text(f"{len(report.removed)} objects removed."))
+    listed(
+        "objects that are not the pipeline's, left alone",
+        [_object(found) for found in report.foreign],
+        "yellow",
+    )
+    for sentence in report.errors:
+        console.print(Text(_shown(sentence), style="red"))
+    if report.ok:
+        found = report.unsound or report.unnamed
+        console.print(Text("All is mended." if found else "Nothing is wrong.", style="green"))
+    elif not mend and (report.unsound or report.unnamed):
+        console.print(Text("Nothing was changed; --mend mends it."))
+
+
+@contextmanager
+def _reported(report: RepairReport) -> Iterator[None]:
+    """What ends one part is reported, and the other goes on."""
+    try:
+        yield
+    except ServiceUnavailable as error:
+        report.errors.append(str(error))
+
+
+async def _mend_rows(
+    settings: Settings, records: SlideRecords, store: SlideStore, report: RepairReport
+) -> None:
+    with progress("rows", "posts mended") as bar:
+        bar.show(0, of=len(report.unsound_posts))
+        async with _open_mover(settings, store) as (mover, pages):
+            await mend_rows(
+                records,
+                mover,
+                pages,
+                report,
+                concurrency=settings.slide_max_concurrent_downloads,
+                advance=bar.advance,
+            )
+
+
+@asynccontextmanager
+async def _open_mover(
+    settings: Settings, store: SlideStore
+) -> AsyncIterator[tuple[SlideMover, Pages]]:
+    keep_in = settings.slide_cache_dir.parent / "unreadable-pages"
+    async with TikTokClient(settings, keep_unreadable_in=keep_in) as client:
+        pages = Pages(partial(client.fetch_post, with_followers=False))
+        async with SlideDownloader(settings, cookies=client.cookies) as downloader:
+            yield SlideMover(downloader, store, refresh=pages.fetch), pages
+
+
+def _row(slide: UnsoundSlide) -> str:
+    where = f"{slide.tiktok_id}, slide {slide.slide_number}"
+    if slide.problem == "no_object":
+        return f"{where}: no object {slide.storage_path}"
+    size = "an unknown size" if slide.object_size is None else f"{slide.object_size} bytes"
+    return f"{where}: {slide.storage_path} has {size}, the row says {slide.file_size}"
+
+
+def _object(found: BucketObject) -> str:
+    size = "unknown size" if found.size is None else f"{found.size} bytes"
+    return f"{found.name} ({size}, {found.stored_at:%Y-%m-%d %H:%M} UTC)"
+
+
+def _shown(text: str) -> str:
+    """On one line of a terminal: names of objects are whatever somebody uploaded."""
+    line = printable(text)
+    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"

@@ -1,0 +1,144 @@
+"""What the database knows of the bucket: rows of slides, objects, and where they disagree.
+
+A typed client of the repair functions (`sql/migrations/015_create_repair_functions.sql`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+from dagster_tiktok.database import Database
+from dagster_tiktok.models import Record, StoredSlide
+
+PAGE = 5000
+"""Rows or objects a call: about a tenth of a second of the database's time."""
+
+
+class UnsoundSlide(Record):
+    """A row that the bucket does not bear out. Sizes are bytes; None: no object, or not known."""
+
+    tiktok_id: str
+    slide_number: int
+    storage_path: str
+    problem: Literal["no_object", "other_size"]
+    file_size: int
+    object_size: int | None = None
+
+
+class BucketObject(Record):
+    """An object without a row. Names are whatever somebody uploaded."""
+
+    name: str
+    size: int | None = None
+    stored_at: datetime
+
+
+class SlidesOfPost(BaseModel):
+    """The rows of a post; `unsound` are the numbers of those without a sound object."""
+
+    post_url: str | None
+    slides: tuple[StoredSlide, ...]
+    unsound: frozenset[int]
+
+
+class RestoredSlide(StoredSlide):
+    """A slide that lies in the bucket again. `replaces`: the path that its row had, if any."""
+
+    replaces: str | None
+
+
+class Mended(BaseModel):
+    """`unsound` are the numbers of the post's slides that still have no sound object."""
+
+    written: int
+    removed: int
+    unsound: frozenset[int]
+
+
+class UnsoundPage(BaseModel):
+    examined: int
+    after: int | None
+    slides: tuple[UnsoundSlide, ...]
+
+
+class UnnamedPage(BaseModel):
+    examined: int
+    after: str | None
+    objects: tuple[BucketObject, ...]
+
+
+class SlideRecords:
+    """The records of one bucket.
+
+    Raises (every method): as `Database.call`.
+    """
+
+    def __init__(self, database: Database, bucket: str, *, page: int = PAGE) -> None:
+        self._database = database
+        self._bucket = bucket
+        self._page = page
+
+    async def unsound(self) -> AsyncIterator[UnsoundPage]:
+        """Goes through all rows, the oldest first."""
+        after: int | None = 0
+        while after is not None:
+            answer = await self._database.call(
+                "find_unsound_slides", bucket=self._bucket, after=after, limit=self._page
+            )
+            page = UnsoundPage.model_validate(answer)
+            yield page
+            after = page.after
+
+    async def unnamed(self, *, older_than_hours: int) -> AsyncIterator[UnnamedPage]:
+        """Goes through all objects that have been there for so many hours, by name."""
+        after: str | None = ""
+        while after is not None:
+            answer = await self._database.call(
+                "find_unnamed_objects",
+                bucket=self._bucket,
+                older_than_hours=older_than_hours,
+                after=after,
+                limit=self._page,
+            )
+            page = UnnamedPage.model_validate(answer)
+            yield page
+            after = page.after
+
+    async def still_unnamed(
+        self, names: Sequence[str], *, older_than_hours: int
+    ) -> tuple[BucketObject, ...]:
+        """Those of the objects that are there and have no row at this moment."""
+        answer = await self._database.call(
+            "find_unnamed_objects",
+            bucket=self._bucket,
+            older_than_hours=older_than_hours,
+            names=list(names),
+        )
+        return UnnamedPage.model_validate(answer).objects
+
+    async def of_post(self, tiktok_id: str) -> SlidesOfPost:
+        answer = await self._database.call(
+            "slides_to_mend", bucket=self._bucket, tiktok_id=tiktok_id
+        )
+        return SlidesOfPost.model_validate(answer)
+
+    async def mend(
+        self, tiktok_id: str, slides: Sequence[RestoredSlide], *, slide_count: int | None
+    ) -> Mended:
+        """Writes the slides of a post in one transaction.
+
+        Arguments:
+            slide_count: how many TikTok shows now, if that is known; rows beyond it are removed.
+        """
+        answer = await self._database.call(
+            "mend_slides",
+            bucket=self._bucket,
+            tiktok_id=tiktok_id,
+            slides=list(slides),
+            slide_count=slide_count,
+        )
+        return Mended.model_validate(answer)

@@ -1,0 +1,71 @@
+"""Removing objects that are the pipeline's own from the bucket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import httpx
+from storage3.exceptions import StorageApiError
+from supabase import AsyncClient
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.supabase_client import open_supabase
+
+REMOVED_AT_ONCE = 100
+"""Objects a request; the storage takes 1,000."""
+_SLIDE = re.compile(r"[0-9]{1,20}/[0-9]{2}-[0-9a-f]{16}\.[a-z0-9]{2,5}\Z")
+
+
+def is_slide_path(name: str) -> bool:
+    """Whether `name` has the form of `store.object_path`: nobody else's object does."""
+    return _SLIDE.match(name) is not None
+
+
+class SlideRemover:
+    """Removes slides from the bucket, through the storage's interface."""
+
+    def __init__(self, supabase: AsyncClient, bucket: str) -> None:
+        self._supabase = supabase
+        self._bucket = bucket
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Removes up to REMOVED_AT_ONCE objects; one that is not there is no error.
+
+        Raises:
+            ValueError: a name is not that of a slide. Nothing was removed.
+            ConfigurationError: the key may not remove, or the bucket is not there.
+            ServiceUnavailable: the storage did not do it.
+        """
+        if foreign := [name for name in names if not is_slide_path(name)]:
+            raise ValueError(f"not the path of a slide: {foreign[0]!r}")
+        try:
+            await self._supabase.storage.from_(self._bucket).remove(list(names))
+        except StorageApiError as error:
+            raise self._explained(error) from error
+        except (httpx.TransportError, ValueError) as error:
+            # ValueError: a page of a proxy instead of the answer.
+            raise ServiceUnavailable(
+                f"The storage did not remove objects: {type(error).__name__}"
+            ) from error
+
+    def _explained(self, error: StorageApiError) -> ConfigurationError | ServiceUnavailable:
+        status, message = str(error.status), str(error.message)[:200]
+        if status in ("401", "403"):
+            return ConfigurationError(
+                f"SUPABASE_KEY may not remove from the bucket ({message}): use the secret key."
+            )
+        if status == "404":
+            return ConfigurationError(
+                f"SUPABASE_BUCKET names a bucket that is not there ({self._bucket!r})."
+            )
+        return ServiceUnavailable(f"The storage did not remove objects: {status}, {message}")
+
+
+@asynccontextmanager
+async def open_slide_remover(settings: Settings) -> AsyncIterator[SlideRemover]:
+    """The bucket of the settings, closed on exit."""
+    async with open_supabase(settings) as supabase:
+        yield SlideRemover(supabase, settings.supabase_bucket)

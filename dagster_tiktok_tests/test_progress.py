@@ -1,0 +1,84 @@
+"""What a person sees of a stage, on a terminal and in a log file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+
+SCRIPT = """
+import logging, sys
+from dagster_tiktok.progress import progress
+
+log = logging.getLogger("dagster_tiktok")
+log.addHandler(logging.StreamHandler(sys.stderr))
+log.setLevel(logging.INFO)
+with progress("slide_files", "slides", line_seconds=LINE_SECONDS) as bar:
+    bar.show(100, of=400, failed=1, MB=30)
+    log.info("something happened")
+    bar.show(400, of=400, failed=2, MB=120)
+with progress("tiktok_posts", "posts", line_seconds=LINE_SECONDS) as bar:
+    bar.advance(50)
+    bar.advance()
+log.info("the closing line")
+"""
+
+
+def on_terminal(script: str) -> str:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stderr=theirs, stdout=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+        except OSError:
+            pass  # that is how the other end of a terminal closes
+        os.close(ours)
+    assert process.returncode == 0, shown
+    return shown.decode()
+
+
+def elsewhere(script: str) -> list[str]:
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
+
+
+def test_given_a_terminal_then_there_is_a_bar_of_slides_and_lines_go_above_it() -> None:
+    shown = on_terminal(SCRIPT.replace("LINE_SECONDS", "0"))
+    lines = [line.split("\r")[-1] for line in shown.split("\r\n")]
+    slides, posts = (
+        next(line for line in lines if line.startswith(stage))
+        for stage in ("slide_files", "tiktok_posts")
+    )
+    assert "100%|" in slides
+    assert "| 400/400 slides [" in slides
+    assert "slides/s, failed=2, MB=120]" in slides
+    assert "51 posts [" in posts
+    assert "something happened" in lines
+    assert lines.index("something happened") < lines.index(slides)
+    assert "known so far" not in shown
+
+
+def test_given_no_terminal_then_there_are_plain_lines_now_and_then_and_none_of_a_short_stage() -> (
+    None
+):
+    lines = elsewhere(SCRIPT.replace("LINE_SECONDS", "0"))
+    assert lines == [
+        "slide_files: 100 of 400 known so far slides, 1 failed, 30 MB, 0 s",
+        "something happened",
+        "slide_files: 400 of 400 known so far slides, 2 failed, 120 MB, 0 s",
+        "tiktok_posts: 50 posts, 0 s",
+        "tiktok_posts: 51 posts, 0 s",
+        "the closing line",
+    ]
+    assert elsewhere(SCRIPT.replace("LINE_SECONDS", "30")) == [
+        "something happened",
+        "the closing line",
+    ]

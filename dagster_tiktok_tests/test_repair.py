@@ -1,0 +1,372 @@
+"""`dagster-tiktok repair` on the local TikTok and the local Supabase."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from dagster_tiktok.database import open_database
+from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.settings import load_settings
+from dagster_tiktok.slide_records import RestoredSlide, SlideRecords
+from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.mover import SlideMover
+from dagster_tiktok.slides.removal import SlideRemover, is_slide_path, open_slide_remover
+from dagster_tiktok.slides.store import open_slide_store
+from dagster_tiktok.stages.repair import (
+    RepairReport,
+    are_most,
+    find_objects,
+    find_rows,
+    remove_objects,
+)
+from dagster_tiktok.tiktok.client import TikTokClient
+from dagster_tiktok_tests.pipeline.support import kill_when
+from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
+
+JPEG = b"\xff\xd8\xff\xe0" + b"0" * 100
+BUCKET = "tiktok-slides"
+
+
+class Stage:
+    """A TikTok, a database and a bucket. What is in the last two is forgotten by `clear`."""
+
+    def __init__(self, sandbox: RunningSandbox) -> None:
+        self.sandbox = sandbox
+        self.settings = load_settings(
+            None, **{name.lower(): value for name, value in sandbox.environment.items()}
+        )
+        self.database = sandbox.database
+        self.bucket = self.database.storage.from_(BUCKET)
+        self.http = httpx.Client()
+        self.requests = sandbox.tiktok.log
+
+    def clear(self) -> None:
+        self.database.table("tiktok_posts").delete().gte("id", 0).execute()
+        if names := self.objects():
+            self.bucket.remove(names)
+        self.clear_cache()
+        self.sandbox.tiktok.faults.clear()
+        self.requests.reset()
+
+    def clear_cache(self) -> None:
+        shutil.rmtree(self.settings.slide_cache_dir, ignore_errors=True)
+
+    def stored(self, *slide_counts: int) -> list[FakePost]:
+        """New carousels whose slides and rows are as a run leaves them."""
+        posts = [self.sandbox.world.new_post(slide_count=count) for count in slide_counts]
+        asyncio.run(self._store(posts))
+        self.requests.reset()
+        return posts
+
+    async def _store(self, posts: list[FakePost]) -> None:
+        async with (
+            TikTokClient(self.settings) as client,
+            SlideDownloader(self.settings) as downloader,
+            open_slide_store(self.settings) as store,
+            open_database(self.settings) as database,
+        ):
+            mover = SlideMover(downloader, store)
+            for post in posts:
+                page = await client.fetch_post(post.tiktok_id, with_followers=False)
+                moved = await mover.move(page)
+                row = {"tiktok_id": post.tiktok_id, "post_url": page.post_url}
+                self.database.table("tiktok_posts").insert(
+                    {**row, "slide_count": len(page.slides)}
+                ).execute()
+                slides = [RestoredSlide(**s.model_dump(), replaces=None) for s in moved.slides]
+                records = SlideRecords(database, BUCKET)
+                await records.mend(post.tiktok_id, slides, slide_count=None)
+
+    def rows(self, post: FakePost) -> list[dict[str, Any]]:
+        """The rows of its slides, in order."""
+        mine = [row for row in self.all_rows() if f"/{post.tiktok_id}" in row["post_url"]]
+        return sorted(mine, key=lambda row: int(row["slide_number"]))
+
+    def all_rows(self) -> list[dict[str, Any]]:
+        rows: Any = self.database.table("tiktok_slides").select("*").execute().data
+        return list(rows)
+
+    def lose(self, post: FakePost, *numbers: int) -> None:
+        rows = self.rows(post)
+        self.bucket.remove([rows[number - 1]["storage_path"] for number in numbers])
+
+    def objects(self) -> list[str]:
+        """The names of all of them; folders are one deep here."""
+        names = []
+        for each in self.bucket.list():
+            is_folder = each["id"] is None
+            names += [
+                # The local Supabase answers whole names, a hosted one those in the folder.
+                f"{each['name']}/{inside['name'].rpartition('/')[2]}"
+                for inside in (self.bucket.list(each["name"]) if is_folder else ())
+            ] or [each["name"]]
+        return sorted(names)
+
+    def upload(self, name: str, content: bytes = JPEG) -> None:
+        self.bucket.upload(name, content, {"content-type": "image/jpeg", "upsert": "true"})
+
+    def repair(self, *arguments: str, **environment: str | None) -> Finished:
+        return self.sandbox.invoke("repair", "--older-than", "0", *arguments, **environment)
+
+    def broken(self) -> list[str]:
+        """Paths on record whose object is not the picture of the row."""
+        return [
+            row["storage_path"]
+            for row in self.all_rows()
+            if hashlib.sha256(self.http.get(row["public_url"]).content).hexdigest()
+            != row["content_hash"]
+        ]
+
+    @property
+    def pages(self) -> int:
+        return self.requests.by_kind["page"]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("sandbox")
+    with running_sandbox(folder, parts={"tiktok", "supabase"}) as sandbox:
+        sandbox.environment |= {
+            "GOOGLE_SHEETS_CREDENTIALS": "{}",
+            "GOOGLE_SHEET_URL": "https://docs.google.com/spreadsheets/d/0123456789/edit#gid=0",
+        }
+        yield Stage(sandbox)
+
+
+@pytest.fixture
+def stage(running: Stage) -> Stage:
+    running.clear()
+    return running
+
+
+def test_given_rows_and_objects_that_agree_then_nothing_is_found_or_changed(stage: Stage) -> None:
+    stage.stored(2, 1)
+
+    told = stage.repair("--mend")
+
+    assert told.status == 0
+    assert told.stdout == "3 rows, 3 objects looked at.\nNothing is wrong.\n"
+    assert stage.requests.total == 0
+
+
+def test_given_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_asked(
+    stage: Stage,
+) -> None:
+    kept, forgotten = stage.stored(2, 3)
+    stage.lose(kept, 2)
+
+    found = stage.repair()
+    assert (found.status, stage.requests.total) == (1, 0)
+    assert f"{kept.tiktok_id}, slide 2: no object {stage.rows(kept)[1]['storage_path']}" in (
+        found.stdout
+    )
+    assert "Nothing was changed; --mend mends it." in found.stdout
+
+    before = stage.rows(kept)
+    assert stage.repair("--mend").stdout.endswith("All is mended.\n")
+    assert (stage.broken(), stage.requests.total, stage.rows(kept)) == ([], 0, before)
+
+    stage.clear_cache()
+    stage.lose(forgotten, 1, 3)
+    told = stage.repair("--mend", "--json")
+    assert (told.status, stage.broken(), stage.pages) == (0, [], 1)
+    assert stage.requests.by_kind["slide"] == 2
+    (post,) = told.result["posts"]
+    assert post == {
+        "tiktok_id": forgotten.tiktok_id,
+        "result": "mended",
+        "slides": [1, 3],
+        "reasons": [],
+    }
+
+
+def test_given_an_object_that_somebody_replaced_then_its_size_tells_and_it_is_mended(
+    stage: Stage,
+) -> None:
+    (post,) = stage.stored(1)
+    (row,) = stage.rows(post)
+    stage.upload(row["storage_path"])
+
+    told = stage.repair("--mend", "--json")
+
+    (wrong,) = told.result["rows_without_object"]
+    assert (wrong["problem"], wrong["object_size"]) == ("other_size", len(JPEG))
+    assert (told.status, stage.broken()) == (0, [])
+
+
+def test_given_posts_that_are_gone_and_rows_that_are_bad_then_each_is_told_and_others_are_mended(
+    stage: Stage,
+) -> None:
+    gone, unreadable, bad, fine = stage.stored(1, 1, 1, 1)
+    for post in (gone, unreadable, bad):
+        stage.lose(post, 1)
+    stage.clear_cache()
+    stage.sandbox.world.add_post(replace(gone, status="deleted"))
+    stage.sandbox.tiktok.faults.add(Fault("no_script", on="page", post_id=unreadable.tiktok_id))
+    no_id, bad_path = "9" * 25, {"storage_path": "\x1b[2J../7"}
+    posts, slides = stage.database.table("tiktok_posts"), stage.database.table("tiktok_slides")
+    posts.update({"tiktok_id": no_id}).eq("id", stage.rows(bad)[0]["post_id"]).execute()
+    slides.update(bad_path).eq("id", stage.rows(fine)[0]["id"]).execute()
+    row = stage.rows(gone)
+
+    told = stage.repair("--mend", "--json")
+
+    as_json = told.result
+    assert (told.status, "\x1b" in told.stderr) == (1, False)
+    assert "1 posts mended, 1 slides stored again." in told.stderr
+    results = {post["tiktok_id"]: post["result"] for post in as_json["posts"]}
+    left = {gone.tiktok_id: "lost", unreadable.tiktok_id: "left", no_id: "left"}
+    assert results == {**left, fine.tiktok_id: "mended"}
+    assert (as_json["left"], stage.rows(gone)) == (3, row)
+    assert len(stage.broken()) == 3
+
+
+def test_given_a_carousel_that_was_changed_then_its_rows_follow_it(stage: Stage) -> None:
+    (post,) = stage.stored(3)
+    stage.lose(post, 2)
+    stage.clear_cache()
+    second, third = post.slides[1:]
+    shown = (replace(second, number=1), replace(third, number=2))
+    stage.sandbox.world.add_post(replace(post, slides=shown))
+    hashes = [row["content_hash"] for row in stage.rows(post)]
+
+    told = stage.repair("--mend", "--json")
+
+    assert (told.status, stage.broken()) == (0, [])
+    assert [row["content_hash"] for row in stage.rows(post)] == hashes[1:]
+    assert told.result["posts"][0]["reasons"] == ["TikTok shows 2 slides now: 1 rows were removed."]
+
+
+def test_given_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones_stay(
+    stage: Stage,
+) -> None:
+    (post,) = stage.stored(1)
+    slides = [f"7/{n:02}-0123456789abcdef.jpg" for n in range(1, 4)]
+    foreign = ["7/readme.jpg", "a\x1b[31m.jpg", f"{post.tiktok_id}/1-0123456789abcdef.jpg"]
+    for name in (*slides, *foreign):
+        stage.upload(name.replace("\x1b", "%1B"))
+
+    young = stage.sandbox.invoke("repair")
+    told = stage.repair("--mend", "--json")
+
+    assert young.stdout == "1 rows, 7 objects looked at.\nNothing is wrong.\n"
+    assert (told.status, "\x1b" in told.stderr) == (1, False)  # the foreign ones are left
+    assert "3 objects without a row:" in told.stderr
+    assert told.result["removed"] == slides
+    assert {each["name"] for each in told.result["foreign_objects"]} == set(foreign)
+    kept = [*foreign, stage.rows(post)[0]["storage_path"]]
+    assert stage.objects() == sorted(kept)
+
+
+def test_given_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: Stage) -> None:
+    (post,) = stage.stored(3)
+    objects = stage.objects()
+    stage.upload("7/01-0123456789abcdef.jpg")
+    (row,) = (row for row in stage.rows(post) if row["slide_number"] == 2)
+    slides = stage.database.table("tiktok_slides")
+    slides.update({"storage_path": "elsewhere"}).eq("id", row["id"]).execute()
+    report = RepairReport()
+
+    async def remove() -> None:
+        async with (
+            open_database(stage.settings) as database,
+            open_slide_remover(stage.settings) as remover,
+        ):
+            records = SlideRecords(database, BUCKET, page=2)
+            await find_rows(records, report)
+            await find_objects(records, report, older_than_hours=0)
+            path = {"storage_path": row["storage_path"]}
+            slides.update(path).eq("id", row["id"]).execute()
+            await remove_objects(
+                records, remover, report, older_than_hours=0, even_most=False, advance=int
+            )
+
+    asyncio.run(remove())
+
+    assert (report.slides_examined, report.objects_examined) == (3, 4)
+    assert {found.name for found in report.unnamed} == {
+        row["storage_path"],
+        "7/01-0123456789abcdef.jpg",
+    }
+    assert (report.removed, stage.objects()) == (["7/01-0123456789abcdef.jpg"], objects)
+
+
+def test_given_a_run_that_is_killed_when_run_again_then_all_is_mended(stage: Stage) -> None:
+    posts = stage.stored(*[2] * 4)
+    for post in posts:
+        stage.lose(post, 1, 2)
+    stage.clear_cache()
+    stage.upload("7/01-0123456789abcdef.jpg")
+    delay = Fault("slow", on="slide", latency_ms=(400.0, 400.0))
+    stage.sandbox.tiktok.faults.add(delay)
+
+    process = stage.sandbox.process("repair", "--mend")
+    kill_when(process, lambda: len(stage.objects()) > 1)
+    assert process.returncode == -9
+    assert 0 < len(stage.broken()) < 8
+    stage.sandbox.tiktok.faults.clear()
+    told = stage.repair("--mend")
+
+    assert (told.status, stage.broken()) == (0, [])
+    assert "1 objects removed." in told.stdout
+    # Those that were in flight at the kill, at most, are asked for again.
+    assert stage.requests.by_kind["slide"] <= 8 + stage.settings.slide_max_concurrent_downloads
+
+
+def test_given_a_wrong_bucket_or_key_then_the_configuration_is_named(stage: Stage) -> None:
+    wrong = stage.repair("--json", SUPABASE_BUCKET="nowhere")
+    assert (wrong.status, wrong.result["ok"]) == (2, False)
+    assert "SUPABASE_BUCKET" in wrong.stderr
+
+    unset = stage.repair(SUPABASE_KEY=None)
+    assert (unset.status, unset.stderr.count("SUPABASE_KEY is not set")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("unnamed", "objects", "expected"),
+    [(0, 0, False), (100, 100, False), (101, 101, True), (101, 202, False), (101, 201, True)],
+)
+def test_given_objects_without_a_row_then_many_of_most_look_like_lost_rows(
+    unnamed: int, objects: int, expected: bool
+) -> None:
+    assert are_most(unnamed, objects) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("7300000000000000001/01-0123456789abcdef.jpg", True),
+        ("7300000000000000001/35-0123456789abcdef.webp", True),
+        ("7300000000000000001/1-0123456789abcdef.jpg", False),
+        ("7300000000000000001/01-0123456789ABCDEF.jpg", False),
+        ("x7/01-0123456789abcdef.jpg", False),
+        ("7/../8/01-0123456789abcdef.jpg", False),
+        ("7/01-0123456789abcdef.jpg\n", False),
+        ("\u0667/01-0123456789abcdef.jpg", False),
+        ("", False),
+    ],
+)
+def test_given_a_name_then_only_paths_of_the_contract_are_slides(name: str, expected: bool) -> None:
+    assert is_slide_path(name) is expected
+
+
+def test_given_a_name_that_is_no_slides_then_the_remover_refuses(stage: Stage) -> None:
+    stage.upload("7/readme.jpg")
+
+    async def remove() -> None:
+        async with open_slide_remover(stage.settings) as remover:
+            assert isinstance(remover, SlideRemover)
+            await remover.remove(["7/01-0123456789abcdef.jpg", "7/readme.jpg"])
+
+    with pytest.raises(ValueError, match="readme"):
+        asyncio.run(remove())
+    assert stage.objects() == ["7/readme.jpg"]

@@ -1,0 +1,361 @@
+-- Repair: the rows of slides compared with the objects in the bucket, which lie in this database
+-- too, and rows written anew. Objects are removed through the storage, never here.
+
+-- The first three are all that knows the storage's table. One that keeps versions has rows also for
+-- earlier ones and for marks of removed ones; one that keeps none lacks these columns.
+
+-- The condition for an object `o` that its address gives.
+create function public.is_current_object() returns text
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if to_regclass('storage.objects') is null then
+    raise exception 'this database has no storage.objects' using errcode = '0A000';
+  end if;
+  if exists (
+    select from pg_catalog.pg_attribute as a
+    where a.attrelid = to_regclass('storage.objects') and a.attname = 'archived_at'
+      and not a.attisdropped
+  ) then
+    return 'o.archived_at is null and o.is_delete_marker is not true';
+  end if;
+  return 'true';
+end
+$$;
+
+-- The objects with these names. `size` is null where the storage does not know it.
+create function public.bucket_objects(bucket text, names text[])
+returns table (name text, size bigint, stored_at timestamptz)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if bucket is null then
+    raise exception 'the name of the bucket is missing' using errcode = '22023';
+  end if;
+  return query execute format($query$
+    select o.name,
+      case when o.metadata ->> 'size' ~ '^[0-9]{1,18}$' then (o.metadata ->> 'size')::bigint end,
+      greatest(o.created_at, o.updated_at)
+    from (select distinct unnest($2)) as wanted (name)
+    join storage.objects as o on o.bucket_id = $1 and o.name = wanted.name
+    where %s
+  $query$, public.is_current_object()) using bucket, names;
+end
+$$;
+
+-- The names of the next objects, by their bytes, whatever the database sorts by: for that order a
+-- hosted project has an index.
+create function public.next_objects(bucket text, after text, at_most integer)
+returns table (name text)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query execute format($query$
+    select o.name from storage.objects as o
+    where o.bucket_id = $1 and o.name collate "C" > $2 and %s
+    order by o.name collate "C"
+    limit $3
+  $query$, public.is_current_object()) using bucket, after, at_most;
+end
+$$;
+
+-- What is wrong with these rows. A size that the storage does not know is wrong too: an upload
+-- that never ended leaves such an object.
+create function public.unsound_slides(slide_ids bigint[], bucket text)
+returns table (slide_id bigint, problem text, object_size bigint)
+language sql stable
+set search_path = ''
+as $$
+  select s.id, case when o.name is null then 'no_object' else 'other_size' end, o.size
+  from public.tiktok_slides as s
+  left join public.bucket_objects(unsound_slides.bucket, array(
+    select each_one.storage_path from public.tiktok_slides as each_one
+    where each_one.id = any (slide_ids)
+  )) as o on o.name = s.storage_path
+  where s.id = any (slide_ids) and o.size is distinct from s.file_size
+$$;
+
+create function public.unsound_numbers(post_id bigint, bucket text) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(s.slide_number order by s.slide_number), '[]')
+  from public.unsound_slides(array(
+    select each_one.id from public.tiktok_slides as each_one
+    where each_one.post_id = unsound_numbers.post_id
+  ), unsound_numbers.bucket) as u
+  join public.tiktok_slides as s on s.id = u.slide_id
+$$;
+
+-- {bucket, after?, limit?} -> {examined, after, slides: [{id, tiktok_id, slide_number,
+-- storage_path, problem, file_size, object_size}]}
+-- Looks at the next `limit` rows behind the id `after` and answers those that are not as the
+-- bucket; problem: no_object or other_size. `after` is null when there are no more.
+create function public.find_unsound_slides(p jsonb) returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  v_bucket constant text := p ->> 'bucket';
+  v_limit constant integer := coalesce((p ->> 'limit')::integer, 5000);
+  v_ids bigint[];
+begin
+  if v_bucket is null or v_limit < 1 then
+    raise exception 'find_unsound_slides needs bucket, and a limit of at least 1'
+      using errcode = '22023';
+  end if;
+  v_ids := array(
+    select s.id from public.tiktok_slides as s
+    where s.id > coalesce((p ->> 'after')::bigint, 0)
+    order by s.id
+    limit v_limit
+  );
+  return jsonb_build_object(
+    'examined', cardinality(v_ids),
+    'after', case when cardinality(v_ids) = v_limit then v_ids[v_limit] end,
+    'slides', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', s.id, 'tiktok_id', t.tiktok_id, 'slide_number', s.slide_number,
+        'storage_path', s.storage_path, 'problem', u.problem, 'file_size', s.file_size,
+        'object_size', u.object_size
+      ) order by s.id), '[]')
+      from public.unsound_slides(v_ids, v_bucket) as u
+      join public.tiktok_slides as s on s.id = u.slide_id
+      join public.tiktok_posts as t on t.id = s.post_id
+    )
+  );
+end
+$$;
+
+-- {bucket, tiktok_id} -> {post_url, slides, unsound}: the rows of a post as the pipeline's
+-- StoredSlide, and the numbers of those that are not as the bucket. post_url null: no such post.
+create function public.slides_to_mend(p jsonb) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'post_url', t.post_url,
+    'slides', public.known_slides(asked.tiktok_id),
+    'unsound', public.unsound_numbers(t.id, p ->> 'bucket')
+  )
+  from (values (p ->> 'tiktok_id')) as asked (tiktok_id)
+  left join public.tiktok_posts as t using (tiktok_id)
+$$;
+
+-- {bucket, tiktok_id, slides: [{…, replaces}], slide_count?} -> {written, removed, unsound}
+-- Writes slides that lie in the bucket now. `replaces` is the path that the row had when the work
+-- began (null: there was no row): a row that somebody else has written meanwhile is left alone.
+-- `slide_count` is given, and not 0, if TikTok shows so many slides now; rows beyond it are
+-- removed, as they are at a look.
+create function public.mend_slides(p jsonb) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_count constant integer := nullif((p ->> 'slide_count')::integer, 0);
+  v_post public.tiktok_posts;
+  v_slides jsonb;
+  v_removed integer;
+  v_written integer;
+begin
+  if jsonb_typeof(p -> 'slides') is distinct from 'array' or p ->> 'bucket' is null then
+    raise exception 'mend_slides needs bucket, tiktok_id and slides' using errcode = '22023';
+  end if;
+  select t.* into v_post from public.tiktok_posts as t
+  where t.tiktok_id = p ->> 'tiktok_id'
+  for no key update;
+  if not found then
+    return '{"written": 0, "removed": 0, "unsound": []}';
+  end if;
+
+  select coalesce(jsonb_agg(given.slide), '[]') into v_slides
+  from jsonb_array_elements(p -> 'slides') as given (slide)
+  left join public.tiktok_slides as s
+    on s.post_id = v_post.id and s.slide_number = (given.slide ->> 'slide_number')::integer
+  where s.storage_path is not distinct from given.slide ->> 'replaces';
+
+  if v_count is not null then
+    update public.tiktok_posts as t set slide_count = v_count
+    where t.id = v_post.id and t.slide_count is distinct from v_count;
+  end if;
+  select count(*) into v_removed from public.tiktok_slides as s
+  where s.post_id = v_post.id and s.slide_number > v_count;
+  v_written := public.persist_slides(array[jsonb_populate_record(null::public.look,
+    jsonb_build_object('tiktok_id', v_post.tiktok_id, 'post_url', v_post.post_url,
+      'slides', v_slides))]);
+  return jsonb_build_object('written', v_written, 'removed', v_removed,
+    'unsound', public.unsound_numbers(v_post.id, p ->> 'bucket'));
+end
+$$;
+
+-- {bucket, older_than_hours, after?, limit?, names?} -> {examined, after, objects: [{name, size,
+-- stored_at}]}
+-- Looks at the next `limit` objects behind the name `after`, or at those with these `names`, and
+-- answers those without a row. Left out are objects that were stored within the last hours, and
+-- those that a run may be about to name: the ones of a post whose look is under way, and the ones
+-- in the payload of such a look.
+create function public.find_unnamed_objects(p jsonb) returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  v_bucket constant text := p ->> 'bucket';
+  v_limit constant integer := coalesce((p ->> 'limit')::integer, 5000);
+  v_before constant timestamptz :=
+    now() - make_interval(secs => 3600 * (p ->> 'older_than_hours')::double precision);
+  v_names text[];
+  v_examined integer;
+  v_after text;
+  v_objects jsonb := '[]';
+begin
+  if v_bucket is null or v_before is null or v_limit < 1 then
+    raise exception 'find_unnamed_objects needs bucket and older_than_hours, and a limit of at '
+      'least 1' using errcode = '22023';
+  end if;
+  if jsonb_typeof(p -> 'names') = 'array' then
+    v_names := array(
+      select o.name
+      from public.bucket_objects(v_bucket, array(select jsonb_array_elements_text(p -> 'names')))
+        as o
+    );
+  else
+    v_names := array(
+      select o.name from public.next_objects(v_bucket, coalesce(p ->> 'after', ''), v_limit) as o
+    );
+    v_after := case when cardinality(v_names) = v_limit then v_names[v_limit] end;
+  end if;
+  v_examined := cardinality(v_names);
+
+  -- Nearly all lie in the folder of their post, whose rows have an index; nothing of the others
+  -- is decided by their name.
+  v_names := array(
+    select n.name from unnest(v_names) as n (name)
+    where (
+      select true from public.tiktok_posts as t
+      join public.tiktok_slides as s on s.post_id = t.id
+      where t.tiktok_id = split_part(n.name, '/', 1) and s.storage_path = n.name
+      limit 1
+    ) is null
+  );
+  if cardinality(v_names) > 0 then
+    with looks as materialized (
+      select u.tiktok_id, u.slides from public.scrape_units as u
+      where u.state in ('scraped', 'stored', 'persisted')
+    ), named as (
+      select s.storage_path as name
+      from unnest(v_names) as n (name) join public.tiktok_slides as s on s.storage_path = n.name
+      union all
+      select x.storage_path
+      from looks cross join jsonb_to_recordset(looks.slides) as x (storage_path text)
+      where jsonb_typeof(looks.slides) = 'array'
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'name', o.name, 'size', o.size, 'stored_at', o.stored_at
+    ) order by o.name collate "C"), '[]') into v_objects
+    from public.bucket_objects(v_bucket, v_names) as o
+    where o.stored_at < v_before
+      and not exists (select from named where named.name = o.name)
+      and not exists (select from looks where looks.tiktok_id = split_part(o.name, '/', 1));
+  end if;
+  return jsonb_build_object('examined', v_examined, 'after', v_after, 'objects', v_objects);
+end
+$$;
+
+-- As in 013; what has changed is the last condition, which compares what the bytes decide: a row
+-- that was wrong about its picture is mended.
+create or replace function public.persist_slides(looks public.look[]) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_slides integer;
+begin
+  insert into public.tiktok_slides as s (
+    post_id, post_url, slide_number, slide_url, storage_path, public_url, file_size, width,
+    height, mime_type, content_hash, downloaded_at, uploaded_at
+  )
+  select t.id, l.post_url, x.slide_number, x.slide_url, x.storage_path, x.public_url,
+    x.file_size, x.width, x.height, x.mime_type, x.content_hash, x.downloaded_at, x.uploaded_at
+  from unnest(looks) as l
+  join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
+  cross join jsonb_to_recordset(l.slides) as x (slide_number integer, slide_url text,
+    storage_path text, public_url text, file_size bigint, width integer, height integer,
+    mime_type text, content_hash text, downloaded_at timestamptz, uploaded_at timestamptz)
+  order by t.id, x.slide_number
+  on conflict (post_id, slide_number) do update set
+    post_url = excluded.post_url,
+    slide_url = case
+      when split_part(s.slide_url, '?', 1) = split_part(excluded.slide_url, '?', 1)
+        then s.slide_url
+      else excluded.slide_url
+    end,
+    storage_path = excluded.storage_path,
+    public_url = excluded.public_url,
+    file_size = excluded.file_size,
+    width = excluded.width,
+    height = excluded.height,
+    mime_type = excluded.mime_type,
+    content_hash = excluded.content_hash,
+    downloaded_at = excluded.downloaded_at,
+    uploaded_at = excluded.uploaded_at,
+    -- Text that was recognised belongs to the picture.
+    ocr_text = case when s.content_hash = excluded.content_hash then s.ocr_text end,
+    ocr_processed = s.content_hash = excluded.content_hash and s.ocr_processed
+  where excluded.uploaded_at >= s.uploaded_at
+    and (s.post_url, split_part(s.slide_url, '?', 1), s.storage_path, s.public_url,
+        s.content_hash, s.file_size, s.width, s.height, s.mime_type)
+      is distinct from (excluded.post_url, split_part(excluded.slide_url, '?', 1),
+        excluded.storage_path, excluded.public_url, excluded.content_hash, excluded.file_size,
+        excluded.width, excluded.height, excluded.mime_type);
+  get diagnostics v_slides = row_count;
+
+  delete from public.tiktok_slides as s
+  using unnest(looks) as l
+  join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
+  where s.post_id = t.id and t.slide_count > 0 and s.slide_number > t.slide_count;
+
+  -- The list beside the post says what the table says, also after a look that brought only some.
+  update public.tiktok_posts as t set slides = stored.addresses
+  from (
+    select s.post_id, jsonb_agg(s.public_url order by s.slide_number) as addresses
+    from public.tiktok_slides as s
+    where s.post_id = any (array(
+      select t.id from unnest(looks) as l join public.tiktok_posts as t using (tiktok_id)
+    ))
+    group by s.post_id
+  ) as stored
+  where t.id = stored.post_id and t.slides <> stored.addresses;
+  return v_slides;
+end
+$$;
+
+create or replace function public.schema_version(p jsonb default '{}') returns jsonb
+language sql immutable
+set search_path = ''
+as $$ select jsonb_build_object('version', 15) $$;
+
+comment on function public.find_unsound_slides(jsonb) is '{bucket, after, limit} -> {examined, after, slides}: rows of slides that have no object, or one of another size.';
+comment on function public.slides_to_mend(jsonb) is '{bucket, tiktok_id} -> {post_url, slides, unsound}: the rows of a post, and the numbers of those without a sound object.';
+comment on function public.mend_slides(jsonb) is '{bucket, tiktok_id, slides, slide_count} -> {written, removed, unsound}: writes slides that were stored again.';
+comment on function public.find_unnamed_objects(jsonb) is '{bucket, older_than_hours, after, limit, names} -> {examined, after, objects}: objects without a row.';
+comment on function public.unsound_slides(bigint[], text) is 'Part of the repair functions: rows that are not as the bucket.';
+comment on function public.unsound_numbers(bigint, text) is 'Part of slides_to_mend and mend_slides: the numbers of a post''s slides that are not as the bucket.';
+comment on function public.is_current_object() is 'Part of the repair functions: what is no earlier version of an object.';
+comment on function public.bucket_objects(text, text[]) is 'Part of the repair functions: objects by name.';
+comment on function public.next_objects(text, text, integer) is 'Part of find_unnamed_objects: the names of a page of objects.';
+
+revoke all on function public.find_unsound_slides(jsonb), public.slides_to_mend(jsonb),
+  public.mend_slides(jsonb), public.find_unnamed_objects(jsonb),
+  public.unsound_slides(bigint[], text), public.unsound_numbers(bigint, text),
+  public.is_current_object(), public.bucket_objects(text, text[]),
+  public.next_objects(text, text, integer)
+  from public, anon, authenticated, service_role;
+grant execute on function public.find_unsound_slides(jsonb), public.slides_to_mend(jsonb),
+  public.mend_slides(jsonb), public.find_unnamed_objects(jsonb),
+  public.unsound_slides(bigint[], text), public.unsound_numbers(bigint, text),
+  public.is_current_object(), public.bucket_objects(text, text[]),
+  public.next_objects(text, text, integer)
+  to service_role;
