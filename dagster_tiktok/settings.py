@@ -31,6 +31,9 @@ _SHEET_URL = re.compile(
     r"^https?://[^/]+/(?:a/[^/]+/)?spreadsheets/(?:u/[0-9]+/)?d/(?P<id>[A-Za-z0-9_-]{10,})"
 )
 _SECRET_KEY = re.compile(r"sb_secret_[A-Za-z0-9_-]+")
+_MAX_USER_AGENT_CHARACTERS = 1000
+_LEAST_RATE = 0.001
+"""One request in 17 minutes: what is less is a typing error, and a run would never end."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 # The browser goes by what stands after the "#".
 _GID = re.compile(r"(?:#|[?&](?!.*#gid=))gid=([0-9]{1,10})(?![0-9])")
@@ -75,6 +78,7 @@ class Settings(BaseSettings):
 
     slide_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = TIKTOK_CDN_HOSTS
     slide_max_concurrent_downloads: int = Field(5, ge=1, le=64)
+    slide_requests_per_second: float = Field(0.0, ge=0, allow_inf_nan=False)
     slide_cache_dir: Path = Path(".cache/slides")
     slide_cache_max_mb: int = Field(1024, ge=1)
     slide_min_free_mb: int = Field(512, ge=0)
@@ -110,8 +114,17 @@ class Settings(BaseSettings):
     @field_validator("tiktok_user_agent")
     @classmethod
     def _is_header_value(cls, value: str) -> str:
-        if not (value.isascii() and value.isprintable()):
+        if not (value.isascii() and value.isprintable() and value.strip()):
             raise ValueError("must be plain text on one line")
+        if len(value) > _MAX_USER_AGENT_CHARACTERS:
+            raise ValueError(f"must have at most {_MAX_USER_AGENT_CHARACTERS} characters")
+        return value
+
+    @field_validator("tiktok_requests_per_second", "slide_requests_per_second")
+    @classmethod
+    def _is_rate(cls, value: float) -> float:
+        if 0 < value < _LEAST_RATE:
+            raise ValueError(f"must be 0 (no limit) or at least {_LEAST_RATE}")
         return value
 
     @field_validator("google_sheet_url")

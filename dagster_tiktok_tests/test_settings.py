@@ -51,6 +51,7 @@ def test_given_only_the_required_variables_then_the_rest_has_the_documented_defa
     assert settings.spreadsheet_id == "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
     assert settings.sheet_gid == 42
     assert settings.tiktok_requests_per_second == 1
+    assert settings.slide_requests_per_second == 0
     assert settings.slide_allowed_hosts == (
         "tiktokcdn.com",
         "tiktokcdn-us.com",
@@ -147,7 +148,12 @@ def test_given_white_space_around_the_key_then_it_is_not_part_of_it(tmp_path: Pa
         ("GOOGLE_SHEET_URL", f"{SHEET}#gid={'9' * 5000}"),
         ("TIKTOK_REQUESTS_PER_SECOND", "-1"),
         ("TIKTOK_REQUESTS_PER_SECOND", "nan"),
+        ("TIKTOK_REQUESTS_PER_SECOND", "1e-9"),
+        ("TIKTOK_USER_AGENT", '" "'),
+        ("TIKTOK_USER_AGENT", "a" * 20_000),
         ("TIKTOK_MAX_CONCURRENCY", "0"),
+        ("SLIDE_REQUESTS_PER_SECOND", "-1"),
+        ("SLIDE_REQUESTS_PER_SECOND", "inf"),
         ("PIPELINE_TIMEZONE", "Berlin"),
         ("PIPELINE_TIMEZONE", "../../etc/passwd"),
         ("PIPELINE_MIN_SUCCESS_RATE", "95"),

@@ -109,6 +109,10 @@ class TikTokClient:
         """HTTP requests so far, with redirects and repetitions."""
         return self._site.transport.requests_made
 
+    def cookies(self) -> dict[str, str]:
+        """The session's cookies by name, as they are sent; none before the first page."""
+        return self._site.transport.cookies
+
     @property
     def max_concurrency(self) -> int:
         """How many requests may be under way at once: more callers than that only wait."""
@@ -231,13 +235,15 @@ class TikTokClient:
             profile = parse_profile_page(page)
         except PostUnreadable as error:
             self._site.note_unreadable(error)
-            _logger.info("Followers of @%s are unknown: %s (%s)", account, error, error.detail)
+            _logger.info(
+                "Followers of @%s are unknown: %s (%s)", account, error.kind.value, error.detail
+            )
             return None
         except (PostError, TikTokRefusing) as error:
             _logger.info("Followers of @%s are unknown: %s", account, error)
             return None
-        if profile.account is not None and profile.account.lower() != account:
-            return None
+        if profile.account is None or profile.account.lower() != account:
+            return None  # somebody else's followers are worse than none
         return profile
 
     async def _follow_short_link(self, code: str) -> PostRef:

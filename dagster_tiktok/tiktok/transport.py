@@ -12,10 +12,11 @@ import socket
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from aiohttp import ClientResponse
 from yarl import URL
 
 from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
+from dagster_tiktok.rate import ConnectionLost, RateLimit, without_silent_repetition
 from dagster_tiktok.retry import (
     RETRIED_STATUSES,
     TransientError,
@@ -25,7 +26,6 @@ from dagster_tiktok.retry import (
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.breaker import Breaker, TikTokRefusing
 from dagster_tiktok.tiktok.failures import FailureKind, unreadable
-from dagster_tiktok.tiktok.rate import RateLimit
 
 MAX_PAGE_BYTES = 5 * 1024 * 1024
 """Pages have 250 to 400 KB."""
@@ -44,10 +44,6 @@ class _Again(TransientError):
     def __init__(self, kind: FailureKind, detail: str, retry_after: float | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.kind = kind
-
-
-class _ConnectionLost(aiohttp.ClientConnectionError):
-    """What aiohttp does not repeat by itself."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ class Transport:
             headers={**_HEADERS, "User-Agent": self._settings.tiktok_user_agent},
             timeout=_TIMEOUT,
             read_bufsize=_READ_BYTES,
-            middlewares=(_without_silent_repetition,),
+            middlewares=(without_silent_repetition,),
         )
         return self
 
@@ -104,6 +100,12 @@ class Transport:
             return await async_retrying(_ATTEMPTS)(self._once, url)
         except _Again as error:
             raise unreadable(error.kind, str(error), before_page=True) from error
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What the site's own cookies are now, by name, as they are sent."""
+        jar = self._session.cookie_jar.filter_cookies(URL(self._settings.tiktok_base_url))
+        return {name: cookie.coded_value for name, cookie in jar.items()}
 
     @property
     def seconds_between_requests(self) -> float:
@@ -181,7 +183,7 @@ def _absolute(response: ClientResponse, location: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """Why there was no answer, in words for the operator."""
-    if isinstance(error, _ConnectionLost) and error.__cause__ is not None:
+    if isinstance(error, ConnectionLost) and error.__cause__ is not None:
         return _reason(error.__cause__)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         unknown = isinstance(error.os_error, socket.gaierror)
@@ -211,14 +213,3 @@ async def _capped(response: ClientResponse) -> bytes:
             detail = f"{response.url.raw_path}: more than {MAX_PAGE_BYTES} bytes"
             raise unreadable(FailureKind.UNREADABLE, detail)
     return b"".join(chunks)
-
-
-async def _without_silent_repetition(
-    request: ClientRequest, handler: ClientHandlerType
-) -> ClientResponse:
-    # aiohttp sends a GET once more when a kept connection turns out to be closed. That request
-    # would pass the rate limit by and not be counted.
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _ConnectionLost(f"{type(error).__name__}: {error}") from error

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dagster_tiktok.tiktok.rate import RateLimit
+from dagster_tiktok.rate import RateLimit
 
 
 def beginnings(per_second: float, count: int, *, stall: float = 0) -> list[float]:
