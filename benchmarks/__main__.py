@@ -6,7 +6,18 @@ import importlib
 import subprocess
 import sys
 
-BENCHMARKS = ("pages", "fuzz_pages", "scraping", "sheet", "ledger", "persist", "database")
+BENCHMARKS = (
+    "pages",
+    "fuzz_pages",
+    "scraping",
+    "slides",
+    "slides_scale",
+    "slides_killed",
+    "sheet",
+    "ledger",
+    "persist",
+    "database",
+)
 
 
 def main() -> None:

@@ -54,7 +54,8 @@ def compare_prepared(
     return ratio
 
 
-def peak_megabytes() -> float:
-    """What this process held at most. Not ru_maxrss: a child begins with its parent's."""
-    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+def peak_megabytes(process: int | str = "self") -> float:
+    """What a process held at most, this one or that of an id. Not ru_maxrss: a child begins with
+    its parent's."""
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     return int(line) / 1024
