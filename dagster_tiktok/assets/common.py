@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import date
 from typing import Any, TypedDict
 
 import dagster as dg
-from tqdm import tqdm
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import Ledger
@@ -102,17 +101,6 @@ def stage_failure() -> Iterator[None]:
         ) from error
     except ServiceUnavailable as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-
-
-@contextmanager
-def progress(stage: str, unit: str) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal; nothing elsewhere, where the stage's closing line is enough."""
-    with tqdm(desc=f"{stage:<14}", unit=f" {unit}", disable=None, leave=True) as bar:
-
-        def advance(count: int = 1) -> None:
-            bar.update(count)
-
-        yield advance
 
 
 def rate(count: int, seconds: float) -> float:

@@ -8,9 +8,9 @@ from dagster_tiktok.assets.common import (
     due_of,
     markdown_table,
     open_batch,
-    progress,
     rate,
 )
+from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.stages.persist import persist_due
@@ -48,8 +48,8 @@ async def records(
 ) -> tuple[dg.MaterializeResult[None], dg.MaterializeResult[None]]:
     due = due_of(context, settings)
     async with open_batch(context, database, settings) as ledger:
-        with progress("tiktok_posts", "posts") as advance:
-            report = await persist_due(ledger, due, advance=advance)
+        with progress("tiktok_posts", "posts") as bar:
+            report = await persist_due(ledger, due, advance=bar.advance)
         totals = {
             "persisted": report.persisted,
             "posts_written": report.posts_written,

@@ -10,9 +10,9 @@ from dagster_tiktok.assets.common import (
     due_of,
     markdown_table,
     open_batch,
-    progress,
     rate,
 )
+from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.tiktok import TikTokResource
@@ -42,12 +42,12 @@ async def scraped_posts(
 ) -> dg.MaterializeResult[None]:
     due = due_of(context, settings)
     async with open_batch(context, database, settings) as ledger, tiktok.open() as client:
-        with progress("scraped_posts", "posts") as advance:
+        with progress("scraped_posts", "posts") as bar:
             report = await scrape_due(
                 ledger,
                 client,
                 due,
-                advance=lambda: advance(1),
+                advance=bar.advance,
                 pass_pause_seconds=tiktok.pass_pause_seconds,
             )
         await ledger.record_stage("scraped_posts", _totals(report))

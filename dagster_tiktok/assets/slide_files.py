@@ -1,5 +1,6 @@
 """`slide_files`: the slides of scraped posts go from the CDN to the bucket."""
 
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
@@ -8,14 +9,18 @@ from dagster_tiktok.assets.common import (
     asset_arguments,
     daily,
     due_of,
+    markdown_table,
     open_batch,
-    progress,
     rate,
 )
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.slide_store import SlideStoreResource
 from dagster_tiktok.resources.tiktok import TikTokResource
+from dagster_tiktok.slides.failures import KINDS
+from dagster_tiktok.slides.stats import average, p95
 from dagster_tiktok.stages.store import StoreReport, store_due
 
 
@@ -39,23 +44,40 @@ async def slide_files(
     slide_store: SlideStoreResource,
 ) -> dg.MaterializeResult[None]:
     due = due_of(context, settings)
+    report = StoreReport()
     async with (
         open_batch(context, database, settings) as ledger,
         tiktok.open() as client,
-        slide_store.open_mover(refresh=client.fetch_post) as mover,
+        slide_store.open_mover(refresh=client.fetch_post, cookies=client.cookies) as mover,
     ):
-        with progress("slide_files", "posts") as advance:
-            report = await store_due(
-                ledger,
-                mover,
-                due,
-                # Posts of one slide overlap download and upload only if several are under way;
-                # the mover bounds the slides in flight itself.
-                concurrency=3 * settings.load().slide_max_concurrent_downloads,
-                advance=lambda: advance(1),
-            )
+        with progress("slide_files", "slides") as bar:
+
+            def show(_: object = None) -> None:
+                stats = mover.stats
+                bar.show(
+                    stats.slides, of=mover.wanted, failed=stats.failed, MB=stats.bytes // 10**6
+                )
+
+            mover.on_slide = show
+            try:
+                await store_due(
+                    ledger,
+                    mover,
+                    due,
+                    # Posts of one slide overlap download and upload only if several are under way;
+                    # the mover bounds the slides in flight itself.
+                    concurrency=3 * settings.load().slide_max_concurrent_downloads,
+                    advance=show,
+                    report=report,
+                )
+            except (ConfigurationError, ServiceUnavailable):
+                # What ended the stage is the error to report; its figures may not be written
+                # either.
+                with suppress(ConfigurationError, ServiceUnavailable):
+                    await ledger.record_stage("slide_files", _totals(report))
+                raise
         await ledger.record_stage("slide_files", _totals(report))
-    return dg.MaterializeResult(metadata=_metadata(report))
+    return dg.MaterializeResult(metadata=stage_metadata(report))
 
 
 def _totals(report: StoreReport) -> dict[str, Any]:
@@ -69,11 +91,34 @@ def _totals(report: StoreReport) -> dict[str, Any]:
     }
 
 
-def _metadata(report: StoreReport) -> dict[str, Any]:
+def stage_metadata(report: StoreReport) -> dict[str, Any]:
+    """The stage's figures and its first slides, for the UI."""
+    stats = report.stats
+    figures = {k: v for k, v in _totals(report).items() if not isinstance(v, dict)}
+    hosts = [
+        [
+            name,
+            host.downloaded,
+            f"{host.bytes / 1e6:.1f}",
+            average(host.seconds),
+            p95(host.seconds),
+            ", ".join(f"{count} {kind}" for kind, count in host.failures.most_common()),
+        ]
+        for name, host in sorted(stats.hosts.items())
+    ]
+    kinds = [[kind, count, KINDS[kind].sentence] for kind, count in stats.by_kind.most_common()]
     return {
-        "dagster/partition_row_count": report.stats.uploaded,
-        **_totals(report),
-        "slides_per_second": rate(report.stats.downloaded, report.seconds),
+        "dagster/partition_row_count": stats.uploaded,
+        **figures,
+        "slides_per_second": rate(stats.downloaded, report.seconds),
+        "hosts": dg.MetadataValue.md(
+            markdown_table(
+                ["host", "slides", "MB", "seconds", "seconds, p95", "failed requests"], hosts
+            )
+        ),
+        "failure_kinds": dg.MetadataValue.md(
+            markdown_table(["kind", "slides", "what it means"], kinds)
+        ),
         "preview": dg.MetadataValue.md(
             " ".join(f"![slide]({address})" for address in report.previews) or "Nothing to move."
         ),

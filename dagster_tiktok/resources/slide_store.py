@@ -9,6 +9,7 @@ from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover
 from dagster_tiktok.slides.store import SlideStore, open_slide_store
+from dagster_tiktok.slides.stream import Cookies
 
 
 class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -23,9 +24,19 @@ class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @asynccontextmanager
     async def open_mover(
-        self, *, refresh: Refresh | None = None, on_slide: OnSlide | None = None
+        self,
+        *,
+        refresh: Refresh | None = None,
+        cookies: Cookies | None = None,
+        on_slide: OnSlide | None = None,
     ) -> AsyncIterator[SlideMover]:
-        """Raises ConfigurationError where the slide cache can't be used."""
+        """A mover with all that it needs; see `SlideMover`, and `SlideStream` for `cookies`.
+
+        Raises ConfigurationError where the slide cache can't be used.
+        """
         settings = self.settings.load()
-        async with SlideDownloader(settings) as downloader, open_slide_store(settings) as store:
+        async with (
+            SlideDownloader(settings, cookies=cookies) as downloader,
+            open_slide_store(settings) as store,
+        ):
             yield SlideMover(downloader, store, refresh=refresh, on_slide=on_slide)

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.slides.cache_entry import CacheEntry
 from dagster_tiktok.slides.cache_files import OURS, lock_file, remove_unused
 from dagster_tiktok.slides.failures import slide_error
 
@@ -29,99 +30,6 @@ _MB = 1024 * 1024
 _KEY = re.compile(r"[0-9a-f]{32,64}\Z")
 _PART_LIFETIME_SECONDS = 48 * 3600
 """No address lives longer than 48 hours, so no older part file can be resumed."""
-
-
-class CacheEntry:
-    """A file of the cache in use by this process: locked, and held until `release`."""
-
-    def __init__(self, cache: SlideCache, key: str, path: Path, descriptor: int) -> None:
-        self.path = path
-        self.key = key
-        stat = os.fstat(descriptor)
-        self.size = stat.st_size
-        self.modified = stat.st_mtime
-        self.reserved = 0
-        self.granted = False
-        self._cache = cache
-        self._descriptor: int | None = descriptor
-
-    @property
-    def finished(self) -> bool:
-        return self.path.suffix == ".slide"
-
-    @property
-    def etag(self) -> str | None:
-        """The validator of the bytes that are there already, if they can be resumed."""
-        try:
-            return self._etag_path.read_text(encoding="utf-8") or None
-        except FileNotFoundError:
-            return None
-
-    def restart(self, etag: str | None = None) -> None:
-        """Empties the file. `etag` is the validator of the bytes that will be written."""
-        # The old bytes go before the new validator comes: a crash between the two leaves
-        # nothing that could be resumed under the wrong validator.
-        with self._cache.disk_errors():
-            os.ftruncate(self._open_descriptor, 0)
-            self.size = 0
-            if etag:
-                self._etag_path.write_text(etag, encoding="utf-8")
-            else:
-                self._etag_path.unlink(missing_ok=True)
-
-    def write(self, chunk: bytes) -> None:
-        """Appends. Raises SlideError `disk_full` where there is no room."""
-        view = memoryview(chunk)
-        with self._cache.disk_errors():
-            while view:
-                written = os.pwrite(self._open_descriptor, view, self.size)
-                self.size += written
-                view = view[written:]
-
-    def finish(self) -> None:
-        """Gives the file its final name, atomically. It stays in use until `release`."""
-        final = self._cache.directory / f"{self.key}.slide"
-        with self._cache.disk_errors():
-            self.path.replace(final)
-            self._etag_path.unlink(missing_ok=True)
-            self.path = final
-            fcntl.flock(self._open_descriptor, fcntl.LOCK_SH)
-
-    def discard(self) -> None:
-        """Forgets the bytes: they turned out to be wrong."""
-        if self.finished:
-            self._remove()
-        else:
-            self.restart()
-
-    def release(self) -> None:
-        """Ends the use. What was finished stays until it is evicted, what was not can be resumed.
-
-        Calling it again does nothing.
-        """
-        if self._descriptor is None:
-            return
-        resumable = self.size > 0 and self.path.name == f"{self.key}.part" and self.etag
-        if not self.finished and not resumable:
-            self._remove()
-        os.close(self._descriptor)
-        self._descriptor = None
-        self._cache.released(self)
-
-    def _remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._etag_path.unlink(missing_ok=True)
-        self.size = 0
-
-    @property
-    def _etag_path(self) -> Path:
-        return self.path.with_suffix(".etag")
-
-    @property
-    def _open_descriptor(self) -> int:
-        if self._descriptor is None:
-            raise ValueError(f"{self.path.name} was released")
-        return self._descriptor
 
 
 class SlideCache:
@@ -200,19 +108,24 @@ class SlideCache:
         if size > self.max_bytes:
             raise slide_error("disk_full", f"SLIDE_CACHE_MAX_MB has no room for {size} bytes")
         extra = size - entry.reserved
-        while self._unscanned > self.max_bytes // 16 or not self._fits(extra):
-            # A little more than needed goes, so that the folder is not read for every slide.
-            self._evict(self.max_bytes * 15 // 16 - self._reserved - extra)
+        while self._unscanned > self.max_bytes // 16 or not self._has_room(extra):
+            if self._missing_room(extra):
+                self.evict_all()
+            else:
+                # A little more than needed goes, so that the folder is not read for every slide.
+                self._evict(self.max_bytes * 15 // 16 - self._reserved - extra)
             # Where nobody else has room to work with, waiting would be for ever: then what
             # others keep (unfinished files, another process) has to be put up with.
-            if self._fits(extra) or not any(other.granted for other in self._entries):
+            if self._has_room(extra) or not any(other.granted for other in self._entries):
                 break
             self._freed.clear()
             await self._freed.wait()
         if self._missing_room(extra):
-            self.evict_all()
-        if self._missing_room(extra):
-            raise slide_error("disk_full", f"less than SLIDE_MIN_FREE_MB ({self._min_free_mb})")
+            raise slide_error(
+                "disk_full",
+                f"{self.directory} has no room for {size} bytes beside SLIDE_MIN_FREE_MB "
+                f"({self._min_free_mb})",
+            )
         entry.granted = True
         self._set_reserved(entry, size)
 
@@ -239,7 +152,9 @@ class SlideCache:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 self.evict_all()
-                raise slide_error("disk_full", str(self.directory)) from None
+            # EFBIG: this process may not write so large a file (`ulimit -f`).
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise slide_error("disk_full", f"{self.directory}: {error.strerror}") from None
             raise slide_error("cache_error", str(error)) from error
 
     def evict_all(self) -> None:
@@ -265,8 +180,13 @@ class SlideCache:
     def _fits(self, extra: int) -> bool:
         return self._resting + self._reserved + extra <= self.max_bytes
 
+    def _has_room(self, extra: int) -> bool:
+        return self._fits(extra) and not self._missing_room(extra)
+
     def _missing_room(self, extra: int) -> bool:
-        return shutil.disk_usage(self.directory).free - extra < self._min_free_mb * _MB
+        unwritten = sum(entry.reserved - entry.size for entry in self._entries)
+        free = shutil.disk_usage(self.directory).free
+        return free - unwritten - extra < self._min_free_mb * _MB
 
     def _evict(self, target: int) -> None:
         """Counts what lies in the folder, and removes the oldest until `target` bytes rest."""
@@ -280,13 +200,13 @@ class SlideCache:
             ):
                 with suppress(FileNotFoundError):  # another process evicts as well
                     stat = item.stat()
-                    files.append((stat.st_mtime, stat.st_size, Path(item.path)))
+                    files.append((stat.st_mtime, stat.st_size, item.name))
         self._resting = sum(size for _, size, _ in files)
         self._unscanned = 0
-        for _, size, path in sorted(files):
+        for _, size, file_name in sorted(files):
             if self._resting <= target:
                 return
-            if remove_unused(path):
+            if remove_unused(self.directory / file_name):
                 self._resting -= size
 
     def _sweep(self) -> None:

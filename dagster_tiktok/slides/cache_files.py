@@ -1,8 +1,8 @@
 """The files of the slide cache: how they are named, locked and removed.
 
 `<key>.slide` is a finished download, `<key>.part` an unfinished one, `<key>.etag` the validator
-under which it can be resumed. `<key>.<token>.part` is a second download of a key whose part file
-is in use elsewhere; nobody resumes it.
+under which it can be resumed and the length that it will have. `<key>.<token>.part` is a second
+download of a key whose part file is in use elsewhere; nobody resumes it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,38 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 OURS = re.compile(r"[0-9a-f]{32,64}(?P<token>\.[0-9a-f]{16})?\.(?P<kind>slide|part|etag)\Z")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a part file is a part of: None where the server did not say.
+
+    `etag`: the strong validator of the whole; `length`: of the whole, in bytes.
+    """
+
+    etag: str | None = None
+    length: int | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Origin:
+        """What `write` left; nothing where the file is not there or was damaged."""
+        try:
+            etag, _, length = path.read_text(encoding="ascii").partition("\n")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return cls()
+        return cls(etag or None, int(length) if length.isdecimal() else None)
+
+    def write(self, path: Path) -> None:
+        length = "" if self.length is None else self.length
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, f"{self.etag or ''}\n{length}".encode())
+        finally:
+            os.close(descriptor)
 
 
 def lock_file(path: Path, flags: int, kind: int) -> int | None:
@@ -39,6 +68,7 @@ def lock_file(path: Path, flags: int, kind: int) -> int | None:
 
 
 def remove_unused(path: Path) -> bool:
+    """Whether the file is gone; one that is in use stays."""
     descriptor = lock_file(path, os.O_RDWR, fcntl.LOCK_EX)
     if descriptor is None:
         return not path.exists()

@@ -15,12 +15,13 @@ from types import TracebackType
 from dagster_tiktok.models import SlideSource
 from dagster_tiktok.retry import async_retrying
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.slides.cache import CacheEntry, SlideCache
+from dagster_tiktok.slides.cache import SlideCache
+from dagster_tiktok.slides.cache_entry import CacheEntry
 from dagster_tiktok.slides.failures import AddressExpired, SlideError, TransientSlideError
 from dagster_tiktok.slides.images import ImageInfo, inspect_image
 from dagster_tiktok.slides.keyed_lock import KeyedLock
 from dagster_tiktok.slides.mirrors import host_of, live_mirrors
-from dagster_tiktok.slides.stream import SlideStream, Timeouts, Transfer
+from dagster_tiktok.slides.stream import Cookies, SlideStream, Timeouts, Transfer
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ class SlideDownloader:
         self,
         settings: Settings,
         *,
+        cookies: Cookies | None = None,
         timeouts: Timeouts | None = None,
         attempts: int = 4,
         max_wait: float = 20.0,
     ) -> None:
         self.concurrency = settings.slide_max_concurrent_downloads
         self._settings = settings
+        self._cookies = cookies
         self._timeouts = timeouts or Timeouts()
         self._attempts = attempts
         self._max_wait = max_wait
@@ -83,7 +86,7 @@ class SlideDownloader:
         """Raises ConfigurationError where the cache can't be used."""
         self._cache.prepare()
         self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "verify-slide")
-        self._stream = SlideStream(self._settings, self._cache, self._timeouts)
+        self._stream = SlideStream(self._settings, self._cache, self._timeouts, self._cookies)
         return self
 
     async def __aexit__(
@@ -95,35 +98,42 @@ class SlideDownloader:
         await self._stream.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def fetch(self, source: SlideSource, key: str) -> DownloadedSlide:
+    async def fetch(
+        self, source: SlideSource, key: str, transfer: Transfer | None = None
+    ) -> DownloadedSlide:
         """The slide, from the cache or from the first mirror that gives a sound picture.
 
         Arguments:
             key: what names the picture in the cache; see `mirrors.cache_key`.
+            transfer: what it costs is added there, also when it fails.
 
         Raises:
             AddressExpired: only fresh addresses can help; nothing was asked twice.
             SlideError: why the slide did not arrive, after all retries.
         """
+        transfer = transfer or Transfer()
         # Two looks at one post ask for the same slides: the second finds them in the cache.
         async with self._by_key.hold(key):
             entry = self._cache.open(key)
             try:
-                if entry.finished:
+                if entry.finished or entry.complete:
                     try:
                         return await self._kept(source, entry)
                     except SlideError:  # damaged on this disk, and removed: downloaded again
                         entry.release()
                         entry = self._cache.open(key)
-                return await self._from_mirrors(live_mirrors(source), entry)
+                return await self._from_mirrors(live_mirrors(source), entry, transfer)
             except BaseException:
                 entry.release()
                 raise
 
     async def _kept(self, source: SlideSource, entry: CacheEntry) -> DownloadedSlide:
+        info = await self._inspect(entry)
+        if not entry.finished:  # a run was broken off between the last byte and this look at it
+            entry.finish()
         return DownloadedSlide(
             path=entry.path,
-            info=await self._inspect(entry),
+            info=info,
             url=source.mirrors[0] if source.mirrors else "",
             downloaded_at=datetime.fromtimestamp(entry.modified, timezone.utc),
             seconds=0.0,
@@ -133,9 +143,10 @@ class SlideDownloader:
             entry=entry,
         )
 
-    async def _from_mirrors(self, mirrors: list[str], entry: CacheEntry) -> DownloadedSlide:
+    async def _from_mirrors(
+        self, mirrors: list[str], entry: CacheEntry, transfer: Transfer
+    ) -> DownloadedSlide:
         failures: dict[str, SlideError] = {}
-        transfer = Transfer()
         try:
             async for attempt in async_retrying(self._attempts, self._max_wait):
                 with attempt:
@@ -161,6 +172,7 @@ class SlideDownloader:
                 return await self._from_mirror(mirror, entry, transfer)
             except SlideError as error:
                 failures[mirror] = error
+                transfer.count_failed(mirror, error)
                 if error.kind == "disk_full":
                     raise
                 if error.transient:
@@ -176,6 +188,7 @@ class SlideDownloader:
     ) -> DownloadedSlide:
         try:
             async with self._slots:
+                await self._stream.turn()
                 started = time.monotonic()
                 await self._stream.receive(mirror, entry, transfer)
             info = await self._inspect(entry)

@@ -3,7 +3,7 @@
 `transient` means that the same request may succeed in a moment, and only that: an expired
 address is not transient, because asking again cannot help, but fresh addresses from the post's
 page can. A post whose slides are not all stored stays open either way, so the next run tries
-every kind again.
+every kind again; what may be the slide's own fault is counted, so that there is an end to it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dagster_tiktok.retry import TransientError
 FailureKind = Literal[
     "expired",
     "page_unavailable",
+    "page_refused",
     "not_found",
     "forbidden_host",
     "unexpected_status",
@@ -38,32 +39,49 @@ FailureKind = Literal[
 
 @dataclass(frozen=True)
 class Kind:
-    """`sentence` is what a person reads, before the detail."""
+    """`sentence` is what a person reads, before the detail.
+
+    `transient`: the same request may succeed in a moment. `about_slide`: it may be the slide's own
+    fault; else it is ours or the network's, and must not be counted against its post.
+    """
 
     transient: bool
+    about_slide: bool
     sentence: str
 
 
+def _for_now(sentence: str, *, about_slide: bool = False) -> Kind:
+    return Kind(transient=True, about_slide=about_slide, sentence=sentence)
+
+
+def _lasting(sentence: str, *, about_slide: bool = True) -> Kind:
+    return Kind(transient=False, about_slide=about_slide, sentence=sentence)
+
+
 KINDS: dict[FailureKind, Kind] = {
-    "expired": Kind(False, "The address of the slide has expired"),
-    "page_unavailable": Kind(False, "The post's page gave no fresh address for the slide"),
-    "not_found": Kind(False, "The slide is not there any more"),
-    "forbidden_host": Kind(False, "The address of the slide leads to a host that is not allowed"),
-    "unexpected_status": Kind(False, "The server refused the slide"),
-    "network": Kind(True, "The server of the slide did not answer"),
-    "server_error": Kind(True, "The server of the slide answered with an error"),
-    "rate_limited": Kind(True, "The server of the slide asked us to slow down"),
-    "truncated": Kind(True, "The slide was cut off"),
-    "not_an_image": Kind(True, "The server sent a page instead of the slide"),
-    "corrupt": Kind(True, "The slide's picture is damaged"),
-    "unsupported_type": Kind(False, "The slide is not a JPEG, PNG, WebP, AVIF or GIF picture"),
-    "trailing_data": Kind(False, "The slide's file holds something else behind the picture"),
-    "too_large": Kind(False, "The slide's file is larger than allowed"),
-    "bomb": Kind(False, "The slide has more pixels than allowed"),
-    "disk_full": Kind(True, "The disk of the slide cache is full"),
-    "cache_error": Kind(True, "The slide cache can't be used"),
-    "storage_refused": Kind(False, "The bucket refused the slide"),
-    "storage_unavailable": Kind(True, "The bucket did not take the slide"),
+    "expired": _lasting("The address of the slide has expired"),
+    "page_unavailable": _lasting("The post's page gave no fresh address for the slide"),
+    "page_refused": _lasting(
+        "TikTok did not show the post's page, which has fresh addresses of the slide",
+        about_slide=False,
+    ),
+    "not_found": _lasting("The slide is not there any more"),
+    "forbidden_host": _lasting("The address of the slide leads to a host that is not allowed"),
+    "unexpected_status": _lasting("The server refused the slide"),
+    "network": _for_now("The server of the slide did not answer"),
+    "server_error": _for_now("The server of the slide answered with an error"),
+    "rate_limited": _for_now("The server of the slide asked us to slow down"),
+    "truncated": _for_now("The slide was cut off", about_slide=True),
+    "not_an_image": _for_now("The server sent a page instead of the slide", about_slide=True),
+    "corrupt": _for_now("The slide's picture is damaged", about_slide=True),
+    "unsupported_type": _lasting("The slide is not a JPEG, PNG, WebP, AVIF or GIF picture"),
+    "trailing_data": _lasting("The slide's file holds something else behind the picture"),
+    "too_large": _lasting("The slide's file is larger than allowed"),
+    "bomb": _lasting("The slide has more pixels than allowed"),
+    "disk_full": _for_now("The disk of the slide cache is full"),
+    "cache_error": _for_now("The slide cache can't be used"),
+    "storage_refused": _lasting("The bucket refused the slide"),
+    "storage_unavailable": _for_now("The bucket did not take the slide"),
 }
 
 

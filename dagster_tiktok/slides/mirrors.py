@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 from dagster_tiktok.models import SlideSource
-from dagster_tiktok.slides.failures import AddressExpired, slide_error
+from dagster_tiktok.slides.failures import AddressExpired
 
 _MAX_MIRRORS = 8
 _X_EXPIRES = re.compile(r"[?&]x-expires=(\d{1,12})(?:&|$)")
@@ -19,12 +19,16 @@ def cache_key(tiktok_id: str, source: SlideSource) -> str:
 
 
 def live_mirrors(source: SlideSource) -> list[str]:
-    """The mirrors whose addresses have not expired yet, in order."""
+    """The mirrors whose addresses have not expired yet, in order.
+
+    Raises:
+        AddressExpired: there is none, so the page has to be asked.
+    """
     now = datetime.now(timezone.utc).timestamp()
     default = source.expires_at.timestamp() if source.expires_at else None
     mirrors = source.mirrors[:_MAX_MIRRORS]
     if not mirrors:
-        raise slide_error("not_found", "the page gave no address for it")
+        raise AddressExpired("the page gave no address for it")
     live = [m for m in mirrors if (expiry := _expiry(m) or default) is None or expiry > now]
     if not live:
         raise AddressExpired(f"x-expires of {host_of(mirrors[0])} has passed")

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
+from dagster_tiktok.slides.breaker import CdnBreaker
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
 from dagster_tiktok.slides.failures import AddressExpired, FailureKind, SlideError, slide_error
 from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stats import MoveStats
 from dagster_tiktok.slides.store import SlideStore, StoredObject
+from dagster_tiktok.slides.stream import Transfer
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.failures import PostError
 
@@ -82,7 +84,11 @@ class SlideMover:
     Arguments:
         refresh: for fresh addresses, at most once for each `move`; without it, an expired
             address is a failure.
-        on_slide: called with each slide as it settles, for progress.
+        on_slide: called with each slide as it settles, for progress; it may be set later.
+
+    Attributes:
+        stats: of all posts so far, those under way and those that were broken off included.
+        wanted: slides of all posts so far, whatever became of them.
     """
 
     def __init__(
@@ -96,9 +102,17 @@ class SlideMover:
         self._downloader = downloader
         self._store = store
         self._refresh = refresh
-        self._on_slide = on_slide
+        self.on_slide = on_slide
+        self._breaker = CdnBreaker()
+        self.stats = MoveStats()
+        self.wanted = 0
         # Some download, as many wait for their upload or are uploaded, and some are verified.
         self._in_flight = asyncio.Semaphore(3 * downloader.concurrency)
+
+    @property
+    def cdn_in_doubt(self) -> bool:
+        """Whether the CDN gave none of the newest slides: it may refuse everything."""
+        return self._breaker.in_doubt
 
     async def move(self, post: Post, stored: Sequence[StoredSlide] = ()) -> MoveResult:
         """Brings what is missing into the bucket.
@@ -107,10 +121,13 @@ class SlideMover:
             stored: the slides of the post that are known to be in the bucket.
 
         Raises:
-            ConfigurationError, ServiceUnavailable: going on with other posts is pointless.
+            ConfigurationError, ServiceUnavailable: going on with other posts is pointless
+                (CdnRefusing: because the CDN gives nothing).
         """
         wanted = slides_wanted(post, stored)
-        stats = MoveStats(skipped=len(post.slides) - len(wanted))
+        stats = MoveStats()
+        self._add(MoveStats(skipped=len(post.slides) - len(wanted)), stats)
+        self.wanted += len(post.slides)
         if wanted:
             await self._store.check()
         addresses = _Addresses(post, self._refresh)
@@ -124,7 +141,7 @@ class SlideMover:
                 failures.append(outcome)
             else:
                 slides[outcome.slide_number] = outcome
-        stats.refreshed_posts = int(addresses.refreshed_post is not None)
+        self._add(MoveStats(refreshed_posts=int(addresses.refreshed_post is not None)), stats)
         return MoveResult(
             slides=tuple(slides[number] for number in sorted(slides)),
             failures=tuple(failures),
@@ -133,36 +150,72 @@ class SlideMover:
         )
 
     async def _settle(
-        self, addresses: _Addresses, source: SlideSource, stats: MoveStats
+        self, addresses: _Addresses, source: SlideSource, post_stats: MoveStats
     ) -> StoredSlide | SlideFailure:
         outcome: StoredSlide | SlideFailure
+        stats, began = MoveStats(), 0
         try:
             async with self._in_flight:
+                began = self._breaker.begins()
                 outcome = await self._move_slide(addresses, source, stats)
         except SlideError as error:
-            stats.failed += 1
-            stats.by_kind[error.kind] += 1
+            stats.failed = 1
+            stats.by_kind[error.kind] = 1
             outcome = SlideFailure(source.number, error.kind, f"Slide {source.number}: {error}")
-        if self._on_slide:
-            self._on_slide(outcome)
+            # An old address says nothing about the CDN, nor does one that could not be renewed.
+            if error.kind != "expired" or addresses.refreshed_post is not None:
+                self._breaker.failed(addresses.tiktok_id, error, began)
+        finally:
+            self._add(stats, post_stats)
+        if self.on_slide:
+            self.on_slide(outcome)
         return outcome
+
+    def _add(self, stats: MoveStats, post_stats: MoveStats) -> None:
+        post_stats.merge(stats)
+        self.stats.merge(stats)
 
     async def _move_slide(
         self, addresses: _Addresses, source: SlideSource, stats: MoveStats
     ) -> StoredSlide:
-        current = addresses.current(source)
-        tiktok_id = addresses.tiktok_id
+        current, slide = await self._fetch(addresses, source, stats)
         try:
-            slide = await self._downloader.fetch(current, cache_key(tiktok_id, current))
-        except AddressExpired as expired:
-            current = await addresses.fresh(current, expired)
-            slide = await self._downloader.fetch(current, cache_key(tiktok_id, current))
-        try:
-            stored = await self._store.put(tiktok_id, current.number, slide)
+            stored = await self._store.put(addresses.tiktok_id, current.number, slide)
         finally:
             slide.release()
-        _count(stats, slide, stored)
+        if stored.uploaded:
+            stats.uploaded = 1
+        else:
+            stats.already_there = 1
         return _record(current, slide, stored)
+
+    async def _fetch(
+        self, addresses: _Addresses, source: SlideSource, stats: MoveStats
+    ) -> tuple[SlideSource, DownloadedSlide]:
+        """The slide and the addresses that gave it, counted; from fresh ones if need be."""
+        transfer = Transfer()
+        current, tiktok_id = source, addresses.tiktok_id
+        try:
+            current = addresses.current(source)
+            try:
+                slide = await self._downloader.fetch(
+                    current, cache_key(tiktok_id, current), transfer
+                )
+            except AddressExpired as expired:
+                current = await addresses.fresh(current, expired)
+                slide = await self._downloader.fetch(
+                    current, cache_key(tiktok_id, current), transfer
+                )
+        finally:
+            for failed in transfer.failed:
+                stats.count_failed_request(failed.host, failed.kind, size=failed.received)
+        if slide.cached:
+            stats.cached = 1
+        else:
+            self._breaker.gave()
+            stats.resumed = int(slide.resumed)
+            stats.count_download(slide.host, size=transfer.unaccounted, seconds=slide.seconds)
+        return current, slide
 
 
 @dataclass
@@ -196,6 +249,8 @@ class _Addresses:
         if self._failure is not None:
             raise self._failure
         current = self.current(tried)
+        if not current.mirrors:
+            raise slide_error("not_found", "the post's page gives no address for it")
         if current == tried:
             raise expired
         return current
@@ -207,22 +262,8 @@ class _Addresses:
         try:
             self.refreshed_post = await self.refresh(self.tiktok_id)
         except PostError as error:
-            self._failure = slide_error("page_unavailable", str(error))
-
-
-def _count(stats: MoveStats, slide: DownloadedSlide, stored: StoredObject) -> None:
-    if slide.cached:
-        stats.cached += 1
-    else:
-        stats.downloaded += 1
-        stats.resumed += slide.resumed
-        stats.bytes += slide.bytes
-        stats.seconds.append(slide.seconds)
-        stats.by_host[slide.host] += 1
-    if stored.uploaded:
-        stats.uploaded += 1
-    else:
-        stats.already_there += 1
+            kind: FailureKind = "page_unavailable" if error.about_post else "page_refused"
+            self._failure = slide_error(kind, str(error))
 
 
 def _record(source: SlideSource, slide: DownloadedSlide, stored: StoredObject) -> StoredSlide:

@@ -3,20 +3,62 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import fmean
 from typing import Any
+
+from dagster_tiktok.slides.failures import FailureKind
+from dagster_tiktok.text import printable
+
+MAX_HOSTS = 50
+OTHER_HOSTS = "other"
+"""Stands for all hosts after the first MAX_HOSTS: hostile pages can name any number of them."""
+_SHOWN_CHARACTERS = 100
+
+
+@dataclass
+class HostStats:
+    """What one host of the CDN gave.
+
+    `bytes` came from it, for nothing or not. `seconds` holds the time of each download. `failures`
+    counts the requests to it that did not give the slide; the slide may have come from another
+    host, or from this one in a later try.
+    """
+
+    downloaded: int = 0
+    bytes: int = 0
+    seconds: list[float] = field(default_factory=list)
+    failures: Counter[FailureKind] = field(default_factory=Counter)
+
+    def merge(self, other: HostStats) -> None:
+        self.downloaded += other.downloaded
+        self.bytes += other.bytes
+        self.seconds += other.seconds
+        self.failures += other.failures
+
+    def as_metrics(self) -> dict[str, Any]:
+        return {
+            "downloaded": self.downloaded,
+            "bytes": self.bytes,
+            "seconds_average": average(self.seconds),
+            "seconds_p95": p95(self.seconds),
+            "failed_requests": self.failures.total(),
+            "failures": dict(self.failures),
+        }
 
 
 @dataclass
 class MoveStats:
     """Counts of slides. Mergeable, so that a stage adds up its posts.
 
+    Two looks at one post in one run count its slides twice, though they are moved once.
+
     `downloaded`: came over the network. `cached`: were in the cache from a run that was broken
     off. `uploaded`: new objects. `already_there`: were in the bucket, though not on record.
     `skipped`: on record, nothing was asked. `resumed`: downloads that went on from a part file.
-    `bytes` came over the network; `seconds` holds the time of each download.
+    `failed`: did not reach the bucket; `by_kind` says why.
     """
 
     downloaded: int = 0
@@ -27,10 +69,8 @@ class MoveStats:
     resumed: int = 0
     failed: int = 0
     refreshed_posts: int = 0
-    bytes: int = 0
-    seconds: list[float] = field(default_factory=list)
-    by_host: Counter[str] = field(default_factory=Counter)
-    by_kind: Counter[str] = field(default_factory=Counter)
+    by_kind: Counter[FailureKind] = field(default_factory=Counter)
+    hosts: dict[str, HostStats] = field(default_factory=dict)
 
     def merge(self, other: MoveStats) -> None:
         """Adds the figures of `other`."""
@@ -42,36 +82,83 @@ class MoveStats:
         self.resumed += other.resumed
         self.failed += other.failed
         self.refreshed_posts += other.refreshed_posts
-        self.bytes += other.bytes
-        self.seconds += other.seconds
-        self.by_host += other.by_host
         self.by_kind += other.by_kind
+        for name, host in other.hosts.items():
+            self._host(name).merge(host)
+
+    def count_download(self, host: str, *, size: int, seconds: float) -> None:
+        """A slide that came from `host`; `size` bytes came over the network for it."""
+        self.downloaded += 1
+        stats = self._host(host)
+        stats.downloaded += 1
+        stats.bytes += size
+        stats.seconds.append(seconds)
+
+    def count_failed_request(self, host: str, kind: FailureKind, *, size: int) -> None:
+        """A request to `host` that did not give the slide, after `size` bytes."""
+        stats = self._host(host)
+        stats.bytes += size
+        stats.failures[kind] += 1
+
+    def _host(self, name: str) -> HostStats:
+        name = printable(name[:_SHOWN_CHARACTERS])
+        if name not in self.hosts and len(self.hosts) >= MAX_HOSTS:
+            name = OTHER_HOSTS
+        return self.hosts.setdefault(name, HostStats())
 
     @property
-    def seconds_average(self) -> float:
-        return fmean(self.seconds) if self.seconds else 0.0
+    def successful(self) -> int:
+        """Slides that this stage brought to the bucket, or found there."""
+        return self.uploaded + self.already_there
 
     @property
-    def seconds_p95(self) -> float:
-        """The time that 95% of the downloads stayed within (nearest rank)."""
-        if not self.seconds:
-            return 0.0
-        return sorted(self.seconds)[ceil(0.95 * len(self.seconds)) - 1]
+    def slides(self) -> int:
+        """All slides of the posts, as far as they are settled."""
+        return self.successful + self.skipped + self.failed
+
+    @property
+    def bytes(self) -> int:
+        """What came over the network, for nothing or not."""
+        return sum(host.bytes for host in self.hosts.values())
+
+    @property
+    def failed_requests(self) -> int:
+        return sum(host.failures.total() for host in self.hosts.values())
+
+    @property
+    def seconds(self) -> list[float]:
+        """The time of each download."""
+        return [seconds for host in self.hosts.values() for seconds in host.seconds]
 
     def as_metrics(self) -> dict[str, Any]:
         """As JSON: the names are read by `close_batch` and by dashboards."""
+        seconds = self.seconds
         return {
+            "slides": self.slides,
+            "successful": self.successful,
+            "failed": self.failed,
+            "skipped": self.skipped,
             "downloaded": self.downloaded,
+            "resumed": self.resumed,
             "cached": self.cached,
             "uploaded": self.uploaded,
             "already_there": self.already_there,
-            "skipped": self.skipped,
-            "resumed": self.resumed,
-            "failed": self.failed,
             "refreshed_posts": self.refreshed_posts,
+            "failed_requests": self.failed_requests,
             "bytes": self.bytes,
-            "seconds_average": round(self.seconds_average, 3),
-            "seconds_p95": round(self.seconds_p95, 3),
-            "by_host": dict(self.by_host),
+            "seconds_average": average(seconds),
+            "seconds_p95": p95(seconds),
+            "by_host": {name: host.downloaded for name, host in self.hosts.items()},
             "by_kind": dict(self.by_kind),
+            "hosts": {name: host.as_metrics() for name, host in self.hosts.items()},
         }
+
+
+def average(seconds: Sequence[float]) -> float:
+    """The mean, to the millisecond; 0 of nothing."""
+    return round(fmean(seconds), 3) if seconds else 0.0
+
+
+def p95(seconds: Sequence[float]) -> float:
+    """The time that 95% stayed within (nearest rank), to the millisecond; 0 of nothing."""
+    return round(sorted(seconds)[ceil(0.95 * len(seconds)) - 1], 3) if seconds else 0.0

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
 
 from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
+from dagster_tiktok.rate import ConnectionLost, RateLimit, without_silent_repetition
 from dagster_tiktok.retry import RETRIED_STATUSES, retry_after_seconds
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.slides.cache import CacheEntry, SlideCache
-from dagster_tiktok.slides.failures import AddressExpired, slide_error
+from dagster_tiktok.slides.cache import SlideCache
+from dagster_tiktok.slides.cache_entry import CacheEntry
+from dagster_tiktok.slides.failures import AddressExpired, FailureKind, SlideError, slide_error
 from dagster_tiktok.slides.mirrors import host_of
 
 _REFERER = "https://www.tiktok.com/"
@@ -23,7 +25,15 @@ _ACCEPT = "image/avif,image/webp,image/jpeg,image/png,image/*;q=0.8"
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BUFFER_BYTES = 128 * 1024
+# RFC 3986: nothing else may stand in a request line, and nothing else can be kept as text.
+_ADDRESS = re.compile(r"[!-~]+\Z")
+# RFC 9110, 8.8.3, without the bytes that are no text.
+_STRONG_ETAG = re.compile(r'"[!#-~]{1,200}"\Z')
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
+
+
+Cookies = Callable[[], Mapping[str, str]]
+"""The page session's cookies by name, as they are sent."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +45,49 @@ class Timeouts:
     total: float = 180.0
 
 
+@dataclass(frozen=True)
+class FailedRequest:
+    """A request that did not give the slide. `received` is in bytes."""
+
+    host: str
+    kind: FailureKind
+    received: int
+
+
 @dataclass
 class Transfer:
     """What the attempts for one slide cost together."""
 
     received: int = 0
     resumed: bool = False
+    failed: list[FailedRequest] = field(default_factory=list)
+
+    @property
+    def unaccounted(self) -> int:
+        """Bytes that came by no failed request."""
+        return self.received - sum(failed.received for failed in self.failed)
+
+    def count_failed(self, mirror: str, error: SlideError) -> None:
+        """The newest request did not give the slide."""
+        self.failed.append(FailedRequest(host_of(mirror), error.kind, self.unaccounted))
 
 
 class SlideStream:
-    """Streams bodies into the cache, from allowed hosts and within the size cap only."""
+    """Streams bodies into the cache, from allowed hosts and within the size cap only.
 
-    def __init__(self, settings: Settings, cache: SlideCache, timeouts: Timeouts) -> None:
+    Arguments:
+        cookies: sent with every request; the CDN may ask for those of the page's session.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        cache: SlideCache,
+        timeouts: Timeouts,
+        cookies: Cookies | None = None,
+    ) -> None:
+        self._cookies = cookies
+        self._limit = RateLimit(settings.slide_requests_per_second)
         self._cache = cache
         self._max_bytes = settings.slide_max_mb * 1024 * 1024
         self._policy = HostPolicy.of(settings.slide_allowed_hosts)
@@ -68,10 +109,15 @@ class SlideStream:
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=_READ_BUFFER_BYTES,
             auto_decompress=False,
+            middlewares=(without_silent_repetition,),
         )
 
     async def close(self) -> None:
         await self._session.close()
+
+    async def turn(self) -> None:
+        """Returns when a request may begin. `receive` waits for those of redirects itself."""
+        await self._limit.wait()
 
     async def receive(self, mirror: str, entry: CacheEntry, transfer: Transfer) -> None:
         """Writes the body behind what is there already, where the server agrees to that.
@@ -91,15 +137,20 @@ class SlideStream:
                 "truncated", f"{host_of(mirror)} stopped at {entry.size} bytes"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise slide_error("network", f"{host_of(mirror)}: {type(error).__name__}") from error
+            raise slide_error("network", f"{host_of(mirror)}: {_reason(error)}") from error
 
     @asynccontextmanager
     async def _get(
         self, address: str, headers: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Asks, and follows redirects by hand: every hop passes the list of allowed hosts."""
-        for _ in range(_MAX_REDIRECTS + 1):
+        if self._cookies and (cookies := self._cookies()):
+            pairs = (f"{name}={value}" for name, value in cookies.items())
+            headers = {**headers, "Cookie": "; ".join(pairs)}
+        for hop in range(_MAX_REDIRECTS + 1):
             url = self._allowed(address)
+            if hop:
+                await self.turn()
             async with self._session.get(url, headers=headers, allow_redirects=False) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
@@ -112,6 +163,8 @@ class SlideStream:
         raise slide_error("unexpected_status", f"more than {_MAX_REDIRECTS} redirects")
 
     def _allowed(self, address: str) -> URL:
+        if not _ADDRESS.match(address):
+            raise slide_error("forbidden_host", "the address can't be read")
         try:
             return self._policy.check(address)
         except ForbiddenAddress as error:
@@ -120,11 +173,11 @@ class SlideStream:
     async def _write(
         self, response: aiohttp.ClientResponse, entry: CacheEntry, transfer: Transfer
     ) -> None:
+        length = response.content_length
         if response.status == 206:
             transfer.resumed = True
         else:
-            entry.restart(_strong_etag(response.headers))
-        length = response.content_length
+            entry.restart(_strong_etag(response.headers), length)
         if length is None:
             limit = min(self._max_bytes, self._cache.max_bytes)
         else:
@@ -132,6 +185,9 @@ class SlideStream:
         if limit > self._max_bytes:
             entry.discard()
             raise slide_error("too_large", f"{limit} bytes, {self._max_bytes} are allowed")
+        if entry.length is not None and limit > entry.length:
+            entry.discard()
+            raise slide_error("server_error", f"{limit} bytes instead of {entry.length}")
         await self._cache.reserve(entry, limit)
         async for chunk in response.content.iter_any():
             transfer.received += len(chunk)
@@ -139,12 +195,19 @@ class SlideStream:
                 entry.discard()
                 raise slide_error("too_large", f"more than {limit} bytes")
             entry.write(chunk)
+        if entry.length is not None and entry.size < entry.length:
+            # A server may answer less than the range it was asked for. The rest can be resumed.
+            raise slide_error("truncated", f"{entry.size} of {entry.length} bytes")
+
+
+def _reason(error: BaseException) -> str:
+    return type(error.__cause__ if isinstance(error, ConnectionLost) else error).__name__
 
 
 def _strong_etag(headers: Mapping[str, str]) -> str | None:
     # Only a strong validator says that the bytes are the same (RFC 9110, 13.1.5).
     etag = headers.get("ETag", "")
-    return etag if etag.startswith('"') and len(etag) < 200 else None
+    return etag if _STRONG_ETAG.match(etag) else None
 
 
 def _check_status(response: aiohttp.ClientResponse, entry: CacheEntry, *, resuming: bool) -> None:
@@ -154,7 +217,11 @@ def _check_status(response: aiohttp.ClientResponse, entry: CacheEntry, *, resumi
         return
     if status == 206 and resuming:
         content_range = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-        if content_range and int(content_range[1]) == entry.size:
+        if (
+            content_range
+            and int(content_range[1]) == entry.size
+            and (entry.length is None or content_range[3] in ("*", str(entry.length)))
+        ):
             return
         entry.discard()
         raise slide_error("server_error", f"{host} answered another range than was asked for")

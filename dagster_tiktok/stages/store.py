@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from dagster_tiktok.ledger import Ledger, SlidesResult
 from dagster_tiktok.models import Unit
+from dagster_tiktok.slides.breaker import REFUSING
 from dagster_tiktok.slides.failures import KINDS
-from dagster_tiktok.slides.mover import MoveStats, SlideMover
+from dagster_tiktok.slides.mover import MoveResult, MoveStats, SlideMover
 from dagster_tiktok.stages.claims import MAX_ATTEMPTS, Claims, Due, recording
 
 CLAIM_CHUNK = 50
@@ -38,57 +40,81 @@ async def store_due(
     *,
     concurrency: int,
     advance: Callable[[], None],
+    report: StoreReport | None = None,
 ) -> StoreReport:
     """Stores the slides of every scraped post. `advance` is called once a post.
 
+    Arguments:
+        report: filled in while the stage works, for whoever needs it when the stage raises.
+
     Raises:
-        ServiceUnavailable: the database or the storage is down; what was stored is recorded.
+        ServiceUnavailable: the database, the storage or the CDN is down; what was stored is
+            recorded, and nothing is counted against the posts that the CDN did not give.
     """
-    report = StoreReport()
+    report = report or StoreReport()
+    report.stats = mover.stats
     started = time.monotonic()
-    claims = Claims(ledger, "scraped", due.without_limit(), chunk=CLAIM_CHUNK)
+    claims = _InAnyOrder(ledger, "scraped", due.without_limit(), chunk=CLAIM_CHUNK)
 
     async with recording(ledger.record_slides) as recorder:
+        doubtful: list[tuple[Unit, MoveResult]] = []
 
-        async def work(unit: Unit) -> None:
-            result = await _move(unit, mover, report)
-            await recorder.add(result)
+        async def record(unit: Unit, moved: MoveResult, *, counted: bool = True) -> None:
+            result = _result(unit, moved, counted=counted)
             if result.result == "stored":
                 report.stored += 1
             else:
                 report.incomplete += 1
+            await recorder.add(result)
+
+        async def record_doubtful(*, counted: bool) -> None:
+            while doubtful:
+                await record(*doubtful.pop(), counted=counted)
+
+        async def work(unit: Unit) -> None:
+            moved = await _move(unit, mover)
+            _add_preview(report, moved)
+            if mover.cdn_in_doubt and _counts(moved) and _may_be_the_cdn(moved):
+                doubtful.append((unit, moved))
+            else:
+                await record(unit, moved)
+            if not mover.cdn_in_doubt:
+                await record_doubtful(counted=True)
             advance()
 
+        ended = False
         try:
             await claims.each(work, concurrency=concurrency)
+            ended = True
         finally:
+            # A refusal counts against a post only if other posts were not refused as well. A stage
+            # that was broken off can't tell.
+            await record_doubtful(counted=ended)
             report.seconds = time.monotonic() - started
             report.left_to_others = claims.left_to_others
-            log.info(
-                "slide_files: %d posts stored, %d incomplete; %d slides downloaded, "
-                "%d uploaded, %d there already in %.1f s",
-                report.stored,
-                report.incomplete,
-                report.stats.downloaded,
-                report.stats.uploaded,
-                report.stats.skipped,
-                report.seconds,
-            )
+            _log(report)
     return report
 
 
-async def _move(unit: Unit, mover: SlideMover, report: StoreReport) -> SlidesResult:
+class _InAnyOrder(Claims):
+    # Nothing is counted when the CDN seems to refuse everything. If it refuses only some posts, a
+    # run that began with the same ones each time would end there each time.
+    async def chunks(self) -> AsyncIterator[Sequence[Unit]]:
+        async for chunk in super().chunks():
+            yield random.sample(chunk, len(chunk))
+
+
+async def _move(unit: Unit, mover: SlideMover) -> MoveResult:
     if unit.post is None:
         raise ValueError(f"look {unit.id} is scraped but has no post")
-    moved = await mover.move(unit.post, [*unit.known_slides, *unit.slides])
-    report.stats.merge(moved.stats)
-    for slide in moved.slides[:1]:
-        if len(report.previews) < 6:
-            report.previews.append(slide.public_url)
+    return await mover.move(unit.post, [*unit.known_slides, *unit.slides])
+
+
+def _result(unit: Unit, moved: MoveResult, *, counted: bool) -> SlidesResult:
     post, sentence = moved.refreshed_post, "; ".join(f.sentence for f in moved.failures)
-    lasting = all(not KINDS[failure.kind].transient for failure in moved.failures)
-    given_up = bool(moved.failures) and lasting and unit.attempts + 1 >= MAX_ATTEMPTS
-    if given_up:
+    counted = counted and _counts(moved)
+    given_up = bool(moved.failures) and counted and unit.attempts + 1 >= MAX_ATTEMPTS
+    if given_up and unit.post is not None:
         # The post is worth more than the slide that will never come: what there is, is kept,
         # and said to be not all.
         log.warning("post %s stays without slides: %s", unit.post.tiktok_id, sentence)
@@ -100,5 +126,39 @@ async def _move(unit: Unit, mover: SlideMover, report: StoreReport) -> SlidesRes
         post=post,
         error_kind=moved.failures[0].kind if moved.failures else None,
         error=sentence or None,
-        counted=lasting,
+        counted=counted,
+    )
+
+
+def _counts(moved: MoveResult) -> bool:
+    """Whether all that is missing may be missing by its own fault."""
+    return all(KINDS[failure.kind].about_slide for failure in moved.failures)
+
+
+def _may_be_the_cdn(moved: MoveResult) -> bool:
+    return any(failure.kind in REFUSING for failure in moved.failures)
+
+
+def _add_preview(report: StoreReport, moved: MoveResult) -> None:
+    for slide in moved.slides[:1]:
+        if len(report.previews) < 6:
+            report.previews.append(slide.public_url)
+
+
+def _log(report: StoreReport) -> None:
+    stats = report.stats
+    log.info(
+        "slide_files: %d posts stored, %d incomplete; %d slides downloaded (%.1f MB), "
+        "%d uploaded, %d there already, %d failed%s in %.1f s",
+        report.stored,
+        report.incomplete,
+        stats.downloaded,
+        stats.bytes / 1e6,
+        stats.uploaded,
+        stats.already_there + stats.skipped,
+        stats.failed,
+        f" ({', '.join(f'{n} {kind}' for kind, n in stats.by_kind.most_common())})"
+        if stats.by_kind
+        else "",
+        report.seconds,
     )

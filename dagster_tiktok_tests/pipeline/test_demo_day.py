@@ -203,6 +203,11 @@ def test_the_figures_of_the_run_agree_with_the_database(day: Day) -> None:
     slides = day.sandbox.rows("tiktok_slides")
     assert result["slides_downloaded"] == result["slides_uploaded"] == len(slides)
     assert result["bytes_downloaded"] == sum(row["file_size"] for row in slides)
+    stage = log["metrics"]["slide_files"]
+    assert (stage["uploaded"], stage["failed"], stage["skipped"]) == (len(slides), 0, 0)
+    (host,) = stage["hosts"].values()
+    assert (host["downloaded"], host["failed_requests"]) == (len(slides), 0)
+    assert 0 < host["seconds_average"] <= host["seconds_p95"]
     assert result["success_rate"] == pytest.approx(result["succeeded"] / len(looks))
     assert len(result["errors"]) == result["unavailable"]
 

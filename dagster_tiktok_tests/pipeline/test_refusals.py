@@ -44,10 +44,30 @@ def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_t
         assert "TikTok refused" in log["error_message"]
 
         sandbox.tiktok.faults.clear()
+        sandbox.tiktok.faults.add(Fault("expired", on="slide"))
+        without_slides = sandbox.invoke("run", "--json")
+
+        assert without_slides.status == 1
+        assert "TikTok's CDN gave none of the last" in without_slides.stderr
+        log = next(
+            row for row in sandbox.rows("scraping_logs") if row["metrics"].get("slide_files")
+        )
+        assert log["status"] == "failed"
+        stage = log["metrics"]["slide_files"]
+        assert stage["by_kind"] == {"expired": stage["failed"]}
+        (host,) = stage["hosts"].values()
+        assert host["failures"] == {"expired": stage["failed_requests"]}
+        asked = sandbox.tiktok.log.by_kind["slide"]
+        assert stage["failed_requests"] <= asked <= 2 * 2 * (10 + 2 * 3 * 5)
+        scraped = [unit for unit in sandbox.rows("scrape_units") if unit["state"] == "scraped"]
+        assert {unit["attempts"] for unit in scraped} == {0}
+
+        sandbox.tiktok.faults.clear()
         healed = sandbox.invoke("run", "--json")
 
         assert healed.status == 0, healed.stderr
         assert healed.result["unfinished"] == 0
+        assert {row["data_quality"] for row in sandbox.rows("tiktok_posts")} != {"partial"}
         statuses = Counter(row["status"] for row in sandbox.sheet())
         assert (statuses["Scraped"], statuses["Failed"]) == (42, 12)
 

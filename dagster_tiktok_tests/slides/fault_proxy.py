@@ -16,11 +16,15 @@ _NOT_PASSED_ON = {"transfer-encoding", "content-length", "connection", "content-
 
 @dataclass
 class FaultProxy:
-    """`faults` are answered to uploads instead of passing them on, each once; `always` to all."""
+    """`faults` are answered to uploads instead of passing them on, each once; `always` to all.
+
+    `by_path` are answered to every upload of whose path the text is a part.
+    """
 
     target: str
     faults: list[Fault] = field(default_factory=list)
     always: Fault | None = None
+    by_path: dict[str, Fault] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     delay: float = 0.0
@@ -53,6 +57,9 @@ class FaultProxy:
         if request.method == "POST":
             self.bodies.append(await request.read())
             await asyncio.sleep(self.delay)
+            for part, fault in self.by_path.items():
+                if part in request.path:
+                    return await fault(request)
             if self.faults:
                 return await self.faults.pop(0)(request)
             if self.always:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.slides.cache import CacheEntry, SlideCache
+from dagster_tiktok.slides.cache import SlideCache
+from dagster_tiktok.slides.cache_entry import CacheEntry
 from dagster_tiktok.slides.failures import SlideError
 
 KEYS = [f"{number:032x}" for number in range(100)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from dagster_tiktok.slides.failures import SlideError
 from dagster_tiktok.slides.images import MIME_TYPES, ImageInfo, inspect_image
@@ -144,6 +145,38 @@ def test_given_padding_behind_the_picture_then_it_is_taken(
     tmp_path: Path, image_format: str
 ) -> None:
     assert inspect(tmp_path, encoded(image_format) + bytes(64) + b"\n").width == 160
+
+
+def decodes_whole(data: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG", "MPO"]) as image:
+            image.load()
+    except (OSError, KeyError, SyntaxError):
+        return False
+    return True
+
+
+def test_given_damaged_jpegs_then_those_are_refused_that_can_not_be_decoded_whole(
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(3)
+    options: list[dict[str, Any]] = [{}, {"progressive": True}, {"subsampling": 0}]
+    sound = [encoded("JPEG", noise(80, 64), **each) for each in options]
+    sound.append(encoded("JPEG", noise(80, 64).convert("CMYK")))
+    taken = refused = 0
+    for _ in range(200):
+        data = bytearray(chance.choice(sound))
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(2, 800)] = chance.randrange(256)
+        try:
+            inspect(tmp_path, bytes(data), max_pixels=10**9)
+        except SlideError as error:
+            refused += 1
+            assert error.kind != "corrupt" or not decodes_whole(bytes(data))
+        else:
+            taken += 1
+            assert decodes_whole(bytes(data))
+    assert min(taken, refused) > 40
 
 
 def png_of(width: int, height: int) -> bytes:

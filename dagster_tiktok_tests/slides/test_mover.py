@@ -19,7 +19,13 @@ from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover, slides_wanted
 from dagster_tiktok.slides.store import open_slide_store
-from dagster_tiktok.tiktok.failures import FAILURES, FailureKind, PostUnavailable
+from dagster_tiktok.tiktok.failures import (
+    FAILURES,
+    FailureKind,
+    PostError,
+    PostUnavailable,
+    PostUnreadable,
+)
 from dagster_tiktok_tests.slides import cdn as answers
 from dagster_tiktok_tests.slides.cdn import Cdn
 from dagster_tiktok_tests.slides.conftest import MakeSettings
@@ -283,8 +289,51 @@ def test_given_addresses_that_stay_expired_then_the_page_is_not_fetched_again_an
     asyncio.run(run())
 
 
-def test_given_a_post_that_is_gone_meanwhile_then_its_expired_slides_say_so(
+def test_given_a_slide_without_an_address_then_the_page_is_asked_for_one_and_then_it_is_not_there(
     make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage:
+            post = stage.carousel(3)
+            first, second, third = post.slides
+            bare = post.model_copy(
+                update={
+                    "slides": (
+                        first,
+                        second.model_copy(update={"mirrors": ()}),
+                        third.model_copy(update={"mirrors": ()}),
+                    )
+                }
+            )
+            fetched = []
+
+            async def refresh(tiktok_id: str) -> Post:
+                fetched.append(tiktok_id)
+                return post.model_copy(update={"slides": (first, second, bare.slides[2])})
+
+            async with stage.mover(refresh) as mover:
+                result = await mover.move(bare)
+            assert fetched == [post.tiktok_id]
+            assert [slide.slide_number for slide in result.slides] == [1, 2]
+            assert [(f.number, f.kind) for f in result.failures] == [(3, "not_found")]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (PostUnavailable(FAILURES[FailureKind.GONE]), "page_unavailable", "deleted"),
+        (PostUnreadable(FAILURES[FailureKind.INCOMPLETE]), "page_unavailable", "lacked"),
+        (PostUnreadable(FAILURES[FailureKind.SHIELD]), "page_refused", "refused"),
+    ],
+)
+def test_given_a_page_that_gives_no_addresses_then_expired_slides_say_why_and_whose_fault_it_is(
+    make_settings: MakeSettings,
+    supabase: SupabaseServer,
+    error: PostError,
+    kind: str,
+    said: str,
 ) -> None:
     async def run() -> None:
         async with on_stage(make_settings, supabase) as stage:
@@ -293,13 +342,13 @@ def test_given_a_post_that_is_gone_meanwhile_then_its_expired_slides_say_so(
 
             async def refresh(tiktok_id: str) -> Post:
                 fetched.append(tiktok_id)
-                raise PostUnavailable(FAILURES[FailureKind.GONE])
+                raise error
 
             async with stage.mover(refresh) as mover:
                 result = await mover.move(post)
             assert len(fetched) == 1
-            assert {failure.kind for failure in result.failures} == {"page_unavailable"}
-            assert "deleted" in result.failures[0].sentence
+            assert {failure.kind for failure in result.failures} == {kind}
+            assert said in result.failures[0].sentence
 
     asyncio.run(run())
 

@@ -1,24 +1,83 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 
-from dagster_tiktok.slides.stats import MoveStats
+from dagster_tiktok.slides.stats import MAX_HOSTS, OTHER_HOSTS, MoveStats, average, p95
 
 
 def test_given_the_figures_of_two_posts_then_they_add_up_and_are_json() -> None:
-    total = MoveStats()
-    total.merge(MoveStats(downloaded=2, bytes=10, seconds=[0.1, 0.3], by_host=Counter(a=2)))
-    total.merge(MoveStats(downloaded=1, failed=1, seconds=[2.0], by_host=Counter(a=1, b=1)))
+    one, other, total = MoveStats(uploaded=2), MoveStats(uploaded=1, failed=1), MoveStats()
+    one.count_download("a", size=10, seconds=0.1)
+    one.count_download("a", size=20, seconds=0.3)
+    other.count_failed_request("a", "network", size=5)
+    other.count_failed_request("a", "network", size=0)
+    other.count_download("b", size=100, seconds=2.0)
+    other.by_kind["corrupt"] += 1
+    total.merge(one)
+    total.merge(other)
+
     metrics = json.loads(json.dumps(total.as_metrics()))
-    assert (metrics["downloaded"], metrics["bytes"], metrics["failed"]) == (3, 10, 1)
-    assert (metrics["seconds_average"], metrics["seconds_p95"]) == (0.8, 2.0)
-    assert metrics["by_host"] == {"a": 3, "b": 1}
+
+    assert metrics == {
+        "slides": 4,
+        "successful": 3,
+        "failed": 1,
+        "skipped": 0,
+        "downloaded": 3,
+        "resumed": 0,
+        "cached": 0,
+        "uploaded": 3,
+        "already_there": 0,
+        "refreshed_posts": 0,
+        "failed_requests": 2,
+        "bytes": 135,
+        "seconds_average": 0.8,
+        "seconds_p95": 2.0,
+        "by_host": {"a": 2, "b": 1},
+        "by_kind": {"corrupt": 1},
+        "hosts": {
+            "a": {
+                "downloaded": 2,
+                "bytes": 35,
+                "seconds_average": 0.2,
+                "seconds_p95": 0.3,
+                "failed_requests": 2,
+                "failures": {"network": 2},
+            },
+            "b": {
+                "downloaded": 1,
+                "bytes": 100,
+                "seconds_average": 2.0,
+                "seconds_p95": 2.0,
+                "failed_requests": 0,
+                "failures": {},
+            },
+        },
+    }
+    assert one.as_metrics()["downloaded"] == 2
+
+
+def test_given_pages_that_name_ever_new_hosts_then_the_figures_stay_small() -> None:
+    total = MoveStats()
+    for number in range(1000):
+        stats = MoveStats()
+        stats.count_failed_request(f"{number}{'x' * 1000}", "forbidden_host", size=1)
+        total.merge(stats)
+    assert len(total.hosts) == MAX_HOSTS + 1
+    assert total.hosts[OTHER_HOSTS].failures == {"forbidden_host": 1000 - MAX_HOSTS}
+    assert (total.bytes, total.failed_requests) == (1000, 1000)
+    assert max(map(len, total.hosts)) == 100
+
+
+def test_given_a_host_that_is_no_text_then_the_figures_are() -> None:
+    stats = MoveStats()
+    stats.count_failed_request("a\ud800\x1b[31m", "forbidden_host", size=0)
+    assert [*stats.hosts] == ["a  [31m"]
 
 
 def test_given_a_hundred_times_then_p95_is_the_95th() -> None:
-    assert MoveStats(seconds=[float(n) for n in range(100, 0, -1)]).seconds_p95 == 95.0
+    assert p95([float(n) for n in range(100, 0, -1)]) == 95.0
 
 
 def test_given_nothing_then_the_times_are_zero() -> None:
-    assert (MoveStats().seconds_average, MoveStats().seconds_p95) == (0.0, 0.0)
+    assert (average([]), p95([])) == (0.0, 0.0)

@@ -233,6 +233,28 @@ def test_given_a_private_bucket_then_the_variable_is_named(
     asyncio.run(run())
 
 
+def test_given_a_first_object_that_was_there_already_then_its_public_address_is_tried_too(
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        slide = slide_of(tmp_path, jpeg(12), cached=True)
+        settings = settings_of(make_settings, supabase, supabase_bucket="once-public")
+        path = object_path("7012", 1, slide.info)
+        async with open_supabase(settings) as client:
+            await client.storage.create_bucket("once-public", options={"public": True})
+            await client.storage.from_("once-public").upload(
+                path, jpeg(12), {"content-type": "image/jpeg"}
+            )
+            async with open_slide_store(settings) as store:
+                assert not (await store.put("7012", 1, slide)).uploaded
+            await client.storage.update_bucket("once-public", {"public": False})
+        async with open_slide_store(settings) as store:
+            with pytest.raises(ConfigurationError, match=r"SUPABASE_BUCKET \('once-public'\)"):
+                await store.put("7012", 1, slide)
+
+    asyncio.run(run())
+
+
 def test_given_a_key_that_may_not_write_then_the_variable_is_named(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:

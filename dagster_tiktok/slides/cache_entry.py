@@ -1,0 +1,121 @@
+"""One slide's file in the cache, while it is in use."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster_tiktok.slides.cache_files import Origin
+
+if TYPE_CHECKING:
+    from dagster_tiktok.slides.cache import SlideCache
+
+
+class CacheEntry:
+    """A file of the cache in use by this process: locked, and held until `release`."""
+
+    def __init__(self, cache: SlideCache, key: str, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.key = key
+        stat = os.fstat(descriptor)
+        self.size = stat.st_size
+        self.modified = stat.st_mtime
+        self.finished = path.suffix == ".slide"
+        self.reserved = 0
+        self.granted = False
+        self._cache = cache
+        self._descriptor: int | None = descriptor
+        self._etag_path = path.with_suffix(".etag")
+        self._origin = Origin()
+        if self.size and not self.finished:
+            self._origin = Origin.read(self._etag_path)
+
+    @property
+    def etag(self) -> str | None:
+        """The validator of the bytes that are there already, if they can be resumed."""
+        length = self._origin.length
+        return self._origin.etag if length is None or self.size <= length else None
+
+    @property
+    def length(self) -> int | None:
+        """Of the whole file, in bytes, as far as the server said."""
+        return self._origin.length
+
+    @property
+    def complete(self) -> bool:
+        """Every byte is there, though nobody has looked yet whether they are a picture."""
+        return not self.finished and self.size > 0 and self.size == self._origin.length
+
+    def restart(self, etag: str | None = None, length: int | None = None) -> None:
+        """Empties the file.
+
+        Arguments:
+            etag: the validator of the bytes that will be written.
+            length: how many there will be.
+        """
+        # The old bytes go before the new validator comes: a crash between the two leaves
+        # nothing that could be resumed under the wrong validator.
+        with self._cache.disk_errors():
+            if self.size:
+                os.ftruncate(self._open_descriptor, 0)
+                self.size = 0
+            self._origin = Origin(etag, length)
+            if self._origin == Origin():
+                self._etag_path.unlink(missing_ok=True)
+            else:
+                self._origin.write(self._etag_path)
+
+    def write(self, chunk: bytes) -> None:
+        """Appends. Raises SlideError `disk_full` where there is no room."""
+        view = memoryview(chunk)
+        with self._cache.disk_errors():
+            while view:
+                written = os.pwrite(self._open_descriptor, view, self.size)
+                self.size += written
+                view = view[written:]
+
+    def finish(self) -> None:
+        """Gives the file its final name, atomically. It stays in use until `release`."""
+        final = self._cache.directory / f"{self.key}.slide"
+        with self._cache.disk_errors():
+            self.path.replace(final)
+            self._etag_path.unlink(missing_ok=True)
+            self.path = final
+            self.finished = True
+            fcntl.flock(self._open_descriptor, fcntl.LOCK_SH)
+
+    def discard(self) -> None:
+        """Forgets the bytes: they turned out to be wrong."""
+        if self.finished:
+            self._remove()
+        else:
+            self.restart()
+
+    def release(self) -> None:
+        """Ends the use. What was finished stays until it is evicted, what was not can be resumed.
+
+        Calling it again does nothing.
+        """
+        if self._descriptor is None:
+            return
+        resumable = (
+            self.size > 0 and self.path.name == f"{self.key}.part" and (self.etag or self.complete)
+        )
+        if not self.finished and not resumable:
+            self._remove()
+        os.close(self._descriptor)
+        self._descriptor = None
+        self._cache.released(self)
+
+    def _remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._etag_path.unlink(missing_ok=True)
+        self.size = 0
+
+    @property
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise ValueError(f"{self.path.name} was released")
+        return self._descriptor

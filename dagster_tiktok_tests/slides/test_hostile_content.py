@@ -1,0 +1,170 @@
+"""Answers that are made to harm, through the whole downloader and mover of a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
+from dagster_tiktok.sandbox.tiktok import hostile_files
+from dagster_tiktok.supabase_client import open_supabase
+from dagster_tiktok_tests.slides import cdn as answers
+from dagster_tiktok_tests.slides import traps
+from dagster_tiktok_tests.slides.cdn import Answer, Cdn, body_of
+from dagster_tiktok_tests.slides.conftest import MakeSettings
+from dagster_tiktok_tests.slides.moving import Moved, Order, moved_elsewhere, settings_of
+from dagster_tiktok_tests.slides.pictures import encoded, jpeg
+from dagster_tiktok_tests.slides.test_mover import post_of
+
+MOST_MEGABYTES = 250
+COLOURS = ("red", "green")
+
+
+@asynccontextmanager
+async def private_server() -> AsyncIterator[tuple[int, list[str]]]:
+    """A service that is not for us, on IPv4 and IPv6: its port, and who connected."""
+    connected: list[str] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(str(writer.get_extra_info("sockname")))
+        writer.close()
+
+    server = await asyncio.start_server(note, "localhost", 0)
+    ports = {socket.getsockname()[1] for socket in server.sockets}
+    if len(ports) > 1:  # each address family got its own
+        server.close()
+        server = await asyncio.start_server(note, "localhost", ports.pop())
+    async with server:
+        yield server.sockets[0].getsockname()[1], connected
+
+
+def traps_by_name(private_port: int) -> dict[str, tuple[Answer, str]]:
+    """Each with the kinds of failure that it may end as."""
+    picture = jpeg()
+    return {
+        "png of 50,000 x 50,000": (body_of(hostile_files.decompression_bomb()), "bomb"),
+        "jpeg of 50,000 x 50,000": (body_of(traps.huge_jpeg(50_000)), "bomb"),
+        "jpeg of 65,535 x 65,535": (body_of(traps.huge_jpeg(65_535)), "bomb"),
+        "gif of 65,535 x 65,535": (body_of(traps.wide_gif()), "bomb"),
+        "webp of 16,384 x 16,384": (body_of(traps.wide_webp()), "bomb corrupt"),
+        "avif of 50,000 x 50,000": (body_of(traps.wide_avif()), "bomb corrupt"),
+        "svg": (body_of(hostile_files.SVG, "image/svg+xml"), "unsupported_type"),
+        "zip named .jpeg": (body_of(hostile_files.zip_file()), "unsupported_type"),
+        "jpeg and zip": (body_of(hostile_files.polyglot(picture)), "trailing_data"),
+        "cloud metadata": (
+            answers.redirect("http://169.254.169.254/latest/meta-data/"),
+            "forbidden_host",
+        ),
+        "loopback": (answers.redirect(f"http://127.0.0.1:{private_port}/"), "forbidden_host"),
+        "loopback, IPv6": (answers.redirect(f"http://[::1]:{private_port}/"), "forbidden_host"),
+        "loopback, mapped": (
+            answers.redirect(f"http://[::ffff:127.0.0.1]:{private_port}/"),
+            "forbidden_host",
+        ),
+        "loopback, as a number": (
+            answers.redirect(f"http://2130706433:{private_port}/"),
+            "forbidden_host",
+        ),
+        "loopback, by name": (
+            answers.redirect(f"http://localhost:{private_port}/"),
+            "forbidden_host",
+        ),
+        # `localhost` is on the list of this test: a name of ours that leads to a private address.
+        "rebound name": (answers.redirect("https://localhost/"), "network"),
+        "endless": (answers.endless, "too_large"),
+        "drip": (traps.drip, "network"),
+        "packed 500 MB": (traps.packed(500), "unsupported_type"),
+        "length of 10 GB": (traps.with_length(str(10 * 2**30), picture), "too_large"),
+        "length too short": (
+            traps.with_length(str(len(picture) // 2), picture),
+            "truncated network",
+        ),
+        "length too long": (traps.with_length(str(2 * len(picture)), picture), "truncated"),
+        "two lengths": (
+            traps.with_length(f"9\r\nContent-Length: {len(picture)}", picture),
+            "network",
+        ),
+        "negative length": (traps.with_length("-1", picture), "network"),
+        "endless header": (traps.raw(b"HTTP/1.1 200 OK\r\nX-A: " + bytes(8 * traps.MB)), "network"),
+        "text of 50 MB": (body_of(traps.text_bomb(50)), "bomb corrupt"),
+        "text of 500 x 1 MB": (body_of(traps.text_bomb(1, 500)), "bomb corrupt"),
+        "colour profile of 50 MB": (body_of(traps.profile_bomb(50)), "bomb corrupt"),
+        "png flood": (body_of(traps.flood("PNG", 400)), "bomb"),
+        "gif flood": (body_of(traps.flood("GIF", 400)), "bomb"),
+        "webp flood": (body_of(traps.flood("WEBP", 400)), "bomb"),
+    }
+
+
+async def moved(
+    make_settings: MakeSettings, supabase: SupabaseServer, named: dict[str, Answer], cdn: Cdn
+) -> tuple[Moved, set[str]]:
+    """One post with a slide for each answer; what became of it, and the names in the bucket."""
+    settings = make_settings(
+        supabase_url=supabase.url,
+        supabase_key=supabase.secret_key,
+        slide_allowed_hosts=f"{cdn.host},localhost",
+    )
+    paths = [str(number) for number in range(1, len(named) + 1)]
+    cdn.always = dict(zip(paths, named.values()))
+    post = post_of(*(cdn.slide(int(path), path) for path in paths))
+    order = Order(
+        settings=settings_of(settings),
+        posts=(post,),
+        idle_seconds=3,
+        total_seconds=6,
+        attempts=1,
+    )
+    (result,) = await moved_elsewhere(order)
+    async with open_supabase(settings) as client:
+        objects = await client.storage.from_(settings.supabase_bucket).list(post.tiktok_id)
+    return result, {Path(entry["name"]).name[:2] for entry in objects}
+
+
+def test_given_every_trap_then_each_is_refused_within_the_caps_and_nothing_of_it_stays(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with private_server() as (port, connected), Cdn() as cdn:
+            named = traps_by_name(port)
+            sound = body_of(jpeg(99))
+            every = {name: answer for name, (answer, _) in named.items()} | {"sound": sound}
+            result, in_bucket = await moved(make_settings, supabase, every, cdn)
+
+        (kinds,) = result.kinds.values()
+        found = {name: kinds.get(number, "stored") for number, name in enumerate(every, 1)}
+        assert found.pop("sound") == "stored"
+        assert {
+            name: kind for name, kind in found.items() if kind not in named[name][1].split()
+        } == {}
+        assert in_bucket == {f"{len(every):02}"}
+        assert [Path(name).suffix for name in result.left_in_cache] == [".slide"]
+        assert connected == []
+        assert result.peak_mb < MOST_MEGABYTES
+
+    asyncio.run(run())
+
+
+def test_given_the_largest_pictures_that_are_taken_then_the_memory_stays_within_its_bounds(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        pictures = [
+            *[traps.segments(0xFE, bytes([number]) * 65_000, 300) for number in range(3)],
+            *[encoded("WEBP", Image.new("RGB", (1950, 1950), c), method=0) for c in COLOURS],
+            encoded("AVIF", Image.new("RGB", (2100, 2100)), speed=10),
+            encoded("JPEG", Image.new("RGB", (2850, 2850)), progressive=True, subsampling=0),
+            *[encoded("PNG", Image.new("RGB", (4050, 4050), c), compress_level=1) for c in COLOURS],
+        ]
+        every = {str(number): body_of(picture) for number, picture in enumerate(pictures)}
+        async with Cdn() as cdn:
+            result, in_bucket = await moved(make_settings, supabase, every, cdn)
+
+        assert list(result.kinds.values()) == [{}]
+        assert len(in_bucket) == len(pictures)
+        assert result.peak_mb < MOST_MEGABYTES
+
+    asyncio.run(run())

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from aiohttp import web
+
+from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.stream import Timeouts
+from dagster_tiktok_tests.slides import cdn as answers
+from dagster_tiktok_tests.slides.cdn import Answer, Cdn
+from dagster_tiktok_tests.slides.conftest import MakeSettings
+from dagster_tiktok_tests.slides.scenes import BIG, PICTURE, fetch, play
+
+
+def test_given_a_body_that_breaks_off_then_only_the_rest_is_requested(
+    make_settings: MakeSettings,
+) -> None:
+    async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
+        cdn.faults["big"] = [answers.cut_off(100_000)]
+        slide = await fetch(downloader, cdn.slide(1, "big"))
+        assert slide.resumed
+        assert slide.bytes == len(BIG)
+        assert slide.path.read_bytes() == BIG
+        assert cdn.requests[1].headers["If-Range"] == answers.etag_of(BIG)
+
+    play(make_settings, scene)
+
+
+def test_given_a_server_that_falls_silent_then_the_rest_is_requested_after_a_while(
+    make_settings: MakeSettings,
+) -> None:
+    async def run() -> None:
+        async with Cdn({"big": BIG}) as cdn:
+            cdn.faults["big"] = [answers.stalled(100_000)]
+            settings = make_settings(slide_allowed_hosts=cdn.host)
+            timeouts = Timeouts(idle=0.4)
+            async with SlideDownloader(settings, timeouts=timeouts, max_wait=0.05) as downloader:
+                slide = await fetch(downloader, cdn.slide(1, "big"))
+            assert slide.resumed
+            assert slide.path.read_bytes() == BIG
+
+    asyncio.run(run())
+
+
+def test_given_a_file_that_changed_meanwhile_then_it_starts_afresh(
+    make_settings: MakeSettings,
+) -> None:
+    async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
+        async def cut_and_change(request: object, body: bytes) -> object:
+            answer = await answers.cut_off(100_000)(request, body)  # type: ignore[arg-type]
+            cdn.files["big"] = PICTURE
+            return answer
+
+        cdn.faults["big"] = [cut_and_change]  # type: ignore[list-item]
+        slide = await fetch(downloader, cdn.slide(1, "big"))
+        assert not slide.resumed
+        assert slide.path.read_bytes() == PICTURE
+
+    play(make_settings, scene)
+
+
+def test_given_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file(
+    make_settings: MakeSettings,
+) -> None:
+    async def run() -> None:
+        async with Cdn({"big": BIG}) as cdn:
+            cdn.faults["big"] = [answers.stalled(150_000)]
+            settings = make_settings(slide_allowed_hosts=cdn.host)
+            source = cdn.slide(1, "big")
+            async with SlideDownloader(settings) as downloader:
+                broken_off = asyncio.ensure_future(fetch(downloader, source))
+                part = settings.slide_cache_dir / f"{source.image_key}.part"
+                while not ((part.exists() and part.stat().st_size >= 150_000) or broken_off.done()):
+                    await asyncio.sleep(0.005)
+                broken_off.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await broken_off
+            async with SlideDownloader(settings) as downloader:
+                slide = await fetch(downloader, source)
+            assert slide.resumed
+            assert slide.bytes == len(BIG) - 150_000
+            assert slide.path.read_bytes() == BIG
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("data", "etag", "lives_for", "requests"),
+    [(BIG, '"v1"', 99.0, 0), (BIG, None, -99.0, 0), (bytes(len(BIG)), '"v1"', 99.0, 1)],
+)
+def test_given_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_first(
+    make_settings: MakeSettings, data: bytes, etag: str | None, lives_for: float, requests: int
+) -> None:
+    script = (
+        "import pathlib, sys, time\n"
+        "from dagster_tiktok.slides.cache import SlideCache\n"
+        "folder, key, file, etag = sys.argv[1:]\n"
+        "data = pathlib.Path(file).read_bytes()\n"
+        "entry = SlideCache(pathlib.Path(folder), max_mb=9, min_free_mb=0).open(key)\n"
+        "entry.restart(etag or None, len(data))\n"
+        "entry.write(data)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+
+    async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
+        source = cdn.slide(1, "big", lives_for=lives_for)
+        folder = make_settings().slide_cache_dir
+        file = folder.with_name("data")
+        file.write_bytes(data)
+        arguments = [str(folder), source.image_key or "", str(file), etag or ""]
+        command = [sys.executable, "-c", script, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stdout.readline() == b"ready\n"
+            process.kill()
+        slide = await fetch(downloader, source)
+        assert slide.path.read_bytes() == BIG
+        assert (slide.cached, cdn.asked("big")) == (not requests, requests)
+        assert [path.name for path in folder.iterdir()] == [f"{source.image_key}.slide"]
+
+    play(make_settings, scene)
+
+
+def answer_to_range(start: int, end: int, total: int) -> Answer:
+    async def answer(request: web.Request, body: bytes) -> web.StreamResponse:
+        headers = {"Content-Range": f"bytes {start}-{end - 1}/{total}"}
+        return web.Response(status=206, body=body[start:end], headers=headers)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "third_asks_from"),
+    [
+        (answer_to_range(100_000, 200_000, len(BIG)), 200_000),
+        (answer_to_range(0, len(BIG), len(BIG)), 0),
+        (answer_to_range(100_000, len(BIG), len(BIG) + 1), 0),
+        (answers.status(206), 0),
+        (answers.status(416), 0),
+    ],
+)
+def test_given_another_range_than_was_asked_for_then_only_what_is_right_is_kept(
+    make_settings: MakeSettings, answer: Answer, third_asks_from: int
+) -> None:
+    async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
+        cdn.faults["big"] = [answers.cut_off(100_000), answer]
+        assert (await fetch(downloader, cdn.slide(1, "big"))).path.read_bytes() == BIG
+        asked = [seen.headers.get("Range", "bytes=0-") for seen in cdn.requests]
+        assert asked == ["bytes=0-", "bytes=100000-", f"bytes={third_asks_from}-"]
+
+    play(make_settings, scene)
+
+
+def test_given_a_weak_validator_then_it_starts_afresh(make_settings: MakeSettings) -> None:
+    async def cut_off(request: web.Request, body: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"ETag": 'W/"1"', "Content-Length": str(len(body))})
+        await response.prepare(request)
+        await response.write(body[:100_000])
+        await asyncio.sleep(0.02)
+        if request.transport:
+            request.transport.close()
+        return response
+
+    async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
+        cdn.faults["big"] = [cut_off]
+        slide = await fetch(downloader, cdn.slide(1, "big"))
+        assert not slide.resumed
+        assert slide.path.read_bytes() == BIG
+        assert "Range" not in cdn.requests[1].headers
+
+    play(make_settings, scene)

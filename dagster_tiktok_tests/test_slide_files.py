@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import dagster as dg
+
+from dagster_tiktok.assets.slide_files import stage_metadata
+from dagster_tiktok.slides.stats import MoveStats
+from dagster_tiktok.stages.store import StoreReport
+
+
+def test_given_a_stage_then_its_metadata_are_numbers_and_a_table_by_host_and_by_kind() -> None:
+    stats = MoveStats(uploaded=2, failed=1, skipped=4)
+    stats.by_kind["corrupt"] = 1
+    stats.count_download("p16.tiktokcdn.com", size=2_000_000, seconds=0.25)
+    stats.count_download("p16.tiktokcdn.com", size=1_000_000, seconds=0.75)
+    stats.count_failed_request("p|19<b>", "server_error", size=0)
+
+    metadata = stage_metadata(StoreReport(stored=3, incomplete=1, seconds=2.0, stats=stats))
+
+    figures = {name: value for name, value in metadata.items() if isinstance(value, int | float)}
+    assert figures["successful"] == 2
+    assert (figures["failed"], figures["skipped"], figures["failed_requests"]) == (1, 4, 1)
+    assert (figures["seconds_average"], figures["seconds_p95"]) == (0.5, 0.75)
+    assert (figures["bytes"], figures["slides_per_second"]) == (3_000_000, 1.0)
+    tables = {n: v.value for n, v in metadata.items() if isinstance(v, dg.MarkdownMetadataValue)}
+    assert tables["hosts"].splitlines()[2:] == [
+        "| p16.tiktokcdn.com | 2 | 3.0 | 0.5 | 0.75 |  |",
+        "| p\\|19&lt;b&gt; | 0 | 0.0 | 0.0 | 0.0 | 1 server\\_error |",
+    ]
+    assert tables["failure_kinds"].splitlines()[2:] == [
+        "| corrupt | 1 | The slide's picture is damaged |"
+    ]
+    assert figures.keys() | tables.keys() == metadata.keys()
