@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from dagster_tiktok.slides.cache_files import Origin
 
 if TYPE_CHECKING:
     from dagster_tiktok.slides.cache import SlideCache
+
+log = logging.getLogger(__name__)
 
 
 class CacheEntry:
@@ -31,6 +34,7 @@ class CacheEntry:
         self._origin = Origin()
         if self.size and not self.finished:
             self._origin = Origin.read(self._etag_path)
+        self._origin_is_kept = self._origin != Origin()
 
     @property
     def etag(self) -> str | None:
@@ -44,9 +48,14 @@ class CacheEntry:
         return self._origin.length
 
     @property
-    def complete(self) -> bool:
-        """Every byte is there, though nobody has looked yet whether they are a picture."""
-        return not self.finished and self.size > 0 and self.size == self._origin.length
+    def may_be_complete(self) -> bool:
+        """Every byte may be there, though nobody has looked yet whether they are a picture.
+
+        Of what a killed process left without saying how long it would be, the bytes decide.
+        """
+        if self.finished or not self.size:
+            return False
+        return self._origin in (Origin(), Origin(self._origin.etag, self.size))
 
     def restart(self, etag: str | None = None, length: int | None = None) -> None:
         """Empties the file.
@@ -55,17 +64,31 @@ class CacheEntry:
             etag: the validator of the bytes that will be written.
             length: how many there will be.
         """
-        # The old bytes go before the new validator comes: a crash between the two leaves
-        # nothing that could be resumed under the wrong validator.
+        # The old validator goes before new bytes come: a crash between the two leaves nothing that
+        # could be resumed under the wrong validator.
         with self._cache.disk_errors():
             if self.size:
                 os.ftruncate(self._open_descriptor, 0)
                 self.size = 0
+            self._forget_origin()
             self._origin = Origin(etag, length)
-            if self._origin == Origin():
-                self._etag_path.unlink(missing_ok=True)
-            else:
+
+    def keep_origin(self) -> None:
+        """Makes the part one that another process can resume, should this one be killed.
+
+        Not done by `restart`: making a second file costs more than everything else that the cache
+        does for a slide, and most slides are there within a tenth of a second.
+        """
+        if self._descriptor is None or self.finished or self._origin_is_kept:
+            return
+        if self._origin != Origin():
+            try:
                 self._origin.write(self._etag_path)
+            except OSError as error:
+                # The slide itself can do without; if the disk is full, its own bytes will say so.
+                log.info("%s can't be resumed if this process dies: %s", self.path.name, error)
+            else:
+                self._origin_is_kept = True
 
     def write(self, chunk: bytes) -> None:
         """Appends. Raises SlideError `disk_full` where there is no room."""
@@ -81,7 +104,7 @@ class CacheEntry:
         final = self._cache.directory / f"{self.key}.slide"
         with self._cache.disk_errors():
             self.path.replace(final)
-            self._etag_path.unlink(missing_ok=True)
+            self._forget_origin()
             self.path = final
             self.finished = True
             fcntl.flock(self._open_descriptor, fcntl.LOCK_SH)
@@ -101,18 +124,26 @@ class CacheEntry:
         if self._descriptor is None:
             return
         resumable = (
-            self.size > 0 and self.path.name == f"{self.key}.part" and (self.etag or self.complete)
+            self.size > 0
+            and self.path.name == f"{self.key}.part"
+            and (self.etag or self.size == self.length)
         )
         if not self.finished and not resumable:
             self._remove()
+        else:
+            self.keep_origin()
         os.close(self._descriptor)
         self._descriptor = None
         self._cache.released(self)
 
     def _remove(self) -> None:
         self.path.unlink(missing_ok=True)
-        self._etag_path.unlink(missing_ok=True)
+        self._forget_origin()
         self.size = 0
+
+    def _forget_origin(self) -> None:
+        self._etag_path.unlink(missing_ok=True)
+        self._origin_is_kept = False
 
     @property
     def _open_descriptor(self) -> int:

@@ -1,8 +1,9 @@
 """The files of the slide cache: how they are named, locked and removed.
 
 `<key>.slide` is a finished download, `<key>.part` an unfinished one, `<key>.etag` the validator
-under which it can be resumed and the length that it will have. `<key>.<token>.part` is a second
-download of a key whose part file is in use elsewhere; nobody resumes it.
+under which it can be resumed and the length that it will have, written when a download takes long
+or is given up. `<key>.<token>.part` is a second download of a key whose part file is in use
+elsewhere; nobody resumes it.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class SlideDownloader:
         async with self._by_key.hold(key):
             entry = self._cache.open(key)
             try:
-                if entry.finished or entry.complete:
+                if entry.finished or entry.may_be_complete:
                     try:
                         return await self._kept(source, entry)
                     except SlideError:  # damaged on this disk, and removed: downloaded again

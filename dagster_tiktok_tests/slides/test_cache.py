@@ -114,6 +114,7 @@ def test_given_a_killed_process_then_its_part_file_is_resumed(tmp_path: Path) ->
         "entry = cache.open(sys.argv[2])\n"
         "entry.restart('\"v1\"')\n"
         "entry.write(b'half')\n"
+        "entry.keep_origin()\n"
         "print('ready', flush=True)\n"
         "time.sleep(60)\n"
     )

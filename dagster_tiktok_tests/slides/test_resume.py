@@ -88,20 +88,32 @@ def test_given_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file
 
 
 @pytest.mark.parametrize(
-    ("data", "etag", "lives_for", "requests"),
-    [(BIG, '"v1"', 99.0, 0), (BIG, None, -99.0, 0), (bytes(len(BIG)), '"v1"', 99.0, 1)],
+    ("data", "etag", "kept", "lives_for", "requests"),
+    [
+        (BIG, '"v1"', "kept", 99.0, 0),
+        (BIG, None, "kept", -99.0, 0),
+        (BIG, '"v1"', "", -99.0, 0),
+        (BIG[:200_000], '"v1"', "", 99.0, 1),
+        (bytes(len(BIG)), '"v1"', "kept", 99.0, 1),
+    ],
 )
 def test_given_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_first(
-    make_settings: MakeSettings, data: bytes, etag: str | None, lives_for: float, requests: int
+    make_settings: MakeSettings,
+    data: bytes,
+    etag: str | None,
+    kept: str,
+    lives_for: float,
+    requests: int,
 ) -> None:
     script = (
         "import pathlib, sys, time\n"
         "from dagster_tiktok.slides.cache import SlideCache\n"
-        "folder, key, file, etag = sys.argv[1:]\n"
+        "folder, key, file, etag, kept = sys.argv[1:]\n"
         "data = pathlib.Path(file).read_bytes()\n"
         "entry = SlideCache(pathlib.Path(folder), max_mb=9, min_free_mb=0).open(key)\n"
         "entry.restart(etag or None, len(data))\n"
         "entry.write(data)\n"
+        "if kept: entry.keep_origin()\n"
         "print('ready', flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -111,7 +123,7 @@ def test_given_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_f
         folder = make_settings().slide_cache_dir
         file = folder.with_name("data")
         file.write_bytes(data)
-        arguments = [str(folder), source.image_key or "", str(file), etag or ""]
+        arguments = [str(folder), source.image_key or "", str(file), etag or "", kept]
         command = [sys.executable, "-c", script, *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout
