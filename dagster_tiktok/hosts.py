@@ -20,6 +20,10 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 _MAX_ADDRESS_LENGTH = 4096
+# IPv4-compatible, NAT64 (RFC 6052), Teredo and 6to4: they lead to the IPv4 address inside them.
+_IPV4_IN_IPV6 = tuple(
+    ipaddress.IPv6Network(net) for net in ("::/96", "64:ff9b::/96", "2001::/32", "2002::/16")
+)
 # As names are looked up (RFC 1035, 2.3.4), with the underscore that some have all the same.
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\Z")
 
@@ -108,13 +112,20 @@ class PublicResolver(AbstractResolver):
             raise OSError(f"{host!r} is not the name of a host") from None
         if self._policy.is_configured_host(host):
             return answers
-        public = [answer for answer in answers if ipaddress.ip_address(answer["host"]).is_global]
+        public = [answer for answer in answers if _is_public(answer["host"])]
         if not public:
             raise OSError(f"{host} has no public address")
         return public
 
     async def close(self) -> None:
         await self._resolver.close()
+
+
+def _is_public(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address) and any(ip in net for net in _IPV4_IN_IPV6):
+        return False
+    return ip.is_global and not ip.is_multicast
 
 
 def _under(host: str, suffix: str) -> bool:

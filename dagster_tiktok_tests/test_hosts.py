@@ -98,3 +98,18 @@ def test_given_a_name_that_cannot_be_looked_up_then_that_is_an_error_of_the_netw
 
     with pytest.raises(OSError, match="not the name of a host"):
         asyncio.run(resolve())
+
+
+@pytest.mark.parametrize(
+    "address", ["224.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1"]
+)
+def test_given_an_address_that_leads_inside_then_it_is_not_public(address: str) -> None:
+    async def resolve() -> None:
+        resolver = PublicResolver(CDN)
+        try:
+            await resolver.resolve(address, 443, socket.AF_UNSPEC)
+        finally:
+            await resolver.close()
+
+    with pytest.raises(OSError, match=r"no public address|not known|not supported"):
+        asyncio.run(resolve())

@@ -267,6 +267,20 @@ def test_given_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones
     assert stage.objects() == sorted(kept)
 
 
+def test_given_a_row_that_was_lost_then_the_picture_that_its_post_shows_is_not_removed(
+    stage: Stage,
+) -> None:
+    (post,) = stage.stored(2)
+    objects = stage.objects()
+    row = stage.rows(post)[0]
+    stage.database.table("tiktok_slides").delete().eq("id", row["id"]).execute()
+
+    told = stage.repair("--mend", "--older-than", "0", "--json")
+
+    assert (told.result["objects_without_row"], told.result["removed"]) == ([], [])
+    assert stage.objects() == objects
+
+
 def test_given_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: Stage) -> None:
     (post,) = stage.stored(3)
     objects = stage.objects()
@@ -274,6 +288,8 @@ def test_given_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: S
     (row,) = (row for row in stage.rows(post) if row["slide_number"] == 2)
     slides = stage.database.table("tiktok_slides")
     slides.update({"storage_path": "elsewhere"}).eq("id", row["id"]).execute()
+    posts = stage.database.table("tiktok_posts")
+    posts.update({"slides": []}).eq("id", row["post_id"]).execute()
     report = RepairReport()
 
     async def remove() -> None:

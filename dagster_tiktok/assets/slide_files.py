@@ -86,6 +86,7 @@ def _totals(report: StoreReport) -> dict[str, Any]:
         "posts_stored": report.stored,
         "posts_incomplete": report.incomplete,
         "left_to_other_runs": report.left_to_others,
+        **({"refusal": report.refusal} if report.refusal else {}),
         **stats.as_metrics(),
         "seconds": round(report.seconds, 3),
     }

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.slides.failures import FailureKind, SlideError
 
 OPEN_AFTER_SLIDES = 10
 OPEN_AFTER_POSTS = 3
 """A carousel has up to 35 slides: one that is broken as a whole says nothing about the CDN."""
 
-REFUSING: frozenset[FailureKind] = frozenset({"expired", "network", "server_error", "rate_limited"})
-"""What a CDN that refuses us answers, or one that is down."""
-
-
-class CdnRefusing(ServiceUnavailable):
-    """The CDN gives nothing: no more is asked, and a later run goes on."""
+REFUSING: frozenset[FailureKind] = frozenset(
+    {"expired", "network", "server_error", "rate_limited", "not_an_image"}
+)
+"""What a CDN that refuses us answers, or one that is down, or who answers in its place."""
 
 
 class CdnBreaker:
@@ -31,6 +28,8 @@ class CdnBreaker:
         self._slides = 0
         self._posts: set[str] = set()
         self._kinds: set[FailureKind] = set()
+        self.refusal: str | None = None
+        """Why no more is asked, once it is open."""
 
     @property
     def in_doubt(self) -> bool:
@@ -53,9 +52,6 @@ class CdnBreaker:
 
         Arguments:
             began: what `begins` answered.
-
-        Raises:
-            CdnRefusing: that was one too many.
         """
         if error.kind not in REFUSING:
             return
@@ -67,9 +63,8 @@ class CdnBreaker:
         self._posts.add(tiktok_id)
         self._kinds.add(error.kind)
         if self._slides >= OPEN_AFTER_SLIDES and len(self._posts) >= OPEN_AFTER_POSTS:
-            raise CdnRefusing(
+            self.refusal = (
                 f"TikTok's CDN gave none of the last {self._slides} slides "
                 f"({', '.join(sorted(self._kinds))}), so no more are asked for in this run; run "
-                "again later, with a low SLIDE_REQUESTS_PER_SECOND if it happens again. "
-                f"The last: {error}"
-            ) from error
+                "again later, with a low SLIDE_REQUESTS_PER_SECOND if it happens again"
+            )

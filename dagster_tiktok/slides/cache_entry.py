@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ class CacheEntry:
         self._cache = cache
         self._descriptor: int | None = descriptor
         self._etag_path = path.with_suffix(".etag")
+        self._is_second = path.name not in (f"{key}.slide", f"{key}.part")
         self._origin = Origin()
         if self.size and not self.finished:
             self._origin = Origin.read(self._etag_path)
@@ -100,14 +102,19 @@ class CacheEntry:
                 view = view[written:]
 
     def finish(self) -> None:
-        """Gives the file its final name, atomically. It stays in use until `release`."""
+        """Gives the file its final name, atomically. It stays in use until `release`.
+
+        A second download of a key keeps its own name: whoever finished the first may be uploading
+        the file of that name.
+        """
         final = self._cache.directory / f"{self.key}.slide"
         with self._cache.disk_errors():
-            self.path.replace(final)
+            if not self._is_second:
+                self.path.replace(final)
+                self.path = final
+                fcntl.flock(self._open_descriptor, fcntl.LOCK_SH)
             self._forget_origin()
-            self.path = final
             self.finished = True
-            fcntl.flock(self._open_descriptor, fcntl.LOCK_SH)
 
     def discard(self) -> None:
         """Forgets the bytes: they turned out to be wrong."""
@@ -123,12 +130,10 @@ class CacheEntry:
         """
         if self._descriptor is None:
             return
-        resumable = (
-            self.size > 0
-            and self.path.name == f"{self.key}.part"
-            and (self.etag or self.size == self.length)
+        useful = self.finished or (
+            self.size > 0 and (self.etag is not None or self.size == self.length)
         )
-        if not self.finished and not resumable:
+        if self._is_second or not useful:
             self._remove()
         else:
             self.keep_origin()
@@ -142,7 +147,8 @@ class CacheEntry:
         self.size = 0
 
     def _forget_origin(self) -> None:
-        self._etag_path.unlink(missing_ok=True)
+        with suppress(IsADirectoryError):  # somebody else's: `Origin.read` knows it for none
+            self._etag_path.unlink(missing_ok=True)
         self._origin_is_kept = False
 
     @property

@@ -8,13 +8,23 @@ elsewhere; nobody resumes it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 OURS = re.compile(r"[0-9a-f]{32,64}(?P<token>\.[0-9a-f]{16})?\.(?P<kind>slide|part|etag)\Z")
+
+
+# What is no plain file (a link, a pipe) is not ours, and must not be waited for.
+_PLAINLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_NO_FILE = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO})
+"""A folder, a link, a pipe that nobody reads."""
+_ORIGIN = re.compile(rb'(?P<etag>"[!#-~]{1,200}"|)\n(?P<length>[0-9]{0,18})\Z')
+_ORIGIN_BYTES = 400
 
 
 @dataclass(frozen=True)
@@ -31,33 +41,55 @@ class Origin:
     def read(cls, path: Path) -> Origin:
         """What `write` left; nothing where the file is not there or was damaged."""
         try:
-            etag, _, length = path.read_text(encoding="ascii").partition("\n")
-        except (FileNotFoundError, UnicodeDecodeError):
+            descriptor = os.open(path, os.O_RDONLY | _PLAINLY)
+        except FileNotFoundError:
             return cls()
-        return cls(etag or None, int(length) if length.isdecimal() else None)
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                return cls()
+            raise
+        try:
+            found = _ORIGIN.match(
+                os.read(descriptor, _ORIGIN_BYTES) if _is_regular(descriptor) else b""
+            )
+        finally:
+            os.close(descriptor)
+        if found is None:
+            return cls()
+        etag, length = found["etag"].decode(), found["length"]
+        return cls(etag or None, int(length) if length else None)
 
     def write(self, path: Path) -> None:
         length = "" if self.length is None else self.length
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _PLAINLY
+        descriptor = os.open(path, flags, 0o600)
         try:
             os.write(descriptor, f"{self.etag or ''}\n{length}".encode())
         finally:
             os.close(descriptor)
 
 
+def _is_regular(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
 def lock_file(path: Path, flags: int, kind: int) -> int | None:
     """Opens and locks a file; None where it is not there, or is in use in a way that excludes."""
     try:
-        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, flags | _PLAINLY, 0o600)
     except FileExistsError:
         return None
     except FileNotFoundError:
         if flags & os.O_CREAT:
             raise  # the folder itself is gone
         return None
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
+        if _is_regular(descriptor) and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass  # in use, or renamed or removed between opening and locking

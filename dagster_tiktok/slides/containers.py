@@ -26,6 +26,17 @@ _ISO_BOXES = frozenset(
 )
 
 
+_MAX_PARTS = 10_000
+"""Segments, chunks or blocks of a file. Decoders take up to a kilobyte for each; files of 20 MB
+from real encoders have a few thousand."""
+_MAX_SCANS = 100
+"""Of a JPEG. Each goes over the whole picture; encoders write about ten."""
+
+
+class Bomb(Exception):
+    """Few bytes that would take much time or memory to decode."""
+
+
 def sniff(data: bytes) -> ImageFormat | None:
     """The format that the first bytes announce, or None for anything that is not supported."""
     if data.startswith(_JPEG_START):
@@ -42,7 +53,11 @@ def sniff(data: bytes) -> ImageFormat | None:
 
 
 def end_of_image(image_format: ImageFormat, data: bytes) -> int | None:
-    """The offset of the first byte behind the picture, or None if the data stops before its end."""
+    """The offset of the first byte behind the picture, or None if the data stops before its end.
+
+    Raises:
+        Bomb: it has more parts than any picture, or a frame beyond its edges.
+    """
     walk = {
         "JPEG": _end_of_jpeg,
         "PNG": _end_of_png,
@@ -75,7 +90,8 @@ def _end_of_jpeg(data: bytes) -> int | None:
 
 def _end_of_one_jpeg(data: bytes, start: int) -> int | None:
     position = start + 2
-    while True:
+    scans = 0
+    for _ in range(_MAX_PARTS):
         while data[position] == 0xFF and data[position + 1] == 0xFF:
             position += 1
         if data[position] != 0xFF:
@@ -88,19 +104,24 @@ def _end_of_one_jpeg(data: bytes, start: int) -> int | None:
             continue
         position += struct.unpack_from(">H", data, position)[0]
         if marker == 0xDA:
+            scans += 1
+            if scans > _MAX_SCANS:
+                raise Bomb(f"more than {_MAX_SCANS} scans")
             following = _JPEG_NEXT_SEGMENT.search(data, position)
             if following is None:
                 return None
             position = following.start()
+    raise Bomb(f"more than {_MAX_PARTS} segments")
 
 
 def _end_of_png(data: bytes) -> int:
     position: int = len(_PNG_START)
-    while True:
+    for _ in range(_MAX_PARTS):
         length, kind = struct.unpack_from(">I4s", data, position)
         position += length + 12
         if kind == b"IEND":
             return position
+    raise Bomb(f"more than {_MAX_PARTS} chunks")
 
 
 def _end_of_webp(data: bytes) -> int:
@@ -114,18 +135,23 @@ def _end_of_gif(data: bytes) -> int:
     def behind_color_table(position: int, flags: int) -> int:
         return position + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
 
+    screen_width, screen_height = struct.unpack_from("<HH", data, 6)
     position = behind_color_table(13, data[10])
-    while True:
+    for _ in range(_MAX_PARTS):
         block = data[position]
         if block == 0x3B:
             return position + 1
         if block == 0x2C:
+            left, top, width, height = struct.unpack_from("<HHHH", data, position + 1)
+            if left + width > screen_width or top + height > screen_height:
+                raise Bomb(f"a frame of {width} x {height} on {screen_width} x {screen_height}")
             position = behind_color_table(position + 10, data[position + 9]) + 1
         else:
             position += 2
         while data[position]:
             position += data[position] + 1
         position += 1
+    raise Bomb(f"more than {_MAX_PARTS} blocks")
 
 
 def _end_of_avif(data: bytes) -> int:

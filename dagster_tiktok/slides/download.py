@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import time
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,7 +18,12 @@ from dagster_tiktok.retry import async_retrying
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache import SlideCache
 from dagster_tiktok.slides.cache_entry import CacheEntry
-from dagster_tiktok.slides.failures import AddressExpired, SlideError, TransientSlideError
+from dagster_tiktok.slides.failures import (
+    AddressExpired,
+    SlideError,
+    TransientSlideError,
+    slide_error,
+)
 from dagster_tiktok.slides.images import ImageInfo, inspect_image
 from dagster_tiktok.slides.keyed_lock import KeyedLock
 from dagster_tiktok.slides.mirrors import host_of, live_mirrors
@@ -122,7 +128,8 @@ class SlideDownloader:
                     except SlideError:  # damaged on this disk, and removed: downloaded again
                         entry.release()
                         entry = self._cache.open(key)
-                return await self._from_mirrors(live_mirrors(source), entry, transfer)
+                mirrors = live_mirrors(source)
+                return await self._in_time(self._from_mirrors(mirrors, entry, transfer), mirrors)
             except BaseException:
                 entry.release()
                 raise
@@ -142,6 +149,17 @@ class SlideDownloader:
             cached=True,
             entry=entry,
         )
+
+    async def _in_time(
+        self, download: Coroutine[None, None, DownloadedSlide], mirrors: Sequence[str]
+    ) -> DownloadedSlide:
+        # Each of its mirrors may trickle for the whole time of a request, in every round.
+        try:
+            return await asyncio.wait_for(download, self._timeouts.slide)
+        except asyncio.TimeoutError:
+            host = host_of(mirrors[0]) if mirrors else "any mirror"
+            detail = f"no slide from {host} within {self._timeouts.slide:.0f} s"
+            raise slide_error("network", detail) from None
 
     async def _from_mirrors(
         self, mirrors: list[str], entry: CacheEntry, transfer: Transfer

@@ -17,6 +17,7 @@ FailureKind = Literal[
     "expired",
     "page_unavailable",
     "page_refused",
+    "not_asked",
     "not_found",
     "forbidden_host",
     "unexpected_status",
@@ -65,6 +66,7 @@ KINDS: dict[FailureKind, Kind] = {
         "TikTok did not show the post's page, which has fresh addresses of the slide",
         about_slide=False,
     ),
+    "not_asked": _lasting("The slide was not asked for", about_slide=False),
     "not_found": _lasting("The slide is not there any more"),
     "forbidden_host": _lasting("The address of the slide leads to a host that is not allowed"),
     "unexpected_status": _lasting("The server refused the slide"),
@@ -80,7 +82,7 @@ KINDS: dict[FailureKind, Kind] = {
     "bomb": _lasting("The slide has more pixels than allowed"),
     "disk_full": _for_now("The disk of the slide cache is full"),
     "cache_error": _for_now("The slide cache can't be used"),
-    "storage_refused": _lasting("The bucket refused the slide"),
+    "storage_refused": _lasting("The bucket refused the slide", about_slide=False),
     "storage_unavailable": _for_now("The bucket did not take the slide"),
 }
 

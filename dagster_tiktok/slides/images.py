@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin, features
 
-from dagster_tiktok.slides.containers import ImageFormat, end_of_image, only_padding, sniff
+from dagster_tiktok.slides.containers import Bomb, ImageFormat, end_of_image, only_padding, sniff
 from dagster_tiktok.slides.failures import SlideError, slide_error
 from dagster_tiktok.slides.room import Room
 
@@ -70,7 +70,10 @@ def inspect_image(path: Path, *, max_bytes: int, max_pixels: int = MAX_PIXELS) -
             raise slide_error("too_large", f"{size} bytes, {max_bytes} are allowed")
         data = file.readall()
     image_format = _supported_format(data)
-    end = end_of_image(image_format, data)
+    try:
+        end = end_of_image(image_format, data)
+    except Bomb as error:
+        raise slide_error("bomb", f"{image_format}: {error}") from None
     if end is None:
         raise slide_error("truncated", f"the {image_format} stops after {len(data)} bytes")
     if not only_padding(data, end):
@@ -126,8 +129,8 @@ def _decode(data: bytes, image_format: ImageFormat, max_pixels: int) -> tuple[in
             _load_every_frame(image)
     except SlideError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise slide_error("bomb", str(error)) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise slide_error("bomb", f"more than {max_pixels} pixels") from None
     except Exception as error:
         # On damaged bytes, Pillow's plugins raise nearly anything, and whatever it is, it says
         # that this picture can't be decoded; no single slide may end the stage.

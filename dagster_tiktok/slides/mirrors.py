@@ -14,8 +14,9 @@ _X_EXPIRES = re.compile(r"[?&]x-expires=(\d{1,12})(?:&|$)")
 
 
 def cache_key(tiktok_id: str, source: SlideSource) -> str:
-    """What names the picture: the key of its address, else its place in the post."""
-    return source.image_key or f"{tiktok_id}/{source.number}"
+    """What names the picture: its post, and the key of its address, else its place in the post."""
+    # With the post in it: a page may name any key, also that of another post's picture.
+    return f"{tiktok_id}/{source.image_key or source.number}"
 
 
 def live_mirrors(source: SlideSource) -> list[str]:
@@ -26,13 +27,13 @@ def live_mirrors(source: SlideSource) -> list[str]:
     """
     now = datetime.now(timezone.utc).timestamp()
     default = source.expires_at.timestamp() if source.expires_at else None
-    mirrors = source.mirrors[:_MAX_MIRRORS]
+    mirrors = source.mirrors
     if not mirrors:
         raise AddressExpired("the page gave no address for it")
     live = [m for m in mirrors if (expiry := _expiry(m) or default) is None or expiry > now]
     if not live:
         raise AddressExpired(f"x-expires of {host_of(mirrors[0])} has passed")
-    return live
+    return live[:_MAX_MIRRORS]
 
 
 def _expiry(address: str) -> float | None:
@@ -41,4 +42,8 @@ def _expiry(address: str) -> float | None:
 
 
 def host_of(address: str) -> str:
-    return urlsplit(address).netloc.rpartition("@")[2]
+    """For figures and sentences; "?" of an address that can't be read."""
+    try:
+        return urlsplit(address).netloc.rpartition("@")[2]
+    except ValueError:
+        return "?"

@@ -114,6 +114,11 @@ class SlideMover:
         """Whether the CDN gave none of the newest slides: it may refuse everything."""
         return self._breaker.in_doubt
 
+    @property
+    def refusal(self) -> str | None:
+        """Why the CDN is asked for nothing more, if it gave nothing slide after slide."""
+        return self._breaker.refusal
+
     async def move(self, post: Post, stored: Sequence[StoredSlide] = ()) -> MoveResult:
         """Brings what is missing into the bucket.
 
@@ -121,8 +126,7 @@ class SlideMover:
             stored: the slides of the post that are known to be in the bucket.
 
         Raises:
-            ConfigurationError, ServiceUnavailable: going on with other posts is pointless
-                (CdnRefusing: because the CDN gives nothing).
+            ConfigurationError, ServiceUnavailable: going on with other posts is pointless.
         """
         wanted = slides_wanted(post, stored)
         stats = MoveStats()
@@ -133,6 +137,14 @@ class SlideMover:
         addresses = _Addresses(post, self._refresh)
         outcomes = await run_together([self._settle(addresses, source, stats) for source in wanted])
         numbers = {source.number for source in post.slides}
+        if fresh := addresses.refreshed_post:
+            # The post may have got slides since it was looked at.
+            more = [source for source in fresh.slides if source.number not in numbers]
+            numbers |= {source.number for source in more}
+            self.wanted += len(more)
+            outcomes += await run_together(
+                [self._settle(addresses, source, stats) for source in more]
+            )
         slides = {slide.slide_number: slide for slide in stored if slide.slide_number in numbers}
         failures = []
         for outcome in outcomes:
@@ -156,6 +168,8 @@ class SlideMover:
         stats, began = MoveStats(), 0
         try:
             async with self._in_flight:
+                if self._breaker.refusal:
+                    raise slide_error("not_asked", self._breaker.refusal)
                 began = self._breaker.begins()
                 outcome = await self._move_slide(addresses, source, stats)
         except SlideError as error:

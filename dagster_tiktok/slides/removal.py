@@ -16,7 +16,9 @@ from dagster_tiktok.supabase_client import open_supabase
 
 REMOVED_AT_ONCE = 100
 """Objects a request; the storage takes 1,000."""
-_SLIDE = re.compile(r"[0-9]{1,20}/[0-9]{2}-[0-9a-f]{16}\.[a-z0-9]{2,5}\Z")
+_SLIDE = re.compile(
+    r"[0-9]{1,20}/(?:0[1-9]|[12][0-9]|3[0-5])-[0-9a-f]{16}\.(?:jpg|png|webp|avif|gif)\Z"
+)
 
 
 def is_slide_path(name: str) -> bool:

@@ -156,24 +156,36 @@ class SlideStore:
         async with self._checking:
             if self._public_checked:
                 return
-            response = await self._get(public_url)
-            if response.is_error:
+            status, sha256 = await self._read_back(public_url, info)
+            if status >= 400:
                 raise ConfigurationError(
-                    f"{self._private_bucket()} {public_url} answered {response.status_code}."
+                    f"{self._private_bucket()} {public_url} answered {status}."
                 )
-            if hashlib.sha256(response.content).hexdigest() != info.sha256:
+            if sha256 != info.sha256:
                 raise self._unavailable(f"{public_url} reads back as something else")
             self._public_checked = True
 
     async def _holds(self, public_url: str, info: ImageInfo) -> bool:
         """Whether the object is there with the very bytes of the slide."""
-        response = await self._get(public_url)
-        return hashlib.sha256(response.content).hexdigest() == info.sha256
+        _, sha256 = await self._read_back(public_url, info)
+        return sha256 == info.sha256
 
-    async def _get(self, public_url: str) -> httpx.Response:
+    async def _read_back(self, public_url: str, info: ImageInfo) -> tuple[int, str | None]:
+        """Status and sha256 of what lies there; None where it is larger than the slide.
+
+        Signed-in users may upload 20 MB under the path: it is not read into memory.
+        """
+        digest, size = hashlib.sha256(), 0
         try:
             # Past any cache: what lies in the bucket counts.
-            return await self._http.get(public_url, headers={"cache-control": "no-cache"})
+            headers = {"cache-control": "no-cache"}
+            async with self._http.stream("GET", public_url, headers=headers) as response:
+                async for chunk in response.aiter_bytes():
+                    size += len(chunk)
+                    if size > info.size:
+                        return response.status_code, None
+                    digest.update(chunk)
+                return response.status_code, digest.hexdigest()
         except Unreachable:
             raise
         except (ServiceUnavailable, httpx.TransportError) as error:

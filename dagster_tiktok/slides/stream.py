@@ -31,7 +31,7 @@ _READ_BUFFER_BYTES = 128 * 1024
 _ADDRESS = re.compile(r"[!-~]+\Z")
 # RFC 9110, 8.8.3, without the bytes that are no text.
 _STRONG_ETAG = re.compile(r'"[!#-~]{1,200}"\Z')
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)\Z")
 
 
 Cookies = Callable[[], Mapping[str, str]]
@@ -40,11 +40,15 @@ Cookies = Callable[[], Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Timeouts:
-    """In seconds: to connect, between two chunks, and for one request altogether."""
+    """In seconds: to connect, between two chunks, for one request altogether, and for one slide.
+
+    What a slide waits for (its turn, a retry) is part of the last one.
+    """
 
     connect: float = 10.0
     idle: float = 20.0
     total: float = 180.0
+    slide: float = 900.0
 
 
 @dataclass(frozen=True)

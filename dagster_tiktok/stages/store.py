@@ -29,6 +29,8 @@ class StoreReport:
     left_to_others: int = 0
     seconds: float = 0.0
     stats: MoveStats = field(default_factory=MoveStats)
+    refusal: str | None = None
+    """Why slides were not asked for, if the CDN gave nothing."""
     previews: list[str] = field(default_factory=list)
     """Public addresses of the first few slides."""
 
@@ -48,8 +50,7 @@ async def store_due(
         report: filled in while the stage works, for whoever needs it when the stage raises.
 
     Raises:
-        ServiceUnavailable: the database, the storage or the CDN is down; what was stored is
-            recorded, and nothing is counted against the posts that the CDN did not give.
+        ServiceUnavailable: the database or the storage is down; what was stored is recorded.
     """
     report = report or StoreReport()
     report.stats = mover.stats
@@ -89,7 +90,9 @@ async def store_due(
         finally:
             # A refusal counts against a post only if other posts were not refused as well. A stage
             # that was broken off can't tell.
-            await record_doubtful(counted=ended)
+            everything = mover.refusal is not None and not report.stats.downloaded
+            await record_doubtful(counted=ended and not everything)
+            report.refusal = mover.refusal
             report.seconds = time.monotonic() - started
             report.left_to_others = claims.left_to_others
             _log(report)
@@ -147,6 +150,8 @@ def _add_preview(report: StoreReport, moved: MoveResult) -> None:
 
 def _log(report: StoreReport) -> None:
     stats = report.stats
+    if report.refusal:
+        log.warning("slide_files: %s", report.refusal)
     log.info(
         "slide_files: %d posts stored, %d incomplete; %d slides downloaded (%.1f MB), "
         "%d uploaded, %d there already, %d failed%s in %.1f s",

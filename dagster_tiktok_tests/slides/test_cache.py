@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,9 +97,10 @@ def test_given_two_downloads_of_one_key_then_they_write_to_files_of_their_own(
         one, other = opened(tmp_path), opened(tmp_path)
         first, second = await written(one, KEYS[0], 5), await written(other, KEYS[0], 7)
         assert first.path != second.path
-        second.finish()
         first.finish()
-        assert (tmp_path / f"{KEYS[0]}.slide").stat().st_size == 5
+        second.finish()
+        # The first may be under way to the bucket by its name.
+        assert (first.path.stat().st_size, second.path.stat().st_size) == (5, 7)
         first.release()
         second.release()
         assert [path.name for path in tmp_path.iterdir()] == [f"{KEYS[0]}.slide"]
@@ -172,3 +174,39 @@ def test_given_a_folder_that_vanished_then_a_slide_fails_and_not_the_stage(tmp_p
     with pytest.raises(SlideError) as caught:
         cache.open(KEYS[0])
     assert caught.value.kind == "cache_error"
+
+
+@pytest.mark.parametrize(
+    "said", [b"\0" * 20, b'"a\x7f"\n5', b'"a"\n' + b"9" * 5000, b"\xff", b"W/1\n5"]
+)
+def test_given_damage_beside_a_part_then_nothing_is_known_of_it(
+    tmp_path: Path, said: bytes
+) -> None:
+    (tmp_path / f"{KEYS[0]}.part").write_bytes(b"half")
+    (tmp_path / f"{KEYS[0]}.etag").write_bytes(said)
+    entry = opened(tmp_path).open(KEYS[0])
+    assert (entry.size, entry.etag, entry.length) == (4, None, None)
+    entry.release()
+
+
+@pytest.mark.parametrize("kind", ["slide", "part", "etag"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("notes")])
+def test_given_what_is_no_file_under_a_name_of_ours_then_it_is_not_waited_for_and_not_followed(
+    tmp_path: Path, kind: str, make: Callable[[Path], None]
+) -> None:
+    (tmp_path / "notes").write_text("kept")
+    (tmp_path / f"{KEYS[0]}.part").write_bytes(b"half")
+    if kind == "part":
+        (tmp_path / f"{KEYS[0]}.part").unlink()
+    make(tmp_path / f"{KEYS[0]}.{kind}")
+    cache = opened(tmp_path)
+    try:
+        entry = cache.open(KEYS[0])
+    except SlideError as error:
+        assert error.kind == "cache_error"
+    else:
+        entry.restart()
+        entry.write(b"new")
+        entry.release()
+    cache.evict_all()
+    assert (tmp_path / "notes").read_text() == "kept"

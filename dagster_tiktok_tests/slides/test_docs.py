@@ -47,7 +47,7 @@ def test_given_the_failure_table_then_its_kinds_and_what_is_said_of_them_are_the
 
 def test_given_the_breaker_then_the_docs_name_what_it_counts() -> None:
     text = section(TROUBLESHOOT, "A slide could not be stored")
-    (of_the_breaker,) = re.findall(r"gave none of the last.*?Nothing is counted", text, re.DOTALL)
+    (of_the_breaker,) = re.findall(r"gave none of the last.*?nothing is counted", text, re.DOTALL)
     assert set(re.findall("`([a-z_]+)`", of_the_breaker)) == REFUSING
 
 

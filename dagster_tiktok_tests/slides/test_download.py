@@ -270,6 +270,34 @@ def test_given_headers_that_are_no_text_then_only_that_slide_is_affected(
     asyncio.run(run())
 
 
+def test_given_a_slide_that_takes_for_ever_then_its_time_ends_it(
+    make_settings: MakeSettings,
+) -> None:
+    async def run() -> None:
+        async with Cdn({"a": PICTURE}) as cdn:
+            cdn.delay = 5
+            settings = make_settings(slide_allowed_hosts=cdn.host)
+            timeouts = Timeouts(slide=0.3)
+            async with SlideDownloader(settings, timeouts=timeouts) as downloader:
+                error = await failure(downloader, cdn.slide(1, "a"))
+                assert (error.kind, "within 0 s" in str(error)) == ("network", True)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[", "http://[bad]/x", "https://p16.tiktokcdn.com]/x?x-expires=1"]
+)
+def test_given_an_address_with_odd_brackets_then_its_slide_fails_alone(
+    make_settings: MakeSettings, address: str
+) -> None:
+    async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
+        error = await failure(downloader, SlideSource(number=1, mirrors=(address,)))
+        assert error.kind in ("forbidden_host", "expired")
+
+    play(make_settings, scene)
+
+
 @pytest.mark.parametrize("path", ["\ud800", "é", "a b", "a\r\nX: y", "\x00"])
 def test_given_an_address_that_is_no_address_then_nothing_is_requested(
     make_settings: MakeSettings, path: str

@@ -194,6 +194,33 @@ def png_of(width: int, height: int) -> bytes:
     )
 
 
+def gif_with(block: bytes, times: int) -> bytes:
+    data = encoded("GIF", noise(4, 4))
+    return data[:-1] + block * times + data[-1:]
+
+
+FRAME = b"\x2c" + struct.pack("<HHHH", 0, 0, 9_700, 9_700) + b"\0\x02\x02\x44\x01\0"
+JPEG = encoded("JPEG", noise(8, 8))
+SCAN = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\0"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gif_with(FRAME, 1),
+        gif_with(b"\x21\xfe\x01a\0", 20_000),
+        JPEG[:2] + b"\xff\xe5\0\x02" * 20_000 + JPEG[2:],
+        JPEG[:-2] + SCAN * 200 + JPEG[-2:],
+        png_of(8, 8)[:33] + b"\0\0\0\0prVt\xde\xad\xbe\xef" * 20_000 + png_of(8, 8)[33:],
+    ],
+    ids=["frame beyond the edges", "comments", "segments", "scans", "chunks"],
+)
+def test_given_few_bytes_that_take_much_to_decode_then_they_are_refused_undecoded(
+    tmp_path: Path, data: bytes
+) -> None:
+    assert refusal(tmp_path, data).kind == "bomb"
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [50_000, 10_000, 5_000])
 def test_given_more_pixels_than_allowed_then_it_is_refused_before_decoding(

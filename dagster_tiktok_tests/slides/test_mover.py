@@ -17,6 +17,7 @@ from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover, slides_wanted
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.tiktok.failures import (
@@ -265,6 +266,31 @@ def test_given_expired_addresses_then_the_page_is_fetched_once_and_all_slides_ar
             assert all(slide.slide_url.endswith("&fresh=1") for slide in result.slides)
 
     asyncio.run(run())
+
+
+def test_given_a_page_that_shows_more_slides_by_now_then_all_of_them_are_stored(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage:
+            post = stage.carousel(5)
+            known = [slide.model_copy(update={"mirrors": ()}) for slide in post.slides[:2]]
+
+            async def refresh(_: str) -> Post:
+                return post
+
+            async with stage.mover(refresh) as mover:
+                result = await mover.move(post.model_copy(update={"slides": tuple(known)}))
+                assert mover.wanted == 5
+            assert result.complete
+            assert [slide.slide_number for slide in result.slides] == [1, 2, 3, 4, 5]
+
+    asyncio.run(run())
+
+
+def test_given_posts_whose_pages_name_one_picture_then_each_has_the_bytes_of_its_own() -> None:
+    slide = SlideSource(number=1, mirrors=("https://tiktokcdn.com/a",), image_key="a" * 32)
+    assert cache_key("1", slide) != cache_key("2", slide)
 
 
 def test_given_addresses_that_stay_expired_then_the_page_is_not_fetched_again_and_again(

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import subprocess
 import sys
 
 import pytest
 from aiohttp import web
 
+from dagster_tiktok.models import SlideSource
 from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stream import Timeouts
 from dagster_tiktok_tests.slides import cdn as answers
 from dagster_tiktok_tests.slides.cdn import Answer, Cdn
@@ -72,7 +75,7 @@ def test_given_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file
             source = cdn.slide(1, "big")
             async with SlideDownloader(settings) as downloader:
                 broken_off = asyncio.ensure_future(fetch(downloader, source))
-                part = settings.slide_cache_dir / f"{source.image_key}.part"
+                part = settings.slide_cache_dir / f"{file_key(source)}.part"
                 while not ((part.exists() and part.stat().st_size >= 150_000) or broken_off.done()):
                     await asyncio.sleep(0.005)
                 broken_off.cancel()
@@ -123,7 +126,7 @@ def test_given_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_f
         folder = make_settings().slide_cache_dir
         file = folder.with_name("data")
         file.write_bytes(data)
-        arguments = [str(folder), source.image_key or "", str(file), etag or "", kept]
+        arguments = [str(folder), file_key(source), str(file), etag or "", kept]
         command = [sys.executable, "-c", script, *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout
@@ -132,14 +135,22 @@ def test_given_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_f
         slide = await fetch(downloader, source)
         assert slide.path.read_bytes() == BIG
         assert (slide.cached, cdn.asked("big")) == (not requests, requests)
-        assert [path.name for path in folder.iterdir()] == [f"{source.image_key}.slide"]
+        assert [path.name for path in folder.iterdir()] == [f"{file_key(source)}.slide"]
 
     play(make_settings, scene)
 
 
+def file_key(source: SlideSource) -> str:
+    return hashlib.sha256(cache_key("1", source).encode()).hexdigest()
+
+
 def answer_to_range(start: int, end: int, total: int) -> Answer:
+    return answer_of_range(f"bytes {start}-{end - 1}/{total}", start, end)
+
+
+def answer_of_range(said: str, start: int = 100_000, end: int | None = None) -> Answer:
     async def answer(request: web.Request, body: bytes) -> web.StreamResponse:
-        headers = {"Content-Range": f"bytes {start}-{end - 1}/{total}"}
+        headers = {"Content-Range": said}
         return web.Response(status=206, body=body[start:end], headers=headers)
 
     return answer
@@ -151,6 +162,8 @@ def answer_to_range(start: int, end: int, total: int) -> Answer:
         (answer_to_range(100_000, 200_000, len(BIG)), 200_000),
         (answer_to_range(0, len(BIG), len(BIG)), 0),
         (answer_to_range(100_000, len(BIG), len(BIG) + 1), 0),
+        (answer_of_range(f"bytes 100000-{'9' * 5000}/{len(BIG)}"), 0),
+        (answer_of_range(f"bytes \u0661-{len(BIG) - 1}/{len(BIG)}"), 0),
         (answers.status(206), 0),
         (answers.status(416), 0),
     ],

@@ -11,8 +11,6 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
@@ -20,8 +18,9 @@ from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
 from dagster_tiktok.sandbox.tiktok.world import World
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.slides.breaker import OPEN_AFTER_SLIDES, CdnRefusing
+from dagster_tiktok.slides.breaker import OPEN_AFTER_SLIDES
 from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.failures import FailureKind
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.stages.claims import MAX_ATTEMPTS, Due
@@ -135,25 +134,28 @@ def test_given_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_pos
 ) -> None:
     async def scene(day: Day) -> None:
         await day.had_failed(MAX_ATTEMPTS - 1)
-        for kind, fault in {
+        faults: dict[FailureKind, Fault] = {
             "server_error": Fault("status", on="slide", status=503),
             "rate_limited": Fault("status", on="slide", status=429, retry_after=0),
             "expired": Fault("expired", on="slide"),
-        }.items():
+        }
+        for kind, fault in faults.items():
             day.tiktok.log.reset()
             number = day.tiktok.faults.add(fault)
-            report = StoreReport()
-            with pytest.raises(CdnRefusing, match=kind):
-                await day.store(report)
+            report = await day.store()
+            assert report.refusal
+            assert kind in report.refusal
+            assert (report.stored, report.incomplete) == (0, POSTS)
             assert day.tiktok.faults.remove(number)
             # What failed, and what was under way at the first and at the last of it: three slides
             # for each of the connections.
             most = OPEN_AFTER_SLIDES + 2 * 3 * day.settings.slide_max_concurrent_downloads
             assert day.asked("slide") <= most * MIRRORS * ATTEMPTS
             assert day.asked("page") <= (most / SLIDES if kind == "expired" else 0)
-            assert [*report.stats.by_kind] == [kind]
-            assert OPEN_AFTER_SLIDES <= report.stats.failed <= most
-            assert report.stats.failed <= report.stats.failed_requests <= day.asked("slide")
+            assert {*report.stats.by_kind} == {kind, "not_asked"}
+            assert OPEN_AFTER_SLIDES <= report.stats.by_kind[kind] <= most
+            assert report.stats.by_kind[kind] <= report.stats.failed_requests
+            assert report.stats.failed == POSTS * SLIDES
 
         untouched = {(unit["state"], unit["attempts"]) for unit in await day.units()}
         assert untouched == {("scraped", MAX_ATTEMPTS - 1)}

@@ -258,7 +258,14 @@ begin
     from public.bucket_objects(v_bucket, v_names) as o
     where o.stored_at < v_before
       and not exists (select from named where named.name = o.name)
-      and not exists (select from looks where looks.tiktok_id = split_part(o.name, '/', 1));
+      and not exists (select from looks where looks.tiktok_id = split_part(o.name, '/', 1))
+      -- A post that shows the picture has lost the row, not the picture.
+      and not exists (
+        select from public.tiktok_posts as t
+        cross join jsonb_array_elements_text(t.slides) as shown (address)
+        where t.tiktok_id = split_part(o.name, '/', 1) and jsonb_typeof(t.slides) = 'array'
+          and right(shown.address, length(o.name) + 1) = '/' || o.name
+      );
   end if;
   return jsonb_build_object('examined', v_examined, 'after', v_after, 'objects', v_objects);
 end
