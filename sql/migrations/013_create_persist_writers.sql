@@ -175,9 +175,11 @@ begin
     ocr_text = case when s.content_hash = excluded.content_hash then s.ocr_text end,
     ocr_processed = s.content_hash = excluded.content_hash and s.ocr_processed
   where excluded.uploaded_at >= s.uploaded_at
-    and (s.post_url, split_part(s.slide_url, '?', 1), s.storage_path, s.public_url, s.content_hash)
+    and (s.post_url, split_part(s.slide_url, '?', 1), s.storage_path, s.public_url,
+        s.content_hash, s.file_size, s.width, s.height, s.mime_type)
       is distinct from (excluded.post_url, split_part(excluded.slide_url, '?', 1),
-        excluded.storage_path, excluded.public_url, excluded.content_hash);
+        excluded.storage_path, excluded.public_url, excluded.content_hash, excluded.file_size,
+        excluded.width, excluded.height, excluded.mime_type);
   get diagnostics v_slides = row_count;
 
   delete from public.tiktok_slides as s
