@@ -136,7 +136,7 @@ def _photo(slide: FakeSlide) -> bytes:
 
 @lru_cache(maxsize=64)
 def _noise(width: int, height: int, image_format: ImageFormat, variant: int) -> bytes:
-    # Smooth noise over a gradient compresses like a photograph: 100 to 500 KB at these sizes.
+    # Smooth noise over a gradient compresses like a photograph: 50 to 300 KB at these sizes.
     size, amplitude = (width // 2, height // 2), 0.25 + 0.1 * variant
     grains = random.Random(f"noise {width} {height} {variant}").randbytes(size[0] * size[1])
     coarse = Image.frombytes("L", size, grains).point(lambda v: 128 + (v - 128) * amplitude)

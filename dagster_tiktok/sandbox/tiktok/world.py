@@ -61,7 +61,7 @@ class World:
         only: `video` or `carousel` makes every post one, all of them available.
         slide_count: of each carousel, with `only="carousel"`. Default: 1 to 12.
         slide_style: `drawn` pictures say what they are and are small; `photo` ones are noise of
-            100 to 500 KB, for measuring.
+            50 to 300 KB, for measuring.
     """
 
     def __init__(
