@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from benchmarks.measure import compare
-from dagster_tiktok.ledger import ScrapeResult, SlidesResult, open_ledger
+from dagster_tiktok.ledger import Ledger, ScrapeResult, SlidesResult, open_ledger
 from dagster_tiktok.models import Metrics, Post, RowDetails, RowRequest
 from dagster_tiktok.sandbox.serve import MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
@@ -58,28 +58,31 @@ def tiktok_ids() -> Iterator[str]:
     return (str(7_700_000_000_000_000_000 + number) for number in count())
 
 
+async def scrape(ledger: Ledger, posts: dict[str, Post], *, read_at: datetime) -> None:
+    """Opens a look at each post, by its id, and records what it brought."""
+    rows = [
+        RowRequest(source_key=id_, row_number=1, details=a_row(post), tiktok_id=id_)
+        for id_, post in posts.items()
+    ]
+    await ledger.open_units(rows, due_date=TODAY, read_at=read_at)
+    claimed = await ledger.claim("pending", due_date=TODAY, today=TODAY, limit=len(posts))
+    results = [
+        ScrapeResult(
+            unit_id=unit.id,
+            result="scraped",
+            tiktok_id=unit.tiktok_id,
+            post=posts[unit.tiktok_id or ""],
+        )
+        for unit in claimed.units
+    ]
+    await ledger.record_scrapes(results, today=TODAY)
+
+
 async def _all_stages(settings: Settings, ids: Iterator[str]) -> None:
     posts = {post.tiktok_id: post for post in (a_post(next(ids)) for _ in range(POSTS))}
     async with open_ledger(settings, owner=uuid4()) as ledger:
-        rows = [
-            RowRequest(source_key=p.post_url, row_number=1, details=a_row(p), tiktok_id=p.tiktok_id)
-            for p in posts.values()
-        ]
-        await ledger.open_units(rows, due_date=TODAY, read_at=NOW)
+        await scrape(ledger, posts, read_at=NOW)
         due = {"due_date": TODAY, "today": TODAY, "limit": POSTS}
-        units = (await ledger.claim("pending", **due)).units  # type: ignore[arg-type]
-        await ledger.record_scrapes(
-            [
-                ScrapeResult(
-                    unit_id=unit.id,
-                    result="scraped",
-                    tiktok_id=unit.tiktok_id,
-                    post=posts[unit.tiktok_id or ""],
-                )
-                for unit in units
-            ],
-            today=TODAY,
-        )
         units = (await ledger.claim("scraped", **due)).units  # type: ignore[arg-type]
         await ledger.record_slides(
             [SlidesResult(unit_id=unit.id, result="stored") for unit in units]

@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
-from benchmarks.ledger import NOW, TODAY, a_post, a_row, tiktok_ids
+from benchmarks.ledger import NOW, TODAY, a_post, scrape, tiktok_ids
 from benchmarks.measure import RUNS
-from dagster_tiktok.ledger import Ledger, ScrapeResult, SlidesResult, open_ledger
-from dagster_tiktok.models import Post, RowRequest, SlideSource, StoredSlide
+from dagster_tiktok.ledger import Ledger, SlidesResult, open_ledger
+from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
@@ -145,7 +145,7 @@ async def _known(settings: Settings) -> tuple[list[float], list[float]]:
         await _look(ledger, posts, stored)
         stage, alone = [], []
         for _ in range(RUNS):
-            await _scraped(ledger, posts)
+            await scrape(ledger, posts, read_at=datetime.now(timezone.utc))
             mover = SlideMover(downloader, store)
             started = time.perf_counter()
             report = await store_due(
@@ -173,7 +173,7 @@ async def _look(
     ledger: Ledger, posts: dict[str, Post], stored: dict[str, list[StoredSlide]]
 ) -> None:
     """A first look at every post, which leaves its slides on record."""
-    await _scraped(ledger, posts)
+    await scrape(ledger, posts, read_at=datetime.now(timezone.utc))
     due = {"due_date": TODAY, "today": TODAY, "limit": KNOWN_POSTS}
     units = (await ledger.claim("scraped", **due)).units  # type: ignore[arg-type]
     await ledger.record_slides(
@@ -181,28 +181,6 @@ async def _look(
         for unit in units
     )
     await _finished(ledger)
-
-
-async def _scraped(ledger: Ledger, posts: dict[str, Post]) -> None:
-    rows = [
-        RowRequest(source_key=id_, row_number=1, details=a_row(post), tiktok_id=id_)
-        for id_, post in posts.items()
-    ]
-    await ledger.open_units(rows, due_date=TODAY, read_at=datetime.now(timezone.utc))
-    due = {"due_date": TODAY, "today": TODAY, "limit": KNOWN_POSTS}
-    units = (await ledger.claim("pending", **due)).units  # type: ignore[arg-type]
-    await ledger.record_scrapes(
-        (
-            ScrapeResult(
-                unit_id=unit.id,
-                result="scraped",
-                tiktok_id=unit.tiktok_id,
-                post=posts[unit.tiktok_id or ""],
-            )
-            for unit in units
-        ),
-        today=TODAY,
-    )
 
 
 async def _finished(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover
+from dagster_tiktok.slides.mover import Refresh, SlideMover
 from dagster_tiktok.slides.store import SlideStore, open_slide_store
 from dagster_tiktok.slides.stream import Cookies
 
@@ -28,7 +28,6 @@ class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         *,
         refresh: Refresh | None = None,
         cookies: Cookies | None = None,
-        on_slide: OnSlide | None = None,
     ) -> AsyncIterator[SlideMover]:
         """A mover with all that it needs; see `SlideMover`, and `SlideStream` for `cookies`.
 
@@ -39,4 +38,4 @@ class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             SlideDownloader(settings, cookies=cookies) as downloader,
             open_slide_store(settings) as store,
         ):
-            yield SlideMover(downloader, store, refresh=refresh, on_slide=on_slide)
+            yield SlideMover(downloader, store, refresh=refresh)
