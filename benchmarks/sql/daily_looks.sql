@@ -3,7 +3,7 @@
 update public.scrape_units as u
 set state = 'stored', outcome = 'scraped', claim_id = gen_random_uuid(), batch_id = %(owner)s,
   lease_owner = %(owner)s, lease_until = now() + interval '10 minutes',
-  slides = public.known_slides(t.tiktok_id),
+  slides = private.known_slides(t.tiktok_id),
   post = jsonb_build_object(
     'tiktok_id', t.tiktok_id, 'post_url', t.post_url, 'account', t.account,
     'account_verified', false, 'followers', t.followers + 1, 'posted_at', t.logged_at,

@@ -36,7 +36,7 @@ def main() -> None:
 )
 @_ENV_FILE
 def backup(dump: Path | None, env_file: Path | None) -> None:
-    """Writes the schema public and its rows to a file, and beside it what they are."""
+    """Writes the schemas public and private with their rows to a file, and a manifest beside it."""
     dump = dump or Path("backups", f"{datetime.now(timezone.utc):%Y-%m-%dT%H%M%SZ}.dump")
     manifest = copies.back_up(load_parameters(env_file or ".env"), dump)
     rows = sum(table.rows for table in manifest.tables.values())

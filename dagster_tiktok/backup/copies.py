@@ -33,18 +33,21 @@ from dagster_tiktok.backup.manifest import (
 
 # Extensions bring rows of their own, which pg_dump leaves out.
 _TABLES = """
-    select c.relname from pg_catalog.pg_class as c
-    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not exists (
+    select n.nspname, c.relname from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname in ('public', 'private') and c.relkind = 'r' and not exists (
       select from pg_catalog.pg_depend as d
       where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
     )
-    order by c.relname
+    order by n.nspname desc, c.relname
 """
 # A sum does not depend on the order of the rows, and md5 is the same on every server.
 _FIGURES = """
     select count(*), coalesce(sum(('x' || left(md5((r.*)::text), 16))::bit(64)::bigint), 0)::text
     from {} as r
 """
+_PRIVATE = "private."
+_SCHEMAS = ("--schema=public", "--schema=private")
 _ROWS_A_WRITE = 1000
 Tell = Callable[[str], object]
 """Takes a line for the person who waits."""
@@ -60,7 +63,7 @@ def back_up(parameters: Mapping[str, str], dump: Path) -> Manifest:
         version = _schema_version(connection)
         ((snapshot,),) = connection.execute("select pg_export_snapshot()").fetchall()
         # By name: a file that is its standard output gets twice as large.
-        options = ("--format=custom", "--schema=public", "--no-password", f"--file={file.name}")
+        options = ("--format=custom", *_SCHEMAS, "--no-password", f"--file={file.name}")
         with program("pg_dump", *options, f"--snapshot={snapshot}", parameters=parameters):
             tables = {name: _figures(connection, name) for name in _tables(connection)}
         manifest = Manifest(
@@ -94,7 +97,7 @@ def restore(parameters: Mapping[str, str], dump: Path, tell: Tell, *, replace: b
                 "The role of SUPABASE_DB_URL may not set session_replication_role, which keeps "
                 "triggers from firing: use the role postgres."
             ) from None
-        tables = sql.SQL(", ").join(sql.Identifier("public", name) for name in manifest.tables)
+        tables = sql.SQL(", ").join(_identifier(name) for name in manifest.tables)
         action = "truncate table {}" if replace else "lock table {} in exclusive mode"
         connection.execute(sql.SQL(action).format(tables))
         if filled := [name for name in manifest.tables if _has_rows(connection, name)]:
@@ -148,19 +151,28 @@ def _compare(connection: Connection, manifest: Manifest, tell: Tell) -> str:
 
 
 def _figures(connection: Connection, table: str) -> TableFigures:
-    query = sql.SQL(_FIGURES).format(sql.Identifier("public", table))
+    query = sql.SQL(_FIGURES).format(_identifier(table))
     ((rows, checksum),) = connection.execute(query).fetchall()
     return TableFigures(rows=rows, checksum=checksum)
 
 
 def _has_rows(connection: Connection, table: str) -> bool:
-    query = sql.SQL("select exists (select from {})").format(sql.Identifier("public", table))
+    query = sql.SQL("select exists (select from {})").format(_identifier(table))
     ((has_rows,),) = connection.execute(query).fetchall()
     return bool(has_rows)
 
 
 def _tables(connection: Connection) -> list[str]:
-    return [name for (name,) in connection.execute(_TABLES).fetchall()]
+    """Names as the manifest has them: those of `private` with their schema."""
+    tables = connection.execute(_TABLES).fetchall()
+    return [name if schema == "public" else f"{schema}.{name}" for schema, name in tables]
+
+
+def _identifier(table: str) -> sql.Identifier:
+    # A table of one's own in `public` may have a point in its name; it does not begin like this.
+    if table.startswith(_PRIVATE):
+        return sql.Identifier("private", table.removeprefix(_PRIVATE))
+    return sql.Identifier("public", table)
 
 
 def _schema_version(connection: Connection) -> int:

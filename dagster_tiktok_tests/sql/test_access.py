@@ -35,17 +35,29 @@ USERS = ("anonymous", "signed in")
 _IN_ORDER = sorted(TABLES, key="tiktok_posts".__eq__)
 _FUNCTIONS = (
     "select proname as name, proargnames[:pronargs] as names, pronargs as arguments, "
-    "proargtypes::text = 'jsonb'::regtype::oid::text as is_interface "
-    "from pg_catalog.pg_proc where pronamespace = 'public'::regnamespace"
+    "pronamespace = 'public'::regnamespace as is_interface, "
+    "pronamespace::regnamespace::text as schema "
+    "from pg_catalog.pg_proc where pronamespace::regnamespace::text in ('public', 'private')"
 )
 _RIGHTS_GIVEN = """
     select 'table', c.relname, a.grantee::regrole::text, a.privilege_type
     from pg_catalog.pg_class as c, aclexplode(c.relacl) as a
-    where c.relnamespace = 'public'::regnamespace and a.grantee <> c.relowner
+    where c.relnamespace::regnamespace::text in ('public', 'private')
+      and a.grantee <> c.relowner
     union all
     select 'function', p.oid::regprocedure::text, a.grantee::regrole::text, a.privilege_type
     from pg_catalog.pg_proc as p, aclexplode(p.proacl) as a
-    where p.pronamespace = 'public'::regnamespace and a.grantee <> p.proowner
+    where p.pronamespace::regnamespace::text in ('public', 'private')
+      and a.grantee <> p.proowner
+    union all
+    select 'schema', n.nspname, a.grantee::regrole::text, a.privilege_type
+    from pg_catalog.pg_namespace as n, aclexplode(n.nspacl) as a
+    where n.nspname = 'private' and a.grantee <> n.nspowner
+    union all
+    select 'type', t.oid::regtype::text, a.grantee::regrole::text, a.privilege_type
+    from pg_catalog.pg_type as t
+    cross join aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) as a
+    where t.typnamespace = 'private'::regnamespace and t.typtype = 'c' and a.grantee <> t.typowner
     order by 1, 2, 3, 4"""
 
 
@@ -71,7 +83,7 @@ def connection(
 
 
 def test_given_the_page_then_it_says_who_may_do_what_with_tables_and_functions() -> None:
-    said = {*product(TABLES, OPERATIONS), ("functions", "call")}
+    said = {*product(TABLES, OPERATIONS), ("public", "call"), ("private", "call")}
     assert set(RIGHTS) - set(STORAGE_RIGHTS) == said
 
 
@@ -176,12 +188,27 @@ def test_given_a_hosted_projects_default_rights_then_the_migrations_leave_none_o
 def test_given_a_publishable_key_when_it_calls_any_function_then_it_is_refused(
     clients: dict[str, Client], database: Database, role: str
 ) -> None:
-    functions = database.query(f"{_FUNCTIONS} and prorettype <> 'trigger'::regtype")
+    functions = database.query(f"{_FUNCTIONS} and pronamespace = 'public'::regnamespace")
     assert len(functions) > 15
     for function in functions:
-        arguments = dict.fromkeys(function["names"] or [])
         with pytest.raises(APIError, match="permission denied for function"):
+            clients[role].rpc(function["name"], {"p": {}}).execute()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_given_any_key_when_it_calls_a_function_of_private_then_there_is_none(
+    clients: dict[str, Client], database: Database, role: str
+) -> None:
+    functions = database.query(f"{_FUNCTIONS} and pronamespace = 'private'::regnamespace")
+    assert len(functions) > 25 and not RIGHTS["private", "call"][role]
+    for function in functions:
+        arguments = dict.fromkeys(function["names"] or [])
+        with pytest.raises(APIError) as refused:
             clients[role].rpc(function["name"], arguments).execute()
+        assert refused.value.code == "PGRST202", function["name"]
+        with pytest.raises(APIError) as refused:
+            clients[role].schema("private").rpc(function["name"], {}).execute()
+        assert refused.value.code in ("PGRST106", "PGRST202"), function["name"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -192,13 +219,13 @@ def test_given_a_role_when_it_calls_functions_of_postgresql_then_only_the_secret
     act_as(connection, role)
 
     may = {}
-    for name, _, arguments, is_interface in functions:
+    for name, _, arguments, is_interface, schema in functions:
         given = sql.SQL(", ").join([sql.SQL("'{}'" if is_interface else "null")] * arguments)
-        call = sql.SQL("select public.{}({})").format(sql.Identifier(name), given)
+        call = sql.SQL("select {}({})").format(sql.Identifier(schema, name), given)
         may[name, is_interface] = not _is_refused(connection, call)
 
     assert len(may) == len(functions) > 20
-    if RIGHTS["functions", "call"][role]:
+    if RIGHTS["public", "call"][role]:
         assert [name for name, is_interface in may if is_interface and not may[name, True]] == []
     else:
         assert not any(may.values())
@@ -209,7 +236,7 @@ def _is_refused(connection: psycopg.Connection, call: sql.Composed) -> bool:
         with connection.transaction(force_rollback=True):
             connection.execute(call)
     except errors.InsufficientPrivilege as refused:
-        return "for function" in str(refused)
+        return "for function" in str(refused) or "for schema private" in str(refused)
     except psycopg.Error:  # it ran, and did not like its empty arguments
         pass
     return False

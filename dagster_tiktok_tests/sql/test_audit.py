@@ -89,7 +89,7 @@ def test_given_more_old_entries_than_a_call_removes_then_the_answer_says_so(db: 
         "from generate_series(1, 100001) as n"
     )
 
-    calls = [db.call("prune_audit_log", keep_days=365) for _ in range(3)]
+    calls = [db.call_private("prune_audit_log", keep_days=365) for _ in range(3)]
 
     assert calls == [{"deleted": 100_000}, {"deleted": 1}, {"deleted": 0}]
 
@@ -101,6 +101,6 @@ def test_given_old_entries_when_pruned_then_they_go_and_a_month_always_stays(
     db.execute("update public.audit_log set changed_at = now() - interval '40 days'")
 
     with pytest.raises(APIError, match="at least 30 days"):
-        db.call("prune_audit_log", keep_days=29)
-    assert db.call("prune_audit_log", keep_days=41) == {"deleted": 0}
-    assert db.call("prune_audit_log", keep_days=39) == {"deleted": 1}
+        db.call_private("prune_audit_log", keep_days=29)
+    assert db.call_private("prune_audit_log", keep_days=41) == {"deleted": 0}
+    assert db.call_private("prune_audit_log", keep_days=39) == {"deleted": 1}

@@ -452,13 +452,19 @@ def test_given_a_table_of_ones_own_then_it_is_in_the_backup(
     for url in (original, empty):
         with _database(url) as db:
             db.execute('create table public."My notes" (r text, note text)')
+            db.execute('create table private."My notes" (r text)')
     with _database(original) as source:
+        source.execute("""insert into private."My notes" values ('a')""")
         source.execute("""insert into public."My notes" values ('a', E'b\\n'), (null, '')""")
 
     dump = _back_up(tmp_path, original)
     said, _ = _run(tmp_path, empty, "restore", dump)
 
-    assert said.splitlines()[0] == "My notes       2 rows, checksum equal"
+    lines = [line.split() for line in said.splitlines()]
+    assert ["My", "notes", "2", "rows,", "checksum", "equal"] in lines
+    assert ["private.My", "notes", "1", "rows,", "checksum", "equal"] in lines
+    with _database(empty) as copy:
+        assert copy.query('select r from private."My notes"') == [{"r": "a"}]
 
 
 def test_given_a_file_that_is_no_backup_then_the_sentence_names_it(

@@ -24,6 +24,8 @@ RENEWED = {
     "extend_leases": {"lease_until", "updated_at"},
     "record_slides": {"updated_at"},
 }
+# What the interface does not serve, and yet writes when its owner calls it.
+PRIVATE = {"fail_units", "prune_audit_log"}
 
 
 def _contents(db: Database, but: set[str]) -> dict[str, list[dict[str, Any]]]:
@@ -44,11 +46,12 @@ class Twice:
         """Answers what the function said first."""
         renewed = RENEWED.get(function, set())
         before = _contents(self._db, set())
-        answer = self._db.call(function, **arguments)
+        call = self._db.call_private if function in PRIVATE else self._db.call
+        answer = call(function, **arguments)
         assert _contents(self._db, set()) != before, f"{function} did nothing"
         after = _contents(self._db, renewed)
 
-        self._db.call(function, **arguments)
+        call(function, **arguments)
 
         assert _contents(self._db, renewed) == after, f"{function} did something again"
         self.called.add(function)
@@ -99,7 +102,8 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
 
     writing = db.query(
         "select proname as name from pg_catalog.pg_proc "
-        "where pronamespace = 'public'::regnamespace and proname <> 'test_sql' "
-        "and proargtypes::text = 'jsonb'::regtype::oid::text and provolatile = 'v'"
+        "where pronamespace::regnamespace::text in ('public', 'private') "
+        "and proname <> 'test_sql' and provolatile = 'v' "
+        "and proargtypes::text = 'jsonb'::regtype::oid::text"
     )
     assert twice.called == {function["name"] for function in writing}

@@ -20,7 +20,10 @@ _OBJECTS = """
 
 # By lint, statements of which each is what it finds.
 WRONG = {
-    "rls_disabled_in_public": ["create table public.t (id bigint primary key)"],
+    "rls_disabled_in_public": [
+        "create table public.t (id bigint primary key)",
+        "create table private.t (id bigint primary key)",
+    ],
     "policy_exists_rls_disabled": ["alter table public.post_metrics disable row level security"],
     "rls_enabled_no_policy": ['drop policy "nobody reads the ledger" on public.scrape_units'],
     "rls_policy_always_true": [
@@ -54,10 +57,11 @@ WRONG = {
     "function_search_path_mutable": [
         "create function public.f() returns integer language sql as 'select 1'",
         "alter function public.open_units(jsonb) reset search_path",
+        "alter function private.known_slides(text) reset search_path",
     ],
     "anon_security_definer_function_executable": [f"{_FUNCTION} security definer as 'select 1'"],
     "authenticated_security_definer_function_executable": [
-        "grant execute on function public.prune_audit_log(jsonb) to authenticated"
+        "grant execute on function private.audit_deletes() to authenticated"
     ],
     "unindexed_foreign_keys": [
         "alter table public.post_metrics drop constraint post_metrics_pkey",
@@ -68,20 +72,43 @@ WRONG = {
         "create index on public.tiktok_posts (tiktok_id)",
         "create index i on public.tiktok_posts (creator, created_date desc)",
     ],
-    "no_primary_key": ["create table public.t (id bigint)"],
+    "no_primary_key": [
+        "create table public.t (id bigint)",
+        "create table private.t (id bigint)",
+    ],
+    "private_schema_open_to_users": [
+        "grant usage on schema private to authenticated",
+        "grant create on schema private to public",
+    ],
+    "type_usable_by_users": [
+        "create type private.t as (id bigint)",
+        "grant usage on type private.look to anon",
+    ],
+    "part_in_public": [
+        f"{_FUNCTION} as 'select 1'",
+        "create function public.f(a jsonb, b jsonb) returns jsonb language sql "
+        "set search_path = '' as 'select a'",
+    ],
     "policy_without_role": [f"{_POLICY} for select using (views > 1)"],
-    "function_executable_by_users": [f"{_FUNCTION} as 'select 1'"],
+    "function_executable_by_users": [
+        f"{_FUNCTION} as 'select 1'",
+        "create function private.f() returns integer language sql set search_path = '' "
+        "as 'select 1'",
+    ],
     "right_of_users": [
         "grant insert on public.post_metrics to authenticated",
         "grant truncate on public.audit_log to anon",
         "grant usage on sequence public.tiktok_posts_id_seq to authenticated",
         "grant select on public.tiktok_posts to public",
+        "create table private.t (id bigint primary key); "
+        "grant select on private.t to authenticated",
     ],
     "time_without_zone": ["alter table public.post_metrics add column at timestamp"],
     "no_comment": [
         "comment on table public.post_metrics is null",
         "comment on column public.post_metrics.views is null",
         "comment on function public.open_units(jsonb) is null",
+        "comment on function private.known_slides(text) is null",
     ],
 }
 

@@ -117,7 +117,7 @@ def _refused(db: Database, state: str) -> dict[str, Any]:
         db.store(stored, batch=batch)
         db.claim("stored", batch=batch)
     failure = {"unit_id": unit["id"], "error_kind": "not_written", "error": "refused"}
-    db.call("fail_units", owner=batch, results=[failure])
+    db.call_private("fail_units", owner=batch, results=[failure])
     refused = db.unit(unit["id"])
     assert (refused["state"], refused["attempts"]) == (state, 1)
     return refused

@@ -126,7 +126,7 @@ def _fail(db: Database, state: str, unit: int) -> None:
     batch = new_batch()
     db.claim(state, batch=batch)
     failure = {"unit_id": unit, "error_kind": "network", "error": "cut"}
-    assert db.call("fail_units", owner=batch, results=[failure])["failed"] == 1
+    assert db.call_private("fail_units", owner=batch, results=[failure])["failed"] == 1
     assert db.unit(unit)["attempts"] == 1
 
 
@@ -259,7 +259,10 @@ def test_given_a_sheet_that_fails_then_the_reason_for_the_assistant_stays(db: Da
     (unit,) = db.claimed("persisted", batch=batch)
 
     failure = {"unit_id": unit["id"], "error_kind": "sheet", "error": "the sheet said 503"}
-    assert db.call("fail_units", owner=batch, results=[failure]) == {"failed": 1, "ignored": []}
+    assert db.call_private("fail_units", owner=batch, results=[failure]) == {
+        "failed": 1,
+        "ignored": [],
+    }
 
     assert db.claimed("persisted", batch=batch) == []
     (again,) = db.claimed("persisted", batch=new_batch())

@@ -1,9 +1,11 @@
--- The schema `public` as one jsonb, for docs/schema.md (dagster_tiktok/sandbox/schema_docs.py).
+-- The schemas `public` and `private` as one jsonb, for docs/schema.md (dagster_tiktok/sandbox/schema_docs.py).
 -- Tables, columns and policies are in the order in which the migrations make them.
 with own as (
-  select c.oid, c.relname, c.relkind, c.reltype
+  select c.oid, c.relkind, c.reltype, n.nspname as schema,
+    case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname as relname
   from pg_class as c
-  where c.relnamespace = 'public'::regnamespace
+  join pg_namespace as n on n.oid = c.relnamespace
+  where n.nspname in ('public', 'private')
 ), roles (name) as (
   values ('anon'), ('authenticated'), ('service_role')
 )
@@ -67,7 +69,7 @@ select jsonb_build_object(
           lower(p.cmd), 'to', array_to_string(p.roles, ', '), 'using', p.qual,
           'with check ' || p.with_check))
         from pg_policies as p
-        where p.schemaname = 'public' and p.tablename = t.relname
+        where format('%I.%I', p.schemaname, p.tablename)::regclass = t.oid
       ),
       'triggers', (
         select jsonb_object_agg(g.tgname, g.tgfoid::regproc)
@@ -81,7 +83,8 @@ select jsonb_build_object(
   'functions', (
     select jsonb_agg(jsonb_build_object(
       'name', p.proname,
-      'signature', format('%s(%s) → %s', p.proname, pg_get_function_arguments(p.oid),
+      'signature', format('%s%s(%s) → %s',
+        case n.nspname when 'private' then 'private.' end, p.proname, pg_get_function_arguments(p.oid),
         pg_get_function_result(p.oid)),
       'comment', obj_description(p.oid, 'pg_proc'),
       'definer', p.prosecdef,
@@ -92,12 +95,13 @@ select jsonb_build_object(
       ),
       'kind', case
         when p.prorettype = 'trigger'::regtype then 'trigger'
-        when p.pronargs = 1 and p.proargtypes[0] = 'jsonb'::regtype then 'interface'
+        when n.nspname = 'public' then 'interface'
         else 'part'
       end
     ) order by p.proname)
     from pg_proc as p
-    where p.pronamespace = 'public'::regnamespace
+    join pg_namespace as n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'private')
   ),
   'types', (
     select jsonb_object_agg(c.relname, obj_description(c.reltype, 'pg_type'))

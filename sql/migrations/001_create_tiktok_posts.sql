@@ -15,6 +15,13 @@ begin
 end
 $$;
 
+-- What the REST interface does not serve: the parts of the functions in `public`, triggers, types.
+-- Hosted Supabase exposes `public` alone. The functions run with their caller's rights, so the
+-- secret key needs this one; nobody else reaches anything in here.
+create schema if not exists private;
+comment on schema private is 'Parts of the functions in public, triggers and types; not exposed by the REST interface.';
+grant usage on schema private to service_role;
+
 create table public.tiktok_posts (
   id bigint generated always as identity primary key,
   tiktok_id text not null
@@ -103,7 +110,7 @@ create table public.tiktok_posts (
 -- same days: with room for new versions of most of them such an update touches no index (HOT).
 alter table public.tiktok_posts set (fillfactor = 60);
 
-create function public.set_updated_at() returns trigger
+create function private.set_updated_at() returns trigger
 language plpgsql
 set search_path = ''
 as $$
@@ -112,11 +119,11 @@ begin
   return new;
 end
 $$;
-comment on function public.set_updated_at() is 'Trigger: stamps updated_at.';
+comment on function private.set_updated_at() is 'Trigger: stamps updated_at.';
 
 create trigger tiktok_posts_set_updated_at
 before update on public.tiktok_posts
-for each row execute function public.set_updated_at();
+for each row execute function private.set_updated_at();
 
 comment on table public.tiktok_posts is 'One row a TikTok post, with the figures of the last look at it.';
 comment on column public.tiktok_posts.id is 'Internal number; tiktok_slides and post_metrics refer to it.';

@@ -23,4 +23,4 @@ create policy "signed-in users read slides" on public.tiktok_slides
 create policy "signed-in users read batches" on public.scraping_logs
   for select to authenticated using (true);
 
-revoke all on function public.set_updated_at() from public, anon, authenticated, service_role;
+revoke all on function private.set_updated_at() from public, anon, authenticated, service_role;

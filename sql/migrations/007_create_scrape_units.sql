@@ -68,7 +68,7 @@ alter table public.scrape_units set (
 
 create trigger scrape_units_set_updated_at
 before update on public.scrape_units
-for each row execute function public.set_updated_at();
+for each row execute function private.set_updated_at();
 
 alter table public.scrape_units enable row level security;
 revoke all on table public.scrape_units from public, anon, authenticated, service_role;

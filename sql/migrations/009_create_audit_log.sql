@@ -36,7 +36,7 @@ comment on column public.audit_log.changed_at is 'When, by the clock of the tran
 
 -- security definer, here and in the triggers below: nobody may write the log in another way.
 -- session_user and the role setting are the caller's there, current_user is not.
-create function public.audit_actor() returns text
+create function private.audit_actor() returns text
 language sql stable
 set search_path = ''
 as $$
@@ -53,7 +53,7 @@ $$;
 
 -- A new row is its own record, so only what identifies it is noted: later entries hold what
 -- each change replaced. A statement of 3,000 rows runs this once.
-create function public.audit_post_inserts() returns trigger
+create function private.audit_post_inserts() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -62,12 +62,12 @@ begin
   select 'tiktok_posts', n.id, 'insert',
     jsonb_build_object('tiktok_id', n.tiktok_id, 'post_url', n.post_url, 'va_url', n.va_url),
     actor.name
-  from new_rows as n, (select public.audit_actor() as name) as actor;
+  from new_rows as n, (select private.audit_actor() as name) as actor;
   return null;
 end
 $$;
 
-create function public.audit_slide_inserts() returns trigger
+create function private.audit_slide_inserts() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -77,7 +77,7 @@ begin
     jsonb_build_object('post_id', n.post_id, 'slide_number', n.slide_number,
       'storage_path', n.storage_path),
     actor.name
-  from new_rows as n, (select public.audit_actor() as name) as actor;
+  from new_rows as n, (select private.audit_actor() as name) as actor;
   return null;
 end
 $$;
@@ -86,7 +86,7 @@ $$;
 -- looks that changed only figures; what is left is taken apart as jsonb.
 -- The plan is made once, for what the first statement changed, often nothing: an inner join would
 -- become a nested loop, of every old row with every new one. A full join cannot.
-create function public.audit_post_updates() returns trigger
+create function private.audit_post_updates() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -113,13 +113,13 @@ begin
     join jsonb_each(to_jsonb(a)) as y on y.key = x.key
     where x.value is distinct from y.value
   ) as changed
-  cross join (select public.audit_actor() as name) as actor
+  cross join (select private.audit_actor() as name) as actor
   where b is distinct from a;
   return null;
 end
 $$;
 
-create function public.audit_slide_updates() returns trigger
+create function private.audit_slide_updates() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -142,19 +142,19 @@ begin
     join jsonb_each(to_jsonb(a)) as y on y.key = x.key
     where x.value is distinct from y.value
   ) as changed
-  cross join (select public.audit_actor() as name) as actor
+  cross join (select private.audit_actor() as name) as actor
   where b is distinct from a;
   return null;
 end
 $$;
 
-create function public.audit_deletes() returns trigger
+create function private.audit_deletes() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
   insert into public.audit_log (table_name, row_id, operation, before, actor)
-  values (tg_table_name, old.id, 'delete', to_jsonb(old), public.audit_actor());
+  values (tg_table_name, old.id, 'delete', to_jsonb(old), private.audit_actor());
   return null;
 end
 $$;
@@ -162,34 +162,34 @@ $$;
 create trigger tiktok_posts_audit_insert
 after insert on public.tiktok_posts
 referencing new table as new_rows
-for each statement execute function public.audit_post_inserts();
+for each statement execute function private.audit_post_inserts();
 
 create trigger tiktok_slides_audit_insert
 after insert on public.tiktok_slides
 referencing new table as new_rows
-for each statement execute function public.audit_slide_inserts();
+for each statement execute function private.audit_slide_inserts();
 
 create trigger tiktok_posts_audit_update
 after update on public.tiktok_posts
 referencing old table as old_rows new table as new_rows
-for each statement execute function public.audit_post_updates();
+for each statement execute function private.audit_post_updates();
 
 create trigger tiktok_slides_audit_update
 after update on public.tiktok_slides
 referencing old table as old_rows new table as new_rows
-for each statement execute function public.audit_slide_updates();
+for each statement execute function private.audit_slide_updates();
 
 create trigger tiktok_posts_audit_delete
 after delete on public.tiktok_posts
-for each row execute function public.audit_deletes();
+for each row execute function private.audit_deletes();
 
 create trigger tiktok_slides_audit_delete
 after delete on public.tiktok_slides
-for each row execute function public.audit_deletes();
+for each row execute function private.audit_deletes();
 
 -- Grants are easily given back by a tool that means well; this does not depend on them. Inside
 -- the functions above current_user is their owner.
-create function public.guard_audit_log() returns trigger
+create function private.guard_audit_log() returns trigger
 language plpgsql
 set search_path = ''
 as $$
@@ -204,13 +204,14 @@ $$;
 
 create trigger audit_log_guard
 before insert or update or delete or truncate on public.audit_log
-for each statement execute function public.guard_audit_log();
+for each statement execute function private.guard_audit_log();
 
--- {keep_days} -> {deleted}: the retention. At most 100,000 entries a call, so that no call comes
--- near a time limit: as many say that there may be more. Refuses to keep less than 30 days, so that
--- a secret key in wrong hands cannot wipe its own traces.
-create function public.prune_audit_log(p jsonb) returns jsonb
-language plpgsql security definer
+-- {keep_days} -> {deleted}: the retention. Only the database's owner may call it (SQL editor, cron):
+-- a secret key in wrong hands cannot remove its own traces. At most 100,000 entries a call, so that
+-- no call comes near a time limit: as many say that there may be more. Refuses to keep less than 30
+-- days, so that an error in a job does not remove last week's traces.
+create function private.prune_audit_log(p jsonb) returns jsonb
+language plpgsql
 set search_path = ''
 as $$
 declare
@@ -233,17 +234,16 @@ begin
 end
 $$;
 
-comment on function public.audit_actor() is 'Who is writing: user id, role of the key, or database user.';
-comment on function public.audit_post_inserts() is 'Trigger: notes new posts.';
-comment on function public.audit_slide_inserts() is 'Trigger: notes new slides.';
-comment on function public.audit_post_updates() is 'Trigger: notes what changed in posts, other than metrics.';
-comment on function public.audit_slide_updates() is 'Trigger: notes what changed in slides, other than signed addresses and times.';
-comment on function public.audit_deletes() is 'Trigger: notes deleted rows.';
-comment on function public.guard_audit_log() is 'Trigger: refuses every other way of writing the log.';
-comment on function public.prune_audit_log(jsonb) is '{keep_days} -> {deleted}: removes entries that are older, at most 100,000 a call.';
+comment on function private.audit_actor() is 'Who is writing: user id, role of the key, or database user.';
+comment on function private.audit_post_inserts() is 'Trigger: notes new posts.';
+comment on function private.audit_slide_inserts() is 'Trigger: notes new slides.';
+comment on function private.audit_post_updates() is 'Trigger: notes what changed in posts, other than metrics.';
+comment on function private.audit_slide_updates() is 'Trigger: notes what changed in slides, other than signed addresses and times.';
+comment on function private.audit_deletes() is 'Trigger: notes deleted rows.';
+comment on function private.guard_audit_log() is 'Trigger: refuses every other way of writing the log.';
+comment on function private.prune_audit_log(jsonb) is '{keep_days} -> {deleted}: removes entries that are older, at most 100,000 a call.';
 
-revoke all on function public.audit_actor(), public.audit_post_inserts(),
-  public.audit_slide_inserts(), public.audit_post_updates(), public.audit_slide_updates(),
-  public.audit_deletes(), public.guard_audit_log(), public.prune_audit_log(jsonb)
+revoke all on function private.audit_actor(), private.audit_post_inserts(),
+  private.audit_slide_inserts(), private.audit_post_updates(), private.audit_slide_updates(),
+  private.audit_deletes(), private.guard_audit_log(), private.prune_audit_log(jsonb)
   from public, anon, authenticated, service_role;
-grant execute on function public.prune_audit_log(jsonb) to service_role;

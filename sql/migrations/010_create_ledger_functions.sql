@@ -155,7 +155,7 @@ begin
 
   if v_ids is null then
     if v_state = 'pending' then
-      v_expired := public.expire_units(v_owner, v_today);
+      v_expired := private.expire_units(v_owner, v_today);
     end if;
 
     with due as (
@@ -201,7 +201,7 @@ begin
     'state', u.state, 'outcome', u.outcome, 'attempts', u.attempts,
     'error_kind', u.error_kind, 'error', u.error, 'tiktok_id', u.tiktok_id,
     'details', u.details, 'post', u.post, 'slides', coalesce(u.slides, '[]'),
-    'known_slides', case when v_state = 'scraped' then public.known_slides(u.tiktok_id)
+    'known_slides', case when v_state = 'scraped' then private.known_slides(u.tiktok_id)
       else '[]' end
   ) order by u.attempts, u.due_date, u.slot, u.id), '[]') into v_units
   from public.scrape_units as u
@@ -213,7 +213,7 @@ $$;
 -- Ends daily looks that were not taken on their day, the oldest first, at most 5,000 a call: after
 -- a week without a run there are many, and a call has to end in time. Nobody claims the others
 -- meanwhile. Their number stays NULL in the post: a late one in the wrong column would be a lie.
-create function public.expire_units(owner uuid, today date) returns integer
+create function private.expire_units(owner uuid, today date) returns integer
 language plpgsql
 set search_path = ''
 as $$
@@ -253,7 +253,7 @@ $$;
 
 -- The stored slides of a post, as the pipeline's StoredSlide. TikTok names a picture by 32 hex
 -- characters before the "~" of its address: an equal name is an equal picture.
-create function public.known_slides(tiktok_id text) returns jsonb
+create function private.known_slides(tiktok_id text) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -304,16 +304,16 @@ $$;
 
 comment on function public.open_units(jsonb) is '{batch_id, due_date, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
 comment on function public.claim_units(jsonb) is '{state, due_date, today, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
-comment on function public.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';
-comment on function public.known_slides(text) is 'Part of claim_units: the stored slides of a post.';
+comment on function private.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';
+comment on function private.known_slides(text) is 'Part of claim_units: the stored slides of a post.';
 comment on function public.extend_leases(jsonb) is '{owner, lease_seconds} -> {extended}.';
 comment on function public.release_leases(jsonb) is '{owner} -> {released}.';
 
 revoke all on function public.open_units(jsonb), public.claim_units(jsonb),
-  public.expire_units(uuid, date), public.known_slides(text), public.extend_leases(jsonb),
+  private.expire_units(uuid, date), private.known_slides(text), public.extend_leases(jsonb),
   public.release_leases(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_units(jsonb), public.claim_units(jsonb),
-  public.expire_units(uuid, date), public.known_slides(text), public.extend_leases(jsonb),
+  private.expire_units(uuid, date), private.known_slides(text), public.extend_leases(jsonb),
   public.release_leases(jsonb)
   to service_role;

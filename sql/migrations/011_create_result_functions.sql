@@ -75,7 +75,7 @@ begin
       and t.scrape_status = 'active'
   )
   select coalesce(array_agg(recorded.id), '{}') into v_recorded from recorded;
-  return public.recorded_and_ignored('recorded', v_recorded, p -> 'results');
+  return private.recorded_and_ignored('recorded', v_recorded, p -> 'results');
 end
 $$;
 
@@ -130,7 +130,7 @@ begin
     returning u.id
   )
   select coalesce(array_agg(recorded.id), '{}') into v_recorded from recorded;
-  return public.recorded_and_ignored('recorded', v_recorded, p -> 'results');
+  return private.recorded_and_ignored('recorded', v_recorded, p -> 'results');
 end
 $$;
 
@@ -156,13 +156,13 @@ begin
     returning u.id
   )
   select coalesce(array_agg(finished.id), '{}') into v_finished from finished;
-  return public.recorded_and_ignored('finished', v_finished, p -> 'results');
+  return private.recorded_and_ignored('finished', v_finished, p -> 'results');
 end
 $$;
 
 -- {owner, results: [{unit_id, error_kind, error}]} -> {failed, ignored}: the units stay in their
 -- state for another batch. The reason why a post is unavailable stays; the failure is noted.
-create function public.fail_units(p jsonb) returns jsonb
+create function private.fail_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -182,11 +182,11 @@ begin
     returning u.id
   )
   select coalesce(array_agg(failed.id), '{}') into v_failed from failed;
-  return public.recorded_and_ignored('failed', v_failed, p -> 'results');
+  return private.recorded_and_ignored('failed', v_failed, p -> 'results');
 end
 $$;
 
-create function public.recorded_and_ignored(name text, recorded bigint[], results jsonb)
+create function private.recorded_and_ignored(name text, recorded bigint[], results jsonb)
 returns jsonb
 language sql stable
 set search_path = ''
@@ -202,14 +202,14 @@ $$;
 comment on function public.record_scrapes(jsonb) is '{owner, today, results} -> {recorded, ignored}: what the pages said.';
 comment on function public.record_slides(jsonb) is '{owner, results} -> {recorded, ignored}: which slides are in the bucket.';
 comment on function public.finish_units(jsonb) is '{owner, results} -> {finished, ignored}: ends units whose row is answered.';
-comment on function public.fail_units(jsonb) is '{owner, results} -> {failed, ignored}: gives units back with the reason of a failure that may pass.';
-comment on function public.recorded_and_ignored(text, bigint[], jsonb) is 'Part of the functions that record results: their answer.';
+comment on function private.fail_units(jsonb) is '{owner, results} -> {failed, ignored}: gives units back with the reason of a failure that may pass.';
+comment on function private.recorded_and_ignored(text, bigint[], jsonb) is 'Part of the functions that record results: their answer.';
 
 revoke all on function public.record_scrapes(jsonb), public.record_slides(jsonb),
-  public.finish_units(jsonb), public.fail_units(jsonb),
-  public.recorded_and_ignored(text, bigint[], jsonb)
+  public.finish_units(jsonb), private.fail_units(jsonb),
+  private.recorded_and_ignored(text, bigint[], jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.record_scrapes(jsonb), public.record_slides(jsonb),
-  public.finish_units(jsonb), public.fail_units(jsonb),
-  public.recorded_and_ignored(text, bigint[], jsonb)
+  public.finish_units(jsonb), private.fail_units(jsonb),
+  private.recorded_and_ignored(text, bigint[], jsonb)
   to service_role;

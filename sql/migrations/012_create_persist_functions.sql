@@ -44,7 +44,7 @@ begin
     group by ranked.turn
     order by ranked.turn
   loop
-    v_written := public.persist_or_halve(v_round, v_owner, v_time_zone);
+    v_written := private.persist_or_halve(v_round, v_owner, v_time_zone);
     v_posts := v_posts + (v_written ->> 'posts')::integer;
     v_slides := v_slides + (v_written ->> 'slides')::integer;
     v_failed := v_failed || (v_written -> 'failed');
@@ -63,7 +63,7 @@ end
 $$;
 
 -- Writes the units at once; if that fails, each half by itself, down to the unit that is bad.
-create function public.persist_or_halve(unit_ids bigint[], owner uuid, time_zone text)
+create function private.persist_or_halve(unit_ids bigint[], owner uuid, time_zone text)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -75,7 +75,7 @@ declare
   v_error text;
 begin
   begin
-    return public.persist_chunk(unit_ids, owner, time_zone);
+    return private.persist_chunk(unit_ids, owner, time_zone);
   exception when others then
     -- Connection, rollback (deadlock), rights and schema, resources, locks, operator, system,
     -- somebody's own trigger: not the post's fault.
@@ -103,8 +103,8 @@ begin
       jsonb_build_array(jsonb_build_object('unit_id', unit_ids[1], 'error', v_error)));
   end if;
 
-  v_left := public.persist_or_halve(unit_ids[:v_count / 2], owner, time_zone);
-  v_right := public.persist_or_halve(unit_ids[v_count / 2 + 1:], owner, time_zone);
+  v_left := private.persist_or_halve(unit_ids[:v_count / 2], owner, time_zone);
+  v_right := private.persist_or_halve(unit_ids[v_count / 2 + 1:], owner, time_zone);
   return jsonb_build_object(
     'posts', (v_left ->> 'posts')::integer + (v_right ->> 'posts')::integer,
     'slides', (v_left ->> 'slides')::integer + (v_right ->> 'slides')::integer,
@@ -114,7 +114,7 @@ end
 $$;
 
 -- First four letters of the creator in capitals, "_", set id in at least three digits.
-create function public.set_code(creator text, set_id integer) returns text
+create function private.set_code(creator text, set_id integer) returns text
 language sql immutable
 set search_path = ''
 as $$
@@ -123,7 +123,7 @@ as $$
 $$;
 
 -- A look with its payload, typed: what the writers of 013 work on.
-create type public.look as (
+create type private.look as (
   unit_id bigint, slot smallint, opened_at timestamptz, tiktok_id text, page_tiktok_id text,
   va_url text, va text, creator text, set_id integer, set_code text, post_type text,
   typed_date date, post_url text,
@@ -132,16 +132,16 @@ create type public.look as (
   comments bigint, shares bigint, bookmarks bigint, slide_count integer, slide_urls jsonb,
   slides jsonb, scraped_at timestamptz, scraping_method text, data_quality text
 );
-revoke all on type public.look from public;
-grant usage on type public.look to service_role;
+revoke all on type private.look from public;
+grant usage on type private.look to service_role;
 
 -- The looks of these units. A value of the wrong type raises.
-create function public.looks_of(unit_ids bigint[], time_zone text) returns setof public.look
+create function private.looks_of(unit_ids bigint[], time_zone text) returns setof private.look
 language sql stable
 set search_path = ''
 as $$
   select u.id, u.slot, u.opened_at, u.tiktok_id, x.tiktok_id, d.va_url, d.va, d.creator,
-    d.set_id, public.set_code(d.creator, d.set_id), d.post_type, d.created_date, x.post_url,
+    d.set_id, private.set_code(d.creator, d.set_id), d.post_type, d.created_date, x.post_url,
     x.account, x.account_verified, x.followers, (x.posted_at at time zone time_zone)::date,
     (x.scraped_at at time zone time_zone)::date, x.description, coalesce(x.hashtags, '{}'),
     x.sound, x.sound_url, m.views, m.likes, m.comments, m.shares, m.bookmarks,
@@ -163,17 +163,17 @@ as $$
   where u.id = any (unit_ids) and u.outcome = 'scraped'
 $$;
 
-comment on type public.look is 'A look with its payload, typed; used between the persist functions.';
+comment on type private.look is 'A look with its payload, typed; used between the persist functions.';
 comment on function public.persist_units(jsonb) is '{owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, ignored}: writes what is stored.';
-comment on function public.persist_or_halve(bigint[], uuid, text) is 'Part of persist_units: finds the unit that cannot be written.';
-comment on function public.looks_of(bigint[], text) is 'Part of persist_units: the payload of units, typed.';
-comment on function public.set_code(text, integer) is 'MIAR_007 for the creator Mia Rose and the set 7.';
+comment on function private.persist_or_halve(bigint[], uuid, text) is 'Part of persist_units: finds the unit that cannot be written.';
+comment on function private.looks_of(bigint[], text) is 'Part of persist_units: the payload of units, typed.';
+comment on function private.set_code(text, integer) is 'MIAR_007 for the creator Mia Rose and the set 7.';
 
 revoke all on function public.persist_units(jsonb),
-  public.persist_or_halve(bigint[], uuid, text), public.looks_of(bigint[], text),
-  public.set_code(text, integer)
+  private.persist_or_halve(bigint[], uuid, text), private.looks_of(bigint[], text),
+  private.set_code(text, integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.persist_units(jsonb),
-  public.persist_or_halve(bigint[], uuid, text), public.looks_of(bigint[], text),
-  public.set_code(text, integer)
+  private.persist_or_halve(bigint[], uuid, text), private.looks_of(bigint[], text),
+  private.set_code(text, integer)
   to service_role;

@@ -1,18 +1,18 @@
 -- The parts of persist_units that write. All of them are set-based: one statement a table.
 
 -- Writes units of different posts in one go. Raises if any of them cannot be written.
-create function public.persist_chunk(unit_ids bigint[], owner uuid, time_zone text)
+create function private.persist_chunk(unit_ids bigint[], owner uuid, time_zone text)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
   v_wrong text;
-  v_looks public.look[];
+  v_looks private.look[];
   v_posts integer;
   v_slides integer;
 begin
-  v_looks := array(select l from public.looks_of(unit_ids, time_zone) as l order by l.unit_id);
+  v_looks := array(select l from private.looks_of(unit_ids, time_zone) as l order by l.unit_id);
   select format('unit %s holds the post %s instead of %s', l.unit_id,
     coalesce(l.page_tiktok_id, 'none'), coalesce(l.tiktok_id, 'none')) into v_wrong
   from unnest(v_looks) as l
@@ -95,7 +95,7 @@ begin
     creator = coalesce(l.creator, t.creator),
     set_id = coalesce(l.set_id, t.set_id),
     set_code = coalesce(
-      public.set_code(coalesce(l.creator, t.creator), coalesce(l.set_id, t.set_id)), t.set_code),
+      private.set_code(coalesce(l.creator, t.creator), coalesce(l.set_id, t.set_id)), t.set_code),
     post_type = coalesce(l.post_type, t.post_type),
     created_date = coalesce(l.typed_date, t.created_date)
   from unnest(v_looks) as l
@@ -119,9 +119,9 @@ begin
       case l.slot when 1 then t.day1_views when 2 then t.day2_views when 3 then t.day3_views
         when 4 then t.day4_views when 5 then t.day5_views end, -1);
 
-  v_slides := public.persist_slides(v_looks);
-  perform public.persist_history(v_looks);
-  perform public.persist_status(unit_ids, owner);
+  v_slides := private.persist_slides(v_looks);
+  perform private.persist_history(v_looks);
+  perform private.persist_status(unit_ids, owner);
 
   update public.scrape_units as u set
     state = 'persisted', attempts = 0, failed_batch_id = null, note = null,
@@ -136,7 +136,7 @@ $$;
 -- Writes the stored slides; removes those beyond the last one. Answers how many were written.
 -- A slide that is stored already is left as it is. TikTok signs its addresses anew for every page:
 -- what comes after the "?" does not make another slide.
-create function public.persist_slides(looks public.look[]) returns integer
+create function private.persist_slides(looks private.look[]) returns integer
 language plpgsql
 set search_path = ''
 as $$
@@ -204,7 +204,7 @@ $$;
 
 -- Keeps the day's figures and, after the look that the sheet asked for, opens the daily ones.
 -- A post that is looked at again keeps the daily looks that it had.
-create function public.persist_history(looks public.look[]) returns void
+create function private.persist_history(looks private.look[]) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -242,7 +242,7 @@ $$;
 -- Posts whose looks are over, and posts that are gone. A paused post stays paused.
 -- By lists of posts, never by joining the ledger to itself: between two statistics runs the
 -- planner takes its pending units for few, and that join for cheap.
-create function public.persist_status(unit_ids bigint[], owner uuid) returns void
+create function private.persist_status(unit_ids bigint[], owner uuid) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -297,16 +297,16 @@ begin
 end
 $$;
 
-comment on function public.persist_chunk(bigint[], uuid, text) is 'Part of persist_units: writes units of different posts.';
-comment on function public.persist_slides(public.look[]) is 'Part of persist_units: writes tiktok_slides.';
-comment on function public.persist_history(public.look[]) is 'Part of persist_units: writes post_metrics and opens the daily looks.';
-comment on function public.persist_status(bigint[], uuid) is 'Part of persist_units: posts that are completed or unavailable.';
+comment on function private.persist_chunk(bigint[], uuid, text) is 'Part of persist_units: writes units of different posts.';
+comment on function private.persist_slides(private.look[]) is 'Part of persist_units: writes tiktok_slides.';
+comment on function private.persist_history(private.look[]) is 'Part of persist_units: writes post_metrics and opens the daily looks.';
+comment on function private.persist_status(bigint[], uuid) is 'Part of persist_units: posts that are completed or unavailable.';
 
-revoke all on function public.persist_chunk(bigint[], uuid, text),
-  public.persist_slides(public.look[]), public.persist_history(public.look[]),
-  public.persist_status(bigint[], uuid)
+revoke all on function private.persist_chunk(bigint[], uuid, text),
+  private.persist_slides(private.look[]), private.persist_history(private.look[]),
+  private.persist_status(bigint[], uuid)
   from public, anon, authenticated, service_role;
-grant execute on function public.persist_chunk(bigint[], uuid, text),
-  public.persist_slides(public.look[]), public.persist_history(public.look[]),
-  public.persist_status(bigint[], uuid)
+grant execute on function private.persist_chunk(bigint[], uuid, text),
+  private.persist_slides(private.look[]), private.persist_history(private.look[]),
+  private.persist_status(bigint[], uuid)
   to service_role;

@@ -40,14 +40,14 @@ $$;
 
 -- Of a unit what counting and sorting need: after an import tens of thousands are due, and whole
 -- rows would be large.
-create type public.owed as (
+create type private.owed as (
   id bigint, due_date date, slot smallint, kind text, lease_until timestamptz
 );
-revoke all on type public.owed from public;
-grant usage on type public.owed to service_role;
+revoke all on type private.owed from public;
+grant usage on type private.owed to service_role;
 
 -- What is due and not done. The looks of a paused post wait for the person who paused it.
-create function public.units_owed(due_date date) returns setof public.owed
+create function private.units_owed(due_date date) returns setof private.owed
 language sql stable
 set search_path = ''
 as $$
@@ -61,7 +61,7 @@ as $$
 $$;
 
 -- The units as `errors` and `units` list them.
-create function public.units_listed(unit_ids bigint[]) returns jsonb
+create function private.units_listed(unit_ids bigint[]) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -80,12 +80,12 @@ language sql stable
 set search_path = ''
 as $$
   with owed as materialized (
-    select * from public.units_owed((p ->> 'due_date')::date)
+    select * from private.units_owed((p ->> 'due_date')::date)
   )
   select jsonb_build_object(
     'count', count(*),
     'leased', count(*) filter (where owed.lease_until > now()),
-    'units', public.units_listed(array(
+    'units', private.units_listed(array(
       select first.id from owed as first
       order by first.due_date, first.slot, first.id
       limit coalesce((p ->> 'limit')::integer, 100)
@@ -130,7 +130,7 @@ begin
   where u.batch_id = v_batch_id;
 
   with owed as materialized (
-    select * from public.units_owed(v_before.partition_date)
+    select * from private.units_owed(v_before.partition_date)
   )
   select (select count(*) from owed),
     (
@@ -189,7 +189,7 @@ begin
     'unfinished', v_unfinished, 'slides_downloaded', v_after.slides_downloaded,
     'slides_uploaded', v_after.slides_uploaded,
     'bytes_downloaded', coalesce((v_before.metrics #>> '{slide_files,bytes}')::bigint, 0),
-    'errors', public.units_listed(v_listed)
+    'errors', private.units_listed(v_listed)
   );
 end
 $$;
@@ -200,20 +200,20 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 14) $$;
 
-comment on type public.owed is 'A unit that is due and not done; used in unfinished_units and close_batch.';
+comment on type private.owed is 'A unit that is due and not done; used in unfinished_units and close_batch.';
 comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_reference, partition_date, run_id} -> {opened}.';
 comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} -> {}: the totals of a stage.';
-comment on function public.units_owed(date) is 'Part of unfinished_units and close_batch: what is due and not done.';
-comment on function public.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
+comment on function private.units_owed(date) is 'Part of unfinished_units and close_batch: what is due and not done.';
+comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
 comment on function public.unfinished_units(jsonb) is '{due_date, limit} -> {count, leased, units}.';
 comment on function public.close_batch(jsonb) is '{batch_id, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
 comment on function public.schema_version(jsonb) is '{} -> {version}: the newest migration that is applied.';
 
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
-  public.units_owed(date), public.units_listed(bigint[]), public.unfinished_units(jsonb),
+  private.units_owed(date), private.units_listed(bigint[]), public.unfinished_units(jsonb),
   public.close_batch(jsonb), public.schema_version(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
-  public.units_owed(date), public.units_listed(bigint[]), public.unfinished_units(jsonb),
+  private.units_owed(date), private.units_listed(bigint[]), public.unfinished_units(jsonb),
   public.close_batch(jsonb), public.schema_version(jsonb)
   to service_role;

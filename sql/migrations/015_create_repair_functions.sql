@@ -5,7 +5,7 @@
 -- earlier ones and for marks of removed ones; one that keeps none lacks these columns.
 
 -- The condition for an object `o` that its address gives.
-create function public.is_current_object() returns text
+create function private.is_current_object() returns text
 language plpgsql stable
 set search_path = ''
 as $$
@@ -25,7 +25,7 @@ end
 $$;
 
 -- The objects with these names. `size` is null where the storage does not know it.
-create function public.bucket_objects(bucket text, names text[])
+create function private.bucket_objects(bucket text, names text[])
 returns table (name text, size bigint, stored_at timestamptz)
 language plpgsql stable
 set search_path = ''
@@ -41,13 +41,13 @@ begin
     from (select distinct unnest($2)) as wanted (name)
     join storage.objects as o on o.bucket_id = $1 and o.name = wanted.name
     where %s
-  $query$, public.is_current_object()) using bucket, names;
+  $query$, private.is_current_object()) using bucket, names;
 end
 $$;
 
 -- The names of the next objects, by their bytes, whatever the database sorts by: for that order a
 -- hosted project has an index.
-create function public.next_objects(bucket text, after text, at_most integer)
+create function private.next_objects(bucket text, after text, at_most integer)
 returns table (name text)
 language plpgsql stable
 set search_path = ''
@@ -58,32 +58,32 @@ begin
     where o.bucket_id = $1 and o.name collate "C" > $2 and %s
     order by o.name collate "C"
     limit $3
-  $query$, public.is_current_object()) using bucket, after, at_most;
+  $query$, private.is_current_object()) using bucket, after, at_most;
 end
 $$;
 
 -- What is wrong with these rows. A size that the storage does not know is wrong too: an upload
 -- that never ended leaves such an object.
-create function public.unsound_slides(slide_ids bigint[], bucket text)
+create function private.unsound_slides(slide_ids bigint[], bucket text)
 returns table (slide_id bigint, problem text, object_size bigint)
 language sql stable
 set search_path = ''
 as $$
   select s.id, case when o.name is null then 'no_object' else 'other_size' end, o.size
   from public.tiktok_slides as s
-  left join public.bucket_objects(unsound_slides.bucket, array(
+  left join private.bucket_objects(unsound_slides.bucket, array(
     select each_one.storage_path from public.tiktok_slides as each_one
     where each_one.id = any (slide_ids)
   )) as o on o.name = s.storage_path
   where s.id = any (slide_ids) and o.size is distinct from s.file_size
 $$;
 
-create function public.unsound_numbers(post_id bigint, bucket text) returns jsonb
+create function private.unsound_numbers(post_id bigint, bucket text) returns jsonb
 language sql stable
 set search_path = ''
 as $$
   select coalesce(jsonb_agg(s.slide_number order by s.slide_number), '[]')
-  from public.unsound_slides(array(
+  from private.unsound_slides(array(
     select each_one.id from public.tiktok_slides as each_one
     where each_one.post_id = unsound_numbers.post_id
   ), unsound_numbers.bucket) as u
@@ -122,7 +122,7 @@ begin
         'storage_path', s.storage_path, 'problem', u.problem, 'file_size', s.file_size,
         'object_size', u.object_size
       ) order by s.id), '[]')
-      from public.unsound_slides(v_ids, v_bucket) as u
+      from private.unsound_slides(v_ids, v_bucket) as u
       join public.tiktok_slides as s on s.id = u.slide_id
       join public.tiktok_posts as t on t.id = s.post_id
     )
@@ -138,8 +138,8 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'post_url', t.post_url,
-    'slides', public.known_slides(asked.tiktok_id),
-    'unsound', public.unsound_numbers(t.id, p ->> 'bucket')
+    'slides', private.known_slides(asked.tiktok_id),
+    'unsound', private.unsound_numbers(t.id, p ->> 'bucket')
   )
   from (values (p ->> 'tiktok_id')) as asked (tiktok_id)
   left join public.tiktok_posts as t using (tiktok_id)
@@ -183,11 +183,11 @@ begin
   end if;
   select count(*) into v_removed from public.tiktok_slides as s
   where s.post_id = v_post.id and s.slide_number > v_count;
-  v_written := public.persist_slides(array[jsonb_populate_record(null::public.look,
+  v_written := private.persist_slides(array[jsonb_populate_record(null::private.look,
     jsonb_build_object('tiktok_id', v_post.tiktok_id, 'post_url', v_post.post_url,
       'slides', v_slides))]);
   return jsonb_build_object('written', v_written, 'removed', v_removed,
-    'unsound', public.unsound_numbers(v_post.id, p ->> 'bucket'));
+    'unsound', private.unsound_numbers(v_post.id, p ->> 'bucket'));
 end
 $$;
 
@@ -218,12 +218,12 @@ begin
   if jsonb_typeof(p -> 'names') = 'array' then
     v_names := array(
       select o.name
-      from public.bucket_objects(v_bucket, array(select jsonb_array_elements_text(p -> 'names')))
+      from private.bucket_objects(v_bucket, array(select jsonb_array_elements_text(p -> 'names')))
         as o
     );
   else
     v_names := array(
-      select o.name from public.next_objects(v_bucket, coalesce(p ->> 'after', ''), v_limit) as o
+      select o.name from private.next_objects(v_bucket, coalesce(p ->> 'after', ''), v_limit) as o
     );
     v_after := case when cardinality(v_names) = v_limit then v_names[v_limit] end;
   end if;
@@ -255,7 +255,7 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object(
       'name', o.name, 'size', o.size, 'stored_at', o.stored_at
     ) order by o.name collate "C"), '[]') into v_objects
-    from public.bucket_objects(v_bucket, v_names) as o
+    from private.bucket_objects(v_bucket, v_names) as o
     where o.stored_at < v_before
       and not exists (select from named where named.name = o.name)
       and not exists (select from looks where looks.tiktok_id = split_part(o.name, '/', 1))
@@ -280,21 +280,21 @@ comment on function public.find_unsound_slides(jsonb) is '{bucket, after, limit}
 comment on function public.slides_to_mend(jsonb) is '{bucket, tiktok_id} -> {post_url, slides, unsound}: the rows of a post, and the numbers of those without a sound object.';
 comment on function public.mend_slides(jsonb) is '{bucket, tiktok_id, slides, slide_count} -> {written, removed, unsound}: writes slides that were stored again.';
 comment on function public.find_unnamed_objects(jsonb) is '{bucket, older_than_hours, after, limit, names} -> {examined, after, objects}: objects without a row.';
-comment on function public.unsound_slides(bigint[], text) is 'Part of the repair functions: rows that are not as the bucket.';
-comment on function public.unsound_numbers(bigint, text) is 'Part of slides_to_mend and mend_slides: the numbers of a post''s slides that are not as the bucket.';
-comment on function public.is_current_object() is 'Part of the repair functions: what is no earlier version of an object.';
-comment on function public.bucket_objects(text, text[]) is 'Part of the repair functions: objects by name.';
-comment on function public.next_objects(text, text, integer) is 'Part of find_unnamed_objects: the names of a page of objects.';
+comment on function private.unsound_slides(bigint[], text) is 'Part of the repair functions: rows that are not as the bucket.';
+comment on function private.unsound_numbers(bigint, text) is 'Part of slides_to_mend and mend_slides: the numbers of a post''s slides that are not as the bucket.';
+comment on function private.is_current_object() is 'Part of the repair functions: what is no earlier version of an object.';
+comment on function private.bucket_objects(text, text[]) is 'Part of the repair functions: objects by name.';
+comment on function private.next_objects(text, text, integer) is 'Part of find_unnamed_objects: the names of a page of objects.';
 
 revoke all on function public.find_unsound_slides(jsonb), public.slides_to_mend(jsonb),
   public.mend_slides(jsonb), public.find_unnamed_objects(jsonb),
-  public.unsound_slides(bigint[], text), public.unsound_numbers(bigint, text),
-  public.is_current_object(), public.bucket_objects(text, text[]),
-  public.next_objects(text, text, integer)
+  private.unsound_slides(bigint[], text), private.unsound_numbers(bigint, text),
+  private.is_current_object(), private.bucket_objects(text, text[]),
+  private.next_objects(text, text, integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.find_unsound_slides(jsonb), public.slides_to_mend(jsonb),
   public.mend_slides(jsonb), public.find_unnamed_objects(jsonb),
-  public.unsound_slides(bigint[], text), public.unsound_numbers(bigint, text),
-  public.is_current_object(), public.bucket_objects(text, text[]),
-  public.next_objects(text, text, integer)
+  private.unsound_slides(bigint[], text), private.unsound_numbers(bigint, text),
+  private.is_current_object(), private.bucket_objects(text, text[]),
+  private.next_objects(text, text, integer)
   to service_role;

@@ -4,11 +4,11 @@
 with tables as (
   select c.oid, c.relname::text as name, c.relrowsecurity as has_rls
   from pg_catalog.pg_class as c
-  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+  where c.relnamespace::regnamespace::text in ('public', 'private') and c.relkind in ('r', 'p')
 ), functions as (
   select p.*, p.oid::regprocedure::text as name
   from pg_catalog.pg_proc as p
-  where p.pronamespace = 'public'::regnamespace
+  where p.pronamespace::regnamespace::text in ('public', 'private')
 ), people (id, who) as (
   select 0, 'public'
   union all
@@ -21,7 +21,7 @@ with tables as (
     pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) as writes
   from pg_catalog.pg_policy as p
   join pg_catalog.pg_class as c on c.oid = p.polrelid
-  where c.relnamespace::regnamespace::text in ('public', 'storage')
+  where c.relnamespace::regnamespace::text in ('public', 'private', 'storage')
 ), policies_of_people as (
   select p.*, people.who from policies as p join people on people.id = any (p.polroles)
 )
@@ -54,7 +54,7 @@ select 'public_bucket_allows_listing', p.name from policies_of_people as p
 where p.on_table = 'storage.objects' and p.is_permissive and 'r' = any (p.commands)
 union all
 select 'security_definer_view', c.relname from pg_catalog.pg_class as c
-where c.relnamespace = 'public'::regnamespace and c.relkind = 'v'
+where c.relnamespace::regnamespace::text in ('public', 'private') and c.relkind = 'v'
   and not coalesce(c.reloptions, '{}') && '{security_invoker=true,security_invoker=on}'
 union all
 select 'materialized_view_in_api', c.relname from pg_catalog.pg_class as c
@@ -79,7 +79,7 @@ where f.prosecdef and r.rolname in ('anon', 'authenticated')
   and has_function_privilege(r.oid, f.oid, 'execute')
 union all
 select 'unindexed_foreign_keys', k.conname from pg_catalog.pg_constraint as k
-where k.contype = 'f' and k.connamespace = 'public'::regnamespace
+where k.contype = 'f' and k.connamespace::regnamespace::text in ('public', 'private')
   and not exists (
     select from pg_catalog.pg_index as i
     where i.indrelid = k.conrelid and i.indpred is null
@@ -112,8 +112,27 @@ select 'right_of_users', concat_ws(' ', people.who, held.privilege_type, c.relna
 from pg_catalog.pg_class as c
 cross join lateral aclexplode(c.relacl) as held
 join people on people.id = held.grantee
-where c.relnamespace = 'public'::regnamespace
-  and (people.who, held.privilege_type) <> ('authenticated', 'SELECT')
+where c.relnamespace::regnamespace::text in ('public', 'private')
+  and (c.relnamespace = 'public'::regnamespace
+    and (people.who, held.privilege_type) = ('authenticated', 'SELECT')) is not true
+union all
+select 'private_schema_open_to_users', concat_ws(' ', people.who, held.privilege_type)
+from pg_catalog.pg_namespace as n
+cross join lateral aclexplode(n.nspacl) as held
+join people on people.id = held.grantee
+where n.nspname = 'private'
+union all
+select 'type_usable_by_users', t.oid::regtype::text
+from pg_catalog.pg_type as t
+cross join lateral aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) as held
+join people on people.id = held.grantee
+join pg_catalog.pg_class as c on c.oid = t.typrelid and c.relkind = 'c'
+where t.typnamespace::regnamespace::text in ('public', 'private')
+union all
+-- What the REST interface serves takes one jsonb; everything else belongs into `private`.
+select 'part_in_public', f.name from functions as f
+where f.pronamespace = 'public'::regnamespace
+  and not (f.pronargs = 1 and f.proargtypes[0] = 'jsonb'::regtype)
 union all
 select 'time_without_zone', t.name || '.' || a.attname
 from tables as t
