@@ -61,12 +61,15 @@ def _sheet(settings: Settings) -> str:
     with SheetClient(settings) as client:
         found = client.check()
     lacking = f"; no column {', '.join(found.missing_columns)}" if found.missing_columns else ""
+    named = [f'{name} is "{header}"' for name, header in found.other_names.items()]
+    called = f"; {', '.join(named)}" if named else ""
     warnings = "".join(f"; {warning}" for warning in found.warnings[:SHOWN_WARNINGS])
     if len(found.warnings) > SHOWN_WARNINGS:
         warnings += f"; and {len(found.warnings) - SHOWN_WARNINGS} more warnings"
     return (
         f"tab {printable(found.tab)!r}: {found.filled_rows} rows, {found.ready_rows} ready, "
-        f"{found.client_email} may write {', '.join(found.written_columns)}{lacking}{warnings}"
+        f"{found.client_email} may write {', '.join(found.written_columns)}"
+        f"{called}{lacking}{warnings}"
     )
 
 

@@ -21,6 +21,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.sheet.headers import parse_columns
 
 TIKTOK_CDN_HOSTS = ("tiktokcdn.com", "tiktokcdn-us.com", "tiktokcdn-eu.com")
 DESKTOP_USER_AGENT = (
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
 
     google_sheets_credentials: SecretStr
     google_sheet_url: str
+    google_sheet_columns: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
     google_sheets_api_url: str = "https://sheets.googleapis.com"
 
     tiktok_base_url: str = "https://www.tiktok.com"
@@ -138,6 +140,11 @@ class Settings(BaseSettings):
         if "gid=" in value and not _GID.search(value):
             raise ValueError("must end in a gid that is a number (#gid=0)")
         return value
+
+    @field_validator("google_sheet_columns", mode="before")
+    @classmethod
+    def _split_columns(cls, value: Any) -> Any:
+        return parse_columns(value) if isinstance(value, str) else value
 
     @field_validator("slide_allowed_hosts", mode="before")
     @classmethod

@@ -185,3 +185,40 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
 
     fields = {*Settings.model_fields, *BackupSettings.model_fields}
     assert names == {name.upper() for name in fields}
+
+
+@pytest.mark.parametrize(
+    ("value", "columns"),
+    [
+        (
+            '"Post URL=TikTok Link; VA=Assigned To; Set ID=Set #"',
+            {"Post URL": "TikTok Link", "VA": "Assigned To", "Set ID": "Set #"},
+        ),
+        ("post_url = Link=here ;", {"Post URL": "Link=here"}),
+        ("", {}),
+    ],
+)
+def test_given_headers_of_its_own_then_they_are_known_by_column(
+    tmp_path: Path, value: str, columns: dict[str, str]
+) -> None:
+    assert load_settings(env_file(tmp_path, GOOGLE_SHEET_COLUMNS=value)).google_sheet_columns == (
+        columns
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("TikTok Link", 'must be written like "Post URL=TikTok Link; VA=Assigned To"'),
+        ("VA=", 'but holds "VA="'),
+        ("Manager=Boss", 'a column "Manager" that is not known; the known ones are Post URL'),
+        ("VA=A; va=B", 'names the column "VA" twice'),
+        ("VA=Name; Creator=name", 'gives "VA" and "Creator" the same header "name"'),
+    ],
+)
+def test_given_headers_that_cannot_be_meant_then_the_message_says_why(
+    tmp_path: Path, value: str, words: str
+) -> None:
+    message = refused(tmp_path, GOOGLE_SHEET_COLUMNS=value)
+    assert message.startswith("GOOGLE_SHEET_COLUMNS ")
+    assert words in message

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,6 +15,7 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.sheet.access import ServiceAccountSession
 from dagster_tiktok.sheet.errors import AnswerLostError, unknown_form
 from dagster_tiktok.sheet.grid import Grid, a1_range, grid_of_answer
+from dagster_tiktok.sheet.headers import folded
 from dagster_tiktok.sheet.http import SheetsHTTPClient
 from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, find_layout
 from dagster_tiktok.sheet.mending import plan_mending
@@ -52,6 +53,8 @@ class SheetCheck:
     written_columns: tuple[str, ...]
     missing_columns: tuple[str, ...]
     """Columns that would be written if the tab had them."""
+    other_names: Mapping[str, str]
+    """The headers of those columns that the tab calls otherwise, by column."""
     filled_rows: int
     ready_rows: int
     warnings: tuple[str, ...]
@@ -157,6 +160,11 @@ class SheetClient:
                 *(name for name in WRITTEN_IF_PRESENT if name in layout),
             ),
             missing_columns=tuple(name for name in WRITTEN_IF_PRESENT if name not in layout),
+            other_names={
+                name: header
+                for name, header in layout.headers.items()
+                if folded(header) != folded(name)
+            },
             filled_rows=rows.filled_rows,
             ready_rows=rows.ready_rows,
             warnings=tuple(map(str, rows.warnings)),
@@ -184,7 +192,7 @@ class SheetClient:
         except ValueError:
             raise unknown_form() from None
         _log.info("sheets read rows=%d", len(grid.rows))
-        return grid
+        return replace(grid, own_headers=self._settings.google_sheet_columns)
 
     def _send(self, plan: WritePlan, first: WritePlan, sent: list[WritePlan]) -> None:
         """Writes `plan`; after a failure reads again and writes what `first` still lacks."""

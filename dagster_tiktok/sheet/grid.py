@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from typing import Any, TypeAlias
@@ -27,6 +27,8 @@ class Grid:
     title: str
     rows: Sequence[Sequence[Cell]]
     read_at: datetime
+    own_headers: Mapping[str, str] = field(default_factory=dict)
+    """What the sheet calls a column, by the column's name: `GOOGLE_SHEET_COLUMNS`."""
 
     def row(self, number: int) -> Sequence[Cell]:
         return self.rows[number - 1] if 0 < number <= len(self.rows) else ()

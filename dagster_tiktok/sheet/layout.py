@@ -1,44 +1,59 @@
 """Which column is which: the header row, found by what it says.
 
-People rename, move and repeat columns, and put a title above the header. A column is found by its
-header, ignoring case, space and punctuation. What could mean two things is not guessed at: a
-required header that stands twice is an error, an optional one is left alone.
+People rename, move and repeat columns, and put a title above the header. A column is found by the
+header that `GOOGLE_SHEET_COLUMNS` gives it, else by its own name, else by a usual other name,
+ignoring case, space, punctuation and emoji. What could mean two things is not guessed at: a
+required column that is there twice is an error, any other is left alone.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_text, column_name
+from dagster_tiktok.sheet.headers import (
+    ALIASES,
+    COLUMNS,
+    READ_IF_PRESENT,
+    REQUIRED,
+    WANTED,
+    WRITTEN_IF_PRESENT,
+    folded,
+    names_of,
+)
+from dagster_tiktok.text import printable
 
-REQUIRED = ("Post URL", "VA", "Creator", "Set ID", "Type", "Status")
-READ_IF_PRESENT = ("Date",)
-WRITTEN_IF_PRESENT = ("Error", "Scraped At", "Views", "Likes", "Comments", "Shares", "Slides")
+__all__ = [
+    "READ_IF_PRESENT",
+    "REQUIRED",
+    "WANTED",
+    "WRITTEN_IF_PRESENT",
+    "Layout",
+    "find_layout",
+]
 
 _HEADER_SEARCH_ROWS = 20
 """A header further down than this is not looked for: it would be found in people's data."""
 
-_ALIASES = {
-    "Post URL": ("url", "link", "postlink", "tiktokurl", "tiktoklink"),
-    "VA": ("vaname",),
-    "Creator": ("creatorname",),
-    "Type": ("posttype",),
-    "Date": ("postdate", "createddate"),
-}
 _SHOWN_HEADERS = 20
 _SHOWN_HEADER_CHARACTERS = 30
+_DATA_MARKS = ("://", "@", "www.")
+"""A cell that holds one of these is data, not a header, and is not shown."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the header stands and which column (from 0) holds what."""
+    """Where the header stands and which column (from 0) holds what.
+
+    `headers` are the columns' texts in the sheet, by column.
+    """
 
     header_row: int
     columns: Mapping[str, int]
     warnings: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> int:
         return self.columns[name]
@@ -55,10 +70,10 @@ def find_layout(grid: Grid) -> Layout:
     """
     best: tuple[int, _Headers] | None = None
     for number, row in enumerate(grid.rows[:_HEADER_SEARCH_ROWS], start=1):
-        headers = _Headers(row)
-        if not headers.missing and not headers.doubled:
-            return Layout(number, headers.columns, tuple(headers.warnings))
-        if headers.known >= 2 and (best is None or headers.known > best[1].known):
+        headers = _Headers(row, grid.own_headers)
+        if not headers.missing and not headers.duplicated:
+            return headers.layout(number)
+        if headers.known and (best is None or headers.known > best[1].known):
             best = number, headers
     raise ConfigurationError(_what_is_wrong(grid, best))
 
@@ -66,71 +81,126 @@ def find_layout(grid: Grid) -> Layout:
 class _Headers:
     """What one row would be as the header row."""
 
-    def __init__(self, row: Sequence[Cell]) -> None:
-        self.texts = [text for text in map(cell_text, row) if text]
+    def __init__(self, row: Sequence[Cell], own: Mapping[str, str]) -> None:
+        self._texts = [cell_text(value) for value in row]
         self.columns: dict[str, int] = {}
         self.missing: list[str] = []
-        self.doubled: list[str] = []
-        self.warnings: list[str] = []
-        places: dict[str, list[int]] = {}
-        for index, value in enumerate(row):
-            name = _normal(cell_text(value))
-            if name:
-                places.setdefault(name, []).append(index)
-        for header in REQUIRED + READ_IF_PRESENT + WRITTEN_IF_PRESENT:
-            self._place(header, places)
+        self.duplicated: list[str] = []
+        self._own = own
+        self._ambiguous: dict[str, str] = {}
+        self._places: dict[str, list[int]] = {}
+        for index, text in enumerate(self._texts):
+            for name in names_of(text) if text else ():
+                self._places.setdefault(name, []).append(index)
+        # The sheet's own headers first: a column that one of them names is no other column.
+        for name, header in own.items():
+            self._place(name, self._places.get(folded(header), []))
+        for name in COLUMNS:
+            if name not in self.columns and name not in self._ambiguous:
+                self._place(name, self._usual(name))
+        self._sort_out()
 
     @property
     def known(self) -> int:
-        return len(self.columns) + len(self.doubled)
+        return len(self.columns) + len(self._ambiguous)
 
-    def _place(self, header: str, places: Mapping[str, list[int]]) -> None:
-        found = places.get(_normal(header))
-        if found is None:
-            aliases = _ALIASES.get(header, ())
-            found = sorted(index for alias in aliases for index in places.get(alias, ()))
+    def layout(self, number: int) -> Layout:
+        headers = {name: self._texts[index] for name, index in self.columns.items()}
+        absent = [
+            name for name in WANTED if name not in self.columns and name not in self._ambiguous
+        ]
+        warnings = [_without(absent)] if absent else []
+        warnings += [f"{text} and is left alone" for text in self._ambiguous.values()]
+        return Layout(number, self.columns, tuple(warnings), headers)
+
+    def _usual(self, name: str) -> list[int]:
+        found = self._free(self._places.get(folded(name), ()))
+        if found:
+            return found
+        aliases = ALIASES.get(name, ())
+        return self._free(index for alias in aliases for index in self._places.get(alias, ()))
+
+    def _free(self, indexes: Iterable[int]) -> list[int]:
+        return sorted({*indexes} - {*self.columns.values()})
+
+    def _place(self, name: str, found: Sequence[int]) -> None:
         if len(found) == 1:
-            self.columns[header] = found[0]
-        elif header in REQUIRED:
-            if found:
-                self.doubled.append(f'"{header}" stands twice ({_named(found)})')
-            else:
-                self.missing.append(header)
+            self.columns[name] = found[0]
         elif found:
-            self.warnings.append(
-                f'the column "{header}" stands twice ({_named(found)}) and is left alone'
-            )
+            self._ambiguous[name] = self._several(name, found)
+
+    def _several(self, name: str, found: Sequence[int]) -> str:
+        """The columns as they are called: which of them is meant, only people know."""
+        own = self._texts[found[0]]
+        if all(folded(self._texts[index]) == folded(own) for index in found):
+            places = " and ".join(column_name(index) for index in found)
+            meant = "" if folded(own) == folded(name) else f' (it means "{name}")'
+            return f'the column "{_cut(own)}"{meant} stands twice ({places})'
+        named = [f'"{_cut(self._texts[index])}" ({column_name(index)})' for index in found]
+        return f'the column "{name}" could be {" or ".join(named)}'
+
+    def _sort_out(self) -> None:
+        for name in REQUIRED:
+            if name in self._ambiguous:
+                self.duplicated.append(self._ambiguous[name])
+            elif name not in self.columns:
+                given = self._own.get(name)
+                called = f' (GOOGLE_SHEET_COLUMNS calls it "{_cut(given)}")' if given else ""
+                self.missing.append(f'"{name}"{called}')
 
 
-def _normal(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
-
-
-def _named(columns: Sequence[int]) -> str:
-    return " and ".join(column_name(index) for index in columns)
+def _without(absent: Sequence[str]) -> str:
+    names = ", ".join(f'"{name}"' for name in absent)
+    them = "it" if len(absent) == 1 else "them"
+    return (
+        f"no column {names}: posts are stored without {them}; if the sheet has {them} under "
+        "another name, say so in GOOGLE_SHEET_COLUMNS"
+    )
 
 
 def _what_is_wrong(grid: Grid, best: tuple[int, _Headers] | None) -> str:
+    tab = f'GOOGLE_SHEET_URL: the tab "{grid.title}"'
     if best is None:
-        wanted = ", ".join(f'"{name}"' for name in REQUIRED)
-        state = (
-            f"none of its first {_HEADER_SEARCH_ROWS} rows holds the headers"
-            if any(cell_text(value) for row in grid.rows for value in row)
-            else "it is empty and needs the headers"
-        )
+        wanted = " and ".join(f'"{name}"' for name in REQUIRED)
+        if not any(cell_text(value) for row in grid.rows for value in row):
+            return (
+                f"{tab} cannot be used: it is empty and needs the headers {wanted}; add a header row, or let "
+                "the address end in the gid of the right tab."
+            )
         return (
-            f'GOOGLE_SHEET_URL: the tab "{grid.title}" cannot be used: {state} {wanted}; add a '
-            "header row, or let the address end in the gid of the right tab."
+            f"{tab} cannot be used: none of its first {_HEADER_SEARCH_ROWS} rows holds the headers {wanted}"
+            f"{_most_like_headers(grid)}; rename the columns, say in GOOGLE_SHEET_COLUMNS what "
+            "they are called, or let the address end in the gid of the right tab."
         )
     number, headers = best
-    problems = list(headers.doubled)
+    problems = list(headers.duplicated)
     if headers.missing:
-        missing = ", ".join(f'"{name}"' for name in headers.missing)
         one = len(headers.missing) == 1
+        missing = ", ".join(headers.missing)
         problems.insert(0, f"the column {missing} is missing" if one else f"{missing} are missing")
-    texts = [f'"{text[:_SHOWN_HEADER_CHARACTERS]}"' for text in headers.texts[:_SHOWN_HEADERS]]
     return (
-        f'GOOGLE_SHEET_URL: the tab "{grid.title}" cannot be used: {"; ".join(problems)}. '
-        f"The headers in row {number} are {', '.join(texts)}: rename or add columns there."
+        f"{tab} cannot be used: {'; '.join(problems)}. The headers in row {number} are "
+        f"{', '.join(_shown_headers(grid.row(number)))}: rename or add columns there, or say in "
+        "GOOGLE_SHEET_COLUMNS what they are called."
     )
+
+
+def _most_like_headers(grid: Grid) -> str:
+    """The first row with two texts at least: a title above it stands alone."""
+    rows = [_shown_headers(row) for row in grid.rows[:_HEADER_SEARCH_ROWS]]
+    for least in (2, 1):
+        for number, shown in enumerate(rows, start=1):
+            if len(shown) >= least:
+                return f" (row {number} holds {', '.join(shown)})"
+    return ""
+
+
+def _shown_headers(row: Sequence[Cell]) -> list[str]:
+    """What a row holds that may be headers: texts, in quotes, without what is surely data."""
+    texts = [cell_text(value) for value in row if isinstance(value, str)]
+    headers = [text for text in texts if text and not any(mark in text for mark in _DATA_MARKS)]
+    return [f'"{_cut(text)}"' for text in headers[:_SHOWN_HEADERS]]
+
+
+def _cut(text: str) -> str:
+    return printable(text[:_SHOWN_HEADER_CHARACTERS])

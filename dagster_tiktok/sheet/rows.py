@@ -128,9 +128,7 @@ def row_key(row: Sequence[Cell], layout: Layout) -> str:
         # What looks like a key that is computed must not be taken for another row's.
         typed = len(address) <= MAX_KEY_CHARACTERS and not address.startswith(_KEY_MARKS)
         return address if typed else _hashed(address)
-    cells = " | ".join(
-        cell_text(cell_at(row, layout[name])) for name in _KEY_COLUMNS_WITHOUT_ADDRESS
-    )
+    cells = " | ".join(cell_text(_cell(row, layout, name)) for name in _KEY_COLUMNS_WITHOUT_ADDRESS)
     key = "row:" + cells
     return key if len(key) <= MAX_KEY_CHARACTERS else "row:" + _hashed(cells)
 
@@ -221,8 +219,10 @@ class _Reading:
         self.tiktok_id: str | None = None
         address = cell_text(cell_at(row, layout["Post URL"]))
         self._read_address(address)
-        set_id = self._set_id(cell_at(row, layout["Set ID"]))
-        post_type = self._post_type(cell_text(cell_at(row, layout["Type"])))
+        set_id = self._set_id(_cell(row, layout, "Set ID")) if "Set ID" in layout else None
+        post_type = (
+            self._post_type(cell_text(_cell(row, layout, "Type"))) if "Type" in layout else None
+        )
         created = None
         try:
             created = (
@@ -270,7 +270,9 @@ class _Reading:
         return None
 
     def _named(self, name: str, row: Sequence[Cell], layout: Layout) -> str | None:
-        text = cell_text(cell_at(row, layout[name]))
+        text = cell_text(_cell(row, layout, name))
+        if name not in layout:
+            return None
         if not text:
             self.warnings.append(f"{name} is empty")
         elif len(text) > MAX_NAME_CHARACTERS:
@@ -278,6 +280,11 @@ class _Reading:
                 f"{name} is cut to {MAX_NAME_CHARACTERS} characters: {shown(text)}"
             )
         return text[:MAX_NAME_CHARACTERS] or None
+
+
+def _cell(row: Sequence[Cell], layout: Layout, name: str) -> Cell:
+    """What a row holds in a column, "" where the tab has no such column."""
+    return cell_at(row, layout[name]) if name in layout else ""
 
 
 def _also(numbers: Sequence[int]) -> str:

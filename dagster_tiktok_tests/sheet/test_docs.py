@@ -18,6 +18,7 @@ from dagster_tiktok.sheet.grid import Grid
 from dagster_tiktok.sheet.layout import (
     READ_IF_PRESENT,
     REQUIRED,
+    WANTED,
     WRITTEN_IF_PRESENT,
     find_layout,
 )
@@ -30,7 +31,7 @@ def test_given_the_template_then_every_column_is_known_and_its_row_waits_for_a_s
     with (DOCS / "sheet-template.csv").open(newline="") as file:
         rows: list[list[Any]] = list(csv.reader(file))
     found = find_layout(_grid(rows))
-    assert set(found.columns) == {*REQUIRED, *READ_IF_PRESENT, *WRITTEN_IF_PRESENT}
+    assert set(found.columns) == {*REQUIRED, *WANTED, *READ_IF_PRESENT, *WRITTEN_IF_PRESENT}
     assert read_rows(_grid(rows), found, timezone.utc).ready == ()
 
     rows[1][found["Status"]] = READY

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,10 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.sheet.layout import REQUIRED, find_layout
+from dagster_tiktok.sheet.layout import REQUIRED, Layout, find_layout
 from dagster_tiktok_tests.sheet.grids import grid_of
 
-HEADER = list(REQUIRED)
+HEADER = ["Post URL", "VA", "Creator", "Set ID", "Type", "Status"]
+
+
+def layout_of(*rows: list[Any], **own: str) -> Layout:
+    """`own` is GOOGLE_SHEET_COLUMNS, with `_` for a space."""
+    headers = {name.replace("_", " "): header for name, header in own.items()}
+    return find_layout(replace(grid_of(rows), own_headers=headers))
 
 
 @pytest.mark.parametrize(
@@ -47,10 +54,17 @@ def test_given_an_optional_column_twice_when_looked_for_then_it_is_left_alone_an
     ("row", "words"),
     [
         (HEADER[1:], ['"Post URL" is missing', "row 1", '"VA", "Creator"']),
-        (HEADER[2:], ['"Post URL", "VA" are missing']),
+        (HEADER[2:5], ['"Post URL", "Status" are missing', 'in row 1 are "Creator", "Set ID"']),
         ([*HEADER, "status"], ['"Status" stands twice (F and G)']),
-        (["URL", "Link", *HEADER[1:]], ['"Post URL" stands twice (A and B)']),
-        (["some", "data"], ["none of its first 20 rows", '"Post URL"']),
+        # Two columns that mean one thing are named as they are called.
+        (
+            ["URL", "Link", *HEADER[1:]],
+            ['the column "Post URL" could be "URL" (A) or "Link" (B)', "GOOGLE_SHEET_COLUMNS"],
+        ),
+        (["Link", "link", "Status"], ['the column "Link" (it means "Post URL") stands twice']),
+        # Fewer than two are known: what was found is shown all the same.
+        (["Client", "Reel", "Stage"], ['"Post URL" and "Status" (row 1 holds "Client", "Reel"']),
+        (["Client", "Video Link"], ['"Status" is missing', '"Client", "Video Link"']),
         ([], ["it is empty", '"Post URL"']),
     ],
 )
@@ -64,10 +78,79 @@ def test_given_a_header_that_cannot_be_used_when_looked_for_then_the_sentence_na
     assert [word for word in words if word not in message] == []
 
 
-def test_given_no_header_row_when_refused_then_no_cell_is_shown() -> None:
+def test_given_no_header_row_when_refused_then_what_is_surely_data_is_not_shown() -> None:
     with pytest.raises(ConfigurationError) as raised:
-        find_layout(grid_of([["private words", "more of them", 7]]))
-    assert "private" not in str(raised.value)
+        layout_of(["My tracker"], ["Client", "me@example.com", "https://example.com/secret", 7])
+    assert '(row 1 holds "My tracker")' in str(raised.value)
+    assert "example.com" not in str(raised.value)
+
+
+# Header rows as trackers have them: the columns that are understood, by place.
+TRACKERS: list[tuple[list[list[Any]], int, dict[str, int]]] = [
+    ([["Date Posted", "Account", "Link to TikTok", "Status"]], 1, {"Post URL": 2, "Date": 0}),
+    ([["Video link", "Posted by", "Status"]], 1, {"Post URL": 0, "VA": 1}),
+    ([["🔗 TikTok URL", "👤 Assigned to", "✅ Status", "📅 Date"]], 1, {"Post URL": 0, "VA": 1}),
+    ([["#", "URL", "Set #", "STATUS"]], 1, {"Post URL": 1, "Set ID": 2, "Status": 3}),
+    ([["1️⃣ Post URL", "2️⃣ Status"]], 1, {"Post URL": 0, "Status": 1}),
+    # A title and a row of groups above the header.
+    (
+        [["November"], ["POST", "", "METRICS"], ["Link", "Status", "Views"], ["x", "", 3]],
+        3,
+        {"Post URL": 0, "Status": 1, "Views": 2},
+    ),
+    # What could be two things is not read: a profile is no creator, a set's name no number.
+    ([["Link", "Account", "Set", "Content Type", "Status"]], 1, {"Post URL": 0, "Status": 4}),
+]
+
+
+@pytest.mark.parametrize(("rows", "number", "columns"), TRACKERS)
+def test_given_a_real_trackers_header_when_looked_for_then_it_can_be_used(
+    rows: list[list[Any]], number: int, columns: dict[str, int]
+) -> None:
+    layout = layout_of(*rows)
+    assert layout.header_row == number
+    assert {name: layout.columns.get(name) for name in columns} == columns
+    assert "Creator" not in layout
+
+
+def test_given_no_wanted_column_when_looked_for_then_one_warning_names_them() -> None:
+    layout = layout_of(["Link", "Status", "Creator"])
+    assert dict(layout.columns) == {"Post URL": 0, "Status": 1, "Creator": 2}
+    (warning,) = layout.warnings
+    assert warning.startswith('no column "VA", "Set ID", "Type": posts are stored without them')
+    assert "GOOGLE_SHEET_COLUMNS" in warning
+
+
+def test_given_two_columns_for_a_wanted_one_when_looked_for_then_neither_is_read() -> None:
+    layout = layout_of(["Link", "Status", "Posted by", "Assigned To", "Creator", "Set ID", "Type"])
+    assert "VA" not in layout
+    assert layout.warnings == (
+        'the column "VA" could be "Posted by" (C) or "Assigned To" (D) and is left alone',
+    )
+
+
+def test_given_own_headers_when_looked_for_then_they_win_over_all_other_names() -> None:
+    row = ["Post URL", "TikTok Link", "Status", "Assigned To", "VA", "Set #", "Creator", "Model"]
+    own = {"VA": "assigned to:", "Set_ID": "Set #", "Type": "Creator", "Creator": "Model"}
+    layout = layout_of(row, Post_URL="TikTok Link", **own)
+    assert dict(layout.columns) == {
+        "Post URL": 1, "VA": 3, "Set ID": 5, "Type": 6, "Creator": 7, "Status": 2,
+    }  # fmt: skip
+    assert layout.headers["VA"] == "Assigned To"
+
+
+def test_given_a_tab_without_an_own_header_when_looked_for_then_the_usual_name_is_taken() -> None:
+    own = {"Post_URL": "TikTok Link", "VA": "Assigned To", "Set_ID": "Set"}
+    layout = layout_of(["URL", "VA", "Status", "Creator", "Type"], **own)
+    assert (layout["Post URL"], layout["VA"], "Set ID" in layout) == (0, 1, False)
+
+
+def test_given_an_own_header_that_is_nowhere_when_refused_then_it_is_named() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        layout_of(["Clip", "Status"], Post_URL="TikTok Link")
+    assert '"Post URL" (GOOGLE_SHEET_COLUMNS calls it "TikTok Link") is missing' in str(
+        raised.value
+    )
 
 
 cells = st.one_of(

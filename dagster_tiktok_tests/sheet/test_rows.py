@@ -36,6 +36,17 @@ def test_given_a_complete_row_when_read_then_everything_is_understood() -> None:
     assert details.created_date == date(2026, 11, 22)
 
 
+def test_given_only_links_and_statuses_when_read_then_the_rest_is_not_known() -> None:
+    grid = grid_of([["Status", "Link"], ["Ready to Scrape", address(1)], ["Ready to Scrape", ""]])
+    rows = read_rows(grid, find_layout(grid), timezone.utc)
+    good, empty = rows.ready
+    details = good.details
+    assert (good.problems, good.source_key) == ((), address(1))
+    assert (details.va, details.creator, details.set_id, details.post_type) == (None,) * 4
+    assert (empty.source_key, empty.problems) == ("row: |  |  | ", ("Post URL is empty",))
+    assert len(rows.warnings) == 1
+
+
 @pytest.mark.parametrize("status", ["Ready to Scrape", " ready  to scrape", "READY TO\u00a0SCRAPE"])
 def test_given_a_status_in_odd_dress_when_read_then_the_row_is_ready(status: str) -> None:
     assert len(read(sheet_row(1, Status=status)).ready) == 1
