@@ -164,13 +164,13 @@ def _what_is_wrong(grid: Grid, best: tuple[int, _Headers] | None) -> str:
         wanted = " and ".join(f'"{name}"' for name in REQUIRED)
         if not any(cell_text(value) for row in grid.rows for value in row):
             return (
-                f"{tab} cannot be used: it is empty and needs the headers {wanted}; add a header row, or let "
-                "the address end in the gid of the right tab."
+                f"{tab} cannot be used: it is empty and needs the headers {wanted}; add "
+                "a header row, or let the address end in the gid of the right tab."
             )
         return (
-            f"{tab} cannot be used: none of its first {_HEADER_SEARCH_ROWS} rows holds the headers {wanted}"
-            f"{_most_like_headers(grid)}; rename the columns, say in GOOGLE_SHEET_COLUMNS what "
-            "they are called, or let the address end in the gid of the right tab."
+            f"{tab} cannot be used: none of its first {_HEADER_SEARCH_ROWS} rows "
+            f"holds the headers {wanted}{_most_like_headers(grid)}; rename the columns, say in "
+            "GOOGLE_SHEET_COLUMNS what they are called, or let the address end in the gid of the right tab."
         )
     number, headers = best
     problems = list(headers.duplicated)
