@@ -74,6 +74,23 @@ def cell_text(value: Cell) -> str:
     return " ".join(unicodedata.normalize("NFC", visible).split())
 
 
+def is_computing(value: Cell) -> bool:
+    """Whether the cell holds no value now: its formula failed, or is still being computed."""
+    return isinstance(value, str) and value.strip().casefold() in _NO_VALUES
+
+
+_NO_VALUES = {
+    text.casefold()
+    for text in (
+        "#N/A", "#REF!", "#ERROR!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!",
+        "#CALC!", "#GETTING_DATA", "#CONNECT!", "#BLOCKED!", "#FIELD!", "#UNKNOWN!", "#BUSY!",
+        "#NV", "#BEZUG!", "#FEHLER!", "#WERT!", "#ZAHL!", "#REF", "#ERREUR!", "#NOM?", "#VALEUR!",
+        "#NOMBRE!", "#VALOR!", "#NOME?", "#RIF!", "#VALORE!", "#ERRORE!",
+        "Loading...", "Loading\u2026", "Loading", "Wird geladen...", "Wird geladen\u2026",
+    )
+}  # fmt: skip
+
+
 def a1_range(title: str, row: int, column: int, end_row: int, end_column: int) -> str:
     """The range in A1 notation. Rows count from 1, columns from 0; both ends are included."""
     tab = title.replace("'", "''")

@@ -170,7 +170,8 @@ def _what_is_wrong(grid: Grid, best: tuple[int, _Headers] | None) -> str:
         return (
             f"{tab} cannot be used: none of its first {_HEADER_SEARCH_ROWS} rows "
             f"holds the headers {wanted}{_most_like_headers(grid)}; rename the columns, say in "
-            "GOOGLE_SHEET_COLUMNS what they are called, or let the address end in the gid of the right tab."
+            "GOOGLE_SHEET_COLUMNS what they are called, or let the address end in the gid of the "
+            "right tab."
         )
     number, headers = best
     problems = list(headers.duplicated)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from typing import Literal
 
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sheet.dates import DateError, parse_date
-from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
-from dagster_tiktok.sheet.layout import Layout
+from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text, is_computing
+from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout
+from dagster_tiktok.sheet.statuses import FAILED, READY, SCRAPED, not_understood, status_of
 from dagster_tiktok.tiktok.addresses import (
     MAX_ADDRESS_CHARACTERS,
     AddressError,
@@ -23,7 +23,22 @@ from dagster_tiktok.tiktok.addresses import (
     shown,
 )
 
-READY, SCRAPED, FAILED = "Ready to Scrape", "Scraped", "Failed"
+__all__ = [
+    "FAILED",
+    "READY",
+    "SCRAPED",
+    "RowWarning",
+    "SheetRows",
+    "read_rows",
+    "ready_digest",
+    "row_key",
+    "status_of",
+]
+
+WarningKind = Literal["value", "row_ignored", "column"]
+VALUE: WarningKind = "value"
+ROW_IGNORED: WarningKind = "row_ignored"
+COLUMN: WarningKind = "column"
 
 MAX_KEY_CHARACTERS = 500
 """A longer key is kept as its hash: it has to fit into a database index."""
@@ -41,10 +56,15 @@ _KEY_MARKS = ("row:", "sha256:")
 
 @dataclass(frozen=True)
 class RowWarning:
-    """Something a person should look at, which keeps no row from being scraped."""
+    """Something a VA should look at.
+
+    `kind`: "value", a cell that was not taken; "row_ignored", nothing happens to the row;
+    "column", a column that is missing or left alone.
+    """
 
     row_number: int
     text: str
+    kind: WarningKind = VALUE
 
     def __str__(self) -> str:
         return f"{self.text} (row {self.row_number})"
@@ -63,11 +83,17 @@ class SheetRows:
     ready_rows: int
     filled_rows: int
 
+    @property
+    def attention(self) -> tuple[RowWarning, ...]:
+        """The warnings that every report names: rows that nothing happens to, and columns."""
+        return tuple(warning for warning in self.warnings if warning.kind != VALUE)
+
 
 def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
     """Every ready row as a request with all its problems; rows with one key become one request."""
     by_key: dict[str, list[int]] = {}
     unknown: dict[str, list[int]] = {}
+    computing: list[int] = []
     filled = 0
     states = _StatusTable()
     for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
@@ -75,13 +101,15 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
         state = states.of(status)
         if state == READY:
             by_key.setdefault(row_key(row, layout), []).append(number)
+        elif state is None and is_computing(status):
+            computing.append(number)
         elif state is None:
             unknown.setdefault(cell_text(status), []).append(number)
         # The first is quick, but takes a 0 for nothing.
         filled += any(row) or any(cell not in ("", None) for cell in row)
-    warnings = [RowWarning(layout.header_row, text) for text in layout.warnings]
+    warnings = [RowWarning(layout.header_row, text, COLUMN) for text in layout.warnings]
     with _collector_at_rest():
-        ready = [
+        requests = [
             _request(
                 key,
                 [_Reading(number, grid.row(number), layout, timezone) for number in numbers],
@@ -89,10 +117,14 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
             )
             for key, numbers in by_key.items()
         ]
+    ready = [request for request in requests if request is not None]
     warnings.extend(
-        RowWarning(numbers[0], _unknown_status(text, _also(numbers)))
+        RowWarning(numbers[0], not_understood(text, _also(numbers)), ROW_IGNORED)
         for text, numbers in unknown.items()
     )
+    if computing:
+        text = _unreadable(grid.row(computing[0]), layout) + _also(computing)
+        warnings.append(RowWarning(computing[0], text, ROW_IGNORED))
     return SheetRows(tuple(ready), tuple(warnings), sum(map(len, by_key.values())), filled)
 
 
@@ -133,39 +165,8 @@ def row_key(row: Sequence[Cell], layout: Layout) -> str:
     return key if len(key) <= MAX_KEY_CHARACTERS else "row:" + _hashed(cells)
 
 
-def status_of(value: Cell) -> str | None:
-    """READY, SCRAPED, FAILED, "" for an empty cell, None for any other status."""
-    return _STATES.get("".join(cell_text(value).casefold().split()))
-
-
-_STATES = {"".join(name.casefold().split()): name for name in (READY, SCRAPED, FAILED, "")}
-
-
 def _hashed(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _unknown_status(text: str, also: str) -> str:
-    for name in (READY, SCRAPED, FAILED):
-        if _looks_like(text, name):
-            return (
-                f'the status {shown(text)}{also} looks like "{name}" but has other characters '
-                "than it seems: type it again"
-            )
-    return f'unknown status {shown(text)}{also}; people set "{READY}"'
-
-
-def _looks_like(text: str, name: str) -> bool:
-    """Whether only punctuation, invisible characters or letters beyond ASCII tell them apart."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    letters = [character for character in folded if character.isalnum()]
-    known = [character for character in name.casefold() if character.isalnum()]
-    # One ASCII letter at least: a word in another alphabet is another word.
-    return (
-        len(letters) == len(known)
-        and any(character.isascii() for character in letters)
-        and all(a == b or not a.isascii() for a, b in zip(letters, known))
-    )
 
 
 class _StatusTable:
@@ -180,16 +181,25 @@ class _StatusTable:
         return self._known[value]
 
 
-def _request(key: str, readings: Sequence[_Reading], warnings: list[RowWarning]) -> RowRequest:
-    for reading in readings:
+def _request(
+    key: str, readings: Sequence[_Reading], warnings: list[RowWarning]
+) -> RowRequest | None:
+    """The request of the rows with one key; None while no row of them can be read."""
+    readable = [reading for reading in readings if not reading.unreadable]
+    if not readable:
+        numbers = [reading.number for reading in readings]
+        text = f"{readings[0].unreadable}{_also(numbers)}"
+        warnings.append(RowWarning(numbers[0], text, ROW_IGNORED))
+        return None
+    for reading in readable:
         warnings.extend(RowWarning(reading.number, text) for text in reading.warnings)
     # Of rows with one address the first that is right speaks for all of them.
-    chosen = next((reading for reading in readings if not reading.problems), readings[0])
+    chosen = next((reading for reading in readable if not reading.problems), readable[0])
     details = chosen.details
     if len(readings) > 1:
         details = details.model_copy(update={"copies": len(readings)})
         # Rows without an address are wrong anyway, whatever their dates are.
-        if details.va_url and any(reading.details != chosen.details for reading in readings):
+        if details.va_url and any(reading.details != chosen.details for reading in readable):
             also = _also([reading.number for reading in readings])
             warnings.append(
                 RowWarning(
@@ -210,13 +220,14 @@ def _request(key: str, readings: Sequence[_Reading], warnings: list[RowWarning])
 class _Reading:
     """One row, understood as far as it can be."""
 
-    __slots__ = ("details", "number", "problems", "tiktok_id", "warnings")
+    __slots__ = ("details", "number", "problems", "tiktok_id", "unreadable", "warnings")
 
     def __init__(self, number: int, row: Sequence[Cell], layout: Layout, timezone: tzinfo) -> None:
         self.number = number
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.tiktok_id: str | None = None
+        self.unreadable = _unreadable(row, layout)
         address = cell_text(cell_at(row, layout["Post URL"]))
         self._read_address(address)
         set_id = self._set_id(_cell(row, layout, "Set ID")) if "Set ID" in layout else None
@@ -280,6 +291,17 @@ class _Reading:
                 f"{name} is cut to {MAX_NAME_CHARACTERS} characters: {shown(text)}"
             )
         return text[:MAX_NAME_CHARACTERS] or None
+
+
+def _unreadable(row: Sequence[Cell], layout: Layout) -> str:
+    """Which cell of the row holds a formula's error or is still loading, "" if none does."""
+    for name, column in layout.columns.items():
+        if name not in WRITTEN_IF_PRESENT and is_computing(value := cell_at(row, column)):
+            return (
+                f"{name} shows {shown(cell_text(value))} now; the row stays as it is and is read "
+                "again by the next run: if it lasts, correct the cell's formula"
+            )
+    return ""
 
 
 def _cell(row: Sequence[Cell], layout: Layout, name: str) -> Cell:

@@ -47,7 +47,26 @@ def test_given_only_links_and_statuses_when_read_then_the_rest_is_not_known() ->
     assert len(rows.warnings) == 1
 
 
-@pytest.mark.parametrize("status", ["Ready to Scrape", " ready  to scrape", "READY TO\u00a0SCRAPE"])
+@pytest.mark.parametrize(
+    "status",
+    [
+        "Ready to Scrape",
+        " ready  to scrape",
+        "READY TO\u00a0SCRAPE",
+        "Ready",
+        "\u2705 Ready to Scrape",
+        "ready to scrape!",
+        "Ready to Scrape \u2714\ufe0f",
+        "Ready-to-Scrape",
+        "ready_to_scrape",
+        "ReadyToScrape",
+        "Ready for scraping",
+        "Ready to be scraped.",
+        "Ready\u00ad to Scrape\u200e",
+        "Ready to Scrape \U0001f44d\U0001f3fd",
+        "\uff32\uff45\uff41\uff44\uff59",
+    ],
+)
 def test_given_a_status_in_odd_dress_when_read_then_the_row_is_ready(status: str) -> None:
     assert len(read(sheet_row(1, Status=status)).ready) == 1
 
@@ -71,10 +90,7 @@ def test_given_rows_that_are_not_ready_when_read_then_only_unknown_statuses_are_
 @pytest.mark.parametrize(
     ("status", "name"),
     [
-        ("Ready-to-Scrape", "Ready to Scrape"),
-        ("Ready to Scrape!", "Ready to Scrape"),
         ("R\u0435ady to Scrape", "Ready to Scrape"),
-        ("Ready\u00ad to Scrape\u200e", "Ready to Scrape"),
         ("\u0405cr\u0430ped", "Scraped"),
     ],
 )
@@ -88,11 +104,69 @@ def test_given_a_status_that_only_looks_right_when_read_then_people_type_it_agai
 
 
 @pytest.mark.parametrize(
-    "status", ["Draft", "\u0413\u041e\u0422\u041e\u0412\u041e", "Readyto", "—"]
+    "status",
+    [
+        # Refused, doubted, done already, crossed out, struck through, ready for something else.
+        "not ready to scrape",
+        "Not Ready",
+        "ready?",
+        "Ready to Scrape\uff1f",
+        "Ready to Scrape \u2753",
+        "Already scraped",
+        "\u274c Ready to Scrape",
+        "\u2610 Ready to Scrape",
+        "[ ] Ready",
+        "Ready to Scrape \u23f3",
+        "Ready...",
+        "R\u0336e\u0336a\u0336d\u0336y\u0336",
+        "Ready to post",
+        "Ready for review",
+        "Un-ready",
+        "Ready to Scrape tomorrow",
+        "\u2705",
+        "Draft",
+        "\u0413\u041e\u0422\u041e\u0412\u041e",
+        "Readyto",
+        "—",
+    ],
 )
 def test_given_a_status_of_somebodys_own_when_read_then_the_known_one_is_said(status: str) -> None:
     (warning,) = read(sheet_row(1, Status=status)).warnings
     assert warning.text == f'unknown status "{status}"; people set "Ready to Scrape"'
+
+
+@pytest.mark.parametrize(
+    "shows",
+    [
+        "Loading...", "#N/A", "#REF!", "#ERROR!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!",
+        "#NULL!", " loading\u2026 ", "#SPILL!",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("column", ["Post_URL", "VA", "Creator", "Set_ID", "Type", "Date"])
+def test_given_a_cell_that_shows_no_value_now_when_read_then_its_row_stays_ready(
+    column: str, shows: str
+) -> None:
+    rows = read(sheet_row(1, **{column: shows}), sheet_row(2))
+    assert [row.source_key for row in rows.ready] == [address(2)]
+    (warning,) = rows.attention
+    assert (warning.row_number, warning.kind) == (2, "row_ignored")
+    assert warning.text.startswith(f'{column.replace("_", " ")} shows "{shows.strip()}" now')
+
+
+def test_given_a_status_that_shows_no_value_now_when_read_then_its_row_is_named() -> None:
+    rows = read(sheet_row(1, Status="#REF!"), sheet_row(2, Status="Loading..."))
+    (warning,) = rows.attention
+    assert str(warning).startswith('Status shows "#REF!" now')
+    assert str(warning).endswith("also in row 3 (row 2)")
+
+
+def test_given_an_error_in_a_written_column_when_read_then_it_keeps_no_row() -> None:
+    assert len(read(sheet_row(1, Views="#REF!", Notes="Loading...")).ready) == 1
+
+
+def test_given_a_copy_that_cannot_be_read_now_when_read_then_the_other_speaks_for_both() -> None:
+    row = only(read(sheet_row(1, VA="#N/A"), sheet_row(1)))
+    assert (row.row_number, row.details.copies, row.details.va) == (3, 2, "Ann")
 
 
 def test_given_several_mistakes_when_read_then_all_of_them_are_reported() -> None:
