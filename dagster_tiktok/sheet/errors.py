@@ -1,11 +1,12 @@
 """What a failed call to Google Sheets means: wait and retry, give up, or ask a person.
 
-No message holds what Google answered, which may quote cells: only what is known to be the cause.
+Of a message that Google sends, which may quote cells, at most the first plain words are shown.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import urlsplit
 
 import requests
@@ -14,7 +15,52 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.retry import RETRIED_STATUSES, TransientError, retry_after_seconds
-from dagster_tiktok.sheet.sessions import UnexpectedAnswerError
+from dagster_tiktok.sheet.sessions import TooLargeAnswerError, UnexpectedAnswerError
+
+# Seen in Google's responses: 400, and 403 too.
+_PROTECTED = re.compile(r"protected (cell|range|sheet|object)", re.IGNORECASE)
+_NO_SUCH_RANGE = re.compile(
+    r"no grid with id|unable to parse range|exceeds grid limits|no sheet with id", re.IGNORECASE
+)
+_OFFICE_FILE = re.compile(r"not supported for this document|office file", re.IGNORECASE)
+_NO_PERMISSION = re.compile(r"caller does not have permission|PERMISSION_DENIED", re.IGNORECASE)
+_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.-]*")
+_SHOWN_CHARACTERS = 80
+
+# What a 403 says, and what it means. The first that fits is taken.
+_PROJECT = "GOOGLE_SHEETS_CREDENTIALS: the Google Cloud project of {email}"
+FORBIDDEN = (
+    (
+        r"has been (deleted|suspended)"
+        r"|(project|consumer)\b.*\b(deleted|suspended|invalid|not found)",
+        f"{_PROJECT} was deleted or suspended; restore it in the Google Cloud console, or use a "
+        "service account of another project.",
+    ),
+    (
+        "billing",
+        f"{_PROJECT} has a billing problem; check Billing in the Google Cloud console.",
+    ),
+    (
+        "has not been used|is disabled|SERVICE_DISABLED",
+        "GOOGLE_SHEETS_CREDENTIALS: the Google Sheets API is not enabled in the service "
+        "account's project; enable it in the Google Cloud console.",
+    ),
+    (
+        "scope",
+        "GOOGLE_SHEETS_CREDENTIALS: the sign-in of {email} lacks the scope for spreadsheets; "
+        "remove restrictions on the service account's scopes, or use another service account.",
+    ),
+    (
+        "polic(y|ies)|organi[sz]ation|VPC|admin",
+        "GOOGLE_SHEETS_CREDENTIALS: a policy of the organization keeps {email} from the "
+        "spreadsheet; ask its Google administrator to allow it.",
+    ),
+    (
+        r"permission to use project|serviceusage",
+        f"{_PROJECT} does not let it use the Google Sheets API; give it the role Service Usage "
+        "Consumer there.",
+    ),
+)
 
 _KNOWN_TOKEN_ERRORS = ("invalid_grant", "invalid_scope", "invalid_client", "unauthorized_client")
 
@@ -25,6 +71,18 @@ class AnswerLostError(TransientError):
 
 class UnreachableError(TransientError):
     """No connection: nothing listens there, or the name is not known."""
+
+
+class TooLargeError(ServiceUnavailable):
+    """The response is over the size limit: fewer columns may fit."""
+
+
+class ProtectedError(ConfigurationError):
+    """At least one cell of the write is protected; Google refuses the whole request."""
+
+
+class UnknownRangeError(ConfigurationError):
+    """The range is not there (any more): the tab was renamed, or the grid became smaller."""
 
 
 def of_response(
@@ -59,6 +117,8 @@ def of_exception(error: Exception, api_url: str, token_uri: str) -> Exception:
     cause: BaseException = error
     if isinstance(error, TransportError):
         host, cause = token_uri, error.__cause__ or error
+    if isinstance(cause, TooLargeAnswerError) and not isinstance(error, TransportError):
+        return TooLargeError(str(cause))
     if isinstance(cause, UnexpectedAnswerError):
         return ServiceUnavailable(str(cause))
     # Without a name and password, which an address may hold.
@@ -92,7 +152,14 @@ def _of_refusal(status: int, message: str, email: str, writing: bool) -> Excepti
             f"GOOGLE_SHEETS_CREDENTIALS: Google does not accept the sign-in of {email}; check that "
             "the service account and its key still exist."
         )
+    if _PROTECTED.search(message) and status in (
+        requests.codes.bad_request,
+        requests.codes.forbidden,
+    ):
+        return protected(email)
     if status == requests.codes.forbidden:
+        if re.search("rate ?limit ?exceeded|quota exceeded", message, re.IGNORECASE):
+            return TransientError("Google Sheets answered 403: the quota is used up")
         return ConfigurationError(_forbidden(message, email, writing))
     if status == requests.codes.not_found:
         return ConfigurationError(
@@ -100,7 +167,7 @@ def _of_refusal(status: int, message: str, email: str, writing: bool) -> Excepti
             f"and share it with {email} as editor."
         )
     if status == requests.codes.bad_request:
-        return _bad_request(message, email)
+        return _bad_request(message)
     return ServiceUnavailable(f"Google Sheets answered {status}, which is not expected.")
 
 
@@ -116,11 +183,23 @@ def _of_refresh(error: RefreshError) -> Exception:
     )
 
 
+def protected(email: str) -> ProtectedError:
+    """For a write of which nothing is accepted because cells are protected."""
+    return ProtectedError(
+        f"GOOGLE_SHEET_URL: the cells that are written are protected; allow {email} to edit "
+        "them (Data > Protect sheets and ranges)."
+    )
+
+
 def _forbidden(message: str, email: str, writing: bool) -> str:
-    if "has not been used" in message or "is disabled" in message:
+    for pattern, told in FORBIDDEN:
+        if re.search(pattern, message, re.IGNORECASE):
+            return told.replace("{email}", email)
+    if message and not _NO_PERMISSION.search(message):
         return (
-            "GOOGLE_SHEETS_CREDENTIALS: the Google Sheets API is not enabled in the service "
-            "account's project; enable it in the Google Cloud console."
+            f"GOOGLE_SHEETS_CREDENTIALS: Google refuses the request (403){_first_words(message)}; "
+            f"check the project of {email} in the Google Cloud console, and that the spreadsheet "
+            "is shared with that address as editor."
         )
     if writing:
         return (
@@ -133,23 +212,31 @@ def _forbidden(message: str, email: str, writing: bool) -> str:
     )
 
 
-def _bad_request(message: str, email: str) -> Exception:
-    if "No grid with id" in message or "Unable to parse range" in message:
-        return ConfigurationError(
+def _bad_request(message: str) -> Exception:
+    if _NO_SUCH_RANGE.search(message):
+        return UnknownRangeError(
             "GOOGLE_SHEET_URL: the spreadsheet has no tab with that gid; open the tab in the "
-            "browser and copy the address again."
+            "browser and copy the URL again."
         )
-    if "not supported for this document" in message:
+    if _OFFICE_FILE.search(message):
         return ConfigurationError(
             "GOOGLE_SHEET_URL: the file is an Office document, not a Google Sheet; save it as a "
-            "Google Sheet (File > Save as Google Sheets) and use that one's address."
+            "Google Sheet (File > Save as Google Sheets) and use that one's URL."
         )
-    if "protected" in message:
-        return ConfigurationError(
-            f"GOOGLE_SHEET_URL: the columns that are written are protected; allow {email} to edit "
-            "them (Data > Protect sheets and ranges)."
-        )
-    return ServiceUnavailable("Google Sheets refused the request as invalid (400).")
+    return ServiceUnavailable(
+        f"Google Sheets refused the request as invalid (400){_first_words(message)}; this will "
+        "not pass by itself: report it with this message."
+    )
+
+
+def _first_words(message: str) -> str:
+    """`: "…"` with the plain words that a message begins with.
+
+    Values and ranges follow a colon, a quote, a bracket or a number: all of that is cut.
+    """
+    found = _PLAIN_WORDS.match(message)
+    words = found[0].strip(" ,.-")[:_SHOWN_CHARACTERS] if found else ""
+    return f': "{words}"' if words else ""
 
 
 def _message(response: requests.Response) -> str:

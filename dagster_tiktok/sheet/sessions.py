@@ -25,6 +25,10 @@ class UnexpectedAnswerError(requests.RequestException):
     """An answer that is not taken. The message is a sentence that holds nothing of it."""
 
 
+class TooLargeAnswerError(UnexpectedAnswerError):
+    """An answer of more bytes than are taken."""
+
+
 class BoundedSession(requests.Session):
     """Reads every answer whole, within its limits, and follows none to another address.
 
@@ -65,7 +69,7 @@ class BoundedSession(requests.Session):
             while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
                 size += len(piece)
                 if size > self._max_bytes:
-                    raise UnexpectedAnswerError(
+                    raise TooLargeAnswerError(
                         f"{self._who} answered with more than {self._max_bytes:,} bytes."
                     )
                 if time.monotonic() > deadline:

@@ -119,6 +119,7 @@ def _stamped(script: str, *, first: int, last: int, column: int, width: int = 1)
 
 def _sentences() -> Iterator[str]:
     """Every sentence that the modules can tell, with … for what stands in it."""
+    yield from (told for _, told in errors.FORBIDDEN)
     for module in (errors, access, layout):
         for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
             texts = (
@@ -127,6 +128,9 @@ def _sentences() -> Iterator[str]:
                 and ast.unparse(node.func).rpartition(".")[2]
                 in (
                     "ConfigurationError",
+                    "ServiceUnavailable",
+                    "ProtectedError",
+                    "UnknownRangeError",
                     "TransientError",
                     "AnswerLostError",
                     "UnreachableError",

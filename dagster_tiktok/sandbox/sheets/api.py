@@ -11,8 +11,9 @@ from typing import Any
 
 from aiohttp import web
 
+from dagster_tiktok.sandbox.sheets import formulas
 from dagster_tiktok.sandbox.sheets.a1 import Area, Box, RangeError, format_range, parse_range
-from dagster_tiktok.sandbox.sheets.book import Book, CellError, Tab, rendered
+from dagster_tiktok.sandbox.sheets.book import Book, Cell, CellError, FormulaCell, Tab, rendered
 from dagster_tiktok.sandbox.sheets.fields import FieldsError, field_mask, masked
 
 _STATUS = {
@@ -24,6 +25,10 @@ _STATUS = {
     500: "INTERNAL",
     503: "UNAVAILABLE",
 }
+PROTECTED = (
+    "You are trying to edit a protected cell or object. Please contact the spreadsheet owner to "
+    "remove protection if you need to edit."
+)
 _RENDER_OPTIONS = ("FORMATTED_VALUE", "UNFORMATTED_VALUE", "FORMULA")
 _DATE_OPTIONS = ("SERIAL_NUMBER", "FORMATTED_STRING")
 _DIMENSIONS = ("ROWS", "COLUMNS")
@@ -86,14 +91,14 @@ class SheetsApi:
     async def get(self, request: web.Request) -> Any:
         book = self._of(request)
         tab, area = _located(book, request.match_info["range"])
-        return _value_range(tab, area, _options(request.query))
+        return _value_range(book, tab, area, _options(request.query))
 
     async def batch_get(self, request: web.Request) -> Any:
         book, options = self._of(request), _options(request.query)
         located = [_located(book, text) for text in request.query.getall("ranges", [])]
         return {
             "spreadsheetId": book.spreadsheet_id,
-            "valueRanges": [_value_range(tab, area, options) for tab, area in located],
+            "valueRanges": [_value_range(book, tab, area, options) for tab, area in located],
         }
 
     async def batch_get_by_data_filter(self, request: web.Request) -> Any:
@@ -105,7 +110,7 @@ class SheetsApi:
         return {
             "spreadsheetId": book.spreadsheet_id,
             "valueRanges": [
-                {"valueRange": _value_range(tab, area, options), "dataFilters": [item]}
+                {"valueRange": _value_range(book, tab, area, options), "dataFilters": [item]}
                 for (tab, area), item in zip(located, filters, strict=True)
             ],
         }
@@ -187,14 +192,33 @@ def _options(query: Mapping[str, Any]) -> tuple[str, bool, str]:
     return render, dates == "FORMATTED_STRING", dimension
 
 
-def _value_range(tab: Tab, box: Box, options: tuple[str, bool, str]) -> dict[str, Any]:
+def _value_range(book: Book, tab: Tab, box: Box, options: tuple[str, bool, str]) -> dict[str, Any]:
     render, dates_as_text, dimension = options
-    cells = tab.read(box, by_columns=dimension == "COLUMNS")
+    by_columns = dimension == "COLUMNS"
+    seen = formulas.shown(book, tab)
+    if render == "FORMULA":
+        # Google does not say what it gives for the cells that an array fills: both are tried.
+        rows = seen.rows if book.spilled_as_values else tab.rows
+        rows = _with_formulas(rows, tab)
+    else:
+        rows = seen.rows
+    cells = tab.read(box, by_columns=by_columns, rows=rows)
     values = [
         [rendered(cell, render, dates_as_text=dates_as_text) for cell in row] for row in cells
     ]
     answer = {"range": format_range(tab.title, box), "majorDimension": dimension}
     return {**answer, "values": values} if values else answer
+
+
+def _with_formulas(rows: list[list[Cell]], tab: Tab) -> list[list[Cell]]:
+    if rows is tab.rows:
+        return rows
+    kept = [list(row) for row in rows]
+    for row, cells in enumerate(tab.rows):
+        for column, cell in enumerate(cells):
+            if isinstance(cell, FormulaCell):
+                kept[row][column] = cell
+    return kept
 
 
 def _typed(option: Any) -> bool:
@@ -212,6 +236,11 @@ def _write(book: Book, data: list[Any], typed: bool) -> list[dict[str, Any]]:
             trial.write(0, 0, values, typed=typed)
     except CellError as error:
         raise ApiError(400, str(error)) from None
+    for tab, box, values in checked:
+        for i, line in enumerate(values):
+            # Also for a cell that null leaves alone: what a range may hold is asked, not done.
+            if any(tab.is_protected(box.row + i, box.column + j) for j in range(len(line))):
+                raise ApiError(400, PROTECTED)
     answers = []
     for tab, box, values in checked:
         cells = tab.write(box.row, box.column, values, typed=typed)

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from dagster_tiktok.sandbox.sheets.a1 import Area, Box, RangeError, column_name
+from dagster_tiktok.sandbox.sheets.a1 import Area, Box, RangeError, column_name, parse_area
 
 _EPOCH = date(1899, 12, 30)
 MAX_CELL_CHARACTERS = 50_000
@@ -35,7 +35,7 @@ class DateCell:
 
 @dataclass(frozen=True)
 class FormulaCell:
-    """A cell that Sheets would evaluate. The sandbox does not: that one came to be is the point."""
+    """A cell whose value is computed: see `formulas`."""
 
     formula: str
 
@@ -54,6 +54,8 @@ class Tab:
     rows: list[list[Cell]] = field(default_factory=list)
     hidden: bool = False
     column_count: int = 26
+    protected: list[str] = field(default_factory=list)
+    """Ranges, as `F2:F9`, that the service account may not edit. They don't move with rows."""
 
     @property
     def row_count(self) -> int:
@@ -74,18 +76,32 @@ class Tab:
             min(area.end_column or self.column_count, self.column_count),
         )
 
-    def read(self, box: Box, *, by_columns: bool = False) -> list[list[Cell]]:
-        """The cells, without the empty rows and cells at the ends."""
-        rows = [row[box.column : box.end_column] for row in self.rows[box.row : box.end_row]]
+    def read(
+        self, box: Box, *, by_columns: bool = False, rows: Sequence[list[Cell]] | None = None
+    ) -> list[list[Cell]]:
+        """The cells, without the empty rows and cells at the ends; `rows` instead of the tab's."""
+        source = self.rows if rows is None else rows
+        cut = [row[box.column : box.end_column] for row in source[box.row : box.end_row]]
         if by_columns:
-            width = max(map(len, rows), default=0)
-            rows = [[row[i] if i < len(row) else "" for row in rows] for i in range(width)]
-        for row in rows:
+            width = max(map(len, cut), default=0)
+            cut = [[row[i] if i < len(row) else "" for row in cut] for i in range(width)]
+        for row in cut:
             while row and row[-1] == "":
                 row.pop()
-        while rows and not rows[-1]:
-            rows.pop()
-        return rows
+        while cut and not cut[-1]:
+            cut.pop()
+        return cut
+
+    def is_protected(self, row: int, column: int) -> bool:
+        """Whether the cell, counted from 0, lies in a protected range."""
+        for text in self.protected:
+            area = parse_area(text, text)
+            if (
+                area.row <= row < (area.end_row or row + 1)
+                and area.column <= column < (area.end_column or column + 1)
+            ):  # fmt: skip
+                return True
+        return False
 
     def write(self, row: int, column: int, values: Sequence[Sequence[Any]], *, typed: bool) -> int:
         """Sets cells from this one on; null leaves one alone, "" clears it.
@@ -121,6 +137,8 @@ class Book:
         self.spreadsheet_id = spreadsheet_id
         self.title = title
         self.tabs = list(tabs)
+        self.spilled_as_values = True
+        """How FORMULA renders the cells that an array fills: their values, or as empty."""
         self._path = path
         if path is not None and path.exists():
             self._load(json.loads(path.read_text("utf-8")))
@@ -150,6 +168,7 @@ class Book:
                 "title": tab.title,
                 "hidden": tab.hidden,
                 "column_count": tab.column_count,
+                "protected": tab.protected,
                 "rows": [[_to_json(cell) for cell in row] for row in tab.rows],
             }
             for tab in self.tabs
@@ -169,6 +188,7 @@ class Book:
                 [[_from_json(cell) for cell in row] for row in tab["rows"]],
                 tab["hidden"],
                 tab["column_count"],
+                tab["protected"],
             )
             for tab in content["tabs"]
         ]

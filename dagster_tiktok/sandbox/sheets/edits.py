@@ -9,6 +9,9 @@ An edit is a JSON object; `do` names it:
     {"do": "append", "rows": [["…"]]}
     {"do": "insert_column", "at": "B", "header": "Notes", "header_row": 1}
     {"do": "rename", "title": "November"}
+    {"do": "protect", "range": "F3:F3"}             the service account may not edit it; a column
+                                                    is "F:F"
+    {"do": "unprotect"}                             all of the tab
 
 Rows count from 1, values are understood as typed. Without `gid` the first tab is meant.
 """
@@ -60,6 +63,11 @@ def _apply(tab: Tab, edit: Mapping[str, Any]) -> None:
         _insert_column(tab, column_index(edit["at"]), edit)
     elif action == "rename":
         tab.title = str(edit["title"])
+    elif action == "protect":
+        parse_area(edit["range"], edit["range"])
+        tab.protected.append(edit["range"])
+    elif action == "unprotect":
+        tab.protected.clear()
     else:
         raise EditError(f"unknown edit {action!r}")
 

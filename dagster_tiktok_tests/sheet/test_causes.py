@@ -1,0 +1,56 @@
+"""Each refusal of Google's names its own cause, and no cell."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok_tests.sheet.answering import AnsweringServer
+from dagster_tiktok_tests.sheets_support import RunningSheets
+
+CELL = "CELL-TEXT-THAT-IS-NOBODYS-BUSINESS"
+
+# status, what Google says, words of what is told
+REFUSALS: list[tuple[int, str, str]] = [
+    (403, "The caller does not have permission", "not shared with"),
+    (403, "Google Sheets API has not been used in project 1 before or it is disabled.",
+     "is not enabled"),
+    (403, "Project #123456789012 has been deleted.", "was deleted or suspended"),
+    (403, "Permission denied: Consumer 'project_number:1' has been suspended.",
+     "was deleted or suspended"),
+    (403, "This API method requires billing to be enabled. Please enable billing on project #1 "
+     "by visiting https://console.developers.google.com/billing", "billing problem"),
+    (403, "Request had insufficient authentication scopes.", "lacks the scope"),
+    (403, "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x",
+     "a policy of the organization"),
+    (403, "Caller does not have required permission to use project x. Grant the caller the "
+     "roles/serviceusage.serviceUsageConsumer role", "does not let it use"),
+    (403, "You are trying to edit a protected cell or object. Please contact the spreadsheet "
+     "owner to remove protection if you need to edit.", "are protected"),
+    (403, f'A new reason of Google: "{CELL}"', '(403): "A new reason of Google"'),
+    (400, "You are trying to edit a protected cell or object. Please contact the spreadsheet "
+     "owner to remove protection if you need to edit.", "are protected"),
+    (400, "This operation is not supported for this document", "is an Office document"),
+    (400, "The document must not be an Office file.", "is an Office document"),
+    (400, "No grid with id: 7", "no tab with that gid"),
+    (400, f'Invalid value at data.values: "{CELL}"',
+     '(400): "Invalid value at data.values"; this will not pass by itself'),
+    (400, f"[{CELL}]", "as invalid (400); this will not pass by itself"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "message", "told"), REFUSALS)
+def test_given_a_refusal_when_read_then_its_own_cause_is_told(
+    sheets: RunningSheets, status: int, message: str, told: str
+) -> None:
+    body = json.dumps({"error": {"code": status, "message": message}}).encode()
+    with (
+        AnsweringServer(body, status=status) as server,
+        pytest.raises((ConfigurationError, ServiceUnavailable)) as raised,
+    ):
+        sheets.client(google_sheets_api_url=server.url).read()
+    assert told in str(raised.value)
+    assert CELL not in str(raised.value)
+    assert len(server.requests) == 1
