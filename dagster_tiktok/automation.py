@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_tiktok.assets.common import GROUP
+from dagster_tiktok.attention import Notice, alert_text, notices_of
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.resources.alerts import AlertResource
 from dagster_tiktok.resources.settings import SettingsResource
@@ -130,9 +131,38 @@ def failure_alert(
         reasons=[_reason(event) for event in context.get_step_failure_events()],
         fallback=context.failure_event.message or "the run failed",
     )
+    notices = _notices(context.instance, context.dagster_run.run_id)
+    if notices:
+        text += "\n" + alert_text(context.dagster_run.tags.get("dagster/partition"), notices)
     if not alerts.send(text):
         return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
     return None
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description=(
+        "Tells ALERT_WEBHOOK_URL once a day, after the nightly run, which rows of the sheet "
+        "nothing happens to, and which columns are missing or left alone."
+    ),
+)
+def sheet_alert(context: dg.RunStatusSensorContext, alerts: AlertResource) -> dg.SkipReason | None:
+    run = context.dagster_run
+    if run.tags.get("dagster/schedule_name") != daily_scrape.name:
+        return dg.SkipReason("Not the nightly run: once a day is enough.")
+    notices = _notices(context.instance, run.run_id)
+    if not notices:
+        return dg.SkipReason("Every row and column of the sheet is understood.")
+    if not alerts.send(alert_text(run.tags.get("dagster/partition"), notices)):
+        return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
+    return None
+
+
+def _notices(instance: dg.DagsterInstance, run_id: str) -> tuple[Notice, ...]:
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    return notices_of(entry.dagster_event for entry in entries)
 
 
 def failure_text(
@@ -152,5 +182,5 @@ def _reason(event: dg.DagsterEvent) -> str:
 
 
 SCHEDULES = [daily_scrape]
-SENSORS = [ready_rows, failure_alert]
+SENSORS = [ready_rows, failure_alert, sheet_alert]
 JOBS = [scrape_posts]

@@ -25,6 +25,7 @@ def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
             *({"error": sentence} for sentence in outcome.failures),
             *(error.model_dump(mode="json") for error in summary.errors),
         ],
+        "warnings": [notice.model_dump() for notice in outcome.notices],
     }
 
 
@@ -43,6 +44,10 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
         console.print(Text(f"  row not answered: {describe(error)}", style="yellow"))
     if len(unanswered) > LISTED:
         console.print(Text(f"  and {len(unanswered) - LISTED} more rows (see --json)"))
+    for notice in outcome.notices[:LISTED]:
+        console.print(Text(f"  please look at the sheet: {notice}", style="yellow"))
+    if len(outcome.notices) > LISTED:
+        console.print(Text(f"  and {len(outcome.notices) - LISTED} more such rows (see --json)"))
     waiting = summary.unfinished - len(unfinished)
     if waiting > 0:
         console.print(Text(f"  {waiting} wait for a further run: run again to go on"))

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import dagster as dg
 
 from dagster_tiktok.assets.common import CONFIGURATION_PROBLEM, daily
+from dagster_tiktok.attention import Notice, notices_of
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import open_ledger
@@ -35,10 +36,12 @@ REPORTED_ERRORS = 10_000
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """`failures` are the sentences of the stages that ended the run."""
+    """`failures` are the messages of the stages that ended the run, `notices` what the sheet's
+    people should look at."""
 
     summary: BatchSummary
     failures: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -73,10 +76,12 @@ def run_partition(
             for event in result.all_events
             if event.is_step_failure
         ]
+        notices = notices_of(result.all_events)
     ended_by = tuple(text for step, text in failures if step != LAST_STEP)
     summary = asyncio.run(_close(loaded, run_id, ended_by))
     # The last stage fails because of what is unfinished, which is listed one by one instead.
-    return RunOutcome(summary, ended_by if summary.unfinished else tuple(t for _, t in failures))
+    told = ended_by if summary.unfinished else tuple(text for _, text in failures)
+    return RunOutcome(summary, told, notices)
 
 
 def run_until_interrupted(run: Callable[[UUID], T], settings: SettingsResource) -> T:

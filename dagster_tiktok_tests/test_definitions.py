@@ -58,7 +58,7 @@ def test_the_job_the_schedule_and_the_sensors_have_their_names() -> None:
     assert job.executor_def is dg.in_process_executor
     assert schedule.cron_schedule == "0 2 * * *"
     assert schedule.execution_timezone == "UTC"
-    assert sensors == {"ready_rows", "failure_alert"}
+    assert sensors == {"ready_rows", "failure_alert", "sheet_alert"}
 
 
 def test_the_nightly_run_has_the_key_of_its_own_day() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_tiktok.automation import failure_alert, ready_rows
+from dagster_tiktok.attention import Notice, as_metadata
+from dagster_tiktok.automation import failure_alert, ready_rows, sheet_alert
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.resources.alerts import AlertResource
@@ -164,6 +165,47 @@ def test_given_a_failed_run_then_the_alert_says_which_day_and_why(
     assert text.startswith("scrape_posts failed for 2026-11-20: SUPABASE_URL")
     assert "cannot be reached" in text
     assert result.run_id[:8] in text
+
+
+@pytest.mark.parametrize(("schedule", "told"), [("daily_scrape", True), (None, False)])
+def test_given_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
+    tmp_path: Path, webhook: Webhook, schedule: str | None, told: bool
+) -> None:
+    notices = [
+        Notice(row=n, kind="row_ignored", warning=f'unknown status "Draft {n}"') for n in range(12)
+    ]
+
+    @dg.asset
+    def sheet_rows() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(metadata=as_metadata(notices))
+
+    settings = settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url)
+    tags = {"dagster/partition": "2026-11-20"}
+    tags |= {"dagster/schedule_name": schedule} if schedule else {}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([sheet_rows], instance=instance, tags=tags)
+        event = next(e for e in result.all_events if e.event_type_value == "PIPELINE_SUCCESS")
+        with dg.build_run_status_sensor_context(
+            sensor_name="sheet_alert",
+            dagster_event=event,
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            resources={"alerts": AlertResource(settings=settings)},
+        ) as context:
+            sheet_alert(context)
+
+    lines = [text.splitlines() for text in webhook.texts]
+    assert [(text[0], text[1], text[-1]) for text in lines] == (
+        [
+            (
+                "The sheet on 2026-11-20: please look at",
+                '- unknown status "Draft 0" (row 0)',
+                "- and 2 more, see the asset sheet_rows",
+            )
+        ]
+        if told
+        else []
+    )
 
 
 def test_given_text_that_slack_obeys_then_it_is_sent_as_text(

@@ -1,5 +1,6 @@
 """`sheet_rows`: the tab is read in one call, and every ready row opens a unit."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,14 +12,28 @@ from dagster_tiktok.assets.common import (
     markdown_table,
     open_batch,
 )
+from dagster_tiktok.attention import Notice, as_metadata
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
+from dagster_tiktok.sheet.rows import ROW_IGNORED
 from dagster_tiktok.stages.open import OpenReport, open_ready
+
+CHECK = "rows_understood"
 
 
 @dg.asset(
     partitions_def=daily,
+    check_specs=[
+        dg.AssetCheckSpec(
+            CHECK,
+            asset="sheet_rows",
+            description=(
+                "Every status is understood and every row that waits can be read. A row that "
+                "is not is left alone: nothing happens to it until a VA corrects it."
+            ),
+        )
+    ],
     **asset_arguments(
         kinds={"googlesheets", "python"},
         description=(
@@ -33,12 +48,15 @@ async def sheet_rows(
     settings: SettingsResource,
     database: DatabaseResource,
     sheet: SheetResource,
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses a parameter beside a check
     due = due_of(context, settings)
     async with open_batch(context, database, settings, starting=True) as ledger:
         if due.partition_date != due.today():
             context.log.info("A past day opens nothing: the sheet is not read.")
-            return dg.MaterializeResult(metadata={"opened": 0, "read": False})
+            return dg.MaterializeResult(
+                metadata={"opened": 0, "read": False},
+                check_results=[_check((), read=False)],
+            )
         with sheet.client() as client:
             report = await open_ready(
                 ledger,
@@ -47,7 +65,37 @@ async def sheet_rows(
                 timezone=settings.load().timezone,
             )
         await ledger.record_stage("sheet_rows", _totals(report))
-    return dg.MaterializeResult(metadata=_metadata(report, settings.load().google_sheet_url))
+    notices = _notices(report)
+    return dg.MaterializeResult(
+        metadata={
+            **_metadata(report, settings.load().google_sheet_url),
+            **as_metadata(notices),
+        },
+        check_results=[_check(notices)],
+    )
+
+
+def _notices(report: OpenReport) -> tuple[Notice, ...]:
+    return tuple(
+        Notice(row=warning.row_number, kind=warning.kind, warning=warning.text)
+        for warning in report.rows.attention
+    )
+
+
+def _check(notices: Sequence[Notice], *, read: bool = True) -> dg.AssetCheckResult:
+    ignored = [notice for notice in notices if notice.kind == ROW_IGNORED]
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=not ignored,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "read": read,
+            "rows_left_alone": len(ignored),
+            "rows": dg.MetadataValue.md(
+                markdown_table(["row", "why"], [[n.row, n.warning] for n in ignored[:50]])
+            ),
+        },
+    )
 
 
 def _totals(report: OpenReport) -> dict[str, Any]:
@@ -56,6 +104,7 @@ def _totals(report: OpenReport) -> dict[str, Any]:
         "ready": len(report.rows.ready),
         "with_problems": sum(bool(row.problems) for row in report.rows.ready),
         "warnings": len(report.rows.warnings),
+        "left_alone": sum(w.kind == ROW_IGNORED for w in report.rows.warnings),
         "opened": report.units.opened,
         "reopened": report.units.reopened,
         "seconds": round(report.seconds, 3),

@@ -74,6 +74,31 @@ def test_given_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
         assert f"(row {draft + 2})" in finished.stderr
 
 
+def test_given_rows_that_nothing_happens_to_then_the_report_and_the_check_name_them(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        rows = sandbox.sheet()
+        column = list(rows[0]).index("status")
+        cells = sandbox.sheets.book.tabs[0].rows
+        cells[1][column], cells[2][column], cells[3][column] = "Ready?", "✅ Ready", "#N/A"
+
+        finished = sandbox.invoke("run", "--json", "--limit", "60")
+
+        assert finished.status == 0
+        after = sandbox.sheet()
+        assert [row["status"] for row in after[:3]] == ["Ready?", "Scraped", "#N/A"]
+        warnings = finished.result["warnings"]
+        named = {entry["row"]: entry["warning"] for entry in warnings}
+        assert named[2].startswith('unknown status "Ready?"')
+        assert named[4].startswith('Status shows "#N/A" now')
+        assert 3 not in named
+        assert all(entry["kind"] == "row_ignored" for entry in warnings)
+        assert 'please look at the sheet: unknown status "Ready?"' in finished.stderr
+        (log,) = sandbox.rows("scraping_logs")
+        assert log["metrics"]["sheet_rows"]["left_alone"] == len(warnings)
+
+
 def test_given_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(
     tmp_path: Path,
 ) -> None:
