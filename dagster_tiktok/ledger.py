@@ -89,12 +89,15 @@ class FailedUnit(BaseModel):
 
 
 class Persisted(BaseModel):
-    """`failed` names the units that the database refused; the others are written."""
+    """`failed` names the units that the database refused, `not_tried` those for which the time of
+    the call did not suffice: they are still held, and nothing is counted against them. The others
+    are written."""
 
     persisted: int = 0
     posts_written: int = 0
     slides_written: int = 0
     failed: tuple[FailedUnit, ...] = ()
+    not_tried: tuple[int, ...] = ()
 
 
 class Unfinished(BaseModel):
@@ -161,7 +164,10 @@ class Ledger:
         await self._call("record_slides", owner=self.owner, results=list(results))
 
     async def persist(self, unit_ids: Sequence[int]) -> Persisted:
-        """Writes posts, slides and snapshots of the units in one transaction."""
+        """Writes posts, slides and snapshots of the units in one transaction.
+
+        At least one of them is tried: calling again with `not_tried` comes to an end.
+        """
         answer = await self._call(
             "persist_units",
             owner=self.owner,

@@ -33,12 +33,15 @@ async def persist_due(ledger: Ledger, due: Due, *, advance: Callable[[int], None
     started = time.monotonic()
     claims = Claims(ledger, "stored", due.without_limit(), chunk=CLAIM_CHUNK)
     async for chunk in claims.chunks():
-        written = await ledger.persist([unit.id for unit in chunk])
-        report.persisted += written.persisted
-        report.posts_written += written.posts_written
-        report.slides_written += written.slides_written
-        report.failed.extend(written.failed)
-        advance(len(chunk))
+        waiting = [unit.id for unit in chunk]
+        while waiting:
+            written = await ledger.persist(waiting)
+            report.persisted += written.persisted
+            report.posts_written += written.posts_written
+            report.slides_written += written.slides_written
+            report.failed.extend(written.failed)
+            advance(len(waiting) - len(written.not_tried))
+            waiting = list(written.not_tried)
     report.seconds = time.monotonic() - started
     report.left_to_others = claims.left_to_others
     log.info(

@@ -37,6 +37,7 @@ def test_given_a_first_look_when_persisted_then_everything_is_written(db: Databa
         "posts_written": 1,
         "slides_written": 2,
         "failed": [],
+        "not_tried": [],
         "ignored": [],
     }
     stored = db.post("1")

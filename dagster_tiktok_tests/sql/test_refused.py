@@ -126,3 +126,21 @@ def test_given_a_page_of_another_post_then_it_is_not_written(db: Database) -> No
     assert written["failed"][0]["error"].endswith(
         f"unit {unit['id']} holds the post 2 instead of 1"
     )
+
+
+def test_given_a_trigger_of_ones_own_that_fails_then_no_post_is_blamed(db: Database) -> None:
+    # 25006 is what a full disk gives: a hosted project is read-only then.
+    db.execute(
+        "create function public.fail() returns trigger language plpgsql as "
+        "$$ begin raise exception 'read-only' using errcode = '25006'; end $$; "
+        "create trigger fail before insert on public.tiktok_posts "
+        "for each row execute function public.fail()"
+    )
+    try:
+        with pytest.raises(APIError, match="read-only"):
+            persist_first_looks(db, {"a": (post("1"), [])}, to="persisted")
+    finally:
+        db.execute("drop function public.fail cascade")
+
+    (unit,) = db.query("select state, attempts, error from public.scrape_units")
+    assert unit == {"state": "stored", "attempts": 0, "error": None}

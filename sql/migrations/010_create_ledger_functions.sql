@@ -1,6 +1,11 @@
 -- The ledger's functions. Each takes one jsonb and answers one jsonb, is one transaction, and may
 -- be called again: what it did stays as it is. Callable with the secret key only.
 -- `owner` is a batch; a unit is free while nobody holds a lease on it that is still valid.
+--
+-- Two calls at once never wait for each other in a circle, because all take their locks in one
+-- order: new units by their key; then units by id; then posts by tiktok_id. A statement that
+-- changes several of them locks them with `order by … for update` first, or skips those that are
+-- locked. Only persist_units makes posts and daily looks, one call at a time.
 
 -- {batch_id, due_date, read_at, rows: [{source_key, details, tiktok_id?, problems}]}
 -- -> {opened, reopened, updated, already_open}
@@ -44,21 +49,29 @@ begin
     order by r.source_key, r.place
   ) as g;
 
-  perform 1
-  from public.scrape_units as u
-  join jsonb_to_recordset(v_rows) as g (source_key text) on g.source_key = u.source_key
-  where u.slot = 0
-  order by u.id
-  for update of u;
-
+  -- Those that are there are left out, not met as conflicts: a conflict waits for whoever changes
+  -- the row.
   insert into public.scrape_units as u
     (source_key, slot, due_date, state, outcome, error_kind, error, tiktok_id, details, batch_id)
   select g.source_key, 0, v_due_date, g.state, g.outcome, g.error_kind, g.error, g.tiktok_id,
     g.details, v_batch_id
   from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
     error_kind text, error text, tiktok_id text, details jsonb)
+  where not exists (
+    select from public.scrape_units as known
+    where known.source_key = g.source_key and known.slot = 0
+  )
+  order by g.source_key
   on conflict (source_key, slot) do nothing;
   get diagnostics v_opened = row_count;
+
+  -- After the new ones, so that those which another call has just made are locked too.
+  perform 1
+  from public.scrape_units as u
+  join jsonb_to_recordset(v_rows) as g (source_key text) on g.source_key = u.source_key
+  where u.slot = 0
+  order by u.id
+  for update of u;
 
   -- A row that was read before it was answered still says that it is ready: leave it.
   update public.scrape_units as u
@@ -145,10 +158,16 @@ begin
   end if;
 
   -- The answer to this very call was lost on its way: give the same units again.
-  with again as (
-    update public.scrape_units as u set lease_until = v_lease_until
+  with held as (
+    select u.id from public.scrape_units as u
     where u.lease_owner = v_owner and u.claim_id = v_claim_id and u.state = v_state
       and u.lease_until > now()
+    order by u.id
+    for update of u
+  ), again as (
+    update public.scrape_units as u set lease_until = v_lease_until
+    from held
+    where u.id = held.id
     returning u.id
   )
   select array_agg(again.id) into v_ids from again;
@@ -243,12 +262,25 @@ begin
   into v_expired, v_last_looks
   from expired;
 
-  if v_last_looks is not null then
-    update public.tiktok_posts as t set scrape_status = 'completed'
-    where t.tiktok_id = any (v_last_looks) and t.scrape_status = 'active';
-  end if;
+  perform private.complete_posts(v_last_looks);
   return v_expired;
 end
+$$;
+
+-- Posts whose looks are over; one that a person paused stays paused.
+create function private.complete_posts(tiktok_ids text[]) returns void
+language sql
+set search_path = ''
+as $$
+  with over as (
+    select t.id from public.tiktok_posts as t
+    where t.tiktok_id = any (tiktok_ids) and t.scrape_status = 'active'
+    order by t.tiktok_id
+    for no key update of t
+  )
+  update public.tiktok_posts as t set scrape_status = 'completed'
+  from over
+  where t.id = over.id
 $$;
 
 -- The stored slides of a post, as the pipeline's StoredSlide. TikTok names a picture by 32 hex
@@ -278,9 +310,16 @@ as $$
 declare
   v_extended integer;
 begin
+  with held as (
+    select u.id from public.scrape_units as u
+    where u.lease_owner = (p ->> 'owner')::uuid
+    order by u.id
+    for update of u
+  )
   update public.scrape_units as u
   set lease_until = now() + make_interval(secs => (p ->> 'lease_seconds')::double precision)
-  where u.lease_owner = (p ->> 'owner')::uuid;
+  from held
+  where u.id = held.id;
   get diagnostics v_extended = row_count;
   return jsonb_build_object('extended', v_extended);
 end
@@ -294,9 +333,16 @@ as $$
 declare
   v_released integer;
 begin
+  with held as (
+    select u.id from public.scrape_units as u
+    where u.lease_owner = (p ->> 'owner')::uuid
+    order by u.id
+    for update of u
+  )
   update public.scrape_units as u
   set claim_id = null, lease_owner = null, lease_until = null
-  where u.lease_owner = (p ->> 'owner')::uuid;
+  from held
+  where u.id = held.id;
   get diagnostics v_released = row_count;
   return jsonb_build_object('released', v_released);
 end
@@ -305,15 +351,16 @@ $$;
 comment on function public.open_units(jsonb) is '{batch_id, due_date, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
 comment on function public.claim_units(jsonb) is '{state, due_date, today, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
 comment on function private.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';
+comment on function private.complete_posts(text[]) is 'Part of the ledger''s functions: posts whose looks are over.';
 comment on function private.known_slides(text) is 'Part of claim_units: the stored slides of a post.';
 comment on function public.extend_leases(jsonb) is '{owner, lease_seconds} -> {extended}.';
 comment on function public.release_leases(jsonb) is '{owner} -> {released}.';
 
 revoke all on function public.open_units(jsonb), public.claim_units(jsonb),
-  private.expire_units(uuid, date), private.known_slides(text), public.extend_leases(jsonb),
-  public.release_leases(jsonb)
+  private.expire_units(uuid, date), private.complete_posts(text[]), private.known_slides(text),
+  public.extend_leases(jsonb), public.release_leases(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_units(jsonb), public.claim_units(jsonb),
-  private.expire_units(uuid, date), private.known_slides(text), public.extend_leases(jsonb),
-  public.release_leases(jsonb)
+  private.expire_units(uuid, date), private.complete_posts(text[]), private.known_slides(text),
+  public.extend_leases(jsonb), public.release_leases(jsonb)
   to service_role;

@@ -15,6 +15,7 @@ declare
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_today constant date := (p ->> 'today')::date;
   v_recorded bigint[];
+  v_last_looks text[];
 begin
   if v_owner is null or v_today is null or exists (
     select from jsonb_to_recordset(p -> 'results')
@@ -68,13 +69,12 @@ begin
     from judged as j
     where u.id = j.unit_id
     returning u.id, u.slot, u.outcome, u.tiktok_id
-  ), completed as (
-    update public.tiktok_posts as t set scrape_status = 'completed'
-    from recorded as r
-    where r.outcome = 'expired' and r.slot = 5 and t.tiktok_id = r.tiktok_id
-      and t.scrape_status = 'active'
   )
-  select coalesce(array_agg(recorded.id), '{}') into v_recorded from recorded;
+  select coalesce(array_agg(r.id), '{}'),
+    array_agg(r.tiktok_id) filter (where r.outcome = 'expired' and r.slot = 5)
+  into v_recorded, v_last_looks
+  from recorded as r;
+  perform private.complete_posts(v_last_looks);
   return private.recorded_and_ignored('recorded', v_recorded, p -> 'results');
 end
 $$;
@@ -144,15 +144,22 @@ declare
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_finished bigint[];
 begin
-  with finished as (
+  with held as (
+    select u.id, r.note
+    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, note text)
+    join public.scrape_units as u on u.id = r.unit_id
+    where u.lease_owner = v_owner and u.state = 'persisted'
+    order by u.id
+    for update of u
+  ), finished as (
     update public.scrape_units as u set
-      state = 'done', finished_at = now(), note = r.note,
+      state = 'done', finished_at = now(), note = held.note,
       error_kind = case when u.outcome <> 'scraped' then u.error_kind end,
       error = case when u.outcome <> 'scraped' then u.error end,
       failed_batch_id = null, details = null, post = null, slides = null,
       claim_id = null, lease_owner = null, lease_until = null
-    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, note text)
-    where u.id = r.unit_id and u.lease_owner = v_owner and u.state = 'persisted'
+    from held
+    where u.id = held.id
     returning u.id
   )
   select coalesce(array_agg(finished.id), '{}') into v_finished from finished;
@@ -170,15 +177,22 @@ declare
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_failed bigint[];
 begin
-  with failed as (
+  with held as (
+    select u.id, r.error_kind, r.error
+    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, error_kind text, error text)
+    join public.scrape_units as u on u.id = r.unit_id
+    where u.lease_owner = v_owner and u.state <> 'done'
+    order by u.id
+    for update of u
+  ), failed as (
     update public.scrape_units as u set
       attempts = u.attempts + 1, failed_batch_id = v_owner,
-      error_kind = case when u.outcome = 'unavailable' then u.error_kind else r.error_kind end,
-      error = case when u.outcome = 'unavailable' then u.error else r.error end,
-      note = case when u.outcome = 'unavailable' then r.error else u.note end,
+      error_kind = case when u.outcome = 'unavailable' then u.error_kind else held.error_kind end,
+      error = case when u.outcome = 'unavailable' then u.error else held.error end,
+      note = case when u.outcome = 'unavailable' then held.error else u.note end,
       claim_id = null, lease_owner = null, lease_until = null
-    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, error_kind text, error text)
-    where u.id = r.unit_id and u.lease_owner = v_owner and u.state <> 'done'
+    from held
+    where u.id = held.id
     returning u.id
   )
   select coalesce(array_agg(failed.id), '{}') into v_failed from failed;

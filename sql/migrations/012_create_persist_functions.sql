@@ -1,8 +1,10 @@
 -- Writing posts, slides and figures from the payload of the ledger.
 
--- {owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, ignored}
+-- {owner, timezone, unit_ids}
+-- -> {persisted, posts_written, slides_written, failed, not_tried, ignored}
 -- One bad post is named in `failed`, and the others are written. At its third failure its way
--- ends: the row in the sheet is answered with the reason.
+-- ends: the row in the sheet is answered with the reason. What the time does not allow is named in
+-- `not_tried`: nothing is counted against it, the caller still holds it and calls again.
 create function public.persist_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -10,13 +12,23 @@ as $$
 declare
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_time_zone constant text := coalesce(p ->> 'timezone', 'UTC');
+  -- Posts of a group are written at once. Small enough that a statement limit never falls into the
+  -- middle of one, large enough that its statements cost little.
+  c_group constant integer := 32;
+  -- Half of the limit of this statement, so that the other half ends what was begun then.
+  v_stop_at constant timestamptz := statement_timestamp() + coalesce(
+    nullif(current_setting('statement_timeout')::interval, interval '0'), interval '8 seconds') / 2;
   v_given bigint[];
   v_held bigint[];
-  v_round bigint[];
+  v_group bigint[];
+  v_unit bigint;
   v_written jsonb;
+  v_is_first boolean := true;
+  v_persisted integer := 0;
   v_posts integer := 0;
   v_slides integer := 0;
   v_failed jsonb := '[]';
+  v_not_tried bigint[] := '{}';
 begin
   if v_owner is null or jsonb_typeof(p -> 'unit_ids') is distinct from 'array' then
     raise exception 'persist_units needs owner and unit_ids' using errcode = '22023';
@@ -24,6 +36,9 @@ begin
   perform now() at time zone v_time_zone;  -- a wrong name is the caller's mistake, not a post's
   v_given := array(select distinct jsonb_array_elements_text(p -> 'unit_ids')::bigint);
 
+  -- One call at a time makes posts: two that make the same ones in another order, or one after a
+  -- refusal, would wait for each other.
+  perform pg_advisory_xact_lock(hashtextextended('dagster-tiktok: persist_units', 0));
   with held as (
     select u.id from public.scrape_units as u
     where u.id = any (v_given) and u.lease_owner = v_owner and u.state = 'stored'
@@ -31,28 +46,63 @@ begin
     for update of u
   )
   select coalesce(array_agg(held.id), '{}') into v_held from held;
+  perform 1
+  from public.tiktok_posts as t
+  where t.tiktok_id = any (array(
+    select u.tiktok_id from public.scrape_units as u where u.id = any (v_held)
+  ))
+  order by t.tiktok_id
+  for no key update of t;
 
-  -- Two rows may lead to one post: such units are written one after the other.
-  for v_round in
-    select array_agg(ranked.id order by ranked.id)
+  for v_group in
+    select array_agg(ranked.id order by ranked.place, ranked.id)
     from (
-      select u.id, row_number() over (partition by coalesce(u.tiktok_id, u.id::text)
-        order by u.id) as turn
+      select u.id, dense_rank() over (order by coalesce(u.tiktok_id, ''), case
+        when u.tiktok_id is null then u.id end) - 1 as place
       from public.scrape_units as u
       where u.id = any (v_held)
     ) as ranked
-    group by ranked.turn
-    order by ranked.turn
+    group by ranked.place / c_group
+    order by ranked.place / c_group
   loop
-    v_written := private.persist_or_halve(v_round, v_owner, v_time_zone);
-    v_posts := v_posts + (v_written ->> 'posts')::integer;
-    v_slides := v_slides + (v_written ->> 'slides')::integer;
-    v_failed := v_failed || (v_written -> 'failed');
+    if not v_is_first and clock_timestamp() >= v_stop_at then
+      v_not_tried := v_not_tried || v_group;
+      continue;
+    end if;
+    v_written := private.try_to_persist(v_group, v_owner, v_time_zone);
+    if v_written ->> 'error' is null then
+      v_is_first := false;
+      v_persisted := v_persisted + cardinality(v_group);
+      v_posts := v_posts + (v_written ->> 'posts')::integer;
+      v_slides := v_slides + (v_written ->> 'slides')::integer;
+      continue;
+    end if;
+
+    -- One of them is bad. Each by itself costs no more than the group did, however many are bad.
+    foreach v_unit in array v_group loop
+      if not v_is_first and clock_timestamp() >= v_stop_at then
+        v_not_tried := v_not_tried || v_unit;
+        continue;
+      end if;
+      if cardinality(v_group) > 1 then
+        v_written := private.try_to_persist(array[v_unit], v_owner, v_time_zone);
+      end if;
+      v_is_first := false;
+      if v_written ->> 'error' is null then
+        v_persisted := v_persisted + 1;
+        v_posts := v_posts + (v_written ->> 'posts')::integer;
+        v_slides := v_slides + (v_written ->> 'slides')::integer;
+      else
+        perform private.refuse_unit(v_unit, v_owner, v_written ->> 'error');
+        v_failed := v_failed
+          || jsonb_build_object('unit_id', v_unit, 'error', v_written ->> 'error');
+      end if;
+    end loop;
   end loop;
 
   return jsonb_build_object(
-    'persisted', cardinality(v_held) - jsonb_array_length(v_failed),
-    'posts_written', v_posts, 'slides_written', v_slides, 'failed', v_failed,
+    'persisted', v_persisted, 'posts_written', v_posts, 'slides_written', v_slides,
+    'failed', v_failed, 'not_tried', to_jsonb(v_not_tried),
     'ignored', (
       select coalesce(jsonb_agg(given.id order by given.id), '[]')
       from unnest(v_given) as given (id)
@@ -62,54 +112,65 @@ begin
 end
 $$;
 
--- Writes the units at once; if that fails, each half by itself, down to the unit that is bad.
-create function private.persist_or_halve(unit_ids bigint[], owner uuid, time_zone text)
+-- Writes all of these units, or none: {posts, slides}, or {error} if the database refuses a value.
+-- Only what these classes of SQLSTATE say is a post's own fault: a value of the wrong type or out
+-- of range (22), a constraint (23, 44), a row that no index can hold (54000). Anything else, known
+-- or not, ends the call: a disk that is full or a right that was taken away is no post's fault.
+create function private.try_to_persist(unit_ids bigint[], owner uuid, time_zone text)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-  v_count constant integer := cardinality(unit_ids);
-  v_left jsonb;
-  v_right jsonb;
-  v_error text;
+  v_turn bigint[];
+  v_written jsonb;
+  v_posts integer := 0;
+  v_slides integer := 0;
 begin
-  begin
-    return private.persist_chunk(unit_ids, owner, time_zone);
-  exception when others then
-    -- Connection, rollback (deadlock), rights and schema, resources, locks, operator, system,
-    -- somebody's own trigger: not the post's fault.
-    if left(sqlstate, 2) in ('08', '40', '42', '53', '55', '57', '58', 'P0', 'XX') then
-      raise;
-    end if;
-    v_error := 'The database refused the post: ' || left(sqlerrm, 300);
-  end;
-
-  if v_count = 1 then
-    update public.scrape_units as u set
-      attempts = u.attempts + 1, failed_batch_id = owner,
-      error_kind = case when u.outcome = 'scraped' then 'not_written' else u.error_kind end,
-      error = case when u.outcome = 'scraped' then v_error else u.error end,
-      note = case when u.outcome = 'scraped' then u.note else v_error end,
-      claim_id = null, lease_owner = null, lease_until = null
-    where u.id = unit_ids[1];
-
-    -- A person has to look at it: the sheet says so, instead of a row that stays ready for ever.
-    update public.scrape_units as u set
-      state = 'persisted', outcome = 'unavailable', attempts = 0, failed_batch_id = null,
-      post = null, slides = null
-    where u.id = unit_ids[1] and u.attempts >= 3;
-    return jsonb_build_object('posts', 0, 'slides', 0, 'failed',
-      jsonb_build_array(jsonb_build_object('unit_id', unit_ids[1], 'error', v_error)));
+  -- Two rows may lead to one post: such units are written one after the other.
+  for v_turn in
+    select array_agg(ranked.id order by ranked.id)
+    from (
+      select u.id, row_number() over (partition by coalesce(u.tiktok_id, u.id::text)
+        order by u.id) as turn
+      from public.scrape_units as u
+      where u.id = any (unit_ids)
+    ) as ranked
+    group by ranked.turn
+    order by ranked.turn
+  loop
+    v_written := private.persist_chunk(v_turn, owner, time_zone);
+    v_posts := v_posts + (v_written ->> 'posts')::integer;
+    v_slides := v_slides + (v_written ->> 'slides')::integer;
+  end loop;
+  return jsonb_build_object('posts', v_posts, 'slides', v_slides);
+exception when others then
+  if left(sqlstate, 2) in ('22', '23', '44') or sqlstate = '54000' then
+    return jsonb_build_object('error', 'The database refused the post: ' || left(sqlerrm, 300));
   end if;
+  raise;
+end
+$$;
 
-  v_left := private.persist_or_halve(unit_ids[:v_count / 2], owner, time_zone);
-  v_right := private.persist_or_halve(unit_ids[v_count / 2 + 1:], owner, time_zone);
-  return jsonb_build_object(
-    'posts', (v_left ->> 'posts')::integer + (v_right ->> 'posts')::integer,
-    'slides', (v_left ->> 'slides')::integer + (v_right ->> 'slides')::integer,
-    'failed', (v_left -> 'failed') || (v_right -> 'failed')
-  );
+-- Notes that the database refused a unit.
+create function private.refuse_unit(unit_id bigint, owner uuid, reason text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update public.scrape_units as u set
+    attempts = u.attempts + 1, failed_batch_id = owner,
+    error_kind = case when u.outcome = 'scraped' then 'not_written' else u.error_kind end,
+    error = case when u.outcome = 'scraped' then reason else u.error end,
+    note = case when u.outcome = 'scraped' then u.note else reason end,
+    claim_id = null, lease_owner = null, lease_until = null
+  where u.id = refuse_unit.unit_id;
+
+  -- A person has to look at it: the sheet says so, instead of a row that stays ready for ever.
+  update public.scrape_units as u set
+    state = 'persisted', outcome = 'unavailable', attempts = 0, failed_batch_id = null,
+    post = null, slides = null
+  where u.id = refuse_unit.unit_id and u.attempts >= 3;
 end
 $$;
 
@@ -164,16 +225,17 @@ as $$
 $$;
 
 comment on type private.look is 'A look with its payload, typed; used between the persist functions.';
-comment on function public.persist_units(jsonb) is '{owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, ignored}: writes what is stored.';
-comment on function private.persist_or_halve(bigint[], uuid, text) is 'Part of persist_units: finds the unit that cannot be written.';
+comment on function public.persist_units(jsonb) is '{owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, not_tried, ignored}: writes what is stored.';
+comment on function private.try_to_persist(bigint[], uuid, text) is 'Part of persist_units: writes units, or says why the database refuses them.';
+comment on function private.refuse_unit(bigint, uuid, text) is 'Part of persist_units: notes that the database refused a unit.';
 comment on function private.looks_of(bigint[], text) is 'Part of persist_units: the payload of units, typed.';
 comment on function private.set_code(text, integer) is 'MIAR_007 for the creator Mia Rose and the set 7.';
 
 revoke all on function public.persist_units(jsonb),
-  private.persist_or_halve(bigint[], uuid, text), private.looks_of(bigint[], text),
-  private.set_code(text, integer)
+  private.try_to_persist(bigint[], uuid, text), private.refuse_unit(bigint, uuid, text),
+  private.looks_of(bigint[], text), private.set_code(text, integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.persist_units(jsonb),
-  private.persist_or_halve(bigint[], uuid, text), private.looks_of(bigint[], text),
-  private.set_code(text, integer)
+  private.try_to_persist(bigint[], uuid, text), private.refuse_unit(bigint, uuid, text),
+  private.looks_of(bigint[], text), private.set_code(text, integer)
   to service_role;

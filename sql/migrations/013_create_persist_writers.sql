@@ -22,16 +22,6 @@ begin
     raise exception '%', v_wrong using errcode = '22023';
   end if;
 
-  -- All posts at once and in order: two batches that write some of the same would wait for each
-  -- other otherwise.
-  perform 1
-  from public.tiktok_posts as t
-  where t.tiktok_id = any (array(
-    select u.tiktok_id from public.scrape_units as u where u.id = any (unit_ids)
-  ))
-  order by t.tiktok_id
-  for no key update of t;
-
   -- The newest look wins; what it does not say, or says as 0 or empty, stays as it was known.
   insert into public.tiktok_posts as t (
     tiktok_id, va_url, post_url, created_date, creator, set_id, set_code, va, post_type, account,
@@ -233,7 +223,11 @@ begin
   select l.tiktok_id, day.slot, l.captured_on + day.slot, l.tiktok_id
   from unnest(looks) as l
   cross join generate_series(1, 5) as day (slot)
-  where l.slot = 0
+  where l.slot = 0 and not exists (
+    -- Not met as a conflict, which would wait for whoever is ending or taking that look.
+    select from public.scrape_units as known
+    where known.source_key = l.tiktok_id and known.slot = day.slot
+  )
   order by l.tiktok_id, day.slot
   on conflict (source_key, slot) do nothing;
 end
@@ -266,9 +260,7 @@ begin
     select u.source_key from public.scrape_units as u
     where u.source_key = any (v_scraped) and u.slot = 5 and u.state = 'done'
   );
-  update public.tiktok_posts as t set scrape_status = 'completed'
-  where t.tiktok_id = any (v_ended) and t.scrape_status = 'active';
-
+  perform private.complete_posts(v_ended);
   if v_gone is null then
     return;
   end if;

@@ -1,0 +1,99 @@
+"""Posts that the database refuses cost a bounded time: a call never runs into its time limit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import scalar_row
+from psycopg.types.json import Jsonb
+
+from dagster_tiktok_tests.sql.support import TODAY, new_batch, post, slide
+
+LIMIT = "2s"
+_UNITS = """
+    insert into public.scrape_units (source_key, due_date, state, outcome, tiktok_id, post, slides)
+    select 'key ' || (u ->> 'tiktok_id'), %s, 'stored', 'scraped', u ->> 'tiktok_id', u -> 'post',
+      u -> 'slides'
+    from jsonb_array_elements(%s) as u"""
+_PAUSE = """
+    create function public.pause() returns trigger language plpgsql as $$
+    begin
+      perform pg_sleep(0.1);
+      return new;
+    end $$;
+    create trigger pause before insert on public.tiktok_posts
+      for each row execute function public.pause()"""
+
+
+def _stored(connection: psycopg.Connection[Any], posts: int, *, slides: int) -> None:
+    """Units whose slides are stored; every second is refused."""
+    units = [
+        {
+            "tiktok_id": str(1000 + n),
+            "post": post(str(1000 + n), slides=slides, views=-1 if n % 2 else 7),
+            "slides": [slide(str(1000 + n), number) for number in range(1, slides + 1)],
+        }
+        for n in range(posts)
+    ]
+    connection.execute(_UNITS, [TODAY, json.dumps(units)])
+
+
+def _call(connection: psycopg.Connection[Any], function: str, **arguments: Any) -> dict[str, Any]:
+    (answer,) = connection.execute(
+        f"select public.{function}(%s)".encode(), [Jsonb(arguments)]
+    ).fetchall()
+    return dict(answer)
+
+
+def _run(connection: psycopg.Connection[Any], limit: int) -> tuple[list[int], dict[str, Any]]:
+    """A batch claims what is stored and calls persist_units once. Answers its units too."""
+    day, batch = TODAY.isoformat(), new_batch()
+    claim = {"state": "stored", "due_date": day, "today": day, "claim_id": new_batch()}
+    claimed = _call(connection, "claim_units", **claim, owner=batch, limit=limit, lease_seconds=600)
+    units = [unit["id"] for unit in claimed["units"]]
+    connection.execute(f"set statement_timeout = '{LIMIT}'".encode())
+    written = _call(connection, "persist_units", owner=batch, unit_ids=units)
+    connection.execute("reset statement_timeout")
+    return units, written
+
+
+def test_given_more_than_the_time_allows_then_the_rest_is_not_tried_and_not_blamed(
+    postgres_url: str,
+) -> None:
+    # 30 posts that take a tenth of a second each: half of the limit is over after ten of them.
+    with psycopg.connect(postgres_url, autocommit=True, row_factory=scalar_row) as connection:
+        connection.execute(_PAUSE.encode())
+        _stored(connection, 30, slides=1)
+        units, written = _run(connection, 30)
+
+        not_tried = written["not_tried"]
+        tried = set(units) - set(not_tried)
+        assert not_tried and tried
+        assert written["persisted"] + len(written["failed"]) == len(tried)
+        left = connection.execute(
+            "select count(*) from public.scrape_units where id = any (%s) and state = 'stored' "
+            "and attempts = 0 and error is null and failed_batch_id is null "
+            "and lease_owner is not null",
+            [not_tried],
+        ).fetchone()
+        assert left == len(not_tried)
+
+
+@pytest.mark.slow
+def test_given_250_carousels_of_which_half_are_refused_then_three_runs_write_the_good_ones(
+    postgres_url: str,
+) -> None:
+    with psycopg.connect(postgres_url, autocommit=True, row_factory=scalar_row) as connection:
+        _stored(connection, 250, slides=35)
+        for _ in range(3):
+            _run(connection, 250)
+            connection.execute(
+                "update public.scrape_units set lease_owner = null, lease_until = null, "
+                "claim_id = null"
+            )
+        written = connection.execute("select count(*) from public.tiktok_posts").fetchone()
+        slides = connection.execute("select count(*) from public.tiktok_slides").fetchone()
+        assert (written, slides) == (125, 125 * 35)
