@@ -7,6 +7,7 @@ gone and what is doubled.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -67,6 +68,7 @@ def main() -> None:
     for outcome, count in outcomes.most_common():
         print(f"  {outcome:<42} {count:9,}")
     _time_by_size()
+    _time_of_hostile_pages()
 
 
 def mutate_and_parse(share: int) -> Counter[str]:
@@ -223,6 +225,26 @@ def _time_by_size() -> None:
             per_byte[kilobytes] = took / len(page)
             print(f"a page of {kilobytes:,} KB, grown {name:<21} {1000 * took:12.3f} ms")
         print(f"{'':<44} {per_byte[5_000] / per_byte[300]:9.2f} of the time a byte at 300 KB")
+
+
+def _time_of_hostile_pages() -> None:
+    """Megabytes of what a parser may stumble over: each twice, to see that twice takes twice."""
+    name = b"__UNIVERSAL_DATA_FOR_REHYDRATION__"
+    for unit in (b"<script " + name, name, b"<", b"<script", b"[", b'{"a":', b"#"):
+        took = []
+        for megabytes in (2, 4):
+            content = unit * (megabytes * 1_000_000 // len(unit))
+            page = b"<script id=" + name + b">" + content + b"</script>"
+            took.append(_seconds_of(partial(_ends, page)))
+        print(
+            f"{'4 MB of ' + unit.decode():<54} {1000 * took[1]:12.3f} ms   "
+            f"{took[1] / took[0]:6.2f} times what 2 MB take"
+        )
+
+
+def _ends(page: bytes) -> None:
+    with contextlib.suppress(PostError):
+        parse_post_page(page, expected_id="1", scraped_at=NOW)
 
 
 def _seconds_of(work: Callable[[], object]) -> float:

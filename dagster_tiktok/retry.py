@@ -8,7 +8,7 @@ raised as a `TransientError` by its client.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -27,6 +27,10 @@ MAX_RETRY_AFTER_SECONDS = 120.0
 _MAX_HEADER_CHARACTERS = 100
 
 
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
 class TransientError(Exception):
     """An answer that may be different in a moment.
 
@@ -38,7 +42,9 @@ class TransientError(Exception):
         self.retry_after = retry_after
 
 
-def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+def retry_after_seconds(
+    headers: Mapping[str, str], *, now: Callable[[], datetime] = _utc_now
+) -> float | None:
     """The `Retry-After` header (seconds or HTTP date, RFC 9110 10.2.3) as seconds, capped."""
     value = headers.get("Retry-After") or headers.get("retry-after")
     if not value or len(value) > _MAX_HEADER_CHARACTERS:
@@ -52,7 +58,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
             return None
         if at.tzinfo is None:
             at = at.replace(tzinfo=timezone.utc)
-        seconds = (at - datetime.now(timezone.utc)).total_seconds()
+        seconds = (at - now()).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 

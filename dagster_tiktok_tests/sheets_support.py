@@ -87,7 +87,7 @@ class RunningSheets:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         url = f"{self.server.url}/_control/{path}"
-        answer = self._session.request(method, url, json=body, timeout=5)
+        answer = self._session.request(method, url, json=body, timeout=60)
         answer.raise_for_status()
         return answer.json()
 

@@ -1,22 +1,47 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Iterator
 
 import pytest
 
 from dagster_tiktok.rate import RateLimit
 
+# What a second holds is counted in floating point.
+A_HAIR = 1e-9
+GIVEN_BACK = 0.01
+"""By which a turn may come early after one that came late, or after none."""
 
-def beginnings(per_second: float, count: int, *, stall: float = 0) -> list[float]:
+
+class ManualClock:
+    """Goes on when somebody sleeps, by what was asked for and what `late` says, or on `advance`."""
+
+    def __init__(self, late: Iterator[float] | None = None) -> None:
+        self._now = 1000.0
+        self._late = late
+
+    def now(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds + (next(self._late) if self._late else 0))
+        await asyncio.sleep(0)
+
+
+def beginnings(
+    per_second: float, count: int, clock: ManualClock, *, stall: float = 0
+) -> list[float]:
     async def run() -> list[float]:
-        limit, times = RateLimit(per_second), list[float]()
+        limit, times = RateLimit(per_second, clock), list[float]()
 
         async def one(number: int) -> None:
             await limit.wait()
-            times.append(time.monotonic())
-            if stall and number == count // 3:
-                time.sleep(stall)
+            times.append(clock.now())
+            if number == count // 3:
+                clock.advance(stall)
 
         await asyncio.gather(*(one(number) for number in range(count)))
         return times
@@ -25,35 +50,60 @@ def beginnings(per_second: float, count: int, *, stall: float = 0) -> list[float
 
 
 def most_in_a_second(times: list[float]) -> int:
-    return max(sum(1 for other in times if at <= other < at + 1) for at in times)
+    return max(sum(1 for other in times if at <= other < at + 1 - A_HAIR) for at in times)
 
 
-@pytest.mark.parametrize("stall", [0, 0.3])
+def lateness(*seconds: float) -> Iterator[float]:
+    while True:
+        yield from seconds
+
+
+@pytest.mark.parametrize("late", [(0.0,), (0.001,), (0.009,), (0.0, 0.05, 0.0), (0.3, 0.0, 0.0)])
+@pytest.mark.parametrize("stall", [0, 0.3, 5])
 def test_given_a_limit_when_many_wait_then_no_second_holds_more_than_the_rate_and_one(
-    stall: float,
+    stall: float, late: tuple[float, ...]
 ) -> None:
-    times = beginnings(50, 80, stall=stall)
+    times = beginnings(50, 200, ManualClock(lateness(*late)), stall=stall)
     assert most_in_a_second(times) <= 51
 
 
-def test_given_a_limit_when_many_wait_then_the_rate_is_reached() -> None:
-    times = beginnings(40, 60)
-    assert 0.97 * 40 <= 59 / (times[-1] - times[0]) <= 40.5
+@pytest.mark.parametrize("late", [0, 0.001, 0.0099])
+def test_given_timers_that_are_late_when_many_wait_then_the_rate_is_reached(late: float) -> None:
+    times = beginnings(40, 1001, ManualClock(lateness(late)))
+    assert 0.98 * 40 <= 1000 / (times[-1] - times[0]) <= 40
 
 
 def test_given_no_limit_when_many_wait_then_none_is_held_up() -> None:
-    times = beginnings(0, 10_000)
-    assert times[-1] - times[0] < 1
+    times = beginnings(0, 10_000, ManualClock())
+    assert times[0] == times[-1]
 
 
 def test_given_a_waiter_that_is_cancelled_when_others_wait_then_they_get_their_turn() -> None:
-    async def run() -> float:
-        limit = RateLimit(20)
-        waiters = [asyncio.create_task(limit.wait()) for _ in range(4)]
-        await asyncio.sleep(0.01)
-        waiters[1].cancel()
-        started = time.monotonic()
-        await asyncio.gather(*waiters, return_exceptions=True)
-        return time.monotonic() - started
+    async def run() -> tuple[list[int], float]:
+        clock, turns = ManualClock(), list[int]()
+        limit, began = RateLimit(20, clock), clock.now()
 
-    assert asyncio.run(run()) < 1
+        async def one(number: int) -> None:
+            await limit.wait()
+            turns.append(number)
+
+        waiters = [asyncio.create_task(one(number)) for number in range(4)]
+        await asyncio.sleep(0)
+        waiters[2].cancel()
+        await asyncio.gather(*waiters, return_exceptions=True)
+        return turns, clock.now() - began
+
+    turns, seconds = asyncio.run(run())
+    assert turns == [0, 1, 3]
+    assert seconds == pytest.approx(2 * 1.01 / 20 - GIVEN_BACK)
+
+
+def test_given_the_machine_s_clock_when_two_wait_then_the_second_is_held_up() -> None:
+    async def run() -> float:
+        loop, limit = asyncio.get_running_loop(), RateLimit(20)
+        began = loop.time()
+        await limit.wait()
+        await limit.wait()
+        return loop.time() - began
+
+    assert asyncio.run(run()) >= 1 / 20 - GIVEN_BACK

@@ -322,11 +322,12 @@ def test_given_a_run_that_is_killed_when_run_again_then_all_is_mended(stage: Sta
         stage.lose(post, 1, 2)
     stage.clear_cache()
     stage.upload("7/01-0123456789abcdef.jpg")
-    delay = Fault("slow", on="slide", latency_ms=(400.0, 400.0))
+    # The last post's slides do not come, however slow the kill is.
+    delay = Fault("slow", on="slide", post_id=posts[-1].tiktok_id, latency_ms=(600_000.0,) * 2)
     stage.sandbox.tiktok.faults.add(delay)
 
     process = stage.sandbox.process("repair", "--mend")
-    kill_when(process, lambda: len(stage.objects()) > 1)
+    kill_when(process, lambda: len(stage.broken()) < 8)
     assert process.returncode == -9
     assert 0 < len(stage.broken()) < 8
     stage.sandbox.tiktok.faults.clear()

@@ -72,9 +72,7 @@ def test_retry_after_in_seconds(value: str, seconds: float | None) -> None:
 
 
 def test_retry_after_as_a_date() -> None:
-    at = datetime.now(timezone.utc) + timedelta(seconds=30)
-
-    seconds = retry_after_seconds({"Retry-After": format_datetime(at, usegmt=True)})
-
-    assert seconds is not None
-    assert 25 < seconds <= 30
+    now = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
+    headers = {"Retry-After": format_datetime(now + timedelta(seconds=30), usegmt=True)}
+    assert retry_after_seconds(headers, now=lambda: now) == 30
+    assert retry_after_seconds(headers, now=lambda: now + timedelta(hours=1)) == 0

@@ -10,7 +10,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from supabase import Client, ClientOptions, create_client
 
 from dagster_tiktok.sandbox.supabase_lite.node_packages import SandboxError
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
+from dagster_tiktok_tests.pipeline.support import until
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "sql" / "migrations"
@@ -117,7 +117,5 @@ def test_given_a_server_when_its_parent_is_killed_then_it_ends_and_can_start_aga
             answer = _client(server).rpc("schema_version", {"p": {}}).execute()
             return len(str(answer.data))
 
-    deadline = time.monotonic() + 10
-    while _can_connect(port) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: not _can_connect(port))
     assert asyncio.run(again()) > 0

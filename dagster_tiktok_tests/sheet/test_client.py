@@ -139,15 +139,16 @@ def test_given_a_quota_that_others_use_up_when_read_then_it_waits_for_the_next_w
         started = time.monotonic()
         for _ in range(3):
             client.read()
-        assert 0.9 <= time.monotonic() - started < 5
+        assert time.monotonic() - started >= 0.9
 
 
 def test_given_a_limit_when_calls_come_fast_then_they_are_spread_over_the_window() -> None:
     limiter = QuotaLimiter(3, window_seconds=0.2)
     started = time.monotonic()
     waited = [limiter.wait() for _ in range(7)]
-    assert 0.4 <= time.monotonic() - started < 1
+    assert time.monotonic() - started >= 0.4
     assert waited[:3] == [0, 0, 0]
+    assert max(waited) <= 0.2
 
 
 def test_given_a_fault_that_stays_when_read_then_the_service_is_unavailable(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-import time
 import traceback
 from typing import Any
 
@@ -137,19 +136,18 @@ def test_given_a_packed_answer_when_read_then_it_is_unpacked(sheets: RunningShee
 def test_given_an_answer_that_drips_when_read_then_the_wait_ends(
     sheets: RunningSheets, endpoint: str
 ) -> None:
-    with AnsweringServer(pieces=itertools.repeat(b" ", 200), pause=0.1) as server:
+    with AnsweringServer(pieces=itertools.repeat(b" "), pause=0.1) as server:
         changes = (
             {"google_sheets_api_url": server.url}
             if endpoint == "sheet"
             else with_token_uri(sheets, server.url)
         )
-        started = time.monotonic()
+        # Nothing but the client ends it.
         with (
             SheetClient(sheets.settings(**changes), max_seconds=0.5) as client,
             pytest.raises(ServiceUnavailable, match=r"answered too slowly: .* 0.5 seconds"),
         ):
             client.read()
-        assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

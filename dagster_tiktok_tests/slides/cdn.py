@@ -33,8 +33,13 @@ class Cdn:
     always: dict[str, Answer] = field(default_factory=dict)
     requests: list[Seen] = field(default_factory=list)
     delay: float = 0.0
+    hold_until: int = 0
+    """So many requests have to be under way at once before any is answered."""
     at_once: int = 0
     most_at_once: int = 0
+
+    def __post_init__(self) -> None:
+        self._enough = asyncio.Event()
 
     async def __aenter__(self) -> Cdn:
         app = web.Application()
@@ -80,7 +85,10 @@ class Cdn:
         self.requests.append(seen)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
+        if self.most_at_once >= self.hold_until:
+            self._enough.set()
         try:
+            await self._enough.wait()
             if self.delay:
                 await asyncio.sleep(self.delay)
             waiting = self.faults[path]

@@ -28,6 +28,8 @@ class FaultProxy:
     requests: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     delay: float = 0.0
+    until: Callable[[], Awaitable[object]] | None = None
+    """What an upload waits for before it is passed on."""
 
     async def __aenter__(self) -> FaultProxy:
         self._client = aiohttp.ClientSession(auto_decompress=False)
@@ -57,6 +59,8 @@ class FaultProxy:
         if request.method == "POST":
             self.bodies.append(await request.read())
             await asyncio.sleep(self.delay)
+            if self.until is not None:
+                await self.until()
             for part, fault in self.by_path.items():
                 if part in request.path:
                     return await fault(request)

@@ -314,7 +314,7 @@ def test_given_many_slides_then_no_more_than_the_limit_are_requested_at_once(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.delay = 0.03
+        cdn.hold_until, cdn.delay = 3, 0.03
         cdn.files = {str(number): jpeg(number) for number in range(12)}
         sources = [cdn.slide(number + 1, str(number)) for number in range(12)]
         await asyncio.gather(*(fetch(downloader, source) for source in sources))

@@ -161,20 +161,33 @@ def test_given_our_environment_when_the_program_runs_then_it_sees_none_of_it(
 @pytest.mark.parametrize(
     ("script", "detail"),
     [
-        ("time.sleep(60)", "gallery-dl took more than"),
-        ("sys.stderr.write('x' * 10**7); time.sleep(60)", "gallery-dl took more than"),
-        ("os.close(1); time.sleep(60)", "gallery-dl took more than"),
-        ("while True: sys.stdout.write('x' * 10**6)", "gallery-dl said more than"),
+        ("time.sleep(600)", "gallery-dl took more than"),
+        ("sys.stderr.write('x' * 10**7); time.sleep(600)", "gallery-dl took more than"),
+        ("os.close(1); time.sleep(600)", "gallery-dl took more than"),
     ],
 )
 def test_given_a_program_that_does_not_end_when_it_runs_then_it_is_ended(
     tmp_path: Path, script: str, detail: str
 ) -> None:
     noted = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+    seconds = 1.0
+    # Longer, until the program had begun before its time was up.
+    while not (tmp_path / "pid").exists():
+        with pytest.raises(PostError) as caught:
+            run_played(tmp_path, noted + script, timeout_seconds=seconds)
+        assert caught.value.kind is FailureKind.UNREADABLE
+        assert caught.value.detail.startswith(detail)
+        seconds *= 2
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_given_a_program_that_says_too_much_when_it_runs_then_it_is_ended(tmp_path: Path) -> None:
+    noted = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+    script = noted + "while True: sys.stdout.write('x' * 10**6)"
     with pytest.raises(PostError) as caught:
-        run_played(tmp_path, noted + script, timeout_seconds=1)
-    assert caught.value.kind is FailureKind.UNREADABLE
-    assert caught.value.detail.startswith(detail)
+        run_played(tmp_path, script, timeout_seconds=600)
+    assert caught.value.detail.startswith("gallery-dl said more than")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

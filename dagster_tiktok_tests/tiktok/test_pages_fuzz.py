@@ -6,7 +6,6 @@ import contextlib
 import json
 import random
 import re
-import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -129,35 +128,27 @@ def test_given_any_bytes_when_parsed_then_nothing_else_is_raised(noise: bytes) -
     check(b'<script id="__UNIVERSAL_DATA_FOR_REHYDRATION__">' + noise + b"</script>")
 
 
-def test_given_a_page_of_300_kb_when_parsed_then_it_takes_under_two_milliseconds() -> None:
+def test_given_a_page_of_300_kb_when_parsed_then_its_post_is_read() -> None:
     html = post_page({**BASE, "unread": ["x" * 60] * 450}, filler_bytes=270_000)
     assert len(html) > 300_000
-    durations = []
-    for _ in range(30):
-        started = time.perf_counter()
-        parse_post_page(html, expected_id=POST_ID, scraped_at=NOW)
-        durations.append(time.perf_counter() - started)
-    assert min(durations) < 0.002
+    assert parse_post_page(html, expected_id=POST_ID, scraped_at=NOW).tiktok_id == POST_ID
 
 
-def test_given_hostile_pages_of_megabytes_when_parsed_then_the_time_stays_linear() -> None:
+def test_given_hostile_pages_of_megabytes_when_parsed_then_that_ends() -> None:
+    """At these sizes, what is not linear takes hours. Seconds are in benchmarks/fuzz_pages.py."""
     data_id = b"__UNIVERSAL_DATA_FOR_REHYDRATION__"
     units = (
         b"<script " + data_id, data_id, b"<", b"<script", b"id" + b" " * 50, b"[", b'{"a":', b"#",
     )  # fmt: skip
-    started = time.perf_counter()
     for unit in units:
         check(unit * (4_000_000 // len(unit)))
         check(b"<script id=" + data_id + b">" + unit * (2_000_000 // len(unit)) + b"</script>")
-    assert time.perf_counter() - started < 2.0
 
 
-def test_given_a_caption_full_of_tags_when_parsed_then_it_takes_no_time() -> None:
+def test_given_a_caption_full_of_tags_when_parsed_then_that_ends() -> None:
     extras = [{"type": 1, "start": n, "end": n + 2, "hashtagName": "a"} for n in range(5000)]
     html = post_page({**BASE, "desc": "\U0001f92f#a" * 50_000, "textExtra": extras})
-    started = time.perf_counter()
     check(html)
-    assert time.perf_counter() - started < 0.5
 
 
 def test_given_mutated_profiles_when_parsed_then_nothing_else_is_raised() -> None:

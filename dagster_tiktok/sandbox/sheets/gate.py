@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -49,6 +50,10 @@ class Quota:
     def reset(self) -> None:
         self._used = 0
 
+    def advance(self, seconds: float) -> None:
+        """As if that much time had passed."""
+        self._began -= seconds
+
 
 @dataclass
 class Fault:
@@ -83,38 +88,50 @@ class Fault:
 
 
 class Faults:
+    """Added and cleared by tests in their thread while the server asks in its own."""
+
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._faults: list[Fault] = []
 
     def add(self, values: Mapping[str, Any]) -> Fault:
         """Raises ValueError or TypeError for values that name no fault."""
         fault = Fault(**values)
-        self._faults.append(fault)
+        with self._lock:
+            self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
-        self._faults.clear()
+        with self._lock:
+            self._faults.clear()
 
     def next(self, operation: str) -> Fault | None:
         """The fault that hits this request, which is counted."""
-        for fault in self._faults:
-            if fault.operation not in (operation, "any"):
-                continue
-            if fault.skip > 0:
-                fault.skip -= 1
-            elif fault.count > 0:
-                fault.count -= 1
-                return fault
+        with self._lock:
+            for fault in self._faults:
+                if fault.operation not in (operation, "any"):
+                    continue
+                if fault.skip > 0:
+                    fault.skip -= 1
+                elif fault.count > 0:
+                    fault.count -= 1
+                    return fault
         return None
 
     def describe(self) -> list[dict[str, Any]]:
-        return [asdict(fault) for fault in self._faults if fault.count > 0]
+        with self._lock:
+            return [asdict(fault) for fault in self._faults if fault.count > 0]
 
 
 class RequestLog:
-    """The last requests, and how many there were of each operation."""
+    """The last requests, and how many there were of each operation.
+
+    The server writes it in its thread while a test reads it in another: under one lock, and what
+    is read is a copy.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._entries: deque[dict[str, Any]] = deque(maxlen=5000)
         self._counts: Counter[str] = Counter()
 
@@ -128,17 +145,21 @@ class RequestLog:
             "monotonic": time.monotonic(),
             "status": None,
         }
-        self._entries.append(entry)
-        self._counts[operation] += 1
+        with self._lock:
+            self._entries.append(entry)
+            self._counts[operation] += 1
         return entry
 
     def clear(self) -> None:
-        self._entries.clear()
-        self._counts.clear()
+        with self._lock:
+            self._entries.clear()
+            self._counts.clear()
 
     def describe(self) -> dict[str, Any]:
-        counts = {name: self._counts[name] for name in ("read", "write", "metadata", "token")}
-        return {"counts": counts, "requests": list(self._entries)}
+        with self._lock:
+            counts = {name: self._counts[name] for name in ("read", "write", "metadata", "token")}
+            # The keys of an entry never change, only their values, so that it can be copied.
+            return {"counts": counts, "requests": [dict(entry) for entry in self._entries]}
 
 
 @dataclass
@@ -151,6 +172,11 @@ class Gate:
     log: RequestLog = field(default_factory=RequestLog)
     role: str = "writer"
     """What the service account may do: the sheet is shared with it as writer, reader or not."""
+
+    def advance(self, seconds: float) -> None:
+        """As if that much time had passed for the quotas."""
+        self.reads.advance(seconds)
+        self.writes.advance(seconds)
 
     def reset(self) -> None:
         """Faults, log, quotas and access as at the start."""

@@ -7,6 +7,7 @@ arrive: two runs of one test see the same faults.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
@@ -140,14 +141,20 @@ class FaultPlan:
     """The faults of a server, tried in the order in which they were added.
 
     Every `slow` fault that fires adds its wait; of the others the first that fires decides.
+    A test may add and clear faults in its own thread while the server decides in another.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
-        self.clear()
+        self._lock = threading.Lock()
+        self._begin()
 
     def clear(self) -> None:
-        """Removes all faults, and starts the counting and the chances anew."""
+        """Removes all faults, and starts the counting and the chances again."""
+        with self._lock:
+            self._begin()
+
+    def _begin(self) -> None:
         self._faults: dict[int, Fault] = {}
         self._next_id = 1
         self._fired: Counter[int] = Counter()
@@ -156,21 +163,28 @@ class FaultPlan:
 
     def add(self, fault: Fault) -> int:
         """Adds the fault and answers its number, for `remove`."""
-        number, self._next_id = self._next_id, self._next_id + 1
-        self._faults[number] = fault
-        return number
+        with self._lock:
+            number, self._next_id = self._next_id, self._next_id + 1
+            self._faults[number] = fault
+            return number
 
     def remove(self, number: int) -> bool:
-        return self._faults.pop(number, None) is not None
+        with self._lock:
+            return self._faults.pop(number, None) is not None
 
     def listed(self) -> list[dict[str, Any]]:
         """Each fault with its number and how often it fired, as JSON."""
-        return [
-            {"id": number, "fired": self._fired[number], **asdict(fault)}
-            for number, fault in self._faults.items()
-        ]
+        with self._lock:
+            return [
+                {"id": number, "fired": self._fired[number], **asdict(fault)}
+                for number, fault in self._faults.items()
+            ]
 
     def decide(self, request: RequestFacts) -> Decision:
+        with self._lock:
+            return self._decide(request)
+
+    def _decide(self, request: RequestFacts) -> Decision:
         wait = 0.0
         for number, fault in self._faults.items():
             if not fault.matches(request):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dagster_tiktok.sandbox.tiktok.faults import RequestFacts
@@ -40,13 +41,10 @@ class LogEntry:
     duration_ms: float | None = None
 
 
-class RequestLog:
-    """The newest requests, and counts over all of them since the last reset."""
+class _Counts:
+    """What was counted since a reset. A request that began before it is counted on here."""
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
         self.entries: deque[LogEntry] = deque(maxlen=_KEPT_ENTRIES)
         self.total = 0
         self.by_path: Counter[str] = Counter()
@@ -54,6 +52,46 @@ class RequestLog:
         self.by_status: Counter[str] = Counter()
         self.in_flight: Counter[str] = Counter()
         self.peak_in_flight: Counter[str] = Counter()
+
+
+class RequestLog:
+    """The newest requests, and counts over all of them since the last reset.
+
+    The server writes it in its thread while a test reads it in another: everything is done under
+    one lock, and what is read is a copy.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now = _Counts()
+
+    def reset(self) -> None:
+        with self._lock:
+            self._now = _Counts()
+
+    @property
+    def entries(self) -> list[LogEntry]:
+        with self._lock:
+            return [replace(entry) for entry in self._now.entries]
+
+    @property
+    def total(self) -> int:
+        return self._now.total
+
+    @property
+    def by_path(self) -> Counter[str]:
+        with self._lock:
+            return self._now.by_path.copy()
+
+    @property
+    def by_kind(self) -> Counter[str]:
+        with self._lock:
+            return self._now.by_kind.copy()
+
+    @property
+    def in_flight(self) -> Counter[str]:
+        with self._lock:
+            return self._now.in_flight.copy()
 
     @contextmanager
     def entry(
@@ -70,27 +108,29 @@ class RequestLog:
     ) -> Iterator[LogEntry]:
         """Logs a request for as long as it is answered; its status is set inside."""
         start = time.monotonic()
-        self.total += 1
-        entry = LogEntry(
-            self.total, time.time(), start, method, path, query,
-            facts.kind, facts.post_id, facts.slide_number, facts.mirror, facts.name,
-            user_agent, referer, has_cookies, byte_range,
-        )  # fmt: skip
-        self.entries.append(entry)
-        self.by_path[path] += 1
-        self.by_kind[facts.kind] += 1
-        # A reset in the meantime must not see this request end.
-        in_flight, by_status = self.in_flight, self.by_status
-        in_flight[facts.kind] += 1
-        self.peak_in_flight[facts.kind] = max(
-            self.peak_in_flight[facts.kind], in_flight[facts.kind]
-        )
+        with self._lock:
+            # A reset in the meantime must not see this request end.
+            counts = self._now
+            counts.total += 1
+            entry = LogEntry(
+                counts.total, time.time(), start, method, path, query,
+                facts.kind, facts.post_id, facts.slide_number, facts.mirror, facts.name,
+                user_agent, referer, has_cookies, byte_range,
+            )  # fmt: skip
+            counts.entries.append(entry)
+            counts.by_path[path] += 1
+            counts.by_kind[facts.kind] += 1
+            counts.in_flight[facts.kind] += 1
+            counts.peak_in_flight[facts.kind] = max(
+                counts.peak_in_flight[facts.kind], counts.in_flight[facts.kind]
+            )
         try:
             yield entry
         finally:
-            in_flight[facts.kind] -= 1
-            entry.duration_ms = (time.monotonic() - start) * 1000
-            by_status[str(entry.status)] += 1
+            with self._lock:
+                counts.in_flight[facts.kind] -= 1
+                entry.duration_ms = (time.monotonic() - start) * 1000
+                counts.by_status[str(entry.status)] += 1
 
     def selected(
         self,
@@ -101,23 +141,25 @@ class RequestLog:
         after: int = 0,
     ) -> list[LogEntry]:
         """Entries of that kind, post or path, with a number above `after`."""
-        return [
-            e
-            for e in self.entries
-            if e.number > after
-            and kind in (None, e.kind)
-            and post_id in (None, e.post_id)
-            and path in (None, e.path)
-        ]
+        with self._lock:
+            return [
+                replace(e)
+                for e in self._now.entries
+                if e.number > after
+                and kind in (None, e.kind)
+                and post_id in (None, e.post_id)
+                and path in (None, e.path)
+            ]
 
     def counts(self) -> dict[str, Any]:
-        return {
-            "total": self.total,
-            "by_path": dict(self.by_path),
-            "by_kind": dict(self.by_kind),
-            "by_status": dict(self.by_status),
-            "peak_in_flight": dict(self.peak_in_flight),
-        }
+        with self._lock:
+            return {
+                "total": self._now.total,
+                "by_path": dict(self._now.by_path),
+                "by_kind": dict(self._now.by_kind),
+                "by_status": dict(self._now.by_status),
+                "peak_in_flight": dict(self._now.peak_in_flight),
+            }
 
     @staticmethod
     def as_json(entries: list[LogEntry]) -> list[dict[str, Any]]:

@@ -94,6 +94,7 @@ class World:
 
     @property
     def posts(self) -> list[FakePost]:
+        """A copy: posts may be added while another thread goes through it."""
         return list(self.by_id.values())
 
     def videos(self) -> list[FakePost]:
@@ -107,7 +108,7 @@ class World:
 
     def unavailable(self, status: str) -> FakePost:
         """The first post of that status (see `statuses.STATUSES`)."""
-        for post in self.by_id.values():
+        for post in self.posts:
             if post.status == status:
                 return post
         raise KeyError(f"this world has no post that is {status!r}")
@@ -178,7 +179,7 @@ class World:
             self.add_post(replace(post, metrics=m))
 
     def _available(self) -> Iterator[FakePost]:
-        return (post for post in self.by_id.values() if post.status == "available")
+        return (post for post in self.posts if post.status == "available")
 
     def _plan(self, index: int, only: str | None, slide_count: int | None) -> int | str:
         if only == "video":

@@ -35,11 +35,11 @@ def token(sheets: RunningSheets, **claims: Any) -> requests.Response:
     assertion = jwt.encode(signer, payload | claims).decode()  # type: ignore[no-untyped-call]
     grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
     form = {"grant_type": grant, "assertion": assertion}
-    return requests.post(info["token_uri"], data=form, timeout=5)
+    return requests.post(info["token_uri"], data=form, timeout=60)
 
 
 def call(sheets: RunningSheets, method: str, path: str, **options: Any) -> requests.Response:
     bearer = options.pop("bearer", None) or token(sheets).json()["access_token"]
     url = f"{sheets.server.url}/v4/spreadsheets/{sheets.server.spreadsheet_id}{path}"
     headers = {"Authorization": f"Bearer {bearer}"}
-    return requests.request(method, url, headers=headers, timeout=5, **options)
+    return requests.request(method, url, headers=headers, timeout=60, **options)

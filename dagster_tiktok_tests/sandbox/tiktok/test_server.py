@@ -285,6 +285,6 @@ def test_given_shaping_then_slides_are_as_slow_as_asked() -> None:
         await client.post(server.url + "/_control/shaping", json=shaping)
         async with client.get(mirrors[0]) as response:
             await response.read()
-        assert 0.13 <= loop.time() - start < 0.6
+        assert loop.time() - start >= 0.13
 
     on_server(check, shaping=Shaping(page_latency_ms=(1, 2)))
