@@ -17,6 +17,7 @@ from supabase import AsyncClient
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.supabase_client import open_supabase
+from dagster_tiktok.supabase_states import ProjectUnavailable, known_state
 
 SCHEMA_VERSION = 15
 """The newest migration that this code needs."""
@@ -98,6 +99,8 @@ def _without_refused(value: Any) -> Any:
 
 def _understand(error: APIError, function: str) -> ConfigurationError | ServiceUnavailable:
     code, message = str(error.code or ""), str(error.message or "")
+    if known := known_state(int(code) if code == "402" else None, code=code, message=message):
+        return ProjectUnavailable(known)
     # The local Supabase tells some of these by their text only.
     missing = ("Could not find the function", "does not exist")
     refused = ("permission denied", "Invalid API key", "JWT")

@@ -22,9 +22,22 @@ from tenacity import (
     wait_random_exponential,
 )
 
-RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRIED_BELOW_500 = frozenset({408, 425, 429})
+_LASTING_ABOVE_500 = frozenset({501, 505, 506, 510, 511})
+"""Not implemented, and the like: what the same request will always get."""
 MAX_RETRY_AFTER_SECONDS = 120.0
 _MAX_HEADER_CHARACTERS = 100
+
+
+def may_pass(status: int) -> bool:
+    """Whether the same request may get another response in a moment.
+
+    Every status from 500 on may, but those few: services have their own (Cloudflare's 520 to 530,
+    Supabase's 540, 544 and 546), and one that nobody has heard of is not the request's fault.
+    """
+    if status >= 500:
+        return status not in _LASTING_ABOVE_500
+    return status in _RETRIED_BELOW_500
 
 
 def _utc_now() -> datetime:

@@ -8,29 +8,28 @@ transport, below supabase-py, which retries only reads.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from dagster_tiktok.errors import ServiceUnavailable, Unreachable
-from dagster_tiktok.retry import (
-    RETRIED_STATUSES,
-    TransientError,
-    async_retrying,
-    retry_after_seconds,
-)
+from dagster_tiktok.retry import TransientError, async_retrying, may_pass, retry_after_seconds
 from dagster_tiktok.settings import Settings
+from dagster_tiktok.supabase_states import ProjectUnavailable, known_state
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 
 class RetryingTransport(httpx.AsyncBaseTransport):
-    """Sends a request again after a network error or a status of `RETRIED_STATUSES`.
+    """Sends a request again after a network error or a status that may pass.
 
     Raises:
-        ServiceUnavailable: when the last attempt failed too (Unreachable: to connect).
+        ServiceUnavailable: when the last attempt failed too (Unreachable: to connect;
+            ProjectUnavailable: the project is in a state that somebody has to end).
     """
 
     def __init__(self, *, attempts: int = 4, max_connections: int = 16) -> None:
@@ -51,6 +50,8 @@ class RetryingTransport(httpx.AsyncBaseTransport):
                     return await self._send(request)
         except TransientError as error:
             origin = f"{request.url.scheme}://{request.url.netloc.decode()}"
+            if isinstance(error, _NotToBeHad):
+                raise ProjectUnavailable(str(error)) from error
             unreachable = isinstance(error.__cause__, httpx.ConnectError)
             kind = Unreachable if unreachable else ServiceUnavailable
             raise kind(f"Supabase ({origin}) {error}") from error
@@ -64,26 +65,52 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         except httpx.TransportError as error:
             # Without its cause: httpx quotes header values, and one of them is the key.
             raise TransientError(f"did not answer ({type(error).__name__})") from None
-        if response.status_code in RETRIED_STATUSES:
-            body = await response.aread()
-            await response.aclose()
-            raise TransientError(
-                f"answered {response.status_code}: {_message(body)}",
-                retry_after=retry_after_seconds(response.headers),
+        if response.is_success or response.is_redirect:
+            return response
+        # Errors are small. The response can still be read by the caller.
+        said = _error_of(await response.aread())
+        status = _true_status(request, response, said)
+        retry_after = retry_after_seconds(response.headers)
+        known = known_state(status, code=str(said.get("code")), message=str(said.get("message")))
+        if known is not None:
+            if not may_pass(status):
+                raise ProjectUnavailable(known)
+            raise _NotToBeHad(known, retry_after=retry_after)
+        if may_pass(status):
+            message = str(said.get("message") or "no message")[:300]
+            # 520 and above are of the proxies and pools before the service.
+            told = (
+                f"did not answer ({status}: {message})"
+                if status >= 520
+                else (f"answered {status}: {message}")
             )
+            raise TransientError(told, retry_after=retry_after)
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-def _message(body: bytes) -> str:
-    """What the answer says of itself: Supabase's errors are JSON with a message."""
+class _NotToBeHad(TransientError):
+    """A known state of the project that may have ended by the next attempt."""
+
+
+def _error_of(body: bytes) -> dict[str, Any]:
+    """What the response says of itself: Supabase's errors are JSON with a message."""
     try:
-        said = json.loads(body)["message"]
-    except (ValueError, KeyError, TypeError):
-        return "no message"
-    return str(said)[:300]
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _true_status(request: httpx.Request, response: httpx.Response, said: dict[str, Any]) -> int:
+    """The storage answers 400 to most faults; the status is then in the body, as text."""
+    inner = str(said.get("statusCode", ""))
+    is_storage = "/storage/v1/" in request.url.path
+    if is_storage and response.status_code == 400 and re.fullmatch("[45][0-9]{2}", inner):
+        return int(inner)
+    return response.status_code
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import httpx
 
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.retry import RETRIED_STATUSES, TransientError, retrying
+from dagster_tiktok.retry import TransientError, may_pass, retrying
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def _post(address: str, text: str) -> None:
         response = httpx.post(address, json={"text": escaped}, timeout=10.0)
     except httpx.TransportError as error:
         raise TransientError(f"did not answer ({type(error).__name__})") from None
-    if response.status_code in RETRIED_STATUSES:
+    if may_pass(response.status_code):
         raise TransientError(f"answered {response.status_code}")
     if response.is_error:
         raise ServiceUnavailable(f"ALERT_WEBHOOK_URL refused the alert ({response.status_code}).")

@@ -14,7 +14,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.service_account import Credentials
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.retry import RETRIED_STATUSES
+from dagster_tiktok.retry import may_pass
 from dagster_tiktok.sheet.sessions import (
     MAX_ANSWER_SECONDS,
     MAX_SHEET_BYTES,
@@ -97,7 +97,7 @@ class TokenRequest(Request):
         if not _is_token_answer(response.data, response.status):
             # Without the answer: it may hold the token.
             raise RefreshError(  # type: ignore[no-untyped-call]
-                "an answer in an unknown form", retryable=response.status in RETRIED_STATUSES
+                "an answer in an unknown form", retryable=may_pass(response.status)
             )
         return response
 

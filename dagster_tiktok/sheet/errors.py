@@ -14,7 +14,7 @@ from google.auth.exceptions import RefreshError, TransportError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.retry import RETRIED_STATUSES, TransientError, retry_after_seconds
+from dagster_tiktok.retry import TransientError, may_pass, retry_after_seconds
 from dagster_tiktok.sheet.sessions import TooLargeAnswerError, UnexpectedAnswerError
 
 # Seen in Google's responses: 400, and 403 too.
@@ -102,7 +102,7 @@ def of_response(
             "Google Sheets answered 429: the quota is used up",
             retry_after=float(2**refusals) if wait is None else wait,
         )
-    if status in RETRIED_STATUSES:
+    if may_pass(status):
         return AnswerLostError(
             f"Google Sheets answered {status}", retry_after=retry_after_seconds(response.headers)
         )

@@ -15,12 +15,13 @@ from storage3.exceptions import StorageApiError
 from supabase import AsyncClient
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
-from dagster_tiktok.retry import RETRIED_STATUSES
+from dagster_tiktok.retry import may_pass
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError, slide_error
 from dagster_tiktok.slides.images import ImageInfo
 from dagster_tiktok.supabase_client import open_supabase
+from dagster_tiktok.supabase_states import ProjectUnavailable, known_state
 
 _ONE_YEAR = 365 * 24 * 3600
 # A path never gets other content, so whoever has it may keep it for ever. The storage puts
@@ -119,7 +120,7 @@ class SlideStore:
                 self._failures_in_a_row = 0
                 return False
             raise self._explained(error) from error
-        except Unreachable:
+        except (Unreachable, ProjectUnavailable):
             raise
         except (ServiceUnavailable, httpx.TransportError, ValueError, KeyError) as error:
             # ValueError and KeyError: a page of a proxy instead of the answer.
@@ -186,19 +187,21 @@ class SlideStore:
                         return response.status_code, None
                     digest.update(chunk)
                 return response.status_code, digest.hexdigest()
-        except Unreachable:
+        except (Unreachable, ProjectUnavailable):
             raise
         except (ServiceUnavailable, httpx.TransportError) as error:
             raise self._unavailable(str(error)) from error
 
-    def _explained(self, error: StorageApiError) -> SlideError | ConfigurationError:
+    def _explained(self, error: StorageApiError) -> Exception:
         status = int(error.status) if str(error.status).isdigit() else 500
         message = str(error.message)[:200]
+        if known := known_state(status, message=message):
+            return ProjectUnavailable(known)
         if status == 404:
             return ConfigurationError(self._no_bucket())
         if status in (401, 403):
             return ConfigurationError(_wrong_key(message))
-        if status >= 500 or status in RETRIED_STATUSES:
+        if may_pass(status):
             return self._unavailable(f"{status}, {message}")
         self._failures_in_a_row = 0
         return slide_error("storage_refused", f"{status}, {message}")

@@ -13,7 +13,7 @@ from yarl import URL
 
 from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
 from dagster_tiktok.rate import ConnectionLost, RateLimit, without_silent_repetition
-from dagster_tiktok.retry import RETRIED_STATUSES, retry_after_seconds
+from dagster_tiktok.retry import may_pass, retry_after_seconds
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache import SlideCache
 from dagster_tiktok.slides.cache_entry import CacheEntry
@@ -246,6 +246,6 @@ def _check_status(response: aiohttp.ClientResponse, entry: CacheEntry, *, resumi
         raise slide_error("not_found", detail)
     if status == 429:
         raise slide_error("rate_limited", detail, retry_after=retry_after_seconds(response.headers))
-    if status in RETRIED_STATUSES or status >= 500:
+    if may_pass(status):
         raise slide_error("server_error", detail, retry_after=retry_after_seconds(response.headers))
     raise slide_error("unexpected_status", detail)

@@ -18,9 +18,9 @@ from yarl import URL
 from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
 from dagster_tiktok.rate import ConnectionLost, RateLimit, without_silent_repetition
 from dagster_tiktok.retry import (
-    RETRIED_STATUSES,
     TransientError,
     async_retrying,
+    may_pass,
     retry_after_seconds,
 )
 from dagster_tiktok.settings import Settings
@@ -160,7 +160,7 @@ async def _answer(response: ClientResponse) -> Answer:
         raise _Again(
             FailureKind.RATE_LIMITED, f"{where}: HTTP 429", retry_after_seconds(response.headers)
         )
-    if status >= 500 or status in RETRIED_STATUSES:
+    if may_pass(status):
         raise _Again(
             FailureKind.SERVER_ERROR,
             f"{where}: HTTP {status}",
