@@ -36,6 +36,8 @@ _FORMS: tuple[Callable[[FakePost], str], ...] = (
     lambda p: f"https://m.tiktok.com/v/{p.tiktok_id}.html?_r=1&_t=8rX",
     lambda p: f"https://www.tiktok.com{p.video_path}?utm_source=copy&share_app_id=1233",
     lambda p: f"  https://www.tiktok.com/embed/v2/{p.tiktok_id} ",
+    lambda p: f"(https://www.tiktok.com{p.path})",
+    lambda p: f"Check this out! https://vm.tiktok.com/{p.short_code}/ via TikTok",
 )
 
 
@@ -118,6 +120,7 @@ def _answered(world: World) -> list[Cell]:
     return row
 
 
+_WRAPPED = "https://www.google.com/url?q=https%3A%2F%2Fwww.tiktok.com%2F%40maya%2Fvideo%2F7412345678901234567"
 _OTHERS: tuple[tuple[int, Callable[[World], list[Cell]]], ...] = (
     (4, _of_status("deleted")),
     (7, _changed(url="see dm", va="Bea")),
@@ -135,6 +138,7 @@ _OTHERS: tuple[tuple[int, Callable[[World], list[Cell]]], ...] = (
     (37, _changed(url="https://www.instagram.com/p/C8x1abcDEFg/", va="Dina")),
     (40, _other_post(5, status="On hold")),
     (43, _changed(url="https://vm.tiktok.com/ZTdeadC0de/", va="Efren")),
+    (44, _changed(url=_WRAPPED, va="Dina")),
     (46, _changed(url="", va="Grace", creator="Noor")),
     (49, _other_post(6, set_id="", type="?", status=READY)),
     (52, _other_post(7, status="posted, not yet")),

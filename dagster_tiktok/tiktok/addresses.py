@@ -7,50 +7,65 @@ short code goes on, never its host, so no cell can decide what is requested.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from datetime import datetime
+from urllib.parse import quote, unquote
 
 from dagster_tiktok.text import printable
+from dagster_tiktok.tiktok.cell_links import links_in
+from dagster_tiktok.tiktok.post_ids import fault_of_id, is_cut_id, is_tiktok_id
+from dagster_tiktok.tiktok.wrapped_links import wrapped_id, wrapping_host
+
+__all__ = [
+    "MAX_ADDRESS_CHARACTERS",
+    "AddressError",
+    "PostRef",
+    "canonical_url",
+    "is_account",
+    "is_tiktok_id",
+    "parse_address",
+    "shown",
+]
 
 MAX_ADDRESS_CHARACTERS = 2048
 """Share links carry up to about 1,000 characters of tracking; a longer cell is something else."""
 
 _SHOWN_CHARACTERS = 60
-_QUOTES = "\"'<>\u201c\u201d\u2018\u2019"
-_PUNCTUATION = ".,;:!)]}"
-"""Of the sentence or the list that a link was copied from; no address of a post ends with it."""
+_SHOWN_HOST = 40
+_COPY_AGAIN = "Copy the link again"
 
 _NOT_TIKTOK = "Post URL is not a TikTok address"
 
-# Ids are 64-bit numbers whose upper 32 bits are the upload time in unix seconds. 19 digits since
-# 2014; shorter ones come from older services, and 20 digits are reached in 2043. Fifteen digits
-# are far below the oldest known id and still too long for a phone number or a count.
-_ID = re.compile(r"[1-9][0-9]{14,19}\Z")
-_MAX_ID = 2**64 - 1
-_SHORT_CODE = re.compile(r"[A-Za-z0-9]{5,20}\Z")
+# Codes, names and hosts' prefixes are TikTok's to choose: nine letters and digits until 2025, then
+# thirteen, a hyphen and five, something else next. What is safe in a URL is accepted, and TikTok
+# says whether it exists. Fewer than five characters are what is left of a code that was cut.
+_SHORT_CODE = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}")
+_MIN_CODE_CHARACTERS = 5
 _USER = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 # How nearly every address looks. What it matches, the long way below reads in the same way.
 _PLAIN = re.compile(
-    r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/(?:video|photo)/([1-9][0-9]{14,18})"
+    r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/(?:video|photo)/([1-9][0-9]{18})"
     r"(?:\?[A-Za-z0-9_=&.-]*)?\Z"
 )
-_SCHEME = re.compile(r"(?i)([a-z][a-z0-9+.-]{0,20}:)?//")
+_SCHEME = re.compile(r"(?i)(?:https?:)?//")
 # Letters, digits and inner hyphens; `xn--` names (punycode) are never TikTok's.
 _AUTHORITY = re.compile(
     r"(?i)(?P<host>(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,10})"
     r"\.?(?::(?:80|443))?\Z"
 )
 _QUERY = re.compile(r"(?i)[?#&]|%3f|%23")
-_SEPARATORS = re.compile(r"[\s,;|]+")
-_LINK_START = re.compile(r"(?i)(?:https?:)?//|(?:[a-z0-9-]+\.)?tiktokv?\.com\b")
-# An address that is a parameter's value (`?url=https://…`) is not a second link.
-_GLUED_LINK = re.compile(r"(?i)(?<![=&])https?://")
-_DIGITS_FIRST = re.compile(r"[0-9]+")
+_DIGITS = re.compile(r"[0-9]+")
+# The same page in another language, `/en/…`, `/zh-Hant/…`.
+_LANGUAGE = re.compile(r"(?i)(?:[a-z]{2}|fil|ceb)(?:-[a-z]{2,4}){0,2}\Z")
 
 _POST_HOSTS = ("tiktok.com", "tiktokv.com")
-_SHORT_HOSTS = ("vm.tiktok.com", "vt.tiktok.com")
+_SHORT_HOST = re.compile(r"v[a-z0-9]?\.tiktok\.com\Z")
+"""vm., vt., and whatever comes next. One code works on all of them."""
 _POST_PREFIXES = (
+    ("video",),
+    ("photo",),
     ("embed",),
     ("embed", "v2"),
     ("embed", "v3"),
@@ -76,7 +91,7 @@ _OTHER_PAGES = {
 
 
 class AddressError(ValueError):
-    """The text names no post. The message is the sentence that a VA reads."""
+    """The text names no post. Its text is the message that a VA reads."""
 
 
 @dataclass(frozen=True)
@@ -104,33 +119,30 @@ class PostRef:
         return f"t/{self.short_code}" if self.short_code else str(self.tiktok_id)
 
 
-def parse_address(text: str) -> PostRef:
+def parse_address(text: str, *, now: datetime | None = None) -> PostRef:
     """The post that `text`, the cell as typed, points to.
 
+    The cell may hold more than the link: brackets, a share text, links that name no post. One link
+    that names a post, in however many copies, is unambiguous.
+
+    Arguments:
+        now: aware; no post is younger. The machine's clock by default.
+
     Raises:
-        AddressError: with a sentence for the person who typed it.
+        AddressError: with a message for the VA who typed it.
     """
     if len(text) <= MAX_ADDRESS_CHARACTERS and (plain := _PLAIN.match(text)):
-        return PostRef(tiktok_id=plain[2], user=plain[1])
-    if len(text) > MAX_ADDRESS_CHARACTERS:
+        if fault_of_id(plain[2], now) is None:
+            return PostRef(tiktok_id=plain[2], user=plain[1])
+    elif len(text) > MAX_ADDRESS_CHARACTERS:
         raise AddressError(
             f"Post URL is not an address: it has {len(text)} characters, "
             f"at most {MAX_ADDRESS_CHARACTERS} are read"
         )
-    address = _trimmed(text)
-    if not address:
+    typed = printable(text).strip()
+    if not typed:
         raise AddressError("Post URL is empty")
-    _refuse_several(address)
-    host, path, query = _split(address)
-    if _GLUED_LINK.search(path) or _GLUED_LINK.search(query):
-        raise AddressError(f"Post URL holds more than one link, keep one: {shown(address)}")
-    segments = [segment for segment in path.split("/") if segment]
-    return _post(segments, host, address)
-
-
-def is_tiktok_id(text: str) -> bool:
-    """Whether `text` can be the id of a post."""
-    return _ID.match(text) is not None and int(text) <= _MAX_ID
+    return _the_one(typed, [_read(link, now) for link in links_in(text)])
 
 
 def is_account(text: str) -> bool:
@@ -153,95 +165,127 @@ def shown(text: str) -> str:
     return f'"{head}…"' if len(text) > _SHOWN_CHARACTERS else f'"{head}"'
 
 
-def _trimmed(text: str) -> str:
-    # Chat programs and phones paste invisible characters, quotes or angle brackets around a link.
-    start, end = 0, len(text)
-    while start < end and _is_wrapping(text[start]):
-        start += 1
-    while end > start and (_is_wrapping(text[end - 1]) or text[end - 1] in _PUNCTUATION):
-        end -= 1
-    return text[start:end]
+@dataclass(frozen=True)
+class _Reading:
+    """What one link says.
+
+    `ref`: the post that it names. Otherwise `fault`: why it names none. `part`: what is left of
+    the post that it named before it was cut. `wrapped`: the link leads to another link; then
+    `part` is the id that it shows, "" where it shows none.
+    """
+
+    ref: PostRef | None = None
+    fault: str = ""
+    part: str | None = None
+    wrapped: bool = False
 
 
-def _is_wrapping(character: str) -> bool:
-    return character.isspace() or not character.isprintable() or character in _QUOTES
+def _the_one(typed: str, readings: Sequence[_Reading]) -> PostRef:
+    found: dict[str, PostRef] = {}
+    for reading in readings:
+        if (ref := reading.ref) is not None and (
+            ref.key not in found or found[ref.key].user is None
+        ):
+            found[ref.key] = ref
+    if not found:
+        # The most telling one: a link that was cut, a wrapped one, another page, another site.
+        faults = sorted(readings, key=lambda r: (r.part is None, r.wrapped, not r.fault))
+        fault = faults[0].fault if faults else ""
+        raise AddressError(fault or f"{_NOT_TIKTOK}: {shown(typed)}")
+    names = [ref.tiktok_id or ref.short_code or "" for ref in found.values()]
+    others = [r for r in readings if r.part and not names[0].startswith(r.part)]
+    if len(found) > 1 or others:
+        raise AddressError(f"Post URL holds more than one link to a post, keep one: {shown(typed)}")
+    return next(iter(found.values()))
 
 
-def _refuse_several(address: str) -> None:
-    if not _SEPARATORS.search(address):
-        return
-    links = [part for part in _SEPARATORS.split(address) if _LINK_START.match(part)]
-    if len(links) > 1:
-        raise AddressError(f"Post URL holds more than one link, keep one: {shown(address)}")
-    if len(links) == 1 and len(address.split()) > 1:
-        raise AddressError(f"Post URL holds text besides the link, keep the link: {shown(address)}")
+def _read(link: str, now: datetime | None) -> _Reading:
+    split = _split(link)
+    if split is None:
+        if (wrapper := wrapping_host(link)) is not None:
+            return _Reading(fault=_wrapped(wrapper, link), part=wrapped_id(link), wrapped=True)
+        return _Reading()
+    host, path = split
+    segments = [segment for segment in path.split("/") if segment]
+    if len(segments) > 1 and _LANGUAGE.match(segments[0]):
+        del segments[0]
+    return _post(segments, host, link, now)
 
 
-def _split(address: str) -> tuple[str, str, str]:
-    """Host in lower case, path, and the rest. By hand: urlsplit drops tabs and line breaks."""
-    scheme = _SCHEME.match(address)
-    if scheme and (scheme[1] or "https:").lower() not in ("http:", "https:"):
-        raise AddressError(f"{_NOT_TIKTOK}: {shown(address)}")
-    rest = address[scheme.end() :] if scheme else address
+def _wrapped(host: str, link: str) -> str:
+    return (
+        f"Post URL is wrapped in a link of {host[-_SHOWN_HOST:]}: open it, then copy the post's "
+        f"own link from TikTok: {shown(link)}"
+    )
+
+
+def _split(link: str) -> tuple[str, str] | None:
+    """Host in lower case and decoded path, None where the host is not TikTok's.
+
+    By hand: urlsplit drops tabs and line breaks.
+    """
+    rest = _SCHEME.sub("", link, count=1) if _SCHEME.match(link) else link
     cut = _QUERY.search(rest)
-    located, query = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")
+    located = rest[: cut.start()] if cut else rest
     authority, _, path = located.partition("/")
     match = _AUTHORITY.match(authority)
     host = match["host"].lower() if match else ""
     if not any(host == known or host.endswith("." + known) for known in _POST_HOSTS):
-        raise AddressError(f"{_NOT_TIKTOK}: {shown(address)}")
-    return host, path, query
-
-
-def _post(segments: list[str], host: str, address: str) -> PostRef:
-    user = _user(segments[0]) if segments else None
-    if user is not None and len(segments) == 3 and segments[1].lower() in ("video", "photo"):
-        named = user if is_account(user) else None
-        return PostRef(tiktok_id=_id(segments[2], address), user=named)
-    lowered = tuple(segment.lower() for segment in segments)
-    if lowered[:-1] in _POST_PREFIXES and _DIGITS_FIRST.match(lowered[-1]):
-        return PostRef(tiktok_id=_id(lowered[-1].removesuffix(".html"), address))
-    code = _short_code(segments, host)
-    if code is not None:
-        return PostRef(short_code=code)
-    raise AddressError(_why_not_a_post(user, lowered, host, address))
-
-
-def _user(segment: str) -> str | None:
-    if segment.startswith("@"):
-        return segment[1:]
-    return segment[3:] if segment.startswith("%40") else None
-
-
-def _id(text: str, address: str) -> str:
-    if not is_tiktok_id(text):
-        raise AddressError(f"Post URL has a post number that TikTok cannot have: {shown(address)}")
-    return text
-
-
-def _short_code(segments: list[str], host: str) -> str | None:
-    if len(segments) == 2 and segments[0].lower() == "t" and host.endswith("tiktok.com"):
-        code = segments[1]
-    elif len(segments) == 1 and host in _SHORT_HOSTS:
-        code = segments[0]
-    else:
         return None
-    return code if _SHORT_CODE.match(code) else None
+    return host, unquote(path)
 
 
-def _why_not_a_post(user: str | None, lowered: tuple[str, ...], host: str, address: str) -> str:
-    if user is not None and len(lowered) > 1 and lowered[1] == "live":
-        what = "a live room"
-    elif user is not None and len(lowered) > 1 and lowered[1] in ("playlist", "collection"):
-        what = "a playlist"
-    elif user is not None and (len(lowered) == 1 or lowered[1:] in (("video",), ("photo",))):
-        what = "a profile"
-    elif (lowered and lowered[0] == "t" and len(lowered) < 3) or (
-        host in _SHORT_HOSTS and len(lowered) < 2
-    ):
-        return f"Post URL is a short link that is not complete: {shown(address)}"
-    elif not lowered:
-        what = "TikTok's home page"
-    else:
-        what = _OTHER_PAGES.get(lowered[0], "another page of TikTok")
-    return f"Post URL is {what}, not a post: {shown(address)}"
+def _post(segments: list[str], host: str, link: str, now: datetime | None) -> _Reading:
+    user = segments[0][1:] if segments and segments[0].startswith("@") else None
+    lowered = tuple(segment.lower() for segment in segments)
+    if user is not None and lowered[1:2] in (("video",), ("photo",)):
+        return _by_id(segments[2:3], link, now, user if is_account(user) else None)
+    for prefix in _POST_PREFIXES:
+        size = len(prefix)
+        if lowered[:size] == prefix and lowered[size : size + 1] and lowered[size][0].isdigit():
+            return _by_id(segments[size : size + 1], link, now)
+    if (code := _code_segment(segments, host)) is not None:
+        match = _SHORT_CODE.match(code)
+        known = match[0].rstrip(".") if match else ""
+        if len(known) >= _MIN_CODE_CHARACTERS:
+            return _Reading(PostRef(short_code=known))
+        fault = f"Post URL is a short link that is not complete: {shown(link)}"
+        return _Reading(fault=fault, part=code if code.isalnum() else None)
+    return _Reading(fault=f"Post URL is {_page(user, lowered)}, not a post: {shown(link)}")
+
+
+def _by_id(
+    segment: Sequence[str], link: str, now: datetime | None, user: str | None = None
+) -> _Reading:
+    digits = match[0] if segment and (match := _DIGITS.match(segment[0])) else ""
+    if not segment:
+        fault = f"Post URL is not complete: its post number is missing. {_COPY_AGAIN}"
+        return _Reading(fault=f"{fault}: {shown(link)}", part="")
+    why = fault_of_id(digits, now) if digits else "no digits"
+    if why is None:
+        return _Reading(PostRef(tiktok_id=digits, user=user))
+    is_cut = digits and is_cut_id(digits)
+    start = "is not complete: it has" if is_cut else "has"
+    fault = f"Post URL {start} a post number that TikTok cannot have ({why}). {_COPY_AGAIN}"
+    return _Reading(fault=f"{fault}: {shown(link)}", part=digits or None)
+
+
+def _code_segment(segments: list[str], host: str) -> str | None:
+    """The part of a short link that is its code, "" where that is missing."""
+    if segments[:1] in (["t"], ["T"]) and host.endswith("tiktok.com"):
+        return segments[1] if len(segments) > 1 else ""
+    if _SHORT_HOST.match(host):
+        return segments[0] if segments else ""
+    return None
+
+
+def _page(user: str | None, lowered: tuple[str, ...]) -> str:
+    if user is not None and lowered[1:2] == ("live",):
+        return "a live room"
+    if user is not None and lowered[1:2] in (("playlist",), ("collection",)):
+        return "a playlist"
+    if user is not None and len(lowered) == 1:
+        return "a profile"
+    if not lowered or (len(lowered) == 1 and _LANGUAGE.match(lowered[0])):
+        return "TikTok's home page"
+    return _OTHER_PAGES.get(lowered[0], "another page of TikTok")

@@ -12,11 +12,9 @@ from dagster_tiktok.hosts import ForbiddenAddress
 from dagster_tiktok.models import Post
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.addresses import (
-    AddressError,
     PostRef,
     canonical_url,
     is_tiktok_id,
-    parse_address,
     shown,
 )
 from dagster_tiktok.tiktok.breaker import TikTokRefusing
@@ -39,8 +37,8 @@ from dagster_tiktok.tiktok.pages import (
 )
 from dagster_tiktok.tiktok.previews import parse_embed, parse_oembed
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
+from dagster_tiktok.tiktok.short_links import target_ref
 from dagster_tiktok.tiktok.site import (
-    HOME,
     MAX_REDIRECTS,
     Site,
     refuse_login,
@@ -252,7 +250,7 @@ class TikTokClient:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 target = _target(await self._site.transport.get(address))
-                ref = _ref_of_target(self._site.on_site(target))
+                ref = target_ref(self._site.on_site(target))
                 if ref.tiktok_id is not None:
                     return PostRef(tiktok_id=ref.tiktok_id, short_code=code, user=ref.user)
                 address = self._site.on_base(target)
@@ -260,7 +258,8 @@ class TikTokClient:
             self._site.note_unreadable(error)
             raise
         except ForbiddenAddress as error:
-            raise unavailable(FailureKind.NOT_A_POST, f"redirect: {error}") from error
+            # It may not be about the post: a network's sign-in page redirects as well.
+            raise unreadable(FailureKind.UNKNOWN_STATUS, f"redirect: {error}") from error
         raise too_many_redirects()
 
 
@@ -277,16 +276,6 @@ def _target(answer: Answer) -> str:
         raise unavailable(FailureKind.DEAD_LINK, f"HTTP {answer.status}")
     extract_scope(answer.body)  # A refusal is named as such.
     raise unreadable(FailureKind.UNREADABLE, "the short link showed a page instead of its target")
-
-
-def _ref_of_target(address: str) -> PostRef:
-    try:
-        return parse_address(address)
-    except AddressError as error:
-        # A dead short link leads to TikTok's home page.
-        is_home = address.rstrip("/") == HOME
-        kind = FailureKind.DEAD_LINK if is_home else FailureKind.NOT_A_POST
-        raise unavailable(kind, str(error)) from error
 
 
 def _what_to_do(kind: FailureKind) -> str:

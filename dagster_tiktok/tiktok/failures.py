@@ -2,7 +2,8 @@
 
 A permanent failure ends the post's unit as unavailable. A transient one leaves the unit pending,
 for a later run. TikTok answers HTTP 200 for almost all of them and puts a code and a message into
-the page; the message is read first, because code 10204 is a catch-all.
+the page; the message is read first, because code 10204 is a catch-all. What is
+not known ends no post: it is tried again, and counted.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ class FailureKind(str, Enum):
     GEOFENCED = "geofenced"
     AGE_WALL = "age_wall"
     BANNED_ACCOUNT = "banned_account"
+    STORY = "story"
     NOT_A_POST = "not_a_post"
     DEAD_LINK = "dead_link"
 
     NETWORK = "network"
     SERVER_ERROR = "server_error"
     RATE_LIMITED = "rate_limited"
+    REGION_NOTICE = "region_notice"
     SHIELD = "shield"
     CHALLENGE = "challenge"
     LOGIN_WALL = "login_wall"
@@ -74,6 +77,7 @@ def _transient(
     kind: FailureKind,
     sentence: str,
     codes: Iterable[int] = (),
+    messages: tuple[str, ...] = (),
     *,
     refusal: bool = True,
     about_post: bool = True,
@@ -85,6 +89,7 @@ def _transient(
         refusal=refusal,
         about_post=about_post,
         codes=frozenset(codes),
+        messages=messages,
     )
 
 
@@ -92,21 +97,34 @@ _ROWS = (
     _permanent(
         FailureKind.GONE,
         "The post does not exist on TikTok, or it was deleted",
-        {10204},
-        ("item_doesn", "status_deleted", "not_exist"),
+        messages=(
+            "item_doesn_t_exist",
+            "item_doesnt_exist",
+            "item_does_not_exist",
+            "item_not_exist",
+            "video_not_exist",
+            "post_not_exist",
+            "status_deleted",
+        ),
     ),
     _permanent(
         FailureKind.PRIVATE,
         "The post is private, or its account is: make it public and set the row to ready again",
         {10216, 10222},
-        ("status_self_see", "friend_see", "status_private", "is_private", "author_secret"),
+        (
+            "status_self_see",
+            "friend_see",
+            "status_private",
+            "is_private",
+            "author_secret",
+        ),
     ),
     _permanent(
         FailureKind.WITHHELD,
         "TikTok withholds the post (review, copyright or rules): "
         "set the row to ready again when it shows",
         {10217, 10219, 10220, 10227, 10228, 10229, 10230},
-        ("status_reviewing", "status_audit"),
+        ("status_reviewing", "status_audit", "copyright"),
     ),
     _permanent(
         FailureKind.GEOFENCED,
@@ -118,18 +136,43 @@ _ROWS = (
         FailureKind.AGE_WALL,
         "TikTok shows the post only to signed-in adults",
         {10213, 10214},
+        ("content_classification",),
     ),
     _permanent(
         FailureKind.BANNED_ACCOUNT,
         "The post's account does not exist, or TikTok banned it",
         {10202, 10221},
-        ("user_not_exist", "user_doesn", "user_banned", "account_banned"),
+        (
+            "author_status",
+            "user_not_exist",
+            "user_doesn_t_exist",
+            "user_doesnt_exist",
+            "user_does_not_exist",
+            "user_banned",
+            "account_banned",
+        ),
+    ),
+    _permanent(
+        FailureKind.STORY,
+        "The link leads to a story, which is gone after a day: paste the link of a post",
+        {10235},
+        ("storypost", "story_post", "is_story"),
     ),
     _permanent(FailureKind.NOT_A_POST, "The link does not lead to a TikTok post"),
     _permanent(FailureKind.DEAD_LINK, "The short link leads nowhere: paste the post's full link"),
     _transient(FailureKind.NETWORK, "TikTok could not be reached", about_post=False),
-    _transient(FailureKind.SERVER_ERROR, "TikTok had an error of its own", {10101}),
+    _transient(
+        FailureKind.SERVER_ERROR,
+        "TikTok had an error of its own",
+        {10101},
+        ("server_error", "internal_error"),
+    ),
     _transient(FailureKind.RATE_LIMITED, "TikTok asked for fewer requests", about_post=False),
+    _transient(
+        FailureKind.REGION_NOTICE,
+        "TikTok is not offered in the country from which it is read",
+        about_post=False,
+    ),
     _transient(
         FailureKind.SHIELD,
         "TikTok refused to show the post",
@@ -139,7 +182,12 @@ _ROWS = (
     _transient(
         FailureKind.CHALLENGE, "TikTok asked for a proof of not being a program", about_post=False
     ),
-    _transient(FailureKind.LOGIN_WALL, "TikTok asked for a sign-in to show the post", {10102}),
+    _transient(
+        FailureKind.LOGIN_WALL,
+        "TikTok asked for a sign-in to show the post",
+        {10102},
+        ("not_login", "not_logged_in", "login_required", "need_login"),
+    ),
     _transient(FailureKind.UNREADABLE, "TikTok's page could not be read"),
     _transient(FailureKind.INCOMPLETE, "TikTok's page lacked the essentials of the post"),
     _transient(
@@ -153,8 +201,20 @@ _ROWS = (
 FAILURES: dict[FailureKind, Failure] = {row.kind: row for row in _ROWS}
 """Every failure by its kind, in the order of the documentation."""
 
+# Of several final reasons the first of these is the one to tell: nothing comes after deletion.
+_FINALITY = (
+    FailureKind.GONE,
+    FailureKind.BANNED_ACCOUNT,
+    FailureKind.STORY,
+    FailureKind.PRIVATE,
+    FailureKind.WITHHELD,
+    FailureKind.AGE_WALL,
+    FailureKind.GEOFENCED,
+)
 _BY_CODE = {code: row for row in _ROWS for code in row.codes}
-_BY_MESSAGE = {part: row for row in _ROWS for part in row.messages}
+_BY_MESSAGE = {f"_{part}": row for row in _ROWS for part in row.messages}
+_JOINTS = re.compile(r"[&,;|+]")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 _MAX_MESSAGE_CHARACTERS = 500
 
@@ -162,13 +222,28 @@ _MAX_MESSAGE_CHARACTERS = 500
 def classify_status(code: int, message: str) -> Failure:
     """What `statusCode` and `statusMsg` of a page that shows no post mean.
 
-    The message wins over the code, and of its parts the longest that is known. A code that is in
-    no row is transient, so that a new one loses no post before it has been looked at.
+    The message wins over the code. Where it joins several reasons, a final one wins over those
+    that may pass and those that are not known. A message that is not known leaves the decision to
+    the code; 10204 is in no row, because TikTok sends it for everything, so with nothing else said
+    it is `unknown_status`: transient, as every code that is in no row.
     """
-    words = _NOT_WORD.sub("_", message[:_MAX_MESSAGE_CHARACTERS].lower())
-    if known := [part for part in _BY_MESSAGE if part in words]:
-        return _BY_MESSAGE[max(known, key=len)]
+    known = [
+        row
+        for part in _JOINTS.split(message[:_MAX_MESSAGE_CHARACTERS])
+        if (row := _row_of_message(part)) is not None
+    ]
+    if final := [row for row in known if row.permanent]:
+        return min(final, key=lambda row: _FINALITY.index(row.kind))
+    if known:
+        return known[0]
     return _BY_CODE.get(code, FAILURES[FailureKind.UNKNOWN_STATUS])
+
+
+def _row_of_message(part: str) -> Failure | None:
+    """The row whose message begins at a word of `part`; of several the longest."""
+    words = "_" + _NOT_WORD.sub("_", _HUMP.sub("_", part).lower()).strip("_")
+    known = [known for known in _BY_MESSAGE if known in words]
+    return _BY_MESSAGE[max(known, key=len)] if known else None
 
 
 class PostError(Exception):

@@ -12,6 +12,7 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.addresses import AddressError, parse_address
 from dagster_tiktok.tiktok.breaker import PAUSE_AFTER, Breaker
 from dagster_tiktok.tiktok.failures import FailureKind, PostUnavailable, PostUnreadable, unreadable
+from dagster_tiktok.tiktok.short_links import refuse_region_notice
 from dagster_tiktok.tiktok.transport import Answer, Transport
 
 _logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Site:
             if answer.location is None:
                 return answer
             refuse_login(answer.location)
+            refuse_region_notice(answer.location)
             address = self.on_base(answer.location)
         raise too_many_redirects()
 

@@ -39,7 +39,7 @@ LAST = MAX_ATTEMPTS - 1
 """Tries that came before the last one."""
 CHALLENGE = html(CHALLENGE_PAGE)
 WALL = html(page(post_scope(None, code=10102)))
-GONE = html(page(post_scope(None, code=10204)))
+GONE = html(page(post_scope(None, code=10204, message="status_deleted")))
 OEMBED = html(
     b'{"title": "A caption", "author_unique_id": "nasa", "embed_type": "video"}',
     headers={"X-Of": "oembed"},

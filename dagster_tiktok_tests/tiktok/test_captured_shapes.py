@@ -38,8 +38,8 @@ def kind_of(html: bytes) -> FailureKind:
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
-        ("", FailureKind.GONE),
-        (None, FailureKind.GONE),
+        ("", FailureKind.UNKNOWN_STATUS),
+        (None, FailureKind.UNKNOWN_STATUS),
         ("item doesn't exist", FailureKind.GONE),
         ("status_deleted", FailureKind.GONE),
         ("status_self_see", FailureKind.PRIVATE),

@@ -43,6 +43,16 @@ T = TypeVar("T")
 PAGE = f"/@_/video/{POST_ID}"
 CODE = "ZMabc1234"
 LINK = PostRef(short_code=CODE)
+NOWHERE = (
+    "/notfound",
+    "/404",
+    "/foryou",
+    "/en/",
+    "/en",
+    "/en/notfound",
+    "/zh-Hant/404",
+    "/de/foryou",
+)
 
 
 def on_site(
@@ -196,7 +206,7 @@ def test_given_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the
         (redirect("http://[broken"), FailureKind.UNREADABLE),
         (html(post_page(item(id=numbered(1)))), FailureKind.WRONG_ID),
         (html(page(post_scope(None, code=10114))), FailureKind.SHIELD),
-        (html(page(post_scope(None, code=10204))), FailureKind.GONE),
+        (html(page(post_scope(None, code=10204, message="status_deleted"))), FailureKind.GONE),
         (endless, FailureKind.UNREADABLE),
     ],
 )
@@ -295,14 +305,18 @@ def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_foun
     [
         (redirect("https://www.tiktok.com/?_r=1"), FailureKind.DEAD_LINK),
         (redirect("/?_r=1"), FailureKind.DEAD_LINK),
+        *((redirect(path), FailureKind.DEAD_LINK) for path in NOWHERE),
+        (redirect("/hk/notfound"), FailureKind.REGION_NOTICE),
+        (redirect("https://www.tiktok.com/HK/notfound?x=1"), FailureKind.REGION_NOTICE),
+        (redirect("/some-new-page"), FailureKind.UNKNOWN_STATUS),
         (status(404), FailureKind.DEAD_LINK),
         (redirect("https://www.tiktok.com/@nasa"), FailureKind.NOT_A_POST),
         (redirect("https://www.tiktok.com/@nasa/live"), FailureKind.NOT_A_POST),
-        (redirect("https://evil.example/"), FailureKind.NOT_A_POST),
-        (redirect("http://169.254.169.254/"), FailureKind.NOT_A_POST),
-        (redirect("http://[::1:/x"), FailureKind.NOT_A_POST),
-        (redirect("http://a:99999/"), FailureKind.NOT_A_POST),
-        (redirect("https://www.tiktok.com@evil.example/"), FailureKind.NOT_A_POST),
+        (redirect("https://evil.example/"), FailureKind.UNKNOWN_STATUS),
+        (redirect("http://169.254.169.254/"), FailureKind.UNKNOWN_STATUS),
+        (redirect("http://[::1:/x"), FailureKind.UNKNOWN_STATUS),
+        (redirect("http://a:99999/"), FailureKind.UNKNOWN_STATUS),
+        (redirect("https://www.tiktok.com@evil.example/"), FailureKind.UNKNOWN_STATUS),
         (redirect("/login"), FailureKind.LOGIN_WALL),
         (redirect(f"/t/{CODE}/"), FailureKind.UNREADABLE),
         (html(CHALLENGE_PAGE), FailureKind.CHALLENGE),
@@ -351,7 +365,7 @@ def test_given_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_the
 
 def test_given_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
-        site.on(PAGE, html(page(post_scope(None, code=10204))))
+        site.on(PAGE, html(page(post_scope(None, code=10204, message="status_deleted"))))
         for _ in range(15):
             assert (await failure_of(client.fetch_post(POST_ID))).kind is FailureKind.GONE
 
@@ -385,7 +399,9 @@ def test_given_pages_that_are_not_understood_when_fetched_then_their_data_is_kep
         for number in range(60):
             path = f"/@_/video/{numbered(number)}"
             site.on(
-                path, html(page({"webapp.new-shape": {}})), html(page(post_scope(None, code=10204)))
+                path,
+                html(page({"webapp.new-shape": {}})),
+                html(page(post_scope(None, code=10204, message="status_deleted"))),
             )
             await failure_of(client.fetch_post(numbered(number)))
             await failure_of(client.fetch_post(numbered(number)))

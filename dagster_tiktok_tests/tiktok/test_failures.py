@@ -21,7 +21,25 @@ PREFIX = "item_privacy_authorization&"
         (10204, "item doesn't exist", FailureKind.GONE),
         (10204, "item doesn\u2019t exist", FailureKind.GONE),
         (10204, PREFIX + "status_deleted", FailureKind.GONE),
-        (10204, "", FailureKind.GONE),
+        (10204, "", FailureKind.UNKNOWN_STATUS),  # some send it to blocked readers
+        (10204, "some_new_reason", FailureKind.UNKNOWN_STATUS),
+        (10204, PREFIX + "some_new_reason", FailureKind.UNKNOWN_STATUS),
+        (10204, "cookie_not_exist", FailureKind.UNKNOWN_STATUS),
+        (10204, "content_classification", FailureKind.AGE_WALL),
+        (10204, " Content Classification ", FailureKind.AGE_WALL),
+        (10204, "contentClassification", FailureKind.AGE_WALL),
+        (10204, "author_status", FailureKind.BANNED_ACCOUNT),
+        (10204, "music copyright", FailureKind.WITHHELD),
+        (10235, "item is storypost", FailureKind.STORY),
+        (10235, "", FailureKind.STORY),
+        (10204, "Item is StoryPost", FailureKind.STORY),
+        # joined: the part that is final wins, wherever it stands
+        (10204, "some_new_reason&status_deleted", FailureKind.GONE),
+        (10204, "status_deleted,some_new_reason", FailureKind.GONE),
+        (10204, "server_error&some_new_reason&status_self_see", FailureKind.PRIVATE),
+        (10204, "content_classification&status_deleted", FailureKind.GONE),
+        (10204, "not_login&some_new_reason", FailureKind.LOGIN_WALL),
+        (10216, "some_new_reason", FailureKind.PRIVATE),  # this code has one meaning
         (10204, PREFIX + "status_self_see", FailureKind.PRIVATE),
         (10204, PREFIX + "STATUS_REVIEWING", FailureKind.WITHHELD),
         (10204, "status_audit_not_pass", FailureKind.WITHHELD),
@@ -81,6 +99,7 @@ def test_given_the_table_when_read_then_it_says_which_failures_may_be_the_post_s
     assert ours == {
         FailureKind.NETWORK,
         FailureKind.RATE_LIMITED,
+        FailureKind.REGION_NOTICE,
         FailureKind.SHIELD,
         FailureKind.CHALLENGE,
     }

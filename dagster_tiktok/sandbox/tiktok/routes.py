@@ -15,7 +15,7 @@ _POST = re.compile(r"^/@[^/]*/(?P<form>video|photo)/(?P<id>\d+)/?$")
 _SHARED_POST = re.compile(r"^/(?:(?:i18n/)?share/video/(?P<shared>\d+)/?|v/(?P<old>\d+)\.html)$")
 _EMBED = re.compile(r"^/embed/(?:v2/)?(?P<id>\d+)/?$")
 _PROFILE = re.compile(r"^/@(?P<name>[^/]+)/?$")
-_SHORT = re.compile(r"^/(?:t/)?(?P<code>[A-Za-z0-9]{6,16})/?$")
+_SHORT = re.compile(r"^/(?:t/)?(?P<code>[A-Za-z0-9_~-]{5,64})/?$")
 _FIXED: dict[str, RequestKind] = {"/": "home", "/login": "login"}
 _PAGES_THAT_LOOK_SHORT = frozenset({"explore", "foryou", "following", "upload", "search"})
 

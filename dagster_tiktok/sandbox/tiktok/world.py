@@ -205,7 +205,7 @@ class World:
             tiktok_id=tiktok_id,
             author=self._author(status),
             kind="carousel" if slides else "video",
-            short_code="ZT" + "".join(rng.choices(string.ascii_letters + string.digits, k=7)),
+            short_code=_short_code(index, rng, f"{self.seed} {tiktok_id}"),
             created=created,
             caption=make_caption(example, rng, [a.unique_id for a in self._open_accounts[:50]]),
             metrics=_metrics(example, rng),
@@ -260,6 +260,16 @@ class World:
                 signature="links below 👇\nbiz: hello@example.com",
                 status=status,
             )
+
+
+def _short_code(index: int, rng: random.Random, name: str) -> str:
+    """Two of three have today's form, thirteen characters, a hyphen, five; the others have nine."""
+    letters = string.ascii_letters + string.digits
+    old = "ZT" + "".join(rng.choices(letters, k=7))
+    if index % 3 == 1:
+        return old
+    own = random.Random(f"short link {name}")
+    return f"ZP9{''.join(own.choices(letters, k=10))}-{''.join(own.choices(letters, k=5))}"
 
 
 def _metrics(index: int, rng: random.Random) -> FakeMetrics:

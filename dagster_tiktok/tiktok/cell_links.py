@@ -1,0 +1,93 @@
+"""The links in the text of a cell, whatever stands around them.
+
+People paste share texts, notes, Markdown, HTML and what chat programs make of a link. A link ends
+where no URL of a post goes on: at white space, quotes, brackets and the punctuation of any script.
+Nothing here decides what a link means.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+# Python's \s has the no-break and ideographic spaces. `'`, `()`, `[]`, `,` and `;` are allowed in
+# a URL's query; nothing that names a post follows them.
+_PIECE = re.compile(
+    r"[^\s\"'`<>()\[\]{}|,;^"
+    r"\u00ab\u00bb\u2018-\u201f\u2039\u203a\u2022\u2026\u00b7"  # quotes, bullets, ellipsis
+    r"\u2190-\u21ff\u2500-\u27bf"  # arrows, boxes, dingbats
+    r"\u3001-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # CJK, fullwidth
+    r"\u060c\u061b\u061f\u0964]+"  # Arabic comma, semicolon, question mark; danda
+)
+_SCHEME = re.compile(r"(?i)https?://")
+_LABELS = r"(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)"
+# TikTok's host without a scheme. Not inside a name, a path, a query or user information.
+_BARE = re.compile(rf"(?i)(?<![a-z0-9@/\\.#=&?%-])(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-])")
+_RELATIVE = re.compile(rf"(?i)//(?=(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-]))")
+_OPENING = "\"'`<([{\u00ab\u2018\u201c\u2039"
+# A scheme that runs or reads something is no label that was glued to a link.
+_OTHER_SCHEME = re.compile(r"(?i)(?:javascript|vbscript|data|file|blob|filesystem):")
+_HOST_BEFORE = re.compile(rf"(?i)(?://)?{_LABELS}{{1,6}}[a-z]{{2,24}}\.?(?::[0-9]+)?[/?#]")
+_TIKTOK_AFTER_SCHEME = re.compile(rf"(?i)https?://(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9.-])")
+# What a parameter's value or a path's part is joined with, so that a link after it is its part.
+_JOINTS_OF_TIKTOK, _JOINTS = "=&", "=&/?_#:!"
+_SENTENCE_END = ".:!?*"
+_EMPHASIS = "_~"
+
+
+def links_in(text: str) -> list[str]:
+    """Each link in `text`, in order, as typed, without what stands around it.
+
+    Links are what begins with `http://` or `https://`, and TikTok's host names without a scheme.
+    A link inside another one's path or query is a part of that one.
+
+    Arguments:
+        text: a cell's text; its length is the caller's to limit.
+    """
+    # Invisible characters (zero-width, direction marks, soft hyphens) come with pasted text.
+    visible = "".join(
+        character if unicodedata.category(character) != "Cc" else " "
+        for character in text
+        if unicodedata.category(character) != "Cf"
+    )
+    return [link for match in _PIECE.finditer(visible) for link in _links_of(match)]
+
+
+def _links_of(piece: re.Match[str]) -> Iterator[str]:
+    text = piece[0]
+    before = piece.string[piece.start() - 1] if piece.start() else " "
+    starts = [match.start() for match in _SCHEME.finditer(text)]
+    head = text[: starts[0]] if starts else text
+    if _OTHER_SCHEME.search(head):
+        return
+    is_tiktok = _BARE.match(head.removeprefix("//"))
+    joints = _JOINTS_OF_TIKTOK if is_tiktok else _JOINTS
+    if starts and head and head[-1] in joints and _HOST_BEFORE.match(head):
+        yield text  # `host.example/redirect?to=https://…`
+        return
+    if (bare := _bare_start(head, before)) is not None:
+        yield _without_emphasis(head, bare)
+    end = 0
+    for number, start in enumerate(starts):
+        if start < end:
+            continue
+        joints = _JOINTS_OF_TIKTOK if _TIKTOK_AFTER_SCHEME.match(text, start) else _JOINTS
+        further = (at for at in starts[number + 1 :] if text[at - 1] not in joints)
+        end = next(further, len(text))
+        yield _without_emphasis(text[:end], start)
+
+
+def _bare_start(head: str, before: str) -> int | None:
+    if (before.isspace() or before in _OPENING) and _RELATIVE.match(head):
+        return 0
+    bare = _BARE.search(head)
+    return bare.start() if bare else None
+
+
+def _without_emphasis(text: str, start: int) -> str:
+    link = text[start:].rstrip(_SENTENCE_END)
+    mark = text[start - 1 : start]
+    if mark and mark in _EMPHASIS:
+        link = link.rstrip(mark + _SENTENCE_END)
+    return link

@@ -1,0 +1,65 @@
+"""Which numbers can be the id of a post.
+
+An id is a 64-bit number whose upper 32 bits are the upload time in unix seconds, so its length and
+its first digits tell whether all of it was copied.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+_DIGITS = re.compile(r"[0-9]+\Z")
+_MAX_ID = 2**64 - 1
+_USUAL_DIGITS = 19
+"""From 2014 to 2043. A shorter number lost its end when the link was copied."""
+
+# Musical.ly began in August 2014, and TikTok took over its posts. Nothing is older.
+_FIRST_UPLOAD = datetime(2014, 8, 1, tzinfo=timezone.utc)
+# When this rule was written: a clock that shows an earlier time is wrong.
+_WRITTEN = datetime(2026, 11, 25, tzinfo=timezone.utc)
+_CLOCK_TOLERANCE = timedelta(days=1)
+
+
+def is_tiktok_id(text: str) -> bool:
+    """Whether `text` can be the id of a post, whatever the time is now."""
+    return _DIGITS.match(text) is not None and _is_possible(text)
+
+
+def fault_of_id(text: str, now: datetime | None = None) -> str | None:
+    """Why `text`, which is digits, can't be the id of a post in a link that a user copied.
+
+    A clock that is more than a day slow would refuse new posts. It can't get here: Google refuses
+    to sign in a service account whose clock is wrong by minutes, so no row is read.
+
+    Arguments:
+        now: aware; the machine's clock by default.
+
+    Returns:
+        The part of a message that says what is wrong, None if nothing is.
+    """
+    if len(text) < _USUAL_DIGITS:
+        return f"{len(text)} digits, not {_USUAL_DIGITS}"
+    if not _is_possible(text):
+        if len(text) == _USUAL_DIGITS and not text.startswith("0"):
+            return f"it would be of {_uploaded(text).year}"
+        return f"{len(text)} digits" if len(text) > _USUAL_DIGITS else "it starts with 0"
+    if _uploaded(text) > max(now or datetime.now(timezone.utc), _WRITTEN) + _CLOCK_TOLERANCE:
+        return f"it would be of {_uploaded(text).year}"
+    return None
+
+
+def is_cut_id(text: str) -> bool:
+    """Whether `text`, which has a fault, is what is left of an id that was cut."""
+    return len(text) <= _USUAL_DIGITS and not text.startswith("0")
+
+
+def _is_possible(digits: str) -> bool:
+    # The length first: int() of a long text takes long.
+    if not _USUAL_DIGITS <= len(digits) <= _USUAL_DIGITS + 1 or digits.startswith("0"):
+        return False
+    return int(digits) <= _MAX_ID and _uploaded(digits) >= _FIRST_UPLOAD
+
+
+def _uploaded(digits: str) -> datetime:
+    return datetime.fromtimestamp(int(digits) >> 32, timezone.utc)

@@ -1,0 +1,81 @@
+"""Where a short link leads: to a post, to nowhere, or to a notice that is about its reader.
+
+Only pages that are known end a row. TikTok's redirects also tell what is wrong with the address
+from which they are read, and a page that is not known may be the next one of those.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from urllib.parse import urlsplit
+
+from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address
+from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
+
+_NOWHERE = frozenset({"", "notfound", "404", "foryou", "explore"})
+_NOTICES = frozenset({"notfound", "404"})
+# TikTok's own languages, which prefix a path as regions do: `/en/` is a language, `/hk/` a region.
+_LANGUAGES = re.compile(
+    r"(?:a[frz]|b[egns]|c[asy]|ceb|d[ae]|e[lnstu]|f[air]|fil|g[alu]|h[eiruy]|i[dst]|j[av]|k[akmno]"
+    r"|l[tv]|m[klrsy]|n[blo]|p[alst]|r[ou]|s[klqrvw]|t[aehr]|u[krz]|vi|z[hu])(?:-|\Z)"
+)
+_PREFIX = re.compile(r"(?:[a-z]{2}|fil|ceb)(?:-[a-z]{2,4}){0,2}\Z")
+# Pages that a share link may lead to, and that never show a post.
+_OTHER_THAN_POSTS = frozenset({"live", "tag", "music", "search", "discover", "question", "sticker"})
+# TikTok gave the target: our clock has no say in it.
+_ANY_TIME = datetime(9000, 1, 1, tzinfo=timezone.utc)
+
+
+def target_ref(url: str) -> PostRef:
+    """The post, or the further short link, to which a short link redirects.
+
+    Arguments:
+        url: absolute, on TikTok's site or wherever the redirect leads.
+
+    Raises:
+        PostUnavailable: the link is dead, or leads to a page that is known to be no post.
+        PostUnreadable: the page is a notice about the reader, or is not known.
+    """
+    refuse_region_notice(url)
+    segments = path_segments(url)
+    if len(segments) <= 1 and "".join(segments) in _NOWHERE and _is_tiktok(url):
+        raise unavailable(FailureKind.DEAD_LINK, f"redirect to {urlsplit(url).path or '/'}")
+    try:
+        ref = parse_address(url, now=_ANY_TIME)
+    except AddressError as error:
+        if segments and _is_tiktok(url) and _is_other_page(segments):
+            raise unavailable(FailureKind.NOT_A_POST, str(error)) from error
+        raise unreadable(FailureKind.UNKNOWN_STATUS, f"redirect: {error}") from error
+    if ref.tiktok_id is None and len(segments) > 2:
+        raise unreadable(FailureKind.UNKNOWN_STATUS, "redirect to a path that is not known")
+    return ref
+
+
+def refuse_region_notice(url: str) -> None:
+    """Raises PostUnreadable where a redirect leads to the notice for a region without TikTok."""
+    segments = [segment for segment in urlsplit(url).path.lower().split("/") if segment]
+    if len(segments) == 2 and segments[1] in _NOTICES and _is_region(segments[0]):
+        raise unreadable(FailureKind.REGION_NOTICE, f"redirect to {urlsplit(url).path}")
+
+
+def path_segments(url: str) -> list[str]:
+    """The path's parts in lower case, without the prefix of a language."""
+    segments = [segment for segment in urlsplit(url).path.lower().split("/") if segment]
+    if segments and _PREFIX.match(segments[0]):
+        del segments[0]
+    return segments
+
+
+def _is_region(prefix: str) -> bool:
+    return _PREFIX.match(prefix) is not None and _LANGUAGES.match(prefix) is None
+
+
+def _is_other_page(segments: list[str]) -> bool:
+    is_profile = segments[0].startswith("@") and segments[1:2] not in (["video"], ["photo"])
+    return is_profile or segments[0] in _OTHER_THAN_POSTS
+
+
+def _is_tiktok(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "tiktok.com" or host.endswith(".tiktok.com")

@@ -1,0 +1,124 @@
+# ruff: noqa: RUF001 (the ambiguous characters are the inputs)
+"""What stands around a link in a cell, and what its post is all the same."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
+ID, OTHER = "7300000000000000001", "7300000000000000002"
+URL = f"https://www.tiktok.com/@user/video/{ID}"
+NEW_CODE = "ZP9AbCdEfGhIj-8Kl9M"
+ENCODED = f"https%3A%2F%2Fwww.tiktok.com%2F%40user%2Fvideo%2F{ID}"
+
+
+@pytest.mark.parametrize("code", [NEW_CODE, "ZMabc1234", "a_b~c.d-e", "x" * 64])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "https://www.tiktok.com/t/{}/", "https://vm.tiktok.com/{}", "vt.tiktok.com/{}/",
+        "https://vx.tiktok.com/{}/", "https://lite.tiktok.com/t/{}/", "({})",
+        "see https://vm.tiktok.com/{}/.", "https://www.tiktok.com/t/{}看这个",
+    ],
+)  # fmt: skip
+def test_given_a_code_of_any_safe_form_then_the_short_link_is_read(form: str, code: str) -> None:
+    text = form.format(code if form != "({})" else f"https://vm.tiktok.com/{code}")
+    assert parse_address(text, now=NOW) == PostRef(short_code=code)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"({URL})", f"[{URL}]", f"{{{URL}}}", f"<{URL}>", f"«{URL}»", f"„{URL}“", f"‘{URL}’",
+        f"「{URL}」", f"《{URL}》", f"【{URL}】", f"（{URL}）", f"`{URL}`", f"'{URL}'", f"*{URL}*",
+        f"_{URL}_", f"**{URL}**", f"~~{URL}~~", f"“{URL}”.", f"({URL}).", f"- {URL}", f"1) {URL}",
+        *(f"{URL}{mark}" for mark in (".", ",", ";", ":", "!", "?", "...", "…", "。", "！", "？",
+          "，", "、", "؟", "|", ")", "]", ">", "\"", "'", "\\", "%20", "/.", "?lang=en).")),
+        f"Link:{URL}", f"Link: {URL}", f"watch{URL}", f"看这个{URL}", f"url={URL}", f"👉{URL}👈",
+        f"{URL}看这个", f"{URL}watch", f"{URL}/watch this", f"{URL} watch this", f"Post:{URL[8:]}",
+        f"视频{URL[8:]}", f"({URL[8:]})", f"\u200b{URL}\u200b", f"{URL[:20]}\u200b{URL[20:]}",
+        f"\ufeff{URL}\u2060", f"\u202a{URL}\u202c", f"{URL}\xa0", f"\u3000{URL}\u3000",
+        f"[watch]({URL})", f"[{URL}]({URL})", f'<a href="{URL}">x</a>', f"{URL} {URL}",
+        f"{URL}\n{URL}?is_from_webapp=1", f"{URL},{URL}", f"{URL}{URL}", f"{URL} www.{URL[12:]}",
+        f"{URL} https://www.tiktok.com/embed/v2/{ID}", f"{URL} https://www.tiktok.com/@user",
+        f"Check out this video! {URL} #fyp via TikTok",
+        f"Shared via TikTok Lite: {URL} Get it: https://www.tiktok.com/tiktoklite",
+        f"{URL} https://www.instagram.com/p/C8x1abcDEFg/", f"{URL} https://t.co/abc",
+        f"{URL}<https://nam02.safelinks.protection.outlook.com/?url={ENCODED}&data=05>",
+        f"HTTPS://WWW.TIKTOK.COM/@user/video/{ID}", f"https://www.tiktok.com/en/@user/video/{ID}",
+        f"https://www.tiktok.com/zh-Hant/@user/video/{ID}", f"https://www.tiktok.com/video/{ID}",
+        f"https://www.tiktok.com/%40user%2Fvideo%2F{ID}", f"{URL} 7300000000",
+        f'=HYPERLINK("{URL}","post")', f"{URL} https://www.tiktok.com/@user/video/730000",
+    ],
+)  # fmt: skip
+def test_given_text_around_one_post_s_link_then_the_post_is_taken(text: str) -> None:
+    assert parse_address(text, now=NOW).tiktok_id == ID
+
+
+@pytest.mark.parametrize(
+    ("link", "host"),
+    [
+        (f"https://www.google.com/url?q={URL}&sa=D", "www.google.com"),
+        (f"www.google.com/url?q={URL}&sa=D", "www.google.com"),
+        (f"https://www.google.co.uk/url?url={ENCODED}", "www.google.co.uk"),
+        (f"https://l.facebook.com/l.php?u={ENCODED}&h=AT0", "l.facebook.com"),
+        (f"https://lm.facebook.com/l.php?u={ENCODED}", "lm.facebook.com"),
+        (f"https://l.instagram.com/?u={ENCODED}&e=AT", "l.instagram.com"),
+        (f"https://slack-redir.net/link?url={ENCODED}", "slack-redir.net"),
+        (f"https://www.youtube.com/redirect?event=x&q={ENCODED}", "www.youtube.com"),
+        (f"https://eur01.safelinks.protection.outlook.com/?url={ENCODED}&data=05%7C01",
+         "eur01.safelinks.protection.outlook.com"),
+        ("https://urldefense.proofpoint.com/v2/url?u=https-3A__www.tiktok.com_-40user_video_"
+         f"{ID}&d=DwMF", "urldefense.proofpoint.com"),
+        (f"https://urldefense.com/v3/__{URL}__;!!Abc!x$", "urldefense.com"),
+        ("https://t.co/AbCdEf123", "t.co"),
+        ("https://bit.ly/3xYzAbC", "bit.ly"),
+        (f"https://unknown.example/r?to={ENCODED.replace('%', '%25')}", "unknown.example"),
+        (f"https://unknown.example/{URL}", "unknown.example"),
+    ],
+)  # fmt: skip
+def test_given_a_wrapped_link_then_the_message_says_so_and_what_to_do(link: str, host: str) -> None:
+    for text in (link, f"({link})", f"see {link} please"):
+        with pytest.raises(AddressError) as caught:
+            parse_address(text, now=NOW)
+        message = str(caught.value)
+        assert f"is wrapped in a link of {host}: open it, then copy" in message
+        assert len(message) < 250
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{URL} https://www.tiktok.com/@user/video/{OTHER}",
+        f"{URL}https://www.tiktok.com/@user/video/{OTHER}",
+        f"{URL} https://vm.tiktok.com/{NEW_CODE}",
+        f"{URL} https://l.facebook.com/l.php?u={ENCODED.replace(ID, OTHER)}",
+        f"{URL} https://www.tiktok.com/@user/video/740000000000",
+        f"vm.tiktok.com/{NEW_CODE}, vm.tiktok.com/ZMabc1234",
+    ],
+)
+def test_given_links_to_several_posts_then_one_is_asked_for(text: str) -> None:
+    with pytest.raises(AddressError, match="more than one link to a post, keep one"):
+        parse_address(text, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["730000000000000", "7300000000000000", "73000000000000000", "730000000000000000", "73000",
+     "1000000000000000000", "5275069442094787341", "9208205928595409235", "7730000000000000000"],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["https://www.tiktok.com/@u/video/{}", "tiktok.com/embed/v2/{}"])
+def test_given_an_id_that_was_cut_then_the_link_is_not_complete(form: str, number: str) -> None:
+    with pytest.raises(AddressError, match=r"is not complete.*Copy the link again"):
+        parse_address(form.format(number), now=NOW)
+
+
+def test_given_a_clock_that_is_a_day_slow_then_today_s_posts_are_read() -> None:
+    in_20_hours = int(NOW.timestamp()) + 20 * 3600
+    assert parse_address(f"tiktok.com/@u/video/{in_20_hours << 32}", now=NOW).tiktok_id
+    # A clock that shows a time before this rule was written is wrong.
+    assert parse_address(URL, now=datetime(2000, 1, 1, tzinfo=timezone.utc)).tiktok_id == ID
