@@ -44,7 +44,7 @@ FAULTS = (
     Fault("challenge", probability=0.02),
 )
 # Behind these a post may be seen another time, so they are asked for again.
-WALLS = frozenset({"login_wall", "not_logged_in"})
+WALLS = frozenset({"login_wall", "not_logged_in", "new_reason"})
 
 
 @pytest.mark.slow
