@@ -229,7 +229,8 @@ def test_given_neither_id_nor_code_when_a_reference_is_made_then_it_is_refused()
 
 
 def test_given_rows_with_hostile_addresses_when_looked_at_then_nothing_is_requested() -> None:
-    texts = [*HOSTILE, "https://www.tiktok.com/" + "x" * 1_000_000]
+    cut = [f"https://www.tiktok.com/@a/video/{ID[:size]}" for size in range(15, 19)]
+    texts = [*HOSTILE, *cut, "https://www.tiktok.com/" + "x" * 1_000_000]
 
     async def look() -> tuple[list[ScrapeResult], list[str]]:
         results: list[ScrapeResult] = []

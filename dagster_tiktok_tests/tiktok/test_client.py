@@ -199,6 +199,7 @@ def test_given_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the
         (status(403), FailureKind.SHIELD),
         (status(401), FailureKind.LOGIN_WALL),
         (redirect("/login?redirect_url=x"), FailureKind.LOGIN_WALL),
+        (redirect("/hk/notfound"), FailureKind.REGION_NOTICE),
         (redirect("https://www.tiktok.com/login/phone"), FailureKind.LOGIN_WALL),
         (redirect("https://evil.example/"), FailureKind.UNREADABLE),
         (redirect("http://169.254.169.254/latest"), FailureKind.UNREADABLE),
