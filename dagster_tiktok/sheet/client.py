@@ -159,7 +159,11 @@ class SheetClient:
                 "Status",
                 *(name for name in WRITTEN_IF_PRESENT if name in layout),
             ),
-            missing_columns=tuple(name for name in WRITTEN_IF_PRESENT if name not in layout),
+            missing_columns=tuple(
+                name
+                for name in WRITTEN_IF_PRESENT
+                if name not in layout and name not in layout.left_alone
+            ),
             other_names={
                 name: header
                 for name, header in layout.headers.items()

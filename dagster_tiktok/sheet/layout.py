@@ -8,11 +8,12 @@ required column that is there twice is an error, any other is left alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.sheet.grid import Cell, Grid, cell_text, column_name
+from dagster_tiktok.sheet.grid import Cell, Grid, cell_text, column_name, is_computing
 from dagster_tiktok.sheet.headers import (
     ALIASES,
     COLUMNS,
@@ -43,6 +44,16 @@ _DATA_MARKS = ("://", "@", "www.")
 """A cell that holds one of these is data, not a header, and is not shown."""
 
 
+# A column formatted as text gives numbers as text. `Scraped At` is written as text, and is a number
+# where somebody had Sheets understand it as a date.
+_NUMBER = re.compile(r"[0-9]+(?:[., ][0-9]+)*")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
+_OURS = {
+    "Scraped At": _MOMENT,
+    **dict.fromkeys(("Views", "Likes", "Comments", "Shares", "Slides"), _NUMBER),
+}
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where the header stands and which column (from 0) holds what.
@@ -54,6 +65,8 @@ class Layout:
     columns: Mapping[str, int]
     warnings: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    left_alone: frozenset[str] = frozenset()
+    """Columns of the pipeline's that hold what people wrote: they are not in `columns`."""
 
     def __getitem__(self, name: str) -> int:
         return self.columns[name]
@@ -62,8 +75,13 @@ class Layout:
         return name in self.columns
 
 
-def find_layout(grid: Grid) -> Layout:
+def find_layout(grid: Grid, *, left_alone: frozenset[str] | None = None) -> Layout:
     """The first of the top rows in which every required header stands.
+
+    Arguments:
+        left_alone: the columns that an earlier look at the tab found to be people's own. After
+            a write they are not judged again: a value of ours that landed in a wrong column
+            because columns moved must not be taken for a remark.
 
     Raises:
         ConfigurationError: naming `GOOGLE_SHEET_URL`, what is missing and what was found instead.
@@ -72,10 +90,58 @@ def find_layout(grid: Grid) -> Layout:
     for number, row in enumerate(grid.rows[:_HEADER_SEARCH_ROWS], start=1):
         headers = _Headers(row, grid.own_headers)
         if not headers.missing and not headers.duplicated:
-            return headers.layout(number)
+            layout = headers.layout(number)
+            if left_alone is None:
+                return _without_peoples_own(layout, grid)
+            kept = {name: at for name, at in layout.columns.items() if name not in left_alone}
+            return replace(layout, columns=kept, left_alone=left_alone)
         if headers.known and (best is None or headers.known > best[1].known):
             best = number, headers
     raise ConfigurationError(_what_is_wrong(grid, best))
+
+
+def _without_peoples_own(layout: Layout, grid: Grid) -> Layout:
+    """Takes out the columns that hold what the pipeline never writes there.
+
+    People keep remarks under `Comments` or a plan under `Slides`: a name alone must not hand
+    their column over. What they wrote cannot be told from ours only where it is a number.
+    """
+    found = {
+        name: place
+        for name, test in _OURS.items()
+        if name in layout and (place := _first_not_ours(layout, grid, name, test)) is not None
+    }
+    if not found:
+        return layout
+    warnings = [
+        f'the column "{_cut(layout.headers[name])}" holds "{_cut(text)}" in row {row}, which the '
+        "pipeline did not write, and is left alone: give that column another header, or clear "
+        "the cell to have the column written"
+        for name, (row, text) in found.items()
+    ]
+    return replace(
+        layout,
+        columns={name: at for name, at in layout.columns.items() if name not in found},
+        warnings=(*layout.warnings, *warnings),
+        left_alone=frozenset(found),
+    )
+
+
+def _first_not_ours(
+    layout: Layout, grid: Grid, name: str, pattern: re.Pattern[str]
+) -> tuple[int, str] | None:
+    """The first row, with its text, whose cell is neither empty nor what is written there."""
+    column, header = layout[name], folded(layout.headers[name])
+    for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
+        value = row[column] if column < len(row) else ""
+        if value in ("", None) or type(value) in (int, float) or is_computing(value):
+            continue
+        text = cell_text(value)
+        # A header that is repeated further down is nobody's remark.
+        ours = not isinstance(value, bool) and pattern.fullmatch(text)
+        if text and not ours and folded(text) != header:
+            return number, text
+    return None
 
 
 class _Headers:

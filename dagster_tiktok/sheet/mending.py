@@ -39,7 +39,7 @@ def plan_mending(after: Grid, first: WritePlan, sent: Sequence[WritePlan]) -> Wr
     Raises:
         ConfigurationError: the tab no longer has the columns.
     """
-    layout = find_layout(after)
+    layout = find_layout(after, left_alone=first.layout.left_alone)
     comparison = _Comparison(after, layout, first, sent)
     writes: list[RowWrite] = []
     conflicts: list[Conflict] = []

@@ -153,6 +153,34 @@ def test_given_an_own_header_that_is_nowhere_when_refused_then_it_is_named() -> 
     )
 
 
+# What stands in a column of the pipeline's name, and whether it is people's own.
+@pytest.mark.parametrize(
+    ("name", "cells", "theirs"),
+    [
+        ("Comments", ["", 12, "nice one"], "nice one"),
+        ("Slides", ["5 of 7"], "5 of 7"),
+        ("Shares", [False, True], "FALSE"),
+        ("Views", ["1.2K"], "1.2K"),
+        ("Likes", ["-"], "-"),
+        ("Scraped At", ["yesterday"], "yesterday"),
+        ("Comments", ["", None, 12, 3.0, "7", "1,234", " "], None),
+        ("Views", ["#N/A", "Loading..."], None),
+        # A header that is repeated for each month.
+        ("Views", [3, "Views", 4], None),
+        ("Scraped At", ["2026-11-22 14:03", 46348.5, "2026-11-22"], None),
+    ],
+)
+def test_given_a_column_when_it_holds_what_we_never_write_then_it_is_left_alone(
+    name: str, cells: list[Any], theirs: str | None
+) -> None:
+    layout = layout_of([*HEADER, name], *[["x"] * 6 + [cell] for cell in cells])
+    assert (name in layout) == (theirs is None)
+    assert layout.left_alone == (frozenset() if theirs is None else {name})
+    assert [f'the column "{name}" holds "{theirs}" in row ' in w for w in layout.warnings] == (
+        [] if theirs is None else [True]
+    )
+
+
 cells = st.one_of(
     st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.sampled_from(HEADER)
 )
