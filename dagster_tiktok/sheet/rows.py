@@ -46,6 +46,10 @@ MAX_KEY_CHARACTERS = 500
 MAX_NAME_CHARACTERS = 200
 """Of VA and Creator. They are indexed, and an index entry holds about 2,700 bytes."""
 
+_PASTE_THE_LINK = (
+    "; the cell shows a text, even if it can be clicked: paste the post's link itself, without "
+    "formatting (Ctrl+Shift+V)"
+)
 _MAX_SET_ID = 2**31 - 1
 _TYPES: dict[str, Literal["NEW", "REPOST"]] = {"NEW": "NEW", "REPOST": "REPOST"}
 # Without Date: as a formula (`=NOW()`) it gives another key at every read, so the row would never
@@ -257,7 +261,9 @@ class _Reading:
         try:
             self.tiktok_id = parse_address(address).tiktok_id
         except AddressError as error:
-            self.problems.append(str(error))
+            # A link's title or a smart chip: the VA sees something to click, we get its text.
+            shows_no_link = not any(mark in address for mark in "/.")
+            self.problems.append(f"{error}{_PASTE_THE_LINK if shows_no_link else ''}")
 
     def _set_id(self, value: Cell) -> int | None:
         # No grouping, sign or exponent: "1,234" may be 1234, 1.234 or two ids.

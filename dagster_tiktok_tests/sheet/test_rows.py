@@ -169,6 +169,12 @@ def test_given_a_copy_that_cannot_be_read_now_when_read_then_the_other_speaks_fo
     assert (row.row_number, row.details.copies, row.details.va) == (3, 2, "Ann")
 
 
+def test_given_a_text_over_a_link_when_read_then_the_problem_says_what_to_paste() -> None:
+    (problem,) = only(read(sheet_row(1, Post_URL="Watch video"))).problems
+    assert '"Watch video"' in problem
+    assert "the cell shows a text, even if it can be clicked: paste the post's link" in problem
+
+
 def test_given_several_mistakes_when_read_then_all_of_them_are_reported() -> None:
     row = only(read(sheet_row(1, Post_URL="htp://…", Set_ID="abc", Type="new post")))
     assert row.problems == (
