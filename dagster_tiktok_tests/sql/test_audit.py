@@ -65,6 +65,8 @@ def test_given_slides_then_new_changed_and_deleted_ones_are_noted(db: Database) 
     )
     db.execute("update public.tiktok_slides set slide_url = 'https://cdn/2', uploaded_at = now()")
     db.execute("update public.tiktok_slides set ocr_text = 'text', ocr_processed = true")
+    db.execute("update public.tiktok_posts set ocr_text = 'text'")  # a machine's, like a figure
+    db.execute("update public.tiktok_slides set width = 2")
     db.execute("delete from public.tiktok_posts")
 
     entries = _entries(db)[1:]
@@ -75,8 +77,8 @@ def test_given_slides_then_new_changed_and_deleted_ones_are_noted(db: Database) 
         ("tiktok_slides", "delete"),
     ]
     assert entries[1][3:5] == (
-        {"ocr_text": None, "ocr_processed": False},
-        {"ocr_text": "text", "ocr_processed": True},
+        {"width": 1},
+        {"width": 2},
     )
     deleted = entries[3][3]
     assert isinstance(deleted, dict) and deleted["content_hash"] == digest

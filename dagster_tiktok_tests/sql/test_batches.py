@@ -171,3 +171,82 @@ def test_given_units_that_are_owed_then_they_are_counted_and_listed_to_the_limit
     assert (owed["count"], owed["leased"]) == (3, 2)
     assert [unit["source_key"] for unit in owed["units"]] == ["a"]
     assert none == {"count": 0, "leased": 0, "units": []}
+
+
+def _silent(db: Database, batch: str, *, seconds: int) -> None:
+    db.execute(
+        f"update public.scraping_logs set heartbeat_at = now() - interval '{seconds} seconds', "
+        f"batch_started_at = now() - interval '{seconds + 60} seconds' "
+        f"where batch_id = '{batch}'"
+    )
+
+
+def _record(db: Database, batch: str) -> dict[str, Any]:
+    return db.one(f"select * from public.scraping_logs where batch_id = '{batch}'")
+
+
+def test_given_a_run_that_was_killed_when_the_next_one_starts_then_its_batch_is_closed_as_failed(
+    db: Database,
+) -> None:
+    killed = new_batch()
+    _open(db, killed)
+    db.open(row("a"), row("b"), batch=killed)
+    db.claim("pending", batch=killed)
+    db.end_leases()
+    _silent(db, killed, seconds=121)
+
+    _open(db, new_batch())
+
+    record = _record(db, killed)
+    assert (record["status"], record["total_urls"], record["failed_scrapes"]) == ("failed", 2, 2)
+    assert record["batch_completed_at"] == record["heartbeat_at"]
+    assert record["duration_seconds"] == 60
+    assert record["error_message"].startswith("The run was interrupted: it gave no sign of life")
+
+
+@pytest.mark.parametrize("sign", ["a short silence", "a lease", "renewed leases", "a claim"])
+def test_given_a_run_that_is_alive_when_another_one_starts_then_its_batch_stays_open(
+    db: Database, sign: str
+) -> None:
+    alive = new_batch()
+    _open(db, alive)
+    _silent(db, alive, seconds=90 if sign == "a short silence" else 3600)
+    if sign == "a lease":
+        db.open(row("a"), batch=alive)
+        db.claim("pending", batch=alive)
+        _silent(db, alive, seconds=3600)
+    elif sign == "renewed leases":
+        db.call("extend_leases", owner=alive, lease_seconds=60)
+    elif sign == "a claim":
+        db.claim("pending", batch=alive)
+
+    _open(db, new_batch())
+
+    assert _record(db, alive)["status"] == "running"
+
+
+def test_given_a_batch_that_is_closed_then_no_other_run_changes_it(db: Database) -> None:
+    closed = new_batch()
+    _open(db, closed)
+    db.call("close_batch", batch_id=closed, limit=10)
+    _silent(db, closed, seconds=3600)
+    before = _record(db, closed)
+
+    _open(db, new_batch())
+
+    assert _record(db, closed) == before
+
+
+def test_given_a_run_that_was_only_cut_off_when_it_closes_its_batch_then_the_batch_says_so(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    _open(db, batch)
+    _silent(db, batch, seconds=3600)
+    _open(db, new_batch())
+    assert _record(db, batch)["status"] == "failed"
+
+    db.call("close_batch", batch_id=batch, limit=10)
+
+    record = _record(db, batch)
+    assert (record["status"], record["error_message"]) == ("completed", None)

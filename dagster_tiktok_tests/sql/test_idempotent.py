@@ -20,8 +20,9 @@ from dagster_tiktok_tests.sql.support import (
 DAY = TODAY.isoformat()
 # A call that holds units says anew until when, and one that goes on holding them when it was.
 RENEWED = {
-    "claim_units": {"lease_until", "updated_at"},
-    "extend_leases": {"lease_until", "updated_at"},
+    "open_batch": {"heartbeat_at"},
+    "claim_units": {"lease_until", "updated_at", "heartbeat_at"},
+    "extend_leases": {"lease_until", "updated_at", "heartbeat_at"},
     "record_slides": {"updated_at"},
 }
 # What the interface does not serve, and yet writes when its owner calls it.

@@ -20,6 +20,7 @@ def test_given_a_changed_carousel_then_slides_are_replaced_and_removed(db: Datab
     slides = [slide("1", n) for n in (1, 2, 3)]
     persist_first_looks(db, {"a": (post("1", slides=3), slides)})
     db.execute("update public.tiktok_slides set ocr_text = 'text', ocr_processed = true")
+    db.execute("update public.tiktok_posts set ocr_text = 'text text text'")
 
     later = [slide("1", 1), slide("1", 2, picture="b", at=TOMORROW_NOON)]
     _, written, _ = persist_first_looks(db, {"a": (post("1", slides=2, at=TOMORROW_NOON), later)})
@@ -33,6 +34,19 @@ def test_given_a_changed_carousel_then_slides_are_replaced_and_removed(db: Datab
     assert kept[1]["content_hash"] == later[1]["content_hash"]
     stored = db.post("1")
     assert (stored["slide_count"], stored["slides"]) == (2, [s["public_url"] for s in later])
+    assert stored["ocr_text"] is None  # some of it was in slides that are gone
+
+
+def test_given_the_same_carousel_at_a_later_look_then_its_recognised_text_stays(
+    db: Database,
+) -> None:
+    slides = [slide("1", n) for n in (1, 2)]
+    persist_first_looks(db, {"a": (post("1", slides=2), slides)})
+    db.execute("update public.tiktok_posts set ocr_text = 'text text'")
+
+    persist_first_looks(db, {"a": (post("1", slides=2, at=TOMORROW_NOON), slides)})
+
+    assert db.post("1")["ocr_text"] == "text text"
 
 
 def test_given_a_look_that_stored_only_some_slides_then_the_others_stay(db: Database) -> None:

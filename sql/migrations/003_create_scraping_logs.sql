@@ -22,6 +22,7 @@ create table public.scraping_logs (
   error_message text,
   metrics jsonb not null default '{}'
     constraint scraping_logs_metrics_check check (jsonb_typeof(metrics) = 'object'),
+  heartbeat_at timestamptz not null default now(),
   constraint scraping_logs_counts_check check (
     least(total_urls, successful_scrapes, failed_scrapes, carousel_posts_processed,
           slides_downloaded, slides_uploaded) >= 0 and coalesce(duration_seconds, 0) >= 0
@@ -34,7 +35,7 @@ comment on table public.scraping_logs is 'One row a batch: what a run of the pip
 comment on column public.scraping_logs.id is 'Internal number.';
 comment on column public.scraping_logs.batch_id is 'The batch; the id of its Dagster run.';
 comment on column public.scraping_logs.batch_started_at is 'When the batch was opened.';
-comment on column public.scraping_logs.batch_completed_at is 'When the batch was closed; NULL while it runs, or when it died.';
+comment on column public.scraping_logs.batch_completed_at is 'When the batch was closed; of one that died its last sign of life; NULL while it runs.';
 comment on column public.scraping_logs.source_type is 'Where the rows came from, for example google_sheet.';
 comment on column public.scraping_logs.source_reference is 'Which source: the address of the sheet.';
 comment on column public.scraping_logs.partition_date is 'The day whose looks were due.';
@@ -49,3 +50,4 @@ comment on column public.scraping_logs.duration_seconds is 'From opening to clos
 comment on column public.scraping_logs.status is 'running; completed: nothing due is unfinished; partial: something is; failed: nothing succeeded.';
 comment on column public.scraping_logs.error_message is 'What ended the batch, or what is unfinished.';
 comment on column public.scraping_logs.metrics is 'Totals of each stage, by the name of its asset.';
+comment on column public.scraping_logs.heartbeat_at is 'The last sign of life of the run, renewed with its leases.';

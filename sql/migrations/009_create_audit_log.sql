@@ -82,7 +82,8 @@ begin
 end
 $$;
 
--- The audited columns, before and after. Comparing them as they are is cheap and drops the many
+-- The audited columns, before and after. Text that a machine recognised is not among them: nobody
+-- changed anything, and there would be an entry a slide. Comparing them as they are is cheap and drops the many
 -- looks that changed only figures; what is left is taken apart as jsonb.
 -- The plan is made once, for what the first statement changed, often nothing: an inner join would
 -- become a nested loop, of every old row with every new one. A full join cannot.
@@ -98,13 +99,13 @@ begin
   cross join lateral (
     select o.tiktok_id, o.va_url, o.post_url, o.created_date, o.creator, o.set_id, o.set_code,
       o.va, o.post_type, o.platform, o.account, o.logged_at, o.hashtags, o.sound, o.sound_url,
-      o.slide_count, o.scrape_status, o.scrape_interval, o.ocr_text, o.slides,
+      o.slide_count, o.scrape_status, o.scrape_interval, o.slides,
       o.post_description, o.account_verified, o.scraping_method, o.data_quality, o.error
   ) as b
   cross join lateral (
     select n.tiktok_id, n.va_url, n.post_url, n.created_date, n.creator, n.set_id, n.set_code,
       n.va, n.post_type, n.platform, n.account, n.logged_at, n.hashtags, n.sound, n.sound_url,
-      n.slide_count, n.scrape_status, n.scrape_interval, n.ocr_text, n.slides,
+      n.slide_count, n.scrape_status, n.scrape_interval, n.slides,
       n.post_description, n.account_verified, n.scraping_method, n.data_quality, n.error
   ) as a
   cross join lateral (
@@ -130,11 +131,11 @@ begin
   full join new_rows as n on n.id = o.id
   cross join lateral (
     select o.post_id, o.post_url, o.slide_number, o.storage_path, o.public_url, o.file_size,
-      o.width, o.height, o.mime_type, o.content_hash, o.ocr_text, o.ocr_processed
+      o.width, o.height, o.mime_type, o.content_hash
   ) as b
   cross join lateral (
     select n.post_id, n.post_url, n.slide_number, n.storage_path, n.public_url, n.file_size,
-      n.width, n.height, n.mime_type, n.content_hash, n.ocr_text, n.ocr_processed
+      n.width, n.height, n.mime_type, n.content_hash
   ) as a
   cross join lateral (
     select jsonb_object_agg(x.key, x.value) as before, jsonb_object_agg(x.key, y.value) as after
@@ -237,8 +238,8 @@ $$;
 comment on function private.audit_actor() is 'Who is writing: user id, role of the key, or database user.';
 comment on function private.audit_post_inserts() is 'Trigger: notes new posts.';
 comment on function private.audit_slide_inserts() is 'Trigger: notes new slides.';
-comment on function private.audit_post_updates() is 'Trigger: notes what changed in posts, other than metrics.';
-comment on function private.audit_slide_updates() is 'Trigger: notes what changed in slides, other than signed addresses and times.';
+comment on function private.audit_post_updates() is 'Trigger: notes what changed in posts, other than metrics and recognised text.';
+comment on function private.audit_slide_updates() is 'Trigger: notes what changed in slides, other than signed addresses, times and recognised text.';
 comment on function private.audit_deletes() is 'Trigger: notes deleted rows.';
 comment on function private.guard_audit_log() is 'Trigger: refuses every other way of writing the log.';
 comment on function private.prune_audit_log(jsonb) is '{keep_days} -> {deleted}: removes entries that are older, at most 100,000 a call.';

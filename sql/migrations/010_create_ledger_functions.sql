@@ -225,6 +225,7 @@ begin
   ) order by u.attempts, u.due_date, u.slot, u.id), '[]') into v_units
   from public.scrape_units as u
   where u.id = any (v_ids);
+  perform private.renew_heartbeat(v_owner);
   return jsonb_build_object('units', v_units, 'expired', v_expired, 'leased', v_leased);
 end
 $$;
@@ -302,7 +303,8 @@ as $$
   where t.tiktok_id = known_slides.tiktok_id
 $$;
 
--- {owner, lease_seconds} -> {extended}: also leases that ended, if nobody took the unit over.
+-- {owner, lease_seconds} -> {extended}: also leases that ended, if nobody took the unit over. It is
+-- the batch's sign of life too, whether it holds units or not.
 create function public.extend_leases(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -321,6 +323,7 @@ begin
   from held
   where u.id = held.id;
   get diagnostics v_extended = row_count;
+  perform private.renew_heartbeat((p ->> 'owner')::uuid);
   return jsonb_build_object('extended', v_extended);
 end
 $$;

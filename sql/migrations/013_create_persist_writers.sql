@@ -178,7 +178,8 @@ begin
   where s.post_id = t.id and t.slide_count > 0 and s.slide_number > t.slide_count;
 
   -- The list beside the post says what the table says, also after a look that brought only some.
-  update public.tiktok_posts as t set slides = stored.addresses
+  -- Text that was recognised in other slides is not this post's any more.
+  update public.tiktok_posts as t set slides = stored.addresses, ocr_text = null
   from (
     select s.post_id, jsonb_agg(s.public_url order by s.slide_number) as addresses
     from public.tiktok_slides as s

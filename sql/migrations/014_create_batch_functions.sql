@@ -2,6 +2,7 @@
 -- with what is left to do.
 
 -- {batch_id, source_type, source_reference, partition_date, run_id} -> {opened}
+-- A new batch closes those whose run died.
 create function public.open_batch(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -15,8 +16,59 @@ begin
     (p ->> 'partition_date')::date, p ->> 'run_id')
   on conflict (batch_id) do nothing;
   get diagnostics v_opened = row_count;
+  if v_opened = 1 then
+    perform private.close_dead_batches();
+  else
+    perform private.renew_heartbeat((p ->> 'batch_id')::uuid);
+  end if;
   return jsonb_build_object('opened', v_opened = 1);
 end
+$$;
+
+-- The sign of life of a batch that is open; of one that is closed nothing changes.
+create function private.renew_heartbeat(batch_id uuid) returns void
+language sql
+set search_path = ''
+as $$
+  update public.scraping_logs as l set heartbeat_at = clock_timestamp()
+  where l.batch_id = renew_heartbeat.batch_id and l.status = 'running'
+$$;
+
+-- Closes as failed what a run left `running` that was killed. It gave no sign of life for two
+-- minutes, twelve times the interval in which one is due, and holds no lease that is still valid.
+-- One that was only cut off for a while closes its batch itself in the end, with what it did.
+create function private.close_dead_batches() returns void
+language sql
+set search_path = ''
+as $$
+  with dead as (
+    select l.id from public.scraping_logs as l
+    where l.status = 'running' and l.heartbeat_at < clock_timestamp() - interval '2 minutes'
+      and not exists (
+        select from public.scrape_units as u
+        where u.lease_owner = l.batch_id and u.lease_until > clock_timestamp()
+      )
+    order by l.id
+    for update of l skip locked
+  ), counted as (
+    select d.id, count(u.id) as total,
+      count(u.id) filter (where u.state = 'done' and u.outcome = 'scraped') as succeeded
+    from dead as d
+    join public.scraping_logs as l on l.id = d.id
+    left join public.scrape_units as u on u.batch_id = l.batch_id
+    group by d.id
+  )
+  update public.scraping_logs as l set
+    status = 'failed',
+    batch_completed_at = l.heartbeat_at,
+    duration_seconds = round(extract(epoch from l.heartbeat_at - l.batch_started_at)::numeric, 3),
+    total_urls = c.total,
+    successful_scrapes = c.succeeded,
+    failed_scrapes = c.total - c.succeeded,
+    error_message = 'The run was interrupted: it gave no sign of life after '
+      || to_char(l.heartbeat_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
+  from counted as c
+  where l.id = c.id
 $$;
 
 -- {batch_id, stage, metrics} -> {}: totals, so that a stage that runs again replaces its own.
@@ -202,6 +254,8 @@ as $$ select jsonb_build_object('version', 14) $$;
 
 comment on type private.owed is 'A unit that is due and not done; used in unfinished_units and close_batch.';
 comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_reference, partition_date, run_id} -> {opened}.';
+comment on function private.renew_heartbeat(uuid) is 'Part of open_batch, claim_units and extend_leases: the sign of life of a batch.';
+comment on function private.close_dead_batches() is 'Part of open_batch: closes as failed what a killed run left running.';
 comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} -> {}: the totals of a stage.';
 comment on function private.units_owed(date) is 'Part of unfinished_units and close_batch: what is due and not done.';
 comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
@@ -210,10 +264,12 @@ comment on function public.close_batch(jsonb) is '{batch_id, limit, error} -> th
 comment on function public.schema_version(jsonb) is '{} -> {version}: the newest migration that is applied.';
 
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
+  private.renew_heartbeat(uuid), private.close_dead_batches(),
   private.units_owed(date), private.units_listed(bigint[]), public.unfinished_units(jsonb),
   public.close_batch(jsonb), public.schema_version(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
+  private.renew_heartbeat(uuid), private.close_dead_batches(),
   private.units_owed(date), private.units_listed(bigint[]), public.unfinished_units(jsonb),
   public.close_batch(jsonb), public.schema_version(jsonb)
   to service_role;
