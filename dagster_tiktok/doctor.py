@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from dagster_tiktok.database import SCHEMA_VERSION
+from dagster_tiktok.database import SCHEMA_VERSION, open_database
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.settings import Settings, load_settings
@@ -82,7 +82,15 @@ async def _database(settings: Settings) -> str:
 async def _bucket(settings: Settings) -> str:
     async with open_slide_store(settings) as store:
         await store.check()
-    return f"bucket {settings.supabase_bucket!r} is there and public"
+    async with open_database(settings) as database:
+        missing = (await database.call("missing_policies"))["missing"]
+    # The pipeline uploads with the secret key, which needs no policy: not a failure.
+    lacking = "".join(
+        f'; the policy "{name}" on storage.objects is missing, so signed-in users cannot upload: '
+        "run sql/migrations/016_create_storage_policy.sql in the dashboard's SQL editor"
+        for name in missing
+    )
+    return f"bucket {settings.supabase_bucket!r} is there and public{lacking}"
 
 
 async def _tiktok(settings: Settings) -> str:

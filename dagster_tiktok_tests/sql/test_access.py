@@ -54,6 +54,13 @@ _RIGHTS_GIVEN = """
     from pg_catalog.pg_namespace as n, aclexplode(n.nspacl) as a
     where n.nspname = 'private' and a.grantee <> n.nspowner
     union all
+    select 'column', a.attrelid::regclass || '.' || a.attname, r.grantee::regrole::text,
+      r.privilege_type
+    from pg_catalog.pg_attribute as a
+    join pg_catalog.pg_class as c on c.oid = a.attrelid
+    cross join aclexplode(a.attacl) as r
+    where c.relnamespace::regnamespace::text in ('public', 'private')
+    union all
     select 'type', t.oid::regtype::text, a.grantee::regrole::text, a.privilege_type
     from pg_catalog.pg_type as t
     cross join aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) as a
@@ -84,6 +91,7 @@ def connection(
 
 def test_given_the_page_then_it_says_who_may_do_what_with_tables_and_functions() -> None:
     said = {*product(TABLES, OPERATIONS), ("public", "call"), ("private", "call")}
+    said.add(("scraping_logs", "select these columns"))
     assert set(RIGHTS) - set(STORAGE_RIGHTS) == said
 
 
@@ -96,11 +104,16 @@ def _answered(work: Callable[[], Any]) -> int:
         return 0
 
 
+def _readable(table: str) -> str:
+    """What a signed-in user may ask for: of a batch not all columns."""
+    return "id" if table == "scraping_logs" else "*"
+
+
 def _requests(client: Client, table: str) -> dict[str, Callable[[], Any]]:
     rows = client.table(table)
     key = "post_id" if table == "post_metrics" else "id"
     return {
-        "select": lambda: rows.select("*").execute(),
+        "select": lambda: rows.select(_readable(table)).execute(),
         "insert": lambda: rows.insert(NEW_ROWS[table]).execute(),
         "update": lambda: rows.update(CHANGES[table]).gte(key, 0).execute(),
         "delete": lambda: rows.delete().gte(key, 0).execute(),
@@ -144,7 +157,7 @@ def _statements(table: str) -> dict[str, sql.Composed]:
         "changes": sql.SQL(", ").join(set_),
     }
     return {
-        "select": sql.SQL("select * from public.{table}").format(**parts),
+        "select": sql.SQL(f"select {_readable(table)} from public.{{table}}").format(**parts),
         "insert": sql.SQL("insert into public.{table} ({columns}) values ({values})").format(
             **parts
         ),
@@ -173,6 +186,32 @@ def test_given_a_role_when_it_tries_the_tables_of_postgresql_then_it_may_what_th
     if role in USERS:
         connection.execute("reset role")
         assert connection.execute(CONTENTS.encode()).fetchall() == before
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_given_a_role_when_it_reads_a_batch_then_two_columns_are_for_the_secret_key_alone(
+    connection: psycopg.Connection, role: str
+) -> None:
+    columns = connection.execute(
+        "select attname from pg_catalog.pg_attribute "
+        "where attrelid = 'public.scraping_logs'::regclass and attnum > 0 and not attisdropped"
+    ).fetchall()
+    act_as(connection, role)
+
+    may = {
+        name: _affected(
+            connection,
+            sql.SQL("select {} from public.scraping_logs").format(sql.Identifier(name)),
+        )
+        > 0
+        for (name,) in columns
+    }
+
+    hidden = {"source_reference", "error_message"}
+    assert {name for name in hidden if may.pop(name)} == (
+        hidden if RIGHTS["scraping_logs", "select these columns"][role] else set()
+    )
+    assert set(may.values()) == {RIGHTS["scraping_logs", "select"][role]}
 
 
 def test_given_a_hosted_projects_default_rights_then_the_migrations_leave_none_of_them(

@@ -26,7 +26,7 @@ RENEWED = {
     "record_slides": {"updated_at"},
 }
 # What the interface does not serve, and yet writes when its owner calls it.
-PRIVATE = {"fail_units", "prune_audit_log"}
+PRIVATE = {"fail_units", "prune_audit_log", "shrink_units"}
 
 
 def _contents(db: Database, but: set[str]) -> dict[str, list[dict[str, Any]]]:
@@ -100,6 +100,12 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     twice("mend_slides", bucket="x", tiktok_id="1", slides=[restored], slide_count=1)
     db.execute("update public.audit_log set changed_at = now() - interval '40 days'")
     twice("prune_audit_log", keep_days=39)
+    db.execute(
+        "update public.scrape_units set state = 'done', outcome = 'scraped', details = null, "
+        "post = null, slides = null, claim_id = null, lease_owner = null, lease_until = null, "
+        "finished_at = now() - interval '400 days'"
+    )
+    twice("shrink_units", keep_days=365)
 
     writing = db.query(
         "select proname as name from pg_catalog.pg_proc "

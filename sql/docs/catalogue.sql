@@ -15,10 +15,18 @@ select jsonb_build_object(
       'name', t.relname,
       'comment', obj_description(t.oid, 'pg_class'),
       'rights', array(
-        select roles.name || ': ' || string_agg(right_to.name, ', ' order by right_to.place)
+        select roles.name || ': ' || string_agg(right_to.name || (
+          select coalesce(' but ' || string_agg(a.attname, ' and ' order by a.attnum), '')
+          from pg_attribute as a
+          where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+            and right_to.name <> 'delete'
+            and not has_column_privilege(roles.name, t.oid, a.attnum, right_to.name)
+        ), ', ' order by right_to.place)
         from roles,
           unnest('{select,insert,update,delete}'::text[]) with ordinality as right_to (name, place)
         where has_table_privilege(roles.name, t.oid, right_to.name)
+          or right_to.name <> 'delete'
+          and has_any_column_privilege(roles.name, t.oid, right_to.name)
         group by roles.name
         order by roles.name
       ),

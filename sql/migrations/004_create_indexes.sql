@@ -10,10 +10,9 @@ create index tiktok_posts_va_idx on public.tiktok_posts (va, created_date desc);
 create index tiktok_posts_account_idx on public.tiktok_posts (account, created_date desc);
 create index tiktok_posts_scrape_status_idx
   on public.tiktok_posts (scrape_status, created_date desc);
--- nulls last, so that it does not serve "the newest of a creator" too: the planner would take it
--- for frequent creators, and read every newer post when theirs are old.
-create index tiktok_posts_created_date_idx
-  on public.tiktok_posts (created_date desc nulls last);
+-- The order in which dashboards page: supabase-js sends `order=created_date.desc,id.desc`, which is
+-- nulls first, and so is this index.
+create index tiktok_posts_created_date_idx on public.tiktok_posts (created_date desc, id desc);
 
 create index scraping_logs_partition_date_idx
   on public.scraping_logs (partition_date desc, batch_started_at desc);

@@ -1,5 +1,5 @@
--- The bucket of the slides: objects are readable by address, nobody lists them, signed-in users
--- and the secret key upload. A public bucket serves its objects without a SELECT policy, and such
+-- The bucket of the slides: objects are readable by address, nobody lists them, the secret key
+-- uploads, and signed-in users by the policy of 016. A public bucket serves its objects without a SELECT policy, and such
 -- a policy would let people list it.
 
 do $$
@@ -19,9 +19,5 @@ begin
     public = excluded.public,
     file_size_limit = excluded.file_size_limit,
     allowed_mime_types = excluded.allowed_mime_types;
-
-  drop policy if exists "signed-in users upload slides" on storage.objects;
-  create policy "signed-in users upload slides" on storage.objects
-    for insert to authenticated with check (bucket_id = 'tiktok-slides');
 end
 $$;

@@ -226,8 +226,9 @@ begin
   cross join generate_series(1, 5) as day (slot)
   where l.slot = 0 and not exists (
     -- Not met as a conflict, which would wait for whoever is ending or taking that look.
+    -- The five are opened together, and of old posts the last one stays (017).
     select from public.scrape_units as known
-    where known.source_key = l.tiktok_id and known.slot = day.slot
+    where known.source_key = l.tiktok_id and known.slot = 5
   )
   order by l.tiktok_id, day.slot
   on conflict (source_key, slot) do nothing;

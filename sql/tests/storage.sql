@@ -19,3 +19,5 @@ alter table storage.buckets enable row level security;
 alter table storage.objects enable row level security;
 grant all on storage.buckets, storage.objects to anon, authenticated, service_role;
 insert into storage.buckets values ('tiktok-slides', 'tiktok-slides', true);
+create policy "signed-in users upload slides" on storage.objects
+  for insert to authenticated with check (bucket_id = 'tiktok-slides');

@@ -1,0 +1,145 @@
+"""What keeps the database small, and what a project does not allow to be created."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from postgrest.exceptions import APIError
+
+from dagster_tiktok.doctor import Finding, examine
+from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
+from dagster_tiktok_tests.sql.support import (
+    NOON,
+    ROOT,
+    Database,
+    persist_first_looks,
+    post,
+)
+
+_POLICY = "signed-in users upload slides"
+# A project whose storage belongs to somebody else, as far as the migrations touch it.
+_STORAGE_OF_ANOTHER = """
+    create schema storage;
+    grant usage on schema storage to hosted_owner;
+    create table storage.buckets (id text primary key, name text not null, public boolean,
+      file_size_limit bigint, allowed_mime_types text[]);
+    create table storage.objects (id uuid primary key, bucket_id text, name text);
+    alter table storage.objects enable row level security;
+    grant all on storage.buckets, storage.objects to hosted_owner"""
+
+
+def _finish_everything(db: Database, *, days_ago: int, key: str) -> None:
+    db.execute(
+        "update public.scrape_units set state = 'done', outcome = coalesce(outcome, 'expired'), "
+        f"finished_at = now() - interval '{days_ago} days' where source_key = '{key}'"
+    )
+
+
+def test_given_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_looks_go(
+    db: Database,
+) -> None:
+    persist_first_looks(db, {"a": (post("1"), []), "b": (post("2"), [])})
+    _finish_everything(db, days_ago=400, key="1")
+    _finish_everything(db, days_ago=300, key="2")
+
+    assert db.call_private("shrink_units", keep_days=365) == {"removed": 4}
+
+    left = db.query("select source_key, slot from public.scrape_units order by source_key, slot")
+    assert [(unit["source_key"], unit["slot"]) for unit in left] == [
+        *(("1", 5), *(("2", slot) for slot in range(1, 6))),
+        *(("a", 0), ("b", 0)),
+    ]
+
+
+def test_given_a_post_whose_looks_went_when_it_is_looked_at_again_then_no_daily_look_is_opened(
+    db: Database,
+) -> None:
+    persist_first_looks(db, {"a": (post("1"), [])})
+    _finish_everything(db, days_ago=400, key="1")
+    db.call_private("shrink_units", keep_days=365)
+
+    persist_first_looks(db, {"a": (post("1", at=NOON + timedelta(days=400)), [])})
+
+    slots = db.query("select slot from public.scrape_units where source_key = '1'")
+    assert slots == [{"slot": 5}]
+    assert db.post("1")["scrape_status"] == "completed"
+
+
+def test_given_less_than_three_months_then_the_ledger_is_not_shrunk(db: Database) -> None:
+    with pytest.raises(APIError, match="at least 90 days"):
+        db.call_private("shrink_units", keep_days=89)
+
+
+def test_given_a_storage_that_belongs_to_another_role_then_only_the_policy_is_missing(
+    postgres: PostgresServer, hosted_url: str
+) -> None:
+    with psycopg.connect(postgres.create_database("foreign_storage"), autocommit=True) as admin:
+        prepare = (ROOT / "sql" / "tests" / "as_hosted.sql").read_text()
+        admin.execute(prepare.replace("create role hosted_owner", "-- create role").encode())
+        admin.execute(_STORAGE_OF_ANOTHER.encode())
+    url = postgres.url("foreign_storage")
+    apply_migrations(f"{url}?options=-crole%3Dhosted_owner", ROOT / "sql" / "migrations")
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        answers = connection.execute(
+            "select public.missing_policies() -> 'missing', public.schema_version() -> 'version'"
+        ).fetchall()
+        newest = max((ROOT / "sql" / "migrations").glob("*.sql")).name
+        assert answers == [([_POLICY], int(newest[:3]))]
+
+        # What the page says to do: the same file in the dashboard's SQL editor.
+        file = ROOT / "sql" / "migrations" / "016_create_storage_policy.sql"
+        connection.execute(file.read_text().split("-- {} -> {missing}")[0].encode())
+        missing = connection.execute("select public.missing_policies() -> 'missing'").fetchall()
+        assert missing == [([],)]
+
+
+def test_given_a_missing_policy_when_the_doctor_looks_then_it_is_named_with_what_to_do(
+    db: Database, supabase: SupabaseServer, tmp_path: Path
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(
+        f"SUPABASE_URL={supabase.url}\nSUPABASE_KEY={supabase.secret_key}\n"
+        "GOOGLE_SHEETS_CREDENTIALS={}\nGOOGLE_SHEETS_API_URL=http://127.0.0.1:9\n"
+        "GOOGLE_SHEET_URL=https://docs.google.com/spreadsheets/d/0123456789/edit\n"
+        f"TIKTOK_BASE_URL=http://127.0.0.1:9\nSLIDE_CACHE_DIR={tmp_path}\n"
+    )
+
+    def bucket() -> Finding:
+        (finding,) = (each for each in examine(env_file) if each.name == "bucket")
+        return finding
+
+    complete = bucket()
+    db.execute(f'drop policy "{_POLICY}" on storage.objects')
+    try:
+        incomplete = bucket()
+    finally:
+        db.execute(
+            f'create policy "{_POLICY}" on storage.objects for insert to authenticated '
+            "with check (bucket_id = 'tiktok-slides')"
+        )
+
+    assert complete.ok and complete.message == "bucket 'tiktok-slides' is there and public"
+    assert incomplete.ok and f'the policy "{_POLICY}"' in incomplete.message
+    assert "016_create_storage_policy.sql" in incomplete.message
+
+
+@pytest.mark.parametrize("order", ["created_date desc, id desc", "created_date desc"])
+def test_given_the_order_that_supabase_js_sends_then_an_index_gives_it(
+    plain_url: str, order: str
+) -> None:
+    with psycopg.connect(plain_url) as connection:
+        connection.execute("set enable_seqscan = off")  # the table is empty
+        connection.execute("set enable_sort = off")
+        plan = "\n".join(
+            line
+            for (line,) in connection.execute(
+                f"explain select id from public.tiktok_posts order by {order} limit 50".encode()
+            )
+        )
+    assert "using tiktok_posts_created_date_idx" in plan
+    assert "Sort" not in plan
