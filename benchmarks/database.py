@@ -14,8 +14,9 @@ from benchmarks.database_writes import Writer, measure_daily_looks, measure_pers
 from dagster_tiktok.sandbox.postgres import PostgresServer
 
 POSTS = 1_000_000
-# All else is PostgreSQL's default; every commit waits for the disk.
-CONFIGURATION = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+# All else is PostgreSQL's default; every commit waits for the disk. The default cost of a random
+# page is that of a turning disk: with it, a frequent VA's newest posts come from the index by date.
+CONFIGURATION = {"shared_buffers": "1GB", "max_wal_size": "4GB", "random_page_cost": "1.1"}
 
 
 def main(posts: int = POSTS) -> None:

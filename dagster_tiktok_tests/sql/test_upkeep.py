@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -143,3 +144,33 @@ def test_given_the_order_that_supabase_js_sends_then_an_index_gives_it(
         )
     assert "using tiktok_posts_created_date_idx" in plan
     assert "Sort" not in plan
+
+
+def test_given_the_pages_way_to_page_by_key_then_every_post_comes_once_and_in_order(
+    db: Database,
+) -> None:
+    db.execute(
+        "insert into public.tiktok_posts (tiktok_id, post_url, created_date) "
+        "select n::text, 'https://x/' || n, case when n % 3 > 0 then date '2026-03-01' + n % 4 end "
+        "from generate_series(1, 23) as n"
+    )
+
+    seen: list[dict[str, Any]] = []
+    while True:
+        page = db.client.table("tiktok_posts").select("id, created_date")
+        if seen:  # as docs/queries.md does it
+            day, post_id = seen[-1]["created_date"], seen[-1]["id"]
+            page = page.or_(
+                f"created_date.not.is.null,and(created_date.is.null,id.lt.{post_id})"
+                if day is None
+                else f"created_date.lt.{day},and(created_date.eq.{day},id.lt.{post_id})"
+            )
+        ordered = page.order("created_date", desc=True).order("id", desc=True)
+        rows = cast("list[dict[str, Any]]", ordered.limit(5).execute().data)
+        if not rows:
+            break
+        seen += rows
+
+    assert seen == db.query(
+        "select id, created_date from public.tiktok_posts order by created_date desc, id desc"
+    )
