@@ -10,19 +10,20 @@ from datetime import datetime, timezone
 from typing import Any
 
 from dagster_tiktok.errors import ServiceUnavailable
-from dagster_tiktok.retry import TransientError, retrying
+from dagster_tiktok.retry import TransientError
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.sheet.access import ServiceAccountSession
-from dagster_tiktok.sheet.errors import AnswerLostError, unknown_form
-from dagster_tiktok.sheet.grid import Grid, a1_range, grid_of_answer
+from dagster_tiktok.sheet.answering import Answer, Answered, read_with_formulas
+from dagster_tiktok.sheet.errors import unknown_form
+from dagster_tiktok.sheet.formulas import without_computed
+from dagster_tiktok.sheet.grid import Grid, grid_of_answer
 from dagster_tiktok.sheet.headers import folded
 from dagster_tiktok.sheet.http import SheetsHTTPClient
 from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, find_layout
-from dagster_tiktok.sheet.mending import plan_mending
 from dagster_tiktok.sheet.ranges import as_ranges
 from dagster_tiktok.sheet.rows import read_rows
 from dagster_tiktok.sheet.sessions import MAX_ANSWER_SECONDS
-from dagster_tiktok.sheet.writeback import Conflict, RowOutcome, WritePlan, plan_writeback
+from dagster_tiktok.sheet.writeback import Conflict, RowOutcome, probe_of
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
 _log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class WriteReport:
     cells: int = 0
     mended: int = 0
     """Cells that had to be written again, or got back what they held, after the check."""
+    warnings: tuple[str, ...] = ()
+    """Columns that were left alone because formulas compute them."""
 
 
 @dataclass(frozen=True)
@@ -111,33 +114,25 @@ class SheetClient:
             ServiceUnavailable: after all retries.
         """
         with _service_errors():
-            return self._read()
+            return self.read_values()
 
     def write_outcomes(self, outcomes: Iterable[RowOutcome]) -> WriteReport:
-        """Finds the rows again, writes their outcomes, checks them, and mends once.
+        """Finds the rows again, writes their outcomes, checks them, and repairs once.
 
-        Two reads and one write, one more write if something has to be mended; no request at all
-        for no outcomes. A write whose answer was lost is repeated only for what did not arrive.
+        Three reads (the formulas, the values, the check) and one write, one more write if
+        something has to be repaired, and more where cells are protected; no request at all for no
+        outcomes. A write whose response was lost is repeated only for what did not arrive.
 
-        Raises: as `read`.
+        Raises: as `read`; ConfigurationError also where a formula fills the column `Status`.
         """
         outcomes = list(outcomes)
         if not outcomes:
             return WriteReport()
+        answer = Answer(
+            self, self._settings.timezone, attempts=self._attempts, max_wait=self._max_wait
+        )
         with _service_errors():
-            first = plan_writeback(self._read(), outcomes, self._settings.timezone)
-            sent: list[WritePlan] = []
-            conflicts = {*first.conflicts}
-            if first.writes:
-                self._send(first, first, sent)
-                mending = plan_mending(self._read(), first, sent)
-                conflicts |= {*mending.conflicts}
-                mended = mending.cells()
-                if mended:
-                    self._send(mending, first, sent)
-            else:
-                mended = []
-        return _report(first, sent, conflicts, len(mended))
+            return _report(answer.write(outcomes))
 
     def check(self) -> SheetCheck:
         """Reads the tab and tries, without changing a cell, whether it may be written.
@@ -145,12 +140,15 @@ class SheetClient:
         Raises: as `read`; ConfigurationError also for a missing header or missing rights.
         """
         with _service_errors():
-            grid = self._read()
+            grid, computed = read_with_formulas(self)
             layout = find_layout(grid)
             rows = read_rows(grid, layout, self._settings.timezone)
+            probe = probe_of(grid, layout, [row.row_number for row in rows.ready])
+            guarded = without_computed(probe, computed)
             # A null leaves the cell alone, but asks for the right to write.
-            cell = a1_range(grid.title, layout.header_row, 0, layout.header_row, 0)
-            self._update([{"range": cell, "values": [[None]]}])
+            cells = [replace(cell, value=None) for cell in guarded.plan.cells()]
+            if cells:
+                self.update(as_ranges(grid.title, cells))
         return SheetCheck(
             tab=grid.title,
             client_email=self.client_email,
@@ -171,10 +169,22 @@ class SheetClient:
             },
             filled_rows=rows.filled_rows,
             ready_rows=rows.ready_rows,
-            warnings=tuple(map(str, rows.warnings)),
+            warnings=(
+                *(conflict.text for conflict in guarded.plan.conflicts),
+                *guarded.warnings,
+                *map(str, rows.warnings),
+            ),
         )
 
-    def _read(self) -> Grid:
+    def read_values(self) -> Grid:
+        """As `read`, for those that turn a TransientError into their own."""
+        return self._values("UNFORMATTED_VALUE")
+
+    def read_formulas(self) -> Grid:
+        """The tab with formulas as people typed them, in one read request."""
+        return self._values("FORMULA")
+
+    def _values(self, render: str) -> Grid:
         gid = self._settings.sheet_gid
         where: dict[str, Any] = (
             {"a1Range": _EVERYTHING_OF_THE_FIRST_TAB}
@@ -187,7 +197,7 @@ class SheetClient:
             {
                 "dataFilters": [where],
                 "majorDimension": "ROWS",
-                "valueRenderOption": "UNFORMATTED_VALUE",
+                "valueRenderOption": render,
                 "dateTimeRenderOption": "SERIAL_NUMBER",
             },
         )
@@ -198,46 +208,38 @@ class SheetClient:
         _log.info("sheets read rows=%d", len(grid.rows))
         return replace(grid, own_headers=self._settings.google_sheet_columns)
 
-    def _send(self, plan: WritePlan, first: WritePlan, sent: list[WritePlan]) -> None:
-        """Writes `plan`; after a failure reads again and writes what `first` still lacks."""
-        for attempt in retrying(self._attempts, self._max_wait):
-            with attempt:
-                if attempt.retry_state.attempt_number > 1:
-                    plan = plan_mending(self._read(), first, sent)
-                cells = plan.cells()
-                if not cells:
-                    return
-                _log.info("sheets write rows=%d cells=%d", len(plan.writes), len(cells))
-                try:
-                    self._update(as_ranges(plan.grid.title, cells))
-                except AnswerLostError:
-                    sent.append(plan)
-                    raise
-                sent.append(plan)
-
-    def _update(self, data: Sequence[dict[str, Any]]) -> None:
+    def update(self, data: Sequence[dict[str, Any]], *, typed: bool = False) -> None:
+        """One `values.batchUpdate`. `typed` for formulas of people's own that are put back."""
         # RAW: a text that begins with "=" stays a text.
-        body = {"valueInputOption": "RAW", "data": data}
+        option = "USER_ENTERED" if typed else "RAW"
+        body = {"valueInputOption": option, "data": list(data)}
         self._http.update_values(self._settings.spreadsheet_id, body)
 
 
-def _report(
-    first: WritePlan, sent: Sequence[WritePlan], conflicts: set[Conflict], mended: int
-) -> WriteReport:
+def _report(answered: Answered) -> WriteReport:
+    first, conflicts = answered.first, answered.conflicts
     ordered = sorted(conflicts, key=lambda conflict: (conflict.source_key, conflict.text))
     in_conflict = {conflict.source_key for conflict in conflicts if not conflict.written}
     keys = dict.fromkeys(write.source_key for write in first.writes)
     written = tuple(key for key in keys if key not in in_conflict)
-    cells = sum(len(plan.cells()) for plan in sent)
     _log.info(
-        "sheets answered written=%d already=%d conflicts=%d cells=%d mended=%d",
+        "sheets answered written=%d already=%d conflicts=%d cells=%d repaired=%d",
         len(written),
         len(first.already),
         len(ordered),
-        cells,
-        mended,
+        answered.cells,
+        answered.repaired,
     )
-    return WriteReport(written, first.already, tuple(ordered), cells, mended)
+    for warning in answered.warnings:
+        _log.warning("sheet: %s", warning)
+    return WriteReport(
+        written,
+        first.already,
+        tuple(ordered),
+        answered.cells,
+        answered.repaired,
+        answered.warnings,
+    )
 
 
 @contextmanager

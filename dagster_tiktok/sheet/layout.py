@@ -35,7 +35,7 @@ __all__ = [
     "find_layout",
 ]
 
-_HEADER_SEARCH_ROWS = 20
+HEADER_SEARCH_ROWS = 20
 """A header further down than this is not looked for: it would be found in people's data."""
 
 _SHOWN_HEADERS = 20
@@ -87,7 +87,7 @@ def find_layout(grid: Grid, *, left_alone: frozenset[str] | None = None) -> Layo
         ConfigurationError: naming `GOOGLE_SHEET_URL`, what is missing and what was found instead.
     """
     best: tuple[int, _Headers] | None = None
-    for number, row in enumerate(grid.rows[:_HEADER_SEARCH_ROWS], start=1):
+    for number, row in enumerate(grid.rows[:HEADER_SEARCH_ROWS], start=1):
         headers = _Headers(row, grid.own_headers)
         if not headers.missing and not headers.duplicated:
             layout = headers.layout(number)
@@ -234,7 +234,7 @@ def _what_is_wrong(grid: Grid, best: tuple[int, _Headers] | None) -> str:
                 "a header row, or let the address end in the gid of the right tab."
             )
         return (
-            f"{tab} cannot be used: none of its first {_HEADER_SEARCH_ROWS} rows "
+            f"{tab} cannot be used: none of its first {HEADER_SEARCH_ROWS} rows "
             f"holds the headers {wanted}{_most_like_headers(grid)}; rename the columns, say in "
             "GOOGLE_SHEET_COLUMNS what they are called, or let the address end in the gid of the "
             "right tab."
@@ -254,7 +254,7 @@ def _what_is_wrong(grid: Grid, best: tuple[int, _Headers] | None) -> str:
 
 def _most_like_headers(grid: Grid) -> str:
     """The first row with two texts at least: a title above it stands alone."""
-    rows = [_shown_headers(row) for row in grid.rows[:_HEADER_SEARCH_ROWS]]
+    rows = [_shown_headers(row) for row in grid.rows[:HEADER_SEARCH_ROWS]]
     for least in (2, 1):
         for number, shown in enumerate(rows, start=1):
             if len(shown) >= least:

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from dagster_tiktok.sheet.formulas import Computed, moved_formula
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
+from dagster_tiktok.sheet.hits import Hits, column_pairs, new_columns
 from dagster_tiktok.sheet.layout import Layout, find_layout
 from dagster_tiktok.sheet.rows import READY, row_key, status_of
 from dagster_tiktok.sheet.writeback import (
@@ -28,19 +30,26 @@ from dagster_tiktok.sheet.writeback import (
 )
 
 
-def plan_mending(after: Grid, first: WritePlan, sent: Sequence[WritePlan]) -> WritePlan:
+def plan_mending(
+    after: Grid,
+    first: WritePlan,
+    sent: Sequence[WritePlan],
+    computed: Computed | None = None,
+) -> WritePlan:
     """What is still to be written for `first`'s outcomes on the tab as it is now.
 
     Arguments:
         after: read just now.
         first: the plan that says what is wanted.
         sent: the plans that were sent, also those whose answer was lost.
+        computed: what was computed on the tab before the first write, so that a formula that was
+            hit is put back as one.
 
     Raises:
         ConfigurationError: the tab no longer has the columns.
     """
     layout = find_layout(after, left_alone=first.layout.left_alone)
-    comparison = _Comparison(after, layout, first, sent)
+    comparison = _Comparison(after, layout, first, sent, computed)
     writes: list[RowWrite] = []
     conflicts: list[Conflict] = []
     for key, group in comparison.groups.items():
@@ -51,8 +60,15 @@ def plan_mending(after: Grid, first: WritePlan, sent: Sequence[WritePlan]) -> Wr
 
 class _Comparison:
     def __init__(
-        self, after: Grid, layout: Layout, first: WritePlan, sent: Sequence[WritePlan]
+        self,
+        after: Grid,
+        layout: Layout,
+        first: WritePlan,
+        sent: Sequence[WritePlan],
+        computed: Computed | None,
     ) -> None:
+        self.computed = computed
+        self.hits = Hits(after, layout, sent)
         self.after, self.layout, self.first, self.sent = after, layout, first, sent
         self.groups: dict[str, list[RowWrite]] = {}
         for write in first.writes:
@@ -95,25 +111,87 @@ class _Comparison:
             # A row that has the outcome but waits again was set back by a person just now.
 
     def restores(self, conflicts: list[Conflict]) -> list[CellWrite]:
-        """Cells that a sent write hit although they were not meant."""
+        """Cells that a sent write hit although they were not meant, wherever they are now."""
         found: dict[tuple[int, int], CellWrite] = {}
+        before = {id(plan): _Before(plan, self.after, self.layout) for plan in self.sent}
+        original = _Before(self.first, self.after, self.layout)
+        for number in range(self.layout.header_row + 1, len(self.after.rows) + 1):
+            key = row_key(self.after.row(number), self.layout)
+            for plan, write, named in self.hits.of(number):
+                if write.source_key != key:
+                    held = [original, before[id(plan)]]
+                    for name, value in write.cells.items():
+                        self._restore(
+                            (number, named[name]),
+                            key,
+                            write.source_key,
+                            value,
+                            held,
+                            conflicts,
+                            found,
+                        )
+        # What people typed over a part of a hit: by its place, where that did not move again.
         for plan in self.sent:
-            before = _Before(plan)
             for write in plan.writes:
                 for name, value in write.cells.items():
                     number, column = write.row_number, plan.layout[name]
-                    row = self.after.row(number)
-                    if not same(cell_at(row, column), value) or self._is_meant(number, column):
-                        continue
-                    old = before.values(row_key(row, self.layout), self._header(column), column)
-                    if len(old) == 1:
-                        cell = CellWrite(number, column, next(iter(old)))
-                        if not same(cell.value, value):
-                            found.setdefault((number, column), cell)
-                    elif not any(same(item, value) for item in old):
-                        text = f"rows moved while it was written; please check row {number}"
-                        conflicts.append(Conflict(write.source_key, text, written=True))
+                    key = row_key(self.after.row(number), self.layout)
+                    held = [original, before[id(plan)]]
+                    self._restore(
+                        (number, column), key, write.source_key, value, held, conflicts, found
+                    )
         return list(found.values())
+
+    def _restore(  # noqa: PLR0917  # one cell, what is known of it, and where it is told
+        self,
+        place: tuple[int, int],
+        key: str,
+        source_key: str,
+        value: Value,
+        held: Sequence[_Before],
+        conflicts: list[Conflict],
+        found: dict[tuple[int, int], CellWrite],
+    ) -> None:
+        number, column = place
+        row = self.after.row(number)
+        if (
+            place in found
+            or not same(cell_at(row, column), value)
+            or self._is_meant(number, column)
+        ):
+            return
+        for before in held:
+            old = before.cells(key, column)
+            if old:
+                break
+        if len(old) == 1:
+            ((old_value, old_row, old_column),) = old
+            cell = self._as_it_was(number, column, old_value, old_row, old_column)
+            if cell is None:
+                self._ask(number, source_key, conflicts)
+            elif not same(cell.value, value):
+                found[place] = cell
+        elif cell_text(value) and not any(same(item, value) for item, _, _ in old):
+            self._ask(number, source_key, conflicts)
+
+    def _as_it_was(
+        self, number: int, column: int, value: Cell, old_row: int, old_column: int
+    ) -> CellWrite | None:
+        """None where a formula can't be put back for certain."""
+        if self.computed is None or not old_row:
+            return CellWrite(number, column, value)
+        formula = self.computed.formula(old_row, old_column)
+        if formula is None:
+            filled = self.computed.is_filled(old_row, old_column)
+            return CellWrite(number, column, "" if filled else value)
+        moved = moved_formula(formula, old_row, number, self.first.layout.header_row)
+        if moved is None or column != old_column:
+            return None
+        return CellWrite(number, column, moved, typed=True)
+
+    def _ask(self, number: int, source_key: str, conflicts: list[Conflict]) -> None:
+        text = f"rows moved while it was written; please check row {number}"
+        conflicts.append(Conflict(source_key, text, written=True))
 
     def _rows_meant(self, key: str, group: list[RowWrite]) -> list[int]:
         """The rows of the key, without those that held it before and were not to be answered."""
@@ -148,7 +226,7 @@ class _Comparison:
         return any(
             (other, name) != (key, "Status") and same(status, value)
             for other, name, value in self.sent_to.get((number, column), ())
-        )
+        ) or any(write.source_key != key for _, write, _ in self.hits.of(number))
 
     def _was_hit(self, number: int, write: RowWrite) -> bool:
         """Whether the row, which waits, took on what was sent for it: then a person set it back."""
@@ -174,40 +252,43 @@ class _Comparison:
             name in self.layout and self.layout[name] == column for name in own[0].cells
         )
 
-    def _header(self, column: int) -> str:
-        return cell_text(cell_at(self.after.row(self.layout.header_row), column))
-
 
 class _Before:
     """What cells held on the tab that a plan was made on."""
 
-    def __init__(self, plan: WritePlan) -> None:
+    def __init__(self, plan: WritePlan, after: Grid, layout: Layout) -> None:
         self._grid, self._layout = plan.grid, plan.layout
         self._rows: dict[str, list[int]] | None = None
-        self._known: dict[tuple[str, str, int], frozenset[Cell]] = {}
+        self._known: dict[tuple[str, int], frozenset[tuple[Cell, int, int]]] = {}
         self._blank_key = row_key((), plan.layout)
-        self._headers = [cell_text(value) for value in plan.grid.row(plan.layout.header_row)]
+        then, now = plan.grid.row(plan.layout.header_row), after.row(layout.header_row)
+        self._pairs, self._new = column_pairs(then, now), new_columns(then, now)
+        self._width = len(now)
 
-    def values(self, key: str, header: str, column: int) -> frozenset[Cell]:
-        """What the rows with that key held under that header; empty if that cannot be known.
+    def cells(self, key: str, column: int) -> frozenset[tuple[Cell, int, int]]:
+        """What the rows with that key held in the column that now stands there: value, row, column.
 
-        `column` is where the header stands now; it decides between columns with equal headers.
+        Empty if that is not known; one of each value, row 0 for a cell that was not there.
         """
-        place = (key, header, column)
+        place = (key, column)
         if place not in self._known:
-            self._known[place] = self._values(key, header, column)
+            self._known[place] = self._cells(key, column)
         return self._known[place]
 
-    def _values(self, key: str, header: str, column: int) -> frozenset[Cell]:
+    def _cells(self, key: str, column: int) -> frozenset[tuple[Cell, int, int]]:
         if self._rows is None:
             self._rows = rows_by_key(self._grid, self._layout)
         rows = self._rows.get(key, [])
-        columns = [index for index, text in enumerate(self._headers) if text == header]
-        if (header and not columns) or (not rows and key == self._blank_key):
-            return frozenset([""])
-        if len(columns) != 1:
-            columns = [column] if column in columns else []
-        return frozenset(cell_at(self._grid.row(row), index) for row in rows for index in columns)
+        if column in self._new or (not rows and key == self._blank_key):
+            return frozenset([("", 0, column)])
+        old = column if column >= self._width else self._pairs.get(column)
+        if old is None:
+            return frozenset()
+        by_value: dict[str, tuple[Cell, int, int]] = {}
+        for row in rows:
+            value = cell_at(self._grid.row(row), old)
+            by_value.setdefault(cell_text(value), (value, row, old))
+        return frozenset(by_value.values())
 
 
 def _trimmed(row: Sequence[Cell]) -> tuple[str, ...]:

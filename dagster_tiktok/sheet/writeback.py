@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 from dagster_tiktok.models import Metrics, Record
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
-from dagster_tiktok.sheet.layout import Layout, find_layout
+from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.rows import FAILED, READY, SCRAPED, row_key, status_of
 from dagster_tiktok.tiktok.addresses import shown
 
@@ -69,6 +69,8 @@ class CellWrite:
     row_number: int
     column: int
     value: Cell
+    typed: bool = False
+    """A formula of people's own that is put back: to be written as if it was typed."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,14 @@ def plan_writeback(grid: Grid, outcomes: Iterable[RowOutcome], timezone: tzinfo)
             changed = next(number for number, state in states.items() if state != target)
             conflicts.append(Conflict(key, status_changed(grid, layout, changed)))
     return WritePlan(grid, layout, tuple(writes), tuple(already), tuple(conflicts))
+
+
+def probe_of(grid: Grid, layout: Layout, rows: Sequence[int]) -> WritePlan:
+    """The cells that a run would write into these rows, else into the first data row."""
+    names = ("Status", *(name for name in WRITTEN_IF_PRESENT if name in layout))
+    cells: dict[str, Value] = dict.fromkeys(names, "")
+    numbers = rows or [layout.header_row + 1]
+    return WritePlan(grid, layout, tuple(RowWrite("", number, cells) for number in numbers))
 
 
 def wanted_cells(outcome: RowOutcome, layout: Layout, timezone: tzinfo) -> dict[str, Value]:

@@ -52,7 +52,7 @@ def test_given_no_outcomes_when_written_then_no_request_is_sent(sheets: RunningS
     assert sum(sheets.counts().values()) == 0
 
 
-def test_given_outcomes_when_written_then_one_write_and_two_reads_do_it(
+def test_given_outcomes_when_written_then_one_write_and_three_reads_do_it(
     sheets: RunningSheets,
 ) -> None:
     before = sheets.by_note()
@@ -61,7 +61,7 @@ def test_given_outcomes_when_written_then_one_write_and_two_reads_do_it(
     assert [(c.source_key, c.text) for c in report.conflicts] == [
         (address(9), "the row is gone from the sheet")
     ]
-    assert sheets.counts() == {"read": 2, "write": 1, "metadata": 0, "token": 1}
+    assert sheets.counts() == {"read": 3, "write": 1, "metadata": 0, "token": 1}
     after = sheets.by_note()
     assert is_answered(after.pop("note 2"), 2)
     row = after.pop("note 4")
@@ -76,7 +76,7 @@ def test_given_written_outcomes_when_written_again_then_nothing_is_sent_but_one_
     client.write_outcomes([scraped(2)])
     report = client.write_outcomes([scraped(2)])
     assert (report.written, report.already, report.cells) == ((), (address(2),), 0)
-    assert (sheets.counts()["read"], sheets.counts()["write"]) == (3, 1)
+    assert (sheets.counts()["read"], sheets.counts()["write"]) == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_given_a_lost_answer_when_a_person_resets_the_row_then_it_is_not_overwri
 ) -> None:
     sheets.fault("unavailable_after", "write")
     reset = {"do": "set", "cell": "F3", "value": "Ready to Scrape"}
-    sheets.fault("edit", "read", skip=1, edits=[reset])
+    sheets.fault("edit", "read", skip=2, edits=[reset])
     report = sheets.client().write_outcomes([scraped(2)])
     assert report.written == (address(2),)
     assert sheets.by_note()["note 2"]["Status"] == "Ready to Scrape"

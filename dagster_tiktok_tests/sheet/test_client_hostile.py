@@ -204,5 +204,8 @@ def test_given_a_write_that_is_answered_with_nonsense_when_checked_then_the_tab_
     assert 0 < report.mended < report.cells
     assert [path.rpartition(":")[2] for path in server.requests] == [
         "batchGetByDataFilter",
+        "batchGetByDataFilter",
         "batchUpdate",
-    ] * 2
+        "batchGetByDataFilter",
+        "batchUpdate",
+    ]

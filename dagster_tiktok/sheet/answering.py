@@ -1,0 +1,283 @@
+"""Writing outcomes into a tab: plan, refuse what is computed, write, check, repair once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from typing import Any, Protocol
+
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.retry import TransientError, retrying
+from dagster_tiktok.sheet.errors import (
+    AnswerLostError,
+    ProtectedError,
+    UnknownRangeError,
+    protected,
+)
+from dagster_tiktok.sheet.formulas import (
+    Computed,
+    are_of_one_moment,
+    broken_arrays,
+    refused,
+    without_computed,
+)
+from dagster_tiktok.sheet.grid import Grid, column_name
+from dagster_tiktok.sheet.layout import find_layout
+from dagster_tiktok.sheet.mending import plan_mending
+from dagster_tiktok.sheet.ranges import as_ranges
+from dagster_tiktok.sheet.takeback import repair_header, take_back
+from dagster_tiktok.sheet.writeback import (
+    CellWrite,
+    Conflict,
+    RowOutcome,
+    RowWrite,
+    WritePlan,
+    plan_writeback,
+)
+
+_READINGS = 3
+MAX_REFUSED_WRITES = 40
+"""Of one answer: the quota is 60 writes a minute."""
+
+_log = logging.getLogger(__name__)
+
+
+class Tab(Protocol):
+    """The calls that an answer needs, each one request (retried where that is safe)."""
+
+    @property
+    def client_email(self) -> str: ...
+
+    def read_values(self) -> Grid: ...
+    def read_formulas(self) -> Grid: ...
+    def update(self, data: Sequence[dict[str, Any]], *, typed: bool = False) -> None: ...
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What was written. `first` is the plan, without what was refused."""
+
+    first: WritePlan
+    conflicts: tuple[Conflict, ...]
+    warnings: tuple[str, ...]
+    cells: int
+    repaired: int
+
+
+def read_with_formulas(tab: Tab) -> tuple[Grid, Computed]:
+    """The tab's values and what is computed on it, from two readings between which no row moved.
+
+    Raises:
+        TransientError: the rows moved between each two readings.
+    """
+    for _ in range(_READINGS):
+        formulas = tab.read_formulas()
+        values = tab.read_values()
+        if are_of_one_moment(values, formulas, find_layout(values)):
+            return values, Computed(values, formulas)
+    raise TransientError("The rows of the sheet moved at each reading")
+
+
+class Answer:
+    """One answer for one tab. `attempts` and `max_wait` as in `retrying`."""
+
+    def __init__(self, tab: Tab, timezone: tzinfo, *, attempts: int, max_wait: float) -> None:
+        self._tab, self._timezone = tab, timezone
+        self._attempts, self._max_wait = attempts, max_wait
+        self._sent: list[WritePlan] = []
+        self._conflicts: set[Conflict] = set()
+        self._protected: dict[str, set[str]] = {}
+        self._refused_rows: set[tuple[str, int]] = set()
+        self._refused_writes = 0
+        self._computed: Computed | None = None
+
+    def write(self, outcomes: Sequence[RowOutcome]) -> Answered:
+        """Raises ConfigurationError, TransientError, ServiceUnavailable."""
+        first, warnings = self._planned(outcomes)
+        self._conflicts |= {*first.conflicts}
+        repaired = 0
+        if first.writes:
+            self._send(first, first)
+            after = self._checked(first)
+            repair = plan_mending(after, self._wanted(first), self._sent, self._computed)
+            self._conflicts |= {*repair.conflicts}
+            repaired = len(repair.cells())
+            if repaired:
+                self._send(repair, first)
+        cells = sum(len(plan.cells()) for plan in self._sent)
+        return Answered(first, tuple(self._conflicts), warnings, cells, repaired)
+
+    def _planned(self, outcomes: Sequence[RowOutcome]) -> tuple[WritePlan, tuple[str, ...]]:
+        for attempt in range(2):
+            values, computed = read_with_formulas(self._tab)
+            plan = plan_writeback(values, outcomes, self._timezone)
+            try:
+                guarded = without_computed(plan, computed)
+            except ConfigurationError:
+                # Once more: a row that was deleted between the two readings looks the same.
+                if attempt:
+                    raise
+                continue
+            self._computed = computed
+            return guarded.plan, guarded.warnings
+        raise AssertionError("the second attempt returns or raises")
+
+    def _send(self, plan: WritePlan, first: WritePlan) -> None:
+        """Writes `plan`; after a failure reads again and writes what `first` still lacks."""
+        unknown_range = False
+        for attempt in retrying(self._attempts, self._max_wait):
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    after = self._tab.read_values()
+                    plan = plan_mending(after, self._wanted(first), self._sent, self._computed)
+                if not plan.cells():
+                    return
+                try:
+                    self._deliver(plan)
+                except UnknownRangeError as error:
+                    # The tab was renamed or cut since it was read: read again, write once more.
+                    if unknown_range:
+                        raise
+                    unknown_range = True
+                    raise TransientError(str(error), retry_after=0.0) from None
+
+    def _deliver(self, plan: WritePlan) -> None:
+        if not self._put(plan):
+            if plan.restores and plan.writes and not self._put(replace(plan, writes=())):
+                self._conflicts |= {
+                    Conflict(plan.writes[0].source_key, _check_row(cell), written=True)
+                    for cell in plan.restores
+                }
+            self._halve(replace(plan, restores=()), list(plan.writes), known_refused=True)
+
+    def _put(self, plan: WritePlan) -> bool:
+        """Whether Google took it. False: a cell of it is protected, and nothing was written."""
+        for typed in (False, True):
+            cells = [cell for cell in plan.cells() if cell.typed == typed]
+            if not cells:
+                continue
+            _log.info("sheets write rows=%d cells=%d", len(plan.writes), len(cells))
+            try:
+                self._tab.update(as_ranges(plan.grid.title, cells), typed=typed)
+            except AnswerLostError:
+                self._sent.append(plan)
+                raise
+            except ProtectedError:
+                self._refused_writes += 1
+                return False
+        self._sent.append(plan)
+        return True
+
+    def _halve(
+        self, plan: WritePlan, writes: list[RowWrite], *, known_refused: bool = False
+    ) -> None:
+        """Finds the protected cells among rows that were refused together, and writes the rest."""
+        if not writes or (not known_refused and self._put(replace(plan, writes=tuple(writes)))):
+            return
+        if self._refused_writes >= MAX_REFUSED_WRITES:
+            if not any(sent.writes for sent in self._sent):
+                raise protected(self._tab.client_email)
+            for write in writes:
+                self._refuse(plan, write, None)
+        elif len(writes) == 1:
+            self._by_column(plan, writes[0])
+        else:
+            middle = len(writes) // 2
+            self._halve(plan, writes[:middle])
+            self._halve(plan, writes[middle:])
+
+    def _by_column(self, plan: WritePlan, write: RowWrite) -> None:
+        # The status first: a row of which it is protected is left as it is.
+        if not self._put_cells(plan, write, ["Status"]):
+            self._refuse(plan, write, "Status")
+            return
+        others = [name for name in write.cells if name != "Status"]
+        if others and not self._put_cells(plan, write, others):
+            for name in others:
+                if not self._put_cells(plan, write, [name]):
+                    self._protected.setdefault(write.source_key, set()).add(name)
+                    self._conflicts.add(
+                        Conflict(write.source_key, self._told(plan, write, name), written=True)
+                    )
+
+    def _put_cells(self, plan: WritePlan, write: RowWrite, names: Iterable[str]) -> bool:
+        if not {*names} & write.cells.keys():
+            return True
+        part = replace(write, cells={name: write.cells[name] for name in names})
+        return self._put(replace(plan, writes=(part,), restores=()))
+
+    def _refuse(self, plan: WritePlan, write: RowWrite, name: str | None) -> None:
+        self._refused_rows.add((write.source_key, write.row_number))
+        text = (
+            self._told(plan, write, name)
+            if name
+            else f"row {write.row_number} was not written: too many cells are protected"
+        )
+        self._conflicts.add(Conflict(write.source_key, text))
+
+    def _told(self, plan: WritePlan, write: RowWrite, name: str) -> str:
+        cell = f"{column_name(plan.layout[name])}{write.row_number}"
+        return (
+            f'the cell {cell} ("{name}") is protected; allow {self._tab.client_email} to edit it '
+            "(Data > Protect sheets and ranges)"
+        )
+
+    def _wanted(self, first: WritePlan) -> WritePlan:
+        """`first` without what Google refused, which is not tried again."""
+        return replace(
+            first,
+            writes=tuple(
+                replace(
+                    write,
+                    cells={
+                        name: value
+                        for name, value in write.cells.items()
+                        if name not in self._protected.get(write.source_key, ())
+                    },
+                )
+                for write in first.writes
+                if (write.source_key, write.row_number) not in self._refused_rows
+            ),
+        )
+
+    def _checked(self, first: WritePlan) -> Grid:
+        """The tab after the write. An array that the write broke gets its cells back.
+
+        Raises:
+            ConfigurationError: the write was taken back.
+        """
+        after = self._tab.read_values()
+        computed = self._computed or Computed(first.grid, first.grid)
+        broken = broken_arrays(after, first.grid, computed, header_is_gone=not _has_header(after))
+        if broken:
+            self._restore(first, take_back(after, first, self._sent, broken, computed))
+            raise refused(first.grid.title, broken[0], "Status")
+        if not _has_header(after):
+            cells = repair_header(after, first, self._sent)
+            if not cells:
+                find_layout(after)  # raises, and says what is there instead
+            self._restore(replace(first, grid=after), cells)
+            after = self._tab.read_values()
+        return after
+
+    def _restore(self, plan: WritePlan, cells: list[CellWrite]) -> None:
+        for typed in (False, True):
+            data = as_ranges(plan.grid.title, [cell for cell in cells if cell.typed == typed])
+            if data:
+                for attempt in retrying(self._attempts, self._max_wait):
+                    with attempt:
+                        self._tab.update(data, typed=typed)
+
+
+def _has_header(grid: Grid) -> bool:
+    try:
+        find_layout(grid)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _check_row(cell: CellWrite) -> str:
+    return f"rows moved while it was written; please check row {cell.row_number}"
