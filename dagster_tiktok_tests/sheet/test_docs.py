@@ -14,6 +14,7 @@ from typing import Any
 
 from dagster_tiktok.sandbox.supabase_lite.node_packages import node_command
 from dagster_tiktok.sheet import access, errors, layout
+from dagster_tiktok.sheet.formulas import refused
 from dagster_tiktok.sheet.grid import Grid
 from dagster_tiktok.sheet.layout import (
     READ_IF_PRESENT,
@@ -120,6 +121,7 @@ def _stamped(script: str, *, first: int, last: int, column: int, width: int = 1)
 def _sentences() -> Iterator[str]:
     """Every sentence that the modules can tell, with … for what stands in it."""
     yield from (told for _, told in errors.FORBIDDEN)
+    yield str(refused("…", None, "Status"))
     for module in (errors, access, layout):
         for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
             texts = (
