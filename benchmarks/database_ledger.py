@@ -42,11 +42,12 @@ class _Ledger:
 
     def claim(self, limit: int, *, days_later: int = 0) -> dict[str, Any]:
         day = (TODAY + timedelta(days=days_later)).isoformat()
+        self.call("sandbox_clock", to=f"{day}T12:00:00Z")
         return self.call(
             "claim_units",
             state="pending",
             due_date=day,
-            today=day,
+            timezone="UTC",
             owner=self.owner,
             claim_id=str(uuid4()),
             limit=limit,
@@ -58,7 +59,7 @@ class _Ledger:
         return self.call(
             "open_units",
             batch_id=self.owner,
-            due_date=TODAY.isoformat(),
+            timezone="UTC",
             read_at=(TODAY + timedelta(days=1)).isoformat(),
             rows=[{"source_key": key, "details": {"va_url": key}, "problems": []} for key in keys],
         )
@@ -76,12 +77,15 @@ def measure_ledger(url: str) -> None:
         "extend their leases",
         lambda: ledger.call("extend_leases", owner=ledger.owner, lease_seconds=LEASE_SECONDS),
     )
-    owed = ledger.call("unfinished_units", due_date=day, limit=100)["count"]
+    owed = ledger.call("unfinished_units", due_date=day, timezone="UTC", limit=100)["count"]
     _report(
         f"list 100 of {owed:,} unfinished units",
-        lambda: ledger.call("unfinished_units", due_date=day, limit=100),
+        lambda: ledger.call("unfinished_units", due_date=day, timezone="UTC", limit=100),
     )
-    _report("close the batch", lambda: ledger.call("close_batch", batch_id=ledger.owner, limit=100))
+    _report(
+        "close the batch",
+        lambda: ledger.call("close_batch", batch_id=ledger.owner, timezone="UTC", limit=100),
+    )
     _report(
         "give back all leases", lambda: ledger.call("release_leases", owner=ledger.owner), runs=1
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
-from dagster_tiktok.sandbox.serve import MIGRATIONS
+from dagster_tiktok.sandbox.serve import CLOCK, MIGRATIONS
 
 SQL = Path(__file__).parent / "sql"
 TODAY = date(2026, 11, 22)
@@ -29,6 +29,7 @@ def migrated(server: PostgresServer, name: str) -> str:
     """The superuser's address of a new, empty database with the schema."""
     url = server.create_database(name)
     apply_migrations(url, MIGRATIONS)
+    apply_migrations(url, CLOCK)
     return url
 
 

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -20,8 +20,8 @@ from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.supabase_client import open_supabase
 
 POSTS = 500
-TODAY = date(2026, 11, 22)
-NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+NOW = datetime.now(timezone.utc)
+TODAY = NOW.date()
 
 
 def main() -> None:
@@ -64,8 +64,8 @@ async def scrape(ledger: Ledger, posts: dict[str, Post], *, read_at: datetime) -
         RowRequest(source_key=id_, row_number=1, details=a_row(post), tiktok_id=id_)
         for id_, post in posts.items()
     ]
-    await ledger.open_units(rows, due_date=TODAY, read_at=read_at)
-    claimed = await ledger.claim("pending", due_date=TODAY, today=TODAY, limit=len(posts))
+    await ledger.open_units(rows, read_at=read_at)
+    claimed = await ledger.claim("pending", due_date=TODAY, limit=len(posts))
     results = [
         ScrapeResult(
             unit_id=unit.id,
@@ -75,14 +75,14 @@ async def scrape(ledger: Ledger, posts: dict[str, Post], *, read_at: datetime) -
         )
         for unit in claimed.units
     ]
-    await ledger.record_scrapes(results, today=TODAY)
+    await ledger.record_scrapes(results)
 
 
 async def _all_stages(settings: Settings, ids: Iterator[str]) -> None:
     posts = {post.tiktok_id: post for post in (a_post(next(ids)) for _ in range(POSTS))}
     async with open_ledger(settings, owner=uuid4()) as ledger:
         await scrape(ledger, posts, read_at=NOW)
-        due = {"due_date": TODAY, "today": TODAY, "limit": POSTS}
+        due = {"due_date": TODAY, "limit": POSTS}
         units = (await ledger.claim("scraped", **due)).units  # type: ignore[arg-type]
         await ledger.record_slides(
             [SlidesResult(unit_id=unit.id, result="stored") for unit in units]

@@ -29,7 +29,7 @@ from dagster_tiktok.stages.claims import FLUSH_SIZE, Claims, Due
 from dagster_tiktok.supabase_client import open_supabase
 
 FIRST, POSTS, SLIDES = 1_000, 10_000, 2
-DUE = Due(TODAY, lambda: TODAY, POSTS)
+DUE = Due(TODAY, POSTS)
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ async def _look_at(
     await _open(ledger, list(islice(ids, posts)))
     async for units in _claimed(ledger, "pending", scrape.CLAIM_CHUNK):
         for group in _groups(units):
-            await ledger.record_scrapes([_scraped(unit) for unit in group], today=TODAY)
+            await ledger.record_scrapes([_scraped(unit) for unit in group])
     async for units in _claimed(ledger, "scraped", store.CLAIM_CHUNK):
         for group in _groups(units):
             await ledger.record_slides([_stored(unit) for unit in group])
@@ -96,7 +96,7 @@ async def _open(ledger: Ledger, ids: Sequence[str]) -> None:
             RowRequest(source_key=p.post_url, row_number=1, details=a_row(p), tiktok_id=p.tiktok_id)
             for p in posts
         ]
-        await ledger.open_units(rows, due_date=TODAY, read_at=NOW)
+        await ledger.open_units(rows, read_at=NOW)
 
 
 async def _claimed(ledger: Ledger, state: Any, chunk: int) -> AsyncIterator[Sequence[Unit]]:

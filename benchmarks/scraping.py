@@ -141,8 +141,8 @@ async def _scrape(settings: Settings, ids: Sequence[str]) -> Run:
     async with open_ledger(settings, owner=uuid4()) as ledger, TikTokClient(settings) as client:
         for start in range(0, len(ids), open.CHUNK):
             rows = [_row(tiktok_id) for tiktok_id in ids[start : start + open.CHUNK]]
-            await ledger.open_units(rows, due_date=TODAY, read_at=NOW)
-        due = Due(TODAY, lambda: TODAY, len(ids))
+            await ledger.open_units(rows, read_at=NOW)
+        due = Due(TODAY, len(ids))
         started, processor = time.perf_counter(), time.process_time()
         report = await scrape_due(ledger, client, due, advance=lambda: None)
         run = Run(report.scraped, time.perf_counter() - started, time.process_time() - processor)

@@ -42,7 +42,7 @@ SERIES = (100, 1_000)
 CACHE_MB = 32
 MOST_MEGABYTES, MOST_GROWTH = 250, 1.10
 _LOOK_EVERY_SECONDS = 0.003
-DUE = Due(TODAY, lambda: TODAY, 1_000_000)
+DUE = Due(TODAY, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ async def _scrape(settings: Settings, ids: list[str]) -> None:
     async with open_ledger(settings, owner=uuid4()) as ledger, TikTokClient(settings) as client:
         for start in range(0, len(ids), open.CHUNK):
             rows = [_row(tiktok_id) for tiktok_id in ids[start : start + open.CHUNK]]
-            await ledger.open_units(rows, due_date=TODAY, read_at=NOW)
+            await ledger.open_units(rows, read_at=NOW)
         report = await scrape_due(ledger, client, DUE, advance=lambda: None)
     if report.scraped != len(ids):
         raise RuntimeError(f"{report.as_line()} of {len(ids)}")

@@ -151,7 +151,7 @@ async def _known(settings: Settings) -> tuple[list[float], list[float]]:
             report = await store_due(
                 ledger,
                 mover,
-                Due(TODAY, lambda: TODAY, KNOWN_POSTS),
+                Due(TODAY, KNOWN_POSTS),
                 concurrency=3 * settings.slide_max_concurrent_downloads,
                 advance=lambda: None,
             )
@@ -174,7 +174,7 @@ async def _look(
 ) -> None:
     """A first look at every post, which leaves its slides on record."""
     await scrape(ledger, posts, read_at=datetime.now(timezone.utc))
-    due = {"due_date": TODAY, "today": TODAY, "limit": KNOWN_POSTS}
+    due = {"due_date": TODAY, "limit": KNOWN_POSTS}
     units = (await ledger.claim("scraped", **due)).units  # type: ignore[arg-type]
     await ledger.record_slides(
         SlidesResult(unit_id=unit.id, result="stored", slides=tuple(stored[unit.tiktok_id or ""]))
@@ -184,7 +184,7 @@ async def _look(
 
 
 async def _finished(ledger: Ledger) -> None:
-    due = {"due_date": TODAY, "today": TODAY, "limit": KNOWN_POSTS}
+    due = {"due_date": TODAY, "limit": KNOWN_POSTS}
     units = (await ledger.claim("stored", **due)).units  # type: ignore[arg-type]
     await ledger.persist([unit.id for unit in units])
     units = (await ledger.claim("persisted", **due)).units  # type: ignore[arg-type]

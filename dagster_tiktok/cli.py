@@ -67,7 +67,7 @@ def run(
         )
 
         settings = SettingsResource(env_file=str(env_file), max_posts_per_run=limit)
-        partition = day.date() if day else loaded.today()
+        partition = day.date() if day else None
         definitions = build_definitions(settings)
         outcome = run_until_interrupted(
             lambda run_id: run_partition(settings, definitions, partition=partition, run_id=run_id),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from dagster_tiktok.clock import MAX_SKEW, describe_skew, skew, utc_now
 from dagster_tiktok.database import SCHEMA_VERSION, open_database
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import open_ledger
@@ -44,6 +45,7 @@ def examine(env_file: str | Path) -> list[Finding]:
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("sheet", _sheet),
         ("database", lambda s: asyncio.run(_database(s))),
+        ("clock", lambda s: asyncio.run(_clock(s))),
         ("bucket", lambda s: asyncio.run(_bucket(s))),
         ("tiktok", lambda s: asyncio.run(_tiktok(s))),
         ("disk", _disk),
@@ -77,6 +79,20 @@ async def _database(settings: Settings) -> str:
     async with open_ledger(settings, owner=uuid4(), starting=True):
         # Opening calls functions that only a secret key may call, so the key's right is shown.
         return f"migration {SCHEMA_VERSION:03} is there, and the key may write"
+
+
+async def _clock(settings: Settings) -> str:
+    async with open_ledger(settings, owner=uuid4(), starting=True) as ledger:
+        before = utc_now()
+        clock = await ledger.clock()
+        ahead = skew(before, clock.now, utc_now())
+    if abs(ahead) > MAX_SKEW:
+        raise ConfigurationError(
+            f"this machine's clock is {describe_skew(ahead)} the database's "
+            f"({clock.now:%Y-%m-%d %H:%M:%S} UTC), by which days are decided: set it "
+            "(timedatectl set-ntp true), or Google will not let it sign in."
+        )
+    return f"agrees with the database's; in {settings.pipeline_timezone} it is {clock.today}"
 
 
 async def _bucket(settings: Settings) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -42,6 +43,13 @@ class Opened(BaseModel):
     reopened: int
     updated: int
     already_open: int
+
+
+class DatabaseClock(BaseModel):
+    """What time it is for the database, and which day in the pipeline's time zone."""
+
+    now: datetime
+    today: date
 
 
 class Claimed(BaseModel):
@@ -122,7 +130,22 @@ class Ledger:
         self.owner = owner
         self.lease_seconds = lease_seconds
         self._call = database.call
-        self._settings = settings
+        self._timezone = settings.pipeline_timezone
+        self._clock: tuple[datetime, float] | None = None
+
+    async def clock(self) -> DatabaseClock:
+        """The database's clock, by which days are decided. This machine's may be wrong."""
+        answer = await self._call("database_clock", timezone=self._timezone)
+        clock = DatabaseClock.model_validate(answer)
+        self._clock = clock.now, time.monotonic()
+        return clock
+
+    def now(self) -> datetime:
+        """The database's time, carried on from the last `clock`: what moments on record say."""
+        if self._clock is None:
+            raise RuntimeError("the database's clock was not asked")
+        at, measured = self._clock
+        return at + timedelta(seconds=time.monotonic() - measured)
 
     async def open_batch(self, *, partition_date: date, source_reference: str, run_id: str) -> None:
         await self._call(
@@ -134,22 +157,28 @@ class Ledger:
             run_id=run_id,
         )
 
-    async def open_units(
-        self, rows: Sequence[RowRequest], *, due_date: date, read_at: datetime
-    ) -> Opened:
-        """Opens a slot-0 unit for each ready row; `read_at` is when the sheet was read."""
+    async def open_units(self, rows: Sequence[RowRequest], *, read_at: datetime) -> Opened:
+        """Opens a slot-0 unit for each ready row, due on the day that it is for the database.
+
+        Arguments:
+            read_at: `clock().now` from just before the sheet was read.
+        """
         answer = await self._call(
-            "open_units", batch_id=self.owner, due_date=due_date, read_at=read_at, rows=rows
+            "open_units",
+            batch_id=self.owner,
+            timezone=self._timezone,
+            read_at=read_at,
+            rows=rows,
         )
         return Opened.model_validate(answer)
 
-    async def claim(self, state: UnitState, *, due_date: date, today: date, limit: int) -> Claimed:
+    async def claim(self, state: UnitState, *, due_date: date, limit: int) -> Claimed:
         """Leases up to `limit` units that are due on `due_date` or before and in `state`."""
         answer = await self._call(
             "claim_units",
             state=state,
             due_date=due_date,
-            today=today,
+            timezone=self._timezone,
             owner=self.owner,
             claim_id=uuid4(),
             limit=limit,
@@ -157,8 +186,10 @@ class Ledger:
         )
         return Claimed.model_validate(answer)
 
-    async def record_scrapes(self, results: Iterable[ScrapeResult], *, today: date) -> None:
-        await self._call("record_scrapes", owner=self.owner, today=today, results=list(results))
+    async def record_scrapes(self, results: Iterable[ScrapeResult]) -> None:
+        await self._call(
+            "record_scrapes", owner=self.owner, timezone=self._timezone, results=list(results)
+        )
 
     async def record_slides(self, results: Iterable[SlidesResult]) -> None:
         await self._call("record_slides", owner=self.owner, results=list(results))
@@ -172,7 +203,7 @@ class Ledger:
             "persist_units",
             owner=self.owner,
             unit_ids=list(unit_ids),
-            timezone=self._settings.pipeline_timezone,
+            timezone=self._timezone,
         )
         return Persisted.model_validate(answer)
 
@@ -186,7 +217,9 @@ class Ledger:
         await self._call("record_stage", batch_id=self.owner, stage=stage, metrics=metrics)
 
     async def unfinished(self, *, due_date: date, limit: int = 100) -> Unfinished:
-        answer = await self._call("unfinished_units", due_date=due_date, limit=limit)
+        answer = await self._call(
+            "unfinished_units", due_date=due_date, timezone=self._timezone, limit=limit
+        )
         return Unfinished.model_validate(answer)
 
     async def close_batch(
@@ -194,7 +227,11 @@ class Ledger:
     ) -> BatchSummary:
         """Writes the batch's figures; `error` is what ended it, if something did."""
         answer = await self._call(
-            "close_batch", batch_id=self.owner, limit=error_limit, error=error
+            "close_batch",
+            batch_id=self.owner,
+            timezone=self._timezone,
+            limit=error_limit,
+            error=error,
         )
         return BatchSummary.model_validate(answer)
 
@@ -234,6 +271,7 @@ async def open_ledger(
     """
     async with open_database(settings, starting=starting) as database:
         ledger = Ledger(database, settings, owner, lease_seconds)
+        await ledger.clock()
         renewing = asyncio.create_task(ledger.keep_leases())
         try:
             yield ledger

@@ -19,7 +19,7 @@ from dagster_tiktok.assets.common import CONFIGURATION_PROBLEM, daily
 from dagster_tiktok.attention import Notice, notices_of
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.ledger import open_ledger
+from dagster_tiktok.ledger import DatabaseClock, open_ledger
 from dagster_tiktok.models import BatchSummary
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.settings import Settings
@@ -52,18 +52,24 @@ def run_partition(
     settings: SettingsResource,
     definitions: dg.Definitions,
     *,
-    partition: date,
+    partition: date | None = None,
     run_id: UUID | None = None,
 ) -> RunOutcome:
     """Runs the job for one day and reads its record back from the database.
+
+    Arguments:
+        partition: the day; today by the database's clock.
 
     Raises:
         ConfigurationError: a setting is wrong, found before or in the run.
     """
     loaded = settings.load()
-    _check_partition(partition, loaded)
+    clock = asyncio.run(_clock(loaded))
+    partition = partition or clock.today
+    _check_partition(partition, clock.today, loaded)
     run_id = run_id or uuid4()
-    with _instance() as instance:
+    # Dagster knows the partitions that have begun by this machine's clock, which may be wrong.
+    with _instance() as instance, dg.partition_loading_context(clock.now):
         result = definitions.resolve_job_def(scrape_posts.name).execute_in_process(
             run_config=_QUIET,
             instance=instance,
@@ -108,8 +114,12 @@ class Interrupted(Exception):
     """A person or the system ended the run."""
 
 
-def _check_partition(partition: date, settings: Settings) -> None:
-    today = settings.today()
+async def _clock(settings: Settings) -> DatabaseClock:
+    async with open_ledger(settings, owner=uuid4(), starting=True) as ledger:
+        return await ledger.clock()
+
+
+def _check_partition(partition: date, today: date, settings: Settings) -> None:
     first = date.fromisoformat(daily.start.date().isoformat())
     if not first <= partition <= today:
         raise ConfigurationError(

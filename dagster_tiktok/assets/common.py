@@ -53,7 +53,6 @@ def due_of(context: dg.AssetExecutionContext, settings: SettingsResource) -> Due
     loaded = settings.load()
     return Due(
         partition_date=date.fromisoformat(context.partition_key),
-        today=loaded.today,
         limit=loaded.pipeline_max_posts_per_run,
     )
 

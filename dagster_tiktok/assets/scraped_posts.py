@@ -41,7 +41,10 @@ async def scraped_posts(
     tiktok: TikTokResource,
 ) -> dg.MaterializeResult[None]:
     due = due_of(context, settings)
-    async with open_batch(context, database, settings) as ledger, tiktok.open() as client:
+    async with (
+        open_batch(context, database, settings) as ledger,
+        tiktok.open(now=ledger.now) as client,
+    ):
         with progress("scraped_posts", "posts") as bar:
             report = await scrape_due(
                 ledger,

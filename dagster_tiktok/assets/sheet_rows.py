@@ -1,6 +1,7 @@
 """`sheet_rows`: the tab is read in one call, and every ready row opens a unit."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from dagster_tiktok.assets.common import (
     open_batch,
 )
 from dagster_tiktok.attention import Notice, as_metadata
+from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
@@ -51,8 +53,15 @@ async def sheet_rows(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses a parameter beside a check
     due = due_of(context, settings)
     async with open_batch(context, database, settings, starting=True) as ledger:
-        if due.partition_date != due.today():
+        today = (await ledger.clock()).today
+        if due.partition_date > today:
+            raise ConfigurationError(_not_begun(due.partition_date, ledger.now()))
+        if due.partition_date < today:
             context.log.info("A past day opens nothing: the sheet is not read.")
+            if due.partition_date == settings.load().today():
+                context.log.warning(
+                    f"By the database's clock it is {today} already: set this machine's clock."
+                )
             return dg.MaterializeResult(
                 metadata={"opened": 0, "read": False},
                 check_results=[_check((), read=False)],
@@ -61,7 +70,6 @@ async def sheet_rows(
             report = await open_ready(
                 ledger,
                 client,
-                due_date=due.partition_date,
                 timezone=settings.load().timezone,
             )
         await ledger.record_stage("sheet_rows", _totals(report))
@@ -72,6 +80,13 @@ async def sheet_rows(
             **as_metadata(notices),
         },
         check_results=[_check(notices)],
+    )
+
+
+def _not_begun(day: date, now: datetime) -> str:
+    return (
+        f"{day} has not begun: by the database's clock it is {now:%Y-%m-%d %H:%M} UTC. Set this "
+        "machine's clock and its time zone; `dagster-tiktok doctor` compares the clocks."
     )
 
 

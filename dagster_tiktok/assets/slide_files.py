@@ -47,8 +47,10 @@ async def slide_files(
     report = StoreReport()
     async with (
         open_batch(context, database, settings) as ledger,
-        tiktok.open() as client,
-        slide_store.open_mover(refresh=client.fetch_post, cookies=client.cookies) as mover,
+        tiktok.open(now=ledger.now) as client,
+        slide_store.open_mover(
+            now=ledger.now, refresh=client.fetch_post, cookies=client.cookies
+        ) as mover,
     ):
         with progress("slide_files", "slides") as bar:
 

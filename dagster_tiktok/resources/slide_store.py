@@ -1,7 +1,8 @@
 """The bucket as a resource."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import dagster as dg
 
@@ -26,16 +27,19 @@ class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     async def open_mover(
         self,
         *,
+        now: Callable[[], datetime],
         refresh: Refresh | None = None,
         cookies: Cookies | None = None,
     ) -> AsyncIterator[SlideMover]:
         """A mover with all that it needs; see `SlideMover`, and `SlideStream` for `cookies`.
 
+        `now`: the run's `Ledger.now`.
+
         Raises ConfigurationError where the slide cache can't be used.
         """
         settings = self.settings.load()
         async with (
-            SlideDownloader(settings, cookies=cookies) as downloader,
-            open_slide_store(settings) as store,
+            SlideDownloader(settings, cookies=cookies, now=now) as downloader,
+            open_slide_store(settings, now=now) as store,
         ):
             yield SlideMover(downloader, store, refresh=refresh)

@@ -1,7 +1,8 @@
 """TikTok as a resource."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import dagster as dg
 
@@ -21,11 +22,13 @@ class TikTokResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     pass_pause_seconds: float = 30.0
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[TikTokClient]:
+    async def open(self, *, now: Callable[[], datetime]) -> AsyncIterator[TikTokClient]:
+        """`now`: the run's `Ledger.now`."""
         settings = self.settings.load()
         async with TikTokClient(
             settings,
             pause_seconds=self.breaker_pause_seconds,
             keep_unreadable_in=settings.slide_cache_dir.parent / "unreadable-pages",
+            now=now,
         ) as client:
             yield client

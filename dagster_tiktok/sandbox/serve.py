@@ -26,6 +26,8 @@ __all__ = ["PARTS", "Sandbox", "SandboxError", "describe", "serve_until_interrup
 
 PARTS = frozenset({"tiktok", "sheets", "supabase"})
 MIGRATIONS = Path(__file__).resolve().parents[2] / "sql" / "migrations"
+CLOCK = MIGRATIONS.with_name("sandbox")
+"""The migration that lets the database's clock be moved; only the sandbox has it."""
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class Sandbox:
         self.supabase = SupabaseServer(
             self.folder / "supabase",
             MIGRATIONS,
+            also=[CLOCK],
             port=int(self._kept.setdefault("supabase_port", 0)),
         )
         self._stack = AsyncExitStack()

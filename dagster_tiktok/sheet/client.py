@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any
 
 from dagster_tiktok.errors import ServiceUnavailable
@@ -191,7 +190,6 @@ class SheetClient:
             if gid is None
             else {"gridRange": {"sheetId": gid}}
         )
-        read_at = datetime.now(timezone.utc)
         answer = self._http.values_by_filter(
             self._settings.spreadsheet_id,
             {
@@ -202,7 +200,7 @@ class SheetClient:
             },
         )
         try:
-            grid = grid_of_answer(answer, read_at)
+            grid = grid_of_answer(answer)
         except ValueError:
             raise unknown_form() from None
         _log.info("sheets read rows=%d", len(grid.rows))

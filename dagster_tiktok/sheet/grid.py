@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -26,7 +25,6 @@ class Grid:
 
     title: str
     rows: Sequence[Sequence[Cell]]
-    read_at: datetime
     own_headers: Mapping[str, str] = field(default_factory=dict)
     """What the sheet calls a column, by the column's name: `GOOGLE_SHEET_COLUMNS`."""
 
@@ -34,7 +32,7 @@ class Grid:
         return self.rows[number - 1] if 0 < number <= len(self.rows) else ()
 
 
-def grid_of_answer(answer: Any, read_at: datetime) -> Grid:
+def grid_of_answer(answer: Any) -> Grid:
     """The one tab of a `values:batchGetByDataFilter` answer. Raises ValueError for another form."""
     try:
         found = answer["valueRanges"][0]["valueRange"]
@@ -47,7 +45,7 @@ def grid_of_answer(answer: Any, read_at: datetime) -> Grid:
         raise ValueError("not a list of rows")
     if not set(map(type, chain.from_iterable(rows))) <= _CELL_TYPES:
         raise ValueError("cells that are no plain values")
-    return Grid(title, rows, read_at)
+    return Grid(title, rows)
 
 
 def cell_at(row: Sequence[Cell], column: int) -> Cell:

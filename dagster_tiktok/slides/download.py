@@ -6,13 +6,14 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
+from dagster_tiktok.clock import utc_now
 from dagster_tiktok.models import SlideSource
 from dagster_tiktok.retry import async_retrying
 from dagster_tiktok.settings import Settings
@@ -72,10 +73,12 @@ class SlideDownloader:
         timeouts: Timeouts | None = None,
         attempts: int = 4,
         max_wait: float = 20.0,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.concurrency = settings.slide_max_concurrent_downloads
         self._settings = settings
         self._cookies = cookies
+        self._now = now
         self._timeouts = timeouts or Timeouts()
         self._attempts = attempts
         self._max_wait = max_wait
@@ -218,7 +221,7 @@ class SlideDownloader:
             path=entry.path,
             info=info,
             url=mirror,
-            downloaded_at=datetime.now(timezone.utc),
+            downloaded_at=self._now(),
             seconds=time.monotonic() - started,
             bytes=transfer.received,
             resumed=transfer.resumed,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 import httpx
 from storage3.exceptions import StorageApiError
 from supabase import AsyncClient
 
+from dagster_tiktok.clock import utc_now
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
 from dagster_tiktok.retry import may_pass
 from dagster_tiktok.settings import Settings
@@ -51,12 +52,20 @@ def object_path(tiktok_id: str, number: int, info: ImageInfo) -> str:
 class SlideStore:
     """The bucket. Safe to use from many tasks; `concurrency` uploads run at a time."""
 
-    def __init__(self, supabase: AsyncClient, bucket: str, *, concurrency: int) -> None:
+    def __init__(
+        self,
+        supabase: AsyncClient,
+        bucket: str,
+        *,
+        concurrency: int,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         http = supabase.options.httpx_client
         if http is None:
             raise ValueError("the client is not one of `open_supabase`")
         self._http = http
         self._supabase = supabase
+        self._now = now
         self._bucket = bucket
         self._slots = asyncio.Semaphore(concurrency)
         self._checking = asyncio.Lock()
@@ -92,7 +101,7 @@ class SlideStore:
             there = slide.cached and await self._holds(public_url, slide.info)
             uploaded = not there and await self._upload(path, public_url, slide)
         await self._check_public(public_url, slide.info)
-        return StoredObject(path, public_url, uploaded, datetime.now(timezone.utc))
+        return StoredObject(path, public_url, uploaded, self._now())
 
     async def _upload(self, path: str, public_url: str, slide: DownloadedSlide) -> bool:
         """False if the object was there. The server decides that, so two runs can't collide."""
@@ -232,15 +241,19 @@ def _wrong_key(message: str) -> str:
 
 
 @asynccontextmanager
-async def open_slide_store(settings: Settings, *, attempts: int = 4) -> AsyncIterator[SlideStore]:
+async def open_slide_store(
+    settings: Settings, *, attempts: int = 4, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[SlideStore]:
     """The bucket of the settings, with connections of its own, closed on exit.
 
     Arguments:
         attempts: of each request, the first included.
+        now: what `uploaded_at` says; the later of two uploads is the one that counts.
     """
     async with open_supabase(settings, attempts=attempts) as supabase:
         yield SlideStore(
             supabase,
             settings.supabase_bucket,
             concurrency=settings.slide_max_concurrent_downloads,
+            now=now,
         )

@@ -26,13 +26,12 @@ MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Due:
-    """Which units a run may claim. Dates are in the pipeline's time zone.
+    """Which units a run may claim: what is due on `partition_date` or before, at most `limit`.
 
-    `today` is a function, because a run may pass midnight and a look belongs to its day.
+    Which day it is, and so what may still be scraped, is the database's to say.
     """
 
     partition_date: date
-    today: Callable[[], date]
     limit: int
 
     def without_limit(self) -> Due:
@@ -62,7 +61,6 @@ class Claims:
             claimed = await self._ledger.claim(
                 self._state,
                 due_date=self._due.partition_date,
-                today=self._due.today(),
                 limit=min(self._chunk, self._due.limit - self.claimed),
             )
             self.expired += claimed.expired

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import tzinfo
 
 from dagster_tiktok.ledger import Ledger, Opened
 from dagster_tiktok.sheet.client import SheetClient
@@ -28,9 +28,7 @@ class OpenReport:
     seconds: float
 
 
-async def open_ready(
-    ledger: Ledger, sheet: SheetClient, *, due_date: date, timezone: tzinfo
-) -> OpenReport:
+async def open_ready(ledger: Ledger, sheet: SheetClient, *, timezone: tzinfo) -> OpenReport:
     """Reads the tab in one call and opens a slot-0 unit for each ready row.
 
     Arguments:
@@ -42,6 +40,7 @@ async def open_ready(
             empty sheet.
     """
     started = time.monotonic()
+    read_at = (await ledger.clock()).now
     grid = await asyncio.to_thread(sheet.read)
     rows = read_rows(grid, find_layout(grid), timezone)
     for warning in rows.warnings[:SHOWN_WARNINGS]:
@@ -51,7 +50,7 @@ async def open_ready(
     total = Opened(opened=0, reopened=0, updated=0, already_open=0)
     for start in range(0, len(rows.ready), CHUNK):
         chunk = rows.ready[start : start + CHUNK]
-        opened = await ledger.open_units(chunk, due_date=due_date, read_at=grid.read_at)
+        opened = await ledger.open_units(chunk, read_at=read_at)
         total = Opened(
             opened=total.opened + opened.opened,
             reopened=total.reopened + opened.reopened,

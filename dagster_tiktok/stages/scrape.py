@@ -84,7 +84,7 @@ async def scrape_due(
     claims = Claims(ledger, "pending", due, chunk=CLAIM_CHUNK)
 
     async def write(results: list[ScrapeResult]) -> None:
-        await ledger.record_scrapes(results, today=due.today())
+        await ledger.record_scrapes(results)
 
     async with recording(write) as recorder:
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timezone
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from dagster_tiktok.clock import utc_now
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.hosts import ForbiddenAddress
 from dagster_tiktok.models import Post
@@ -68,6 +70,7 @@ class TikTokClient:
     Arguments:
         pause_seconds: length of the pause after `breaker.PAUSE_AFTER` refusals in a row.
         keep_unreadable_in: folder for the data of pages that were not understood, if wanted.
+        now: what `scraped_at` says. Days are counted by it, so a run gives the database's time.
 
     Raises:
         ConfigurationError: TIKTOK_FALLBACK names a program that is not installed.
@@ -79,7 +82,9 @@ class TikTokClient:
         *,
         pause_seconds: float = 60.0,
         keep_unreadable_in: Path | None = None,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._now = now
         self._settings = settings
         self._site = Site(settings, pause_seconds)
         self._kept = KeptPages(keep_unreadable_in) if keep_unreadable_in else None
@@ -173,7 +178,7 @@ class TikTokClient:
             with self._site.noted():
                 # `/photo/` pages often lack the post; the user's name in the path is not checked.
                 page = await self._site.page(f"/@_/video/{tiktok_id}")
-                post = parse_post_page(page, expected_id=tiktok_id, scraped_at=_now())
+                post = parse_post_page(page, expected_id=tiktok_id, scraped_at=self._now())
         except PostUnreadable as error:
             if self._kept and error.page_json:
                 self._kept.keep(f"{tiktok_id}-{error.kind.value}", error.page_json)
@@ -200,13 +205,13 @@ class TikTokClient:
             with self._site.noted():
                 answer = await self._site.answer(f"/oembed?url={quote(post_url, safe='')}")
                 return parse_oembed(
-                    answer.status, answer.body, expected_id=tiktok_id, scraped_at=_now()
+                    answer.status, answer.body, expected_id=tiktok_id, scraped_at=self._now()
                 )
         except PostUnreadable as error:
             _logger.info("oEmbed of post %s: %s (%s)", tiktok_id, error, error.detail)
         with self._site.noted():
             page = await self._site.page(f"/embed/v2/{tiktok_id}")
-            return parse_embed(page, expected_id=tiktok_id, scraped_at=_now())
+            return parse_embed(page, expected_id=tiktok_id, scraped_at=self._now())
 
     async def fetch_with_fallback(self, tiktok_id: str) -> Post:
         """The post as the separate program of TIKTOK_FALLBACK reads it.
@@ -224,7 +229,7 @@ class TikTokClient:
         with self._site.noted():
             ended = await self._program.run(canonical_url(tiktok_id, None, is_carousel=False))
             await self._site.transport.charge(ended.requests - 1)
-            return parse_output(ended, expected_id=tiktok_id, scraped_at=_now())
+            return parse_output(ended, expected_id=tiktok_id, scraped_at=self._now())
 
     async def _profile_or_none(self, account: str) -> Profile | None:
         """The account's profile, None when it can't be read: followers are worth no post."""
@@ -261,10 +266,6 @@ class TikTokClient:
             # It may not be about the post: a network's sign-in page redirects as well.
             raise unreadable(FailureKind.UNKNOWN_STATUS, f"redirect: {error}") from error
         raise too_many_redirects()
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _target(answer: Answer) -> str:

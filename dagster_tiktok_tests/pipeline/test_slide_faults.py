@@ -35,7 +35,7 @@ from dagster_tiktok_tests.slides import fault_proxy
 from dagster_tiktok_tests.slides.fault_proxy import FaultProxy, storage_error
 
 NOW = datetime.now(timezone.utc)
-DUE = Due(NOW.date(), NOW.date, 1000)
+DUE = Due(NOW.date(), 1000)
 SLIDES, BROKEN = 4, 2
 """Slides of a post, and which of them goes wrong."""
 LASTING = {
@@ -82,7 +82,7 @@ class Stage:
             open_ledger(self.settings, owner=uuid4()) as ledger,
             TikTokClient(self.settings) as client,
         ):
-            await ledger.open_units(rows, due_date=DUE.partition_date, read_at=NOW)
+            await ledger.open_units(rows, read_at=NOW)
             report = await scrape_due(ledger, client, DUE, advance=lambda: None)
         assert report.scraped == len(posts)
 

@@ -134,8 +134,8 @@ async def scrape(settings: Settings, posts: Sequence[FakePost]) -> ScrapeReport:
         TikTokClient(settings, pause_seconds=0.2) as client,
     ):
         rows = [row(number, post) for number, post in enumerate(posts, start=2)]
-        await ledger.open_units(rows, due_date=TODAY, read_at=NOW)
-        due = Due(TODAY, lambda: TODAY, len(rows))
+        await ledger.open_units(rows, read_at=NOW)
+        due = Due(date.max, len(rows))
         return await scrape_due(ledger, client, due, advance=lambda: None, pass_pause_seconds=0.3)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dagster_tiktok.clock import utc_now
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.slide_store import SlideStoreResource
@@ -28,7 +29,7 @@ def resource_of(folder: Path, *, min_free_mb: int = 0) -> SlideStoreResource:
 
 def test_given_settings_when_a_mover_is_opened_then_its_cache_is_ready(tmp_path: Path) -> None:
     async def run() -> None:
-        async with resource_of(tmp_path).open_mover() as mover:
+        async with resource_of(tmp_path).open_mover(now=utc_now) as mover:
             assert isinstance(mover, SlideMover)
             assert (tmp_path / "cache").is_dir()
 
@@ -39,7 +40,7 @@ def test_given_too_little_free_disk_when_a_mover_is_opened_then_the_variable_is_
     tmp_path: Path,
 ) -> None:
     async def run() -> None:
-        async with resource_of(tmp_path, min_free_mb=10**9).open_mover():
+        async with resource_of(tmp_path, min_free_mb=10**9).open_mover(now=utc_now):
             raise AssertionError("it must not open")
 
     with pytest.raises(ConfigurationError, match="SLIDE_MIN_FREE_MB"):

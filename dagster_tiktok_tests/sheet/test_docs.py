@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from datetime import date, datetime, timezone
+from datetime import date, timezone
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def test_given_any_sentence_about_google_then_the_docs_say_what_to_do() -> None:
 
 
 def _grid(rows: list[list[Any]]) -> Grid:
-    return Grid("Posts", rows, datetime.now(timezone.utc))
+    return Grid("Posts", rows)
 
 
 def _stamped(script: str, *, first: int, last: int, column: int, width: int = 1) -> list[str]:

@@ -119,7 +119,7 @@ def test_given_thousands_of_rows_with_one_address_when_mended_then_looks_are_few
     first = plan_writeback(sheet.grid, [scraped(1, copies=count)], timezone.utc)
     sheet.write(first)
     rows = CountedRows(sheet.grid.rows)
-    mending = plan_mending(Grid("Posts", rows, sheet.grid.read_at), first, [first])
+    mending = plan_mending(Grid("Posts", rows), first, [first])
     assert (len(first.writes), mending.cells(), mending.conflicts) == (count, [], ())
     assert rows.looks < 20 * len(rows)
 
@@ -132,7 +132,7 @@ def test_given_thousands_of_rows_with_one_address_when_the_write_is_lost_then_ea
     sheet = Sheet([sheet_row(1, Status=status) for status in statuses])
     first = plan_writeback(sheet.grid, [scraped(1, copies=count)], timezone.utc)
     rows = CountedRows(sheet.grid.rows)
-    again = plan_mending(Grid("Posts", rows, sheet.grid.read_at), first, [])
+    again = plan_mending(Grid("Posts", rows), first, [])
     assert [write.row_number for write in again.writes] == list(range(2, count + 2))
     assert rows.looks < 20 * len(rows)
 

@@ -31,7 +31,7 @@ from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 
 TODAY = date(2026, 9, 22)
-DUE = Due(TODAY, lambda: TODAY, 1000)
+DUE = Due(date.max, 1000)
 ATTEMPTS = 1
 MIRRORS = 2
 POSTS, SLIDES = 20, 2
@@ -101,7 +101,7 @@ async def day_of(
             TikTokClient(settings) as client,
         ):
             rows = [_row(tiktok_id) for tiktok_id in ids]
-            await ledger.open_units(rows, due_date=TODAY, read_at=datetime.now(timezone.utc))
+            await ledger.open_units(rows, read_at=datetime.now(timezone.utc))
             scraped = await scrape_due(ledger, client, DUE, advance=lambda: None)
         assert scraped.scraped == posts
         tiktok.log.reset()

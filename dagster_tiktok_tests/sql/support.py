@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 FAR = NOON + timedelta(days=3650)
+LATEST = date(9999, 12, 31)
 Looks = dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
 """Posts and their stored slides, by the key of their row."""
 TABLES = (
@@ -40,9 +41,10 @@ CONTENTS = " union all ".join(
 
 
 def migrations_for_tests(folder: Path) -> Path:
-    """The project's migrations and the tests' own function, in one folder."""
+    """The project's migrations, the sandbox's clock and the tests' own function, in one folder."""
     shutil.copytree(ROOT / "sql" / "migrations", folder)
-    shutil.copy(ROOT / "sql" / "tests" / "900_run_sql.sql", folder)
+    shutil.copy(ROOT / "sql" / "sandbox" / "900_move_clock.sql", folder)
+    shutil.copy(ROOT / "sql" / "tests" / "901_run_sql.sql", folder)
     return folder
 
 
@@ -110,6 +112,17 @@ class Database:
     def clear(self) -> None:
         tables = ", ".join(f"public.{table}" for table in TABLES)
         self.execute(f"truncate {tables} restart identity cascade")
+        self.set_clock(NOON)
+
+    def set_clock(self, to: datetime) -> None:
+        """From now on days are decided as if it were `to`, and time went on from there."""
+        self.call("sandbox_clock", to=to.isoformat())
+
+    def pass_time(self, by: timedelta) -> None:
+        self.call("sandbox_clock", by_seconds=by.total_seconds())
+
+    def _at_noon_of(self, day: date) -> None:
+        self.set_clock(datetime.combine(day, NOON.timetz()))
 
     def end_leases(self) -> None:
         self.execute(
@@ -121,7 +134,7 @@ class Database:
         return self.call(
             "open_units",
             batch_id=batch,
-            due_date=TODAY.isoformat(),
+            timezone="UTC",
             read_at=read_at.isoformat(),
             rows=list(rows),
         )
@@ -131,16 +144,19 @@ class Database:
         state: str,
         *,
         batch: str,
-        today: date = TODAY,
+        today: date | None = None,
         due: date | None = None,
         limit: int = 100,
         claim_id: str | None = None,
     ) -> dict[str, Any]:
+        """`today` moves the database's clock to that day first; `due` is that day or the last."""
+        if today:
+            self._at_noon_of(today)
         return self.call(
             "claim_units",
             state=state,
-            due_date=(due or today).isoformat(),
-            today=today.isoformat(),
+            due_date=(due or today or LATEST).isoformat(),
+            timezone="UTC",
             owner=batch,
             claim_id=claim_id or str(uuid4()),
             limit=limit,
@@ -150,10 +166,18 @@ class Database:
     def claimed(self, state: str, **options: Any) -> list[dict[str, Any]]:
         return cast("list[dict[str, Any]]", self.claim(state, **options)["units"])
 
-    def scrape(self, *results: dict[str, Any], batch: str, today: date = TODAY) -> dict[str, Any]:
-        return self.call(
-            "record_scrapes", owner=batch, today=today.isoformat(), results=list(results)
-        )
+    def scrape(
+        self, *results: dict[str, Any], batch: str, today: date | None = None
+    ) -> dict[str, Any]:
+        if today:
+            self._at_noon_of(today)
+        return self.call("record_scrapes", owner=batch, timezone="UTC", results=list(results))
+
+    def close_batch(self, **arguments: Any) -> dict[str, Any]:
+        return self.call("close_batch", timezone="UTC", **arguments)
+
+    def unfinished(self, **arguments: Any) -> dict[str, Any]:
+        return self.call("unfinished_units", timezone="UTC", **arguments)
 
     def store(self, *results: dict[str, Any], batch: str) -> dict[str, Any]:
         return self.call("record_slides", owner=batch, results=list(results))
@@ -166,7 +190,7 @@ class Database:
         looks: dict[int, tuple[dict[str, Any], list[dict[str, Any]]]],
         *,
         batch: str,
-        today: date = TODAY,
+        today: date | None = None,
         to: str = "done",
     ) -> dict[str, Any]:
         """Takes claimed units by id, with post and stored slides, to the state `to`.
@@ -178,7 +202,7 @@ class Database:
             batch=batch,
             today=today,
         )
-        self.claim("scraped", batch=batch, today=today)
+        self.claim("scraped", batch=batch)
         self.store(
             *(
                 {"unit_id": unit_id, "result": "stored", "slides": slides}
@@ -186,12 +210,12 @@ class Database:
             ),
             batch=batch,
         )
-        self.claim("stored", batch=batch, today=today)
+        self.claim("stored", batch=batch)
         if to == "stored":
             return {}
         written = self.persist(*looks, batch=batch)
         if to == "done":
-            self.claim("persisted", batch=batch, today=today)
+            self.claim("persisted", batch=batch)
             self.call(
                 "finish_units",
                 owner=batch,

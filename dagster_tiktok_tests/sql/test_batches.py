@@ -51,7 +51,7 @@ def test_given_nothing_due_when_closed_then_the_batch_is_completed(db: Database)
     batch = new_batch()
     _open(db, batch)
 
-    summary = BatchSummary.model_validate(db.call("close_batch", batch_id=batch, limit=10))
+    summary = BatchSummary.model_validate(db.close_batch(batch_id=batch, limit=10))
 
     assert (summary.status, summary.urls_processed, summary.unfinished) == ("completed", 0, 0)
     assert db.one("select error_message from public.scraping_logs") == {"error_message": None}
@@ -68,7 +68,7 @@ def test_given_every_kind_of_end_when_closed_then_figures_and_errors_say_so(db: 
     metrics = {"downloaded": 1, "uploaded": 1, "bytes": 5_000_000_000}
     db.call("record_stage", batch_id=batch, stage="slide_files", metrics=metrics)
 
-    closed = db.call("close_batch", batch_id=batch, limit=10)
+    closed = db.close_batch(batch_id=batch, limit=10)
 
     summary = BatchSummary.model_validate(closed)
     assert (summary.status, summary.urls_processed, summary.succeeded) == ("partial", 4, 1)
@@ -87,7 +87,7 @@ def test_given_every_kind_of_end_when_closed_then_figures_and_errors_say_so(db: 
     )
     assert record["duration_seconds"] >= 0
 
-    assert db.call("close_batch", batch_id=batch, limit=10) == closed
+    assert db.close_batch(batch_id=batch, limit=10) == closed
     assert db.one("select * from public.scraping_logs") == record
 
 
@@ -96,7 +96,7 @@ def test_given_only_failures_when_closed_then_the_batch_failed(db: Database) -> 
     _open(db, batch)
     db.open(row("a"), batch=batch)
 
-    summary = db.call("close_batch", batch_id=batch, limit=0)
+    summary = db.close_batch(batch_id=batch, limit=0)
 
     assert (summary["status"], summary["unfinished"], summary["errors"]) == ("failed", 1, [])
 
@@ -107,7 +107,7 @@ def test_given_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
     batch = new_batch()
     _open(db, batch)
 
-    summary = db.call("close_batch", batch_id=batch, limit=5, error="The sheet is not shared.")
+    summary = db.close_batch(batch_id=batch, limit=5, error="The sheet is not shared.")
 
     assert summary["status"] == "failed"
     record = db.one("select error_message from public.scraping_logs")
@@ -126,7 +126,7 @@ def test_given_a_row_that_could_not_be_answered_when_closed_then_it_is_listed(
     note = {"unit_id": unit["id"], "note": "the row is gone from the sheet"}
     db.call("finish_units", owner=batch, results=[note])
 
-    summary = BatchSummary.model_validate(db.call("close_batch", batch_id=batch, limit=5))
+    summary = BatchSummary.model_validate(db.close_batch(batch_id=batch, limit=5))
 
     assert (summary.status, summary.succeeded, summary.unfinished) == ("completed", 1, 0)
     assert [(e.source_key, e.outcome, e.error) for e in summary.errors] == [
@@ -151,7 +151,7 @@ def test_given_expired_and_unavailable_units_when_closed_then_they_are_listed(
     db.claim("persisted", batch=second, today=later)
     db.call("finish_units", owner=second, results=[{"unit_id": daily["id"]}])
 
-    summary = BatchSummary.model_validate(db.call("close_batch", batch_id=second, limit=10))
+    summary = BatchSummary.model_validate(db.close_batch(batch_id=second, limit=10))
 
     assert (summary.urls_processed, summary.unavailable, summary.expired) == (2, 1, 1)
     assert (summary.unfinished, summary.status) == (0, "completed")
@@ -165,8 +165,8 @@ def test_given_units_that_are_owed_then_they_are_counted_and_listed_to_the_limit
     db.open(*(row(key) for key in "abc"), batch=batch)
     db.claim("pending", batch=batch, limit=2)
 
-    owed = db.call("unfinished_units", due_date=TODAY.isoformat(), limit=1)
-    none = db.call("unfinished_units", due_date=(TODAY - timedelta(days=1)).isoformat(), limit=1)
+    owed = db.unfinished(due_date=TODAY.isoformat(), limit=1)
+    none = db.unfinished(due_date=(TODAY - timedelta(days=1)).isoformat(), limit=1)
 
     assert (owed["count"], owed["leased"]) == (3, 2)
     assert [unit["source_key"] for unit in owed["units"]] == ["a"]
@@ -228,7 +228,7 @@ def test_given_a_run_that_is_alive_when_another_one_starts_then_its_batch_stays_
 def test_given_a_batch_that_is_closed_then_no_other_run_changes_it(db: Database) -> None:
     closed = new_batch()
     _open(db, closed)
-    db.call("close_batch", batch_id=closed, limit=10)
+    db.close_batch(batch_id=closed, limit=10)
     _silent(db, closed, seconds=3600)
     before = _record(db, closed)
 
@@ -246,7 +246,7 @@ def test_given_a_run_that_was_only_cut_off_when_it_closes_its_batch_then_the_bat
     _open(db, new_batch())
     assert _record(db, batch)["status"] == "failed"
 
-    db.call("close_batch", batch_id=batch, limit=10)
+    db.close_batch(batch_id=batch, limit=10)
 
     record = _record(db, batch)
     assert (record["status"], record["error_message"]) == ("completed", None)

@@ -51,7 +51,7 @@ def _call(connection: psycopg.Connection[Any], function: str, **arguments: Any) 
 def _run(connection: psycopg.Connection[Any], limit: int) -> tuple[list[int], dict[str, Any]]:
     """A batch claims what is stored and calls persist_units once. Answers its units too."""
     day, batch = TODAY.isoformat(), new_batch()
-    claim = {"state": "stored", "due_date": day, "today": day, "claim_id": new_batch()}
+    claim = {"state": "stored", "due_date": day, "timezone": "UTC", "claim_id": new_batch()}
     claimed = _call(connection, "claim_units", **claim, owner=batch, limit=limit, lease_seconds=600)
     units = [unit["id"] for unit in claimed["units"]]
     connection.execute(f"set statement_timeout = '{LIMIT}'".encode())

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from dagster_tiktok_tests.sql.support import FAR, TODAY, new_batch, post, row, scraped
+from dagster_tiktok_tests.sql.support import FAR, LATEST, new_batch, post, row, scraped
 
 WORKERS = 8
 ROUNDS = 100
@@ -88,8 +88,8 @@ class Worker:
         claim = self._call(
             "claim_units",
             state=stage,
-            due_date=TODAY.isoformat(),
-            today=TODAY.isoformat(),
+            due_date=LATEST.isoformat(),
+            timezone="UTC",
             owner=batch,
             claim_id=new_batch(),
             limit=LIMIT,
@@ -109,8 +109,7 @@ class Worker:
         units = [lease.unit for lease in held]
         if stage == "pending":
             results = [scraped(unit, post(str(unit))) for unit in units]
-            today = TODAY.isoformat()
-            said = self._call("record_scrapes", owner=batch, today=today, results=results)
+            said = self._call("record_scrapes", owner=batch, timezone="UTC", results=results)
         else:
             results = [{"unit_id": unit} for unit in units]
             said = self._call("finish_units", owner=batch, results=results)
@@ -142,7 +141,7 @@ def _open(url: str, stage: str, number: int) -> list[int]:
     """Opens units that are in that state; answers them."""
     problems = ["no address"] if stage == "persisted" else []
     rows = [row(f"{number}-{n}", problems=problems) for n in range(UNITS)]
-    arguments = {"batch_id": new_batch(), "due_date": TODAY.isoformat(), "rows": rows}
+    arguments = {"batch_id": new_batch(), "timezone": "UTC", "rows": rows}
     with psycopg.connect(url) as connection:
         connection.execute(
             "select public.open_units(%s)", [Jsonb({**arguments, "read_at": FAR.isoformat()})]

@@ -21,6 +21,7 @@ from dagster_tiktok_tests.sql.support import ROOT, TABLES, Database, client_of, 
 
 EXAMPLES = ROOT / "docs" / "database.md"
 GUIDE = ROOT / "docs" / "migrate.md"
+DAY = re.compile(r"\bDAY = \"([\d-]+)|NEXT_DAY = .*\"([\d-]{10})\"|partition_date\": \"([\d-]+)")
 OPERATE = ROOT / "docs" / "operate.md"
 
 
@@ -55,8 +56,14 @@ def test_given_the_examples_when_run_then_they_answer_what_the_page_says(
     answers: dict[str, Any] = {}
     with psycopg.connect(postgres_url, autocommit=True, row_factory=dict_row) as connection:
         connection.execute((ROOT / "sql" / "tests" / "storage.sql").read_bytes())
+        connection.execute((ROOT / "sql" / "sandbox" / "900_move_clock.sql").read_bytes())
         for block in _blocks(EXAMPLES):
             where = f"docs/database.md, line {block.line}"
+            for day in map("".join, DAY.findall(block.text)):  # the days that the page plays
+                db.call("sandbox_clock", to=f"{day}T02:00:00Z")
+                connection.execute(
+                    "select public.sandbox_clock(%s)", [json.dumps({"to": f"{day}T02:00:00Z"})]
+                )
             if block.language == "python":
                 answers["python"] = _run(block.text, names, where)
             elif block.language == "sql":

@@ -59,7 +59,7 @@ class Twice:
         return answer
 
     def claim(self, state: str, batch: str) -> list[int]:
-        when = {"state": state, "due_date": DAY, "today": DAY}
+        when = {"state": state, "due_date": DAY, "timezone": "UTC"}
         how = {"owner": batch, "claim_id": new_batch(), "limit": 10, "lease_seconds": 60}
         return [unit["id"] for unit in self("claim_units", **when, **how)["units"]]
 
@@ -68,7 +68,7 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     db: Database,
 ) -> None:
     twice, batch = Twice(db), new_batch()
-    rows = {"batch_id": batch, "due_date": DAY, "rows": [row("a"), row("b")]}
+    rows = {"batch_id": batch, "timezone": "UTC", "rows": [row("a"), row("b")]}
     twice("open_batch", batch_id=batch, partition_date=DAY, run_id=batch)
     twice("open_units", **rows, read_at=NOON.isoformat())
 
@@ -76,7 +76,7 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     twice("extend_leases", owner=batch, lease_seconds=3600)
     failure = {"unit_id": other, "error_kind": "network", "error": "cut"}
     results = [scraped(one, post("1", slides=1)), {**failure, "result": "retry"}]
-    twice("record_scrapes", owner=batch, today=DAY, results=results)
+    twice("record_scrapes", owner=batch, timezone="UTC", results=results)
 
     assert twice.claim("scraped", batch) == [one]
     for result in ("progress", "stored"):
@@ -94,7 +94,7 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     twice("fail_units", owner=heir, results=[failure])
     twice("release_leases", owner=heir)
     twice("record_stage", batch_id=batch, stage="slide_files", metrics={"uploaded": 1})
-    twice("close_batch", batch_id=batch, limit=10, error="")
+    twice("close_batch", batch_id=batch, timezone="UTC", limit=10, error="")
     restored = slide("1", 1, picture="b", at=FAR)
     restored["replaces"] = slide("1", 1)["storage_path"]
     twice("mend_slides", bucket="x", tiktok_id="1", slides=[restored], slide_count=1)
@@ -103,14 +103,14 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     db.execute(
         "update public.scrape_units set state = 'done', outcome = 'scraped', details = null, "
         "post = null, slides = null, claim_id = null, lease_owner = null, lease_until = null, "
-        "finished_at = now() - interval '400 days'"
+        "finished_at = private.current_instant() - interval '400 days'"
     )
     twice("shrink_units", keep_days=365)
 
     writing = db.query(
         "select proname as name from pg_catalog.pg_proc "
         "where pronamespace::regnamespace::text in ('public', 'private') "
-        "and proname <> 'test_sql' and provolatile = 'v' "
+        "and proname not in ('test_sql', 'sandbox_clock') and provolatile = 'v' "
         "and proargtypes::text = 'jsonb'::regtype::oid::text"
     )
     assert twice.called == {function["name"] for function in writing}

@@ -173,7 +173,7 @@ def test_given_a_paused_post_when_its_look_is_due_then_it_is_not_claimed_nor_owe
     db.execute("update public.tiktok_posts set scrape_status = 'paused'")
 
     assert db.claimed("pending", batch=new_batch(), today=TOMORROW) == []
-    owed = db.call("unfinished_units", due_date=TOMORROW.isoformat(), limit=10)
+    owed = db.unfinished(due_date=TOMORROW.isoformat(), limit=10)
     assert owed == {"count": 0, "leased": 0, "units": []}
 
 

@@ -129,12 +129,12 @@ def _persist_others(world: World) -> Call:
 
 
 def _open(world: World) -> Call:
-    arguments = {"batch_id": world.first, "due_date": TODAY, "read_at": FAR}
+    arguments = {"batch_id": world.first, "timezone": "UTC", "read_at": FAR}
     return "open_units", {**arguments, "rows": world.rows(note="Ann")}
 
 
 def _open_backwards(world: World) -> Call:
-    arguments = {"batch_id": world.second, "due_date": TODAY, "read_at": FAR}
+    arguments = {"batch_id": world.second, "timezone": "UTC", "read_at": FAR}
     return "open_units", {**arguments, "rows": world.rows(note="Ben")[::-1]}
 
 
@@ -153,7 +153,7 @@ def _record_scrapes(world: World) -> Call:
     failure = {"result": "retry", "error_kind": "network", "error": "cut"}
     results: list[dict[str, Any]] = [{"unit_id": unit, **failure} for unit in world.pending]
     results += [scraped(unit, post("1")) for unit in world.late]
-    return "record_scrapes", {"owner": world.first, "today": TODAY, "results": results}
+    return "record_scrapes", {"owner": world.first, "timezone": "UTC", "results": results}
 
 
 def _record_scrapes_backwards(world: World) -> Call:
@@ -172,7 +172,7 @@ def _record_slides_backwards(world: World) -> Call:
 
 
 def _claim(world: World, owner: str, claim_id: str) -> Call:
-    when = {"state": "pending", "due_date": TODAY, "today": TODAY}
+    when = {"state": "pending", "due_date": TODAY, "timezone": "UTC"}
     how = {"limit": 100, "lease_seconds": 60}
     return "claim_units", {**when, **how, "owner": owner, "claim_id": claim_id}
 

@@ -96,6 +96,7 @@ def test_given_a_time_zone_when_persisted_then_days_are_that_zones(db: Database)
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
     late = NOON.replace(hour=23, minute=30)
+    db.set_clock(late)
     db.take_through({unit["id"]: (post("1", at=late), [])}, batch=batch, to="stored")
 
     db.persist(unit["id"], batch=batch, zone="Europe/Berlin")

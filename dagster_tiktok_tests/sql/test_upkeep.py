@@ -36,7 +36,8 @@ _STORAGE_OF_ANOTHER = """
 def _finish_everything(db: Database, *, days_ago: int, key: str) -> None:
     db.execute(
         "update public.scrape_units set state = 'done', outcome = coalesce(outcome, 'expired'), "
-        f"finished_at = now() - interval '{days_ago} days' where source_key = '{key}'"
+        f"finished_at = private.current_instant() - interval '{days_ago} days' "
+        f"where source_key = '{key}'"
     )
 
 

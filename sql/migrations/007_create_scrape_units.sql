@@ -1,6 +1,25 @@
 -- The ledger: one row a look at a post. Slot 0 is the look that the sheet asked for, slots 1 to 5
 -- are the daily ones. A unit is owed until it is done; every stage moves units one state on.
 
+-- Which day it is decides what cannot be undone: a daily look that was not taken on its day ends.
+-- So it is never a caller's clock that says so. Every decision about days asks this function; only
+-- the sandbox replaces it (sql/sandbox), to play days that have not come. Leases use the real clock.
+create function private.current_instant() returns timestamptz
+language sql stable
+set search_path = ''
+as $$ select now() $$;
+
+create function private.current_day(time_zone text) returns date
+language sql stable
+set search_path = ''
+as $$ select (private.current_instant() at time zone current_day.time_zone)::date $$;
+
+comment on function private.current_instant() is 'The time by which days are decided: the database''s clock.';
+comment on function private.current_day(text) is 'Today in a time zone, by private.current_instant().';
+revoke all on function private.current_instant(), private.current_day(text)
+  from public, anon, authenticated, service_role;
+grant execute on function private.current_instant(), private.current_day(text) to service_role;
+
 create table public.scrape_units (
   id bigint generated always as identity primary key,
   source_key text not null,
@@ -28,7 +47,7 @@ create table public.scrape_units (
   claim_id uuid,
   lease_owner uuid,
   lease_until timestamptz,
-  opened_at timestamptz not null default now(),
+  opened_at timestamptz not null default private.current_instant(),
   updated_at timestamptz not null default now(),
   finished_at timestamptz,
   constraint scrape_units_source_key_slot_key unique (source_key, slot),

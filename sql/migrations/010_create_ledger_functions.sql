@@ -7,15 +7,30 @@
 -- changes several of them locks them with `order by … for update` first, or skips those that are
 -- locked. Only persist_units makes posts and daily looks, one call at a time.
 
--- {batch_id, due_date, read_at, rows: [{source_key, details, tiktok_id?, problems}]}
--- -> {opened, reopened, updated, already_open}
+-- {timezone} -> {now, today}: the database's clock, and the day in that time zone.
+create function public.database_clock(p jsonb) returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if p ->> 'timezone' is null then
+    raise exception 'database_clock needs timezone' using errcode = '22023';
+  end if;
+  return jsonb_build_object('now', private.current_instant(),
+    'today', private.current_day(p ->> 'timezone'));
+end
+$$;
+
+-- {batch_id, timezone, read_at, rows: [{source_key, details, tiktok_id?, problems}]}
+-- -> {opened, reopened, updated, already_open}. Units are due on the day that it is now.
+-- `read_at`: by database_clock, from just before the sheet was read.
 create function public.open_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
   v_batch_id constant uuid := (p ->> 'batch_id')::uuid;
-  v_due_date constant date := (p ->> 'due_date')::date;
+  v_due_date constant date := private.current_day(p ->> 'timezone');
   v_read_at constant timestamptz := (p ->> 'read_at')::timestamptz;
   v_rows jsonb;
   v_open integer;
@@ -25,7 +40,7 @@ declare
   v_corrected integer;
 begin
   if v_batch_id is null or v_due_date is null or v_read_at is null then
-    raise exception 'open_units needs batch_id, due_date and read_at' using errcode = '22023';
+    raise exception 'open_units needs batch_id, timezone and read_at' using errcode = '22023';
   end if;
 
   -- One unit a key, as it shall be: of two rows with one key the first wins.
@@ -78,7 +93,7 @@ begin
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
     error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
     tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details,
-    batch_id = v_batch_id, failed_batch_id = null, opened_at = now(), finished_at = null
+    batch_id = v_batch_id, failed_batch_id = null, opened_at = private.current_instant(), finished_at = null
   from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
     error_kind text, error text, tiktok_id text, details jsonb)
   where u.source_key = g.source_key and u.slot = 0
@@ -90,7 +105,7 @@ begin
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
     error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
     tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details, post = null,
-    slides = null, batch_id = v_batch_id, failed_batch_id = null, opened_at = now(),
+    slides = null, batch_id = v_batch_id, failed_batch_id = null, opened_at = private.current_instant(),
     claim_id = null, lease_owner = null, lease_until = null
   from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
     error_kind text, error text, tiktok_id text, details jsonb, invalid boolean)
@@ -128,7 +143,8 @@ begin
 end
 $$;
 
--- {state, due_date, today, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}
+-- {state, due_date, timezone, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}
+-- A day that has not begun claims what today may: `due_date` names a run, it moves no clock.
 -- leased: due units in that state which another batch holds; counted when fewer than `limit`
 -- could be claimed, else 0.
 create function public.claim_units(p jsonb) returns jsonb
@@ -137,8 +153,8 @@ set search_path = ''
 as $$
 declare
   v_state constant text := p ->> 'state';
-  v_due_date constant date := (p ->> 'due_date')::date;
-  v_today constant date := (p ->> 'today')::date;
+  v_today constant date := private.current_day(p ->> 'timezone');
+  v_due_date constant date := least((p ->> 'due_date')::date, v_today);
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_claim_id constant uuid := (p ->> 'claim_id')::uuid;
   v_limit constant integer := (p ->> 'limit')::integer;
@@ -150,10 +166,10 @@ declare
   v_units jsonb;
 begin
   if v_state is null or v_state not in ('pending', 'scraped', 'stored', 'persisted')
-    or v_due_date is null or v_today is null or v_owner is null or v_claim_id is null
+    or p ->> 'due_date' is null or v_today is null or v_owner is null or v_claim_id is null
     or v_limit is null or v_lease_until is null
   then
-    raise exception 'claim_units needs state, due_date, today, owner, claim_id, limit and '
+    raise exception 'claim_units needs state, due_date, timezone, owner, claim_id, limit and '
       'lease_seconds' using errcode = '22023';
   end if;
 
@@ -252,7 +268,7 @@ begin
   ), expired as (
     update public.scrape_units as u
     set state = 'done', outcome = 'expired', error_kind = 'expired',
-      error = 'not looked at on its day', finished_at = now(), batch_id = owner,
+      error = 'not looked at on its day', finished_at = private.current_instant(), batch_id = owner,
       post = null, slides = null, details = null,
       claim_id = null, lease_owner = null, lease_until = null
     from late
@@ -351,19 +367,22 @@ begin
 end
 $$;
 
-comment on function public.open_units(jsonb) is '{batch_id, due_date, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
-comment on function public.claim_units(jsonb) is '{state, due_date, today, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
+comment on function public.database_clock(jsonb) is '{timezone} -> {now, today}: by which days are decided.';
+comment on function public.open_units(jsonb) is '{batch_id, timezone, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
+comment on function public.claim_units(jsonb) is '{state, due_date, timezone, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
 comment on function private.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';
 comment on function private.complete_posts(text[]) is 'Part of the ledger''s functions: posts whose looks are over.';
 comment on function private.known_slides(text) is 'Part of claim_units: the stored slides of a post.';
 comment on function public.extend_leases(jsonb) is '{owner, lease_seconds} -> {extended}.';
 comment on function public.release_leases(jsonb) is '{owner} -> {released}.';
 
-revoke all on function public.open_units(jsonb), public.claim_units(jsonb),
+revoke all on function public.database_clock(jsonb), public.open_units(jsonb),
+  public.claim_units(jsonb),
   private.expire_units(uuid, date), private.complete_posts(text[]), private.known_slides(text),
   public.extend_leases(jsonb), public.release_leases(jsonb)
   from public, anon, authenticated, service_role;
-grant execute on function public.open_units(jsonb), public.claim_units(jsonb),
+grant execute on function public.database_clock(jsonb), public.open_units(jsonb),
+  public.claim_units(jsonb),
   private.expire_units(uuid, date), private.complete_posts(text[]), private.known_slides(text),
   public.extend_leases(jsonb), public.release_leases(jsonb)
   to service_role;

@@ -5,7 +5,7 @@
 -- `attempts` counts the tries of the stage that a unit is in: it is 0 again when the unit moves on.
 -- A retry with `counted` false leaves it: a refusal by TikTok says nothing about the post.
 
--- {owner, today, results: [{unit_id, result, tiktok_id?, post?, counted?, error_kind?, error?}]}
+-- {owner, timezone, results: [{unit_id, result, tiktok_id?, post?, counted?, error_kind?, error?}]}
 -- -> {recorded, ignored}; result: scraped, unavailable or retry.
 create function public.record_scrapes(p jsonb) returns jsonb
 language plpgsql
@@ -13,7 +13,7 @@ set search_path = ''
 as $$
 declare
   v_owner constant uuid := (p ->> 'owner')::uuid;
-  v_today constant date := (p ->> 'today')::date;
+  v_today constant date := private.current_day(p ->> 'timezone');
   v_recorded bigint[];
   v_last_looks text[];
 begin
@@ -25,7 +25,7 @@ begin
       or (r.result = 'scraped'
         and (r.tiktok_id is null or jsonb_typeof(r.post) is distinct from 'object'))
   ) then
-    raise exception 'record_scrapes needs owner, today and results; a result needs unit_id and '
+    raise exception 'record_scrapes needs owner, timezone and results; a result needs unit_id and '
       'result, a scraped one also tiktok_id and post' using errcode = '22023';
   end if;
 
@@ -64,7 +64,7 @@ begin
         else j.error_kind end,
       error = case j.verdict when 'scraped' then null when 'late' then 'not looked at on its day'
         else j.error end,
-      finished_at = case j.verdict when 'late' then now() end,
+      finished_at = case j.verdict when 'late' then private.current_instant() end,
       claim_id = null, lease_owner = null, lease_until = null
     from judged as j
     where u.id = j.unit_id
@@ -153,7 +153,7 @@ begin
     for update of u
   ), finished as (
     update public.scrape_units as u set
-      state = 'done', finished_at = now(), note = held.note,
+      state = 'done', finished_at = private.current_instant(), note = held.note,
       error_kind = case when u.outcome <> 'scraped' then u.error_kind end,
       error = case when u.outcome <> 'scraped' then u.error end,
       failed_batch_id = null, details = null, post = null, slides = null,
@@ -213,7 +213,7 @@ as $$
   from jsonb_to_recordset(results) as r (unit_id bigint)
 $$;
 
-comment on function public.record_scrapes(jsonb) is '{owner, today, results} -> {recorded, ignored}: what the pages said.';
+comment on function public.record_scrapes(jsonb) is '{owner, timezone, results} -> {recorded, ignored}: what the pages said.';
 comment on function public.record_slides(jsonb) is '{owner, results} -> {recorded, ignored}: which slides are in the bucket.';
 comment on function public.finish_units(jsonb) is '{owner, results} -> {finished, ignored}: ends units whose row is answered.';
 comment on function private.fail_units(jsonb) is '{owner, results} -> {failed, ignored}: gives units back with the reason of a failure that may pass.';

@@ -196,7 +196,8 @@ create type private.look as (
 revoke all on type private.look from public;
 grant usage on type private.look to service_role;
 
--- The looks of these units. A value of the wrong type raises.
+-- The looks of these units. A value of the wrong type raises. A page that was read by a clock that
+-- is ahead was read now: it must not open daily looks, or stand, on a day that has not come.
 create function private.looks_of(unit_ids bigint[], time_zone text) returns setof private.look
 language sql stable
 set search_path = ''
@@ -204,14 +205,14 @@ as $$
   select u.id, u.slot, u.opened_at, u.tiktok_id, x.tiktok_id, d.va_url, d.va, d.creator,
     d.set_id, private.set_code(d.creator, d.set_id), d.post_type, d.created_date, x.post_url,
     x.account, x.account_verified, x.followers, (x.posted_at at time zone time_zone)::date,
-    (x.scraped_at at time zone time_zone)::date, x.description, coalesce(x.hashtags, '{}'),
+    (least(x.scraped_at, private.current_instant()) at time zone time_zone)::date, x.description, coalesce(x.hashtags, '{}'),
     x.sound, x.sound_url, m.views, m.likes, m.comments, m.shares, m.bookmarks,
     jsonb_array_length(coalesce(x.slides, '[]')),
     (
       select coalesce(jsonb_agg(s.public_url order by s.slide_number), '[]')
       from jsonb_to_recordset(u.slides) as s (slide_number integer, public_url text)
     ),
-    coalesce(u.slides, '[]'), x.scraped_at, x.scraping_method, x.data_quality
+    coalesce(u.slides, '[]'), least(x.scraped_at, private.current_instant()), x.scraping_method, x.data_quality
   from public.scrape_units as u
   cross join jsonb_to_record(u.post) as x (tiktok_id text, post_url text, account text,
     account_verified boolean, followers bigint, posted_at timestamptz, description text,

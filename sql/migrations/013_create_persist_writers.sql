@@ -281,7 +281,7 @@ begin
     for update of u skip locked
   )
   update public.scrape_units as u set
-    state = 'done', outcome = 'unavailable', finished_at = now(),
+    state = 'done', outcome = 'unavailable', finished_at = private.current_instant(),
     error_kind = v_kinds[array_position(v_gone, u.source_key)],
     error = v_errors[array_position(v_gone, u.source_key)],
     details = null, post = null, slides = null,

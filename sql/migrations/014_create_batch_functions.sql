@@ -99,13 +99,14 @@ revoke all on type private.owed from public;
 grant usage on type private.owed to service_role;
 
 -- What is due and not done. The looks of a paused post wait for the person who paused it.
-create function private.units_owed(due_date date) returns setof private.owed
+create function private.units_owed(due_date date, time_zone text) returns setof private.owed
 language sql stable
 set search_path = ''
 as $$
   select u.id, u.due_date, u.slot, coalesce(u.error_kind, u.state), u.lease_until
   from public.scrape_units as u
-  where u.state <> 'done' and u.due_date <= units_owed.due_date
+  where u.state <> 'done'
+    and u.due_date <= least(units_owed.due_date, private.current_day(units_owed.time_zone))
     and (u.slot = 0 or u.state <> 'pending' or not exists (
       select from public.tiktok_posts as t
       where t.tiktok_id = u.tiktok_id and t.scrape_status = 'paused'
@@ -126,13 +127,20 @@ as $$
   where u.id = any (unit_ids)
 $$;
 
--- {due_date, limit} -> {count, leased, units}; leased: how many of them a batch works on now.
+-- {due_date, timezone, limit} -> {count, leased, units}
+-- leased: how many of them a batch works on now.
 create function public.unfinished_units(p jsonb) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
+declare
+  v_answer jsonb;
+begin
+  if p ->> 'due_date' is null or p ->> 'timezone' is null then
+    raise exception 'unfinished_units needs due_date and timezone' using errcode = '22023';
+  end if;
   with owed as materialized (
-    select * from private.units_owed((p ->> 'due_date')::date)
+    select * from private.units_owed((p ->> 'due_date')::date, p ->> 'timezone')
   )
   select jsonb_build_object(
     'count', count(*),
@@ -143,10 +151,13 @@ as $$
       limit coalesce((p ->> 'limit')::integer, 100)
     ))
   )
-  from owed
+  into v_answer
+  from owed;
+  return v_answer;
+end
 $$;
 
--- {batch_id, limit, error?} -> the summary of the batch. `error` is what ended it early.
+-- {batch_id, timezone, limit, error?} -> the summary of the batch. `error` is what ended it early.
 -- Closing again recomputes the figures; the time of closing stays unless they have changed.
 create function public.close_batch(p jsonb) returns jsonb
 language plpgsql
@@ -155,6 +166,7 @@ as $$
 declare
   v_batch_id constant uuid := (p ->> 'batch_id')::uuid;
   v_limit constant integer := coalesce((p ->> 'limit')::integer, 100);
+  v_time_zone constant text := p ->> 'timezone';
   v_before public.scraping_logs;
   v_after public.scraping_logs;
   v_total integer;
@@ -166,6 +178,9 @@ declare
   v_kinds text;
   v_listed bigint[];
 begin
+  if v_time_zone is null then
+    raise exception 'close_batch needs batch_id and timezone' using errcode = '22023';
+  end if;
   select l.* into v_before from public.scraping_logs as l where l.batch_id = v_batch_id for update;
   if not found then
     raise exception 'batch % is not open', p ->> 'batch_id' using errcode = 'P0002';
@@ -182,7 +197,7 @@ begin
   where u.batch_id = v_batch_id;
 
   with owed as materialized (
-    select * from private.units_owed(v_before.partition_date)
+    select * from private.units_owed(v_before.partition_date, v_time_zone)
   )
   select (select count(*) from owed),
     (
@@ -257,19 +272,19 @@ comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_
 comment on function private.renew_heartbeat(uuid) is 'Part of open_batch, claim_units and extend_leases: the sign of life of a batch.';
 comment on function private.close_dead_batches() is 'Part of open_batch: closes as failed what a killed run left running.';
 comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} -> {}: the totals of a stage.';
-comment on function private.units_owed(date) is 'Part of unfinished_units and close_batch: what is due and not done.';
+comment on function private.units_owed(date, text) is 'Part of unfinished_units and close_batch: what is due and not done.';
 comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
-comment on function public.unfinished_units(jsonb) is '{due_date, limit} -> {count, leased, units}.';
-comment on function public.close_batch(jsonb) is '{batch_id, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
+comment on function public.unfinished_units(jsonb) is '{due_date, timezone, limit} -> {count, leased, units}.';
+comment on function public.close_batch(jsonb) is '{batch_id, timezone, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
 comment on function public.schema_version(jsonb) is '{} -> {version}: the newest migration that is applied.';
 
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
-  private.units_owed(date), private.units_listed(bigint[]), public.unfinished_units(jsonb),
+  private.units_owed(date, text), private.units_listed(bigint[]), public.unfinished_units(jsonb),
   public.close_batch(jsonb), public.schema_version(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
-  private.units_owed(date), private.units_listed(bigint[]), public.unfinished_units(jsonb),
+  private.units_owed(date, text), private.units_listed(bigint[]), public.unfinished_units(jsonb),
   public.close_batch(jsonb), public.schema_version(jsonb)
   to service_role;

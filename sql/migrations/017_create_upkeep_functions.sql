@@ -22,11 +22,11 @@ begin
     select daily.id
     from public.scrape_units as daily
     where daily.state = 'done' and daily.slot between 1 and 4
-      and daily.finished_at < now() - make_interval(days => v_keep_days)
+      and daily.finished_at < private.current_instant() - make_interval(days => v_keep_days)
       and exists (
         select from public.scrape_units as last
         where last.source_key = daily.source_key and last.slot = 5 and last.state = 'done'
-          and last.finished_at < now() - make_interval(days => v_keep_days)
+          and last.finished_at < private.current_instant() - make_interval(days => v_keep_days)
       )
     order by daily.id
     limit 20000

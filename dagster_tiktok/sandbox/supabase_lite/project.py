@@ -14,6 +14,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,21 +126,22 @@ class LiteProject:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         (self.folder / "supabase" / "config.toml").write_text(_CONFIG.format(port=port))
 
-    def migrate(self, migrations: Path, templates: Path) -> None:
+    def migrate(self, folders: Sequence[Path], templates: Path) -> None:
         """Brings the database to the newest migration, from a template if it is new.
 
         Raises:
             SandboxError: a migration fails, or one that is applied already was edited.
         """
-        files = _migration_files(migrations)
+        paths = _migration_files(folders)
+        files = {name: _digest(path) for name, path in paths.items()}
         applied = self._applied(files)
         if applied == files:
             return
         self.configure(0)
         if not self.data.exists():
-            self._start_from_template(files, migrations, templates)
+            self._start_from_template(files, paths, templates)
         else:
-            self._migrate_up(files, migrations)
+            self._migrate_up(paths)
         _write_json(self._manifest, files)
 
     def _applied(self, files: dict[str, str]) -> dict[str, str]:
@@ -155,7 +157,7 @@ class LiteProject:
         return applied
 
     def _start_from_template(
-        self, files: dict[str, str], migrations: Path, templates: Path
+        self, files: dict[str, str], paths: dict[str, Path], templates: Path
     ) -> None:
         # The configuration counts too: it decides what is set up beside the migrations.
         inputs = json.dumps([files, LOCK_FILE.read_text(), _CONFIG])
@@ -166,7 +168,7 @@ class LiteProject:
             try:
                 project = LiteProject(building, self.node_modules, self.keys)
                 project.configure(0)
-                project._migrate_up(files, migrations)
+                project._migrate_up(paths)
                 publish(project.data, template)
             finally:
                 shutil.rmtree(building, ignore_errors=True)
@@ -175,13 +177,13 @@ class LiteProject:
         shutil.copytree(template, copying)
         copying.rename(self.data)
 
-    def _migrate_up(self, files: dict[str, str], migrations: Path) -> None:
+    def _migrate_up(self, paths: dict[str, Path]) -> None:
         folder = self.folder / "supabase" / "migrations"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        for name in files:
+        for name, path in paths.items():
             number, rest = name.split("_", 1)
-            shutil.copyfile(migrations / name, folder / f"{int(number):014}_{rest}")
+            shutil.copyfile(path, folder / f"{int(number):014}_{rest}")
         # The pipe to standard input stays open until the process has ended.
         with subprocess.Popen(
             self.command("migration", "up"),
@@ -195,17 +197,24 @@ class LiteProject:
             output = process.stdout.read() if process.stdout else ""
         if process.returncode != 0:
             raise SandboxError(
-                f"The migrations of {migrations} could not be applied:\n"
+                f"The migrations of {path.parent} could not be applied:\n"
                 f"{self.keys.hide(output[-2000:])}"
             )
 
 
-def _migration_files(folder: Path) -> dict[str, str]:
-    """The migrations in order: file name and sha256."""
-    files = sorted(folder.glob("[0-9][0-9][0-9]_*.sql"))
-    if not files:
-        raise SandboxError(f"There are no migrations in {folder}.")
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+def _migration_files(folders: Sequence[Path]) -> dict[str, Path]:
+    """The migrations of all folders by file name, in order."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        files = sorted(folder.glob("[0-9][0-9][0-9]_*.sql"))
+        if not files:
+            raise SandboxError(f"There are no migrations in {folder}.")
+        found |= {file.name: file for file in files}
+    return dict(sorted(found.items()))
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _write_json(path: Path, value: object) -> None:

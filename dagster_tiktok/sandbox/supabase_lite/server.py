@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -40,16 +41,23 @@ class SupabaseServer:
     Arguments:
         state_dir: keys, database and objects; kept between starts. One server at a time.
         migrations: folder of `001_name.sql` files. New ones are applied at start.
+        also: further such folders, whose numbers come after those.
         port: 0 picks a free one.
         cache_dir: npm packages and database templates, shared by all servers.
     """
 
     def __init__(
-        self, state_dir: Path, migrations: Path, port: int = 0, *, cache_dir: Path | None = None
+        self,
+        state_dir: Path,
+        migrations: Path,
+        port: int = 0,
+        *,
+        also: Sequence[Path] = (),
+        cache_dir: Path | None = None,
     ) -> None:
         self.port = port
         self._state_dir = state_dir.absolute()
-        self._migrations = migrations.absolute()
+        self._folders = [folder.absolute() for folder in (migrations, *also)]
         self._cache_dir = (cache_dir or default_cache_dir()).absolute()
         self._keys: Keys | None = None
         self._lock: int | None = None
@@ -141,7 +149,7 @@ class SupabaseServer:
     def _prepare(self, keys: Keys) -> LiteProject:
         modules = install_packages(self._cache_dir / "node")
         project = LiteProject(self._state_dir, modules, keys)
-        project.migrate(self._migrations, self._cache_dir / "templates")
+        project.migrate(self._folders, self._cache_dir / "templates")
         return project
 
     async def _serve(self, project: LiteProject, lock: int) -> None:

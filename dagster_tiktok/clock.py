@@ -1,0 +1,30 @@
+"""The time by this machine's clock. What decides about days asks the database instead."""
+
+from datetime import datetime, timedelta, timezone
+
+MAX_SKEW = timedelta(minutes=1)
+"""Google refuses to sign in with a clock that is five minutes wrong."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def skew(before: datetime, told: datetime, after: datetime) -> timedelta:
+    """How far this machine is ahead of a clock that said `told` between two of its own moments.
+
+    Zero where the call took so long that they may agree.
+    """
+    if before <= told <= after:
+        return timedelta(0)
+    return before - told if told < before else after - told
+
+
+def describe_skew(ahead: timedelta) -> str:
+    """`2 hours ahead of`, `45 seconds behind`."""
+    seconds = round(abs(ahead.total_seconds()))
+    sizes = ((86_400, "day"), (3600, "hour"), (60, "minute"))
+    size, unit = next((each for each in sizes if seconds >= each[0]), (1, "second"))
+    count = round(seconds / size)
+    side = "ahead of" if ahead > timedelta(0) else "behind"
+    return f"{count} {unit}{'' if count == 1 else 's'} {side}"

@@ -1,0 +1,125 @@
+"""Days are decided by the database's clock: no caller's can end or open a daily look."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from postgrest.exceptions import APIError
+
+from dagster_tiktok_tests.sql.support import (
+    NOON,
+    TODAY,
+    Database,
+    new_batch,
+    post,
+    row,
+    scraped,
+)
+
+TOMORROW, YESTERDAY = TODAY + timedelta(days=1), TODAY - timedelta(days=1)
+
+
+def _with_daily_looks(db: Database) -> None:
+    """A post of yesterday: the first of its five daily looks is due today."""
+    db.set_clock(NOON - timedelta(days=1))
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    page = post("1", at=NOON - timedelta(days=1))
+    db.take_through({unit["id"]: (page, [])}, batch=batch)
+    db.set_clock(NOON)
+
+
+@pytest.mark.parametrize(
+    ("caller_says", "slots"),
+    [
+        (TOMORROW, [1]),  # a day ahead: today's look is not over, and tomorrow's not due
+        (TODAY, [1]),
+        (YESTERDAY, []),  # a day behind, or a run for that day: nothing of it is left
+    ],
+)
+def test_given_a_caller_with_another_day_then_nothing_expires(
+    db: Database, caller_says: date, slots: list[int]
+) -> None:
+    _with_daily_looks(db)
+
+    claimed = db.claim("pending", batch=new_batch(), due=caller_says)
+    owed = db.unfinished(due_date=caller_says.isoformat(), limit=9)
+
+    assert (claimed["expired"], [unit["slot"] for unit in claimed["units"]]) == (0, slots)
+    assert owed["count"] == len(slots)
+
+
+def test_given_rows_when_opened_then_they_are_due_on_the_databases_day(db: Database) -> None:
+    for zone, day in (("Pacific/Kiritimati", TOMORROW), ("Pacific/Pago_Pago", TODAY)):
+        given = {"batch_id": new_batch(), "timezone": zone, "read_at": NOON.isoformat()}
+        # What a caller says beside that is not asked for.
+        db.call("open_units", **given, due_date="2031-01-01", rows=[row(zone)])
+        opened = db.one(f"select due_date from public.scrape_units where source_key = '{zone}'")
+        assert opened == {"due_date": day.isoformat()}
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "outcome"),
+    [
+        (datetime(2026, 3, 10, 23, 59, 30, tzinfo=NOON.tzinfo), "scraped"),
+        (datetime(2026, 3, 11, 0, 0, 30, tzinfo=NOON.tzinfo), "expired"),
+    ],
+)
+def test_given_a_daily_look_when_recorded_then_the_databases_midnight_ends_its_day(
+    db: Database, recorded_at: datetime, outcome: str
+) -> None:
+    _with_daily_looks(db)
+    batch = new_batch()
+    (daily,) = db.claimed("pending", batch=batch)
+
+    db.set_clock(recorded_at)
+    db.scrape(scraped(daily["id"], post("1")), batch=batch)
+
+    assert db.unit(daily["id"])["outcome"] == outcome
+
+
+def test_given_a_page_with_a_time_that_has_not_come_then_its_day_is_today(db: Database) -> None:
+    batch = new_batch()
+    db.open(row("a"), batch=batch)
+    (unit,) = db.claimed("pending", batch=batch)
+    db.take_through({unit["id"]: (post("1", at=NOON + timedelta(days=3)), [])}, batch=batch)
+
+    days = db.query("select captured_on, captured_at from public.post_metrics")
+    daily = db.query("select due_date from public.scrape_units where slot > 0 order by slot")
+
+    assert [day["captured_on"] for day in days] == [TODAY.isoformat()]
+    assert [look["due_date"] for look in daily] == [
+        (TODAY + timedelta(days=n)).isoformat() for n in range(1, 6)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        ("database_clock", {}),
+        ("open_units", {"batch_id": new_batch(), "read_at": NOON.isoformat(), "rows": []}),
+        ("record_scrapes", {"owner": new_batch(), "results": []}),
+        ("unfinished_units", {"due_date": TODAY.isoformat()}),
+        ("close_batch", {"batch_id": new_batch()}),
+        (
+            "claim_units",
+            {
+                "state": "pending",
+                "due_date": TODAY.isoformat(),
+                "owner": new_batch(),
+                "claim_id": new_batch(),
+                "limit": 1,
+                "lease_seconds": 60,
+            },
+        ),
+    ],
+)
+@pytest.mark.parametrize("zone", [{}, {"timezone": "Mars/Olympus"}])
+def test_given_no_time_zone_then_no_day_is_assumed(
+    db: Database, function: str, given: dict[str, Any], zone: dict[str, str]
+) -> None:
+    with pytest.raises(APIError, match=r"needs|not recognized|is not open"):
+        db.call(function, **given, **zone, today=TODAY.isoformat())
