@@ -48,6 +48,7 @@ class _Ledger:
             state="pending",
             due_date=day,
             timezone="UTC",
+            sources=["benchmark"],
             owner=self.owner,
             claim_id=str(uuid4()),
             limit=limit,
@@ -60,6 +61,7 @@ class _Ledger:
             "open_units",
             batch_id=self.owner,
             timezone="UTC",
+            source="benchmark",
             read_at=(TODAY + timedelta(days=1)).isoformat(),
             rows=[{"source_key": key, "details": {"va_url": key}, "problems": []} for key in keys],
         )
@@ -77,14 +79,20 @@ def measure_ledger(url: str) -> None:
         "extend their leases",
         lambda: ledger.call("extend_leases", owner=ledger.owner, lease_seconds=LEASE_SECONDS),
     )
-    owed = ledger.call("unfinished_units", due_date=day, timezone="UTC", limit=100)["count"]
+    owed = ledger.call(
+        "unfinished_units", due_date=day, timezone="UTC", sources=["benchmark"], limit=100
+    )["count"]
     _report(
         f"list 100 of {owed:,} unfinished units",
-        lambda: ledger.call("unfinished_units", due_date=day, timezone="UTC", limit=100),
+        lambda: ledger.call(
+            "unfinished_units", due_date=day, timezone="UTC", sources=["benchmark"], limit=100
+        ),
     )
     _report(
         "close the batch",
-        lambda: ledger.call("close_batch", batch_id=ledger.owner, timezone="UTC", limit=100),
+        lambda: ledger.call(
+            "close_batch", batch_id=ledger.owner, timezone="UTC", sources=["benchmark"], limit=100
+        ),
     )
     _report(
         "give back all leases", lambda: ledger.call("release_leases", owner=ledger.owner), runs=1

@@ -20,6 +20,7 @@ from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.supabase_client import open_supabase
 
 POSTS = 500
+SOURCE = "unused-unused"
 NOW = datetime.now(timezone.utc)
 TODAY = NOW.date()
 
@@ -64,7 +65,7 @@ async def scrape(ledger: Ledger, posts: dict[str, Post], *, read_at: datetime) -
         RowRequest(source_key=id_, row_number=1, details=a_row(post), tiktok_id=id_)
         for id_, post in posts.items()
     ]
-    await ledger.open_units(rows, read_at=read_at)
+    await ledger.open_units(rows, source=SOURCE, read_at=read_at)
     claimed = await ledger.claim("pending", due_date=TODAY, limit=len(posts))
     results = [
         ScrapeResult(

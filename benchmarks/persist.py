@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 from postgrest import ReturnMethod
 from supabase import AsyncClient
 
-from benchmarks.ledger import NOW, TODAY, a_post, a_row, sandbox, tiktok_ids
+from benchmarks.ledger import NOW, SOURCE, TODAY, a_post, a_row, sandbox, tiktok_ids
 from benchmarks.measure import peak_megabytes
 from dagster_tiktok.ledger import Ledger, ScrapeResult, SlidesResult, open_ledger
 from dagster_tiktok.models import Post, RowRequest, SlideSource, StoredSlide, Unit
@@ -96,7 +96,7 @@ async def _open(ledger: Ledger, ids: Sequence[str]) -> None:
             RowRequest(source_key=p.post_url, row_number=1, details=a_row(p), tiktok_id=p.tiktok_id)
             for p in posts
         ]
-        await ledger.open_units(rows, read_at=NOW)
+        await ledger.open_units(rows, source=SOURCE, read_at=NOW)
 
 
 async def _claimed(ledger: Ledger, state: Any, chunk: int) -> AsyncIterator[Sequence[Unit]]:

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from benchmarks.ledger import NOW, TODAY, sandbox
+from benchmarks.ledger import NOW, SOURCE, TODAY, sandbox
 from benchmarks.measure import RUNS, peak_megabytes
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
@@ -141,7 +141,7 @@ async def _scrape(settings: Settings, ids: Sequence[str]) -> Run:
     async with open_ledger(settings, owner=uuid4()) as ledger, TikTokClient(settings) as client:
         for start in range(0, len(ids), open.CHUNK):
             rows = [_row(tiktok_id) for tiktok_id in ids[start : start + open.CHUNK]]
-            await ledger.open_units(rows, read_at=NOW)
+            await ledger.open_units(rows, source=SOURCE, read_at=NOW)
         due = Due(TODAY, len(ids))
         started, processor = time.perf_counter(), time.process_time()
         report = await scrape_due(ledger, client, due, advance=lambda: None)

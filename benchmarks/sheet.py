@@ -38,7 +38,7 @@ def main() -> None:
     for ready in (1_000, ROWS):
         with _served(ready) as settings:
             name = f"read {ROWS:,} rows, {ready:,} of them ready"
-            with SheetClient(settings) as client, _Bare(settings) as bare:
+            with SheetClient(settings, settings.sheets[0]) as client, _Bare(settings) as bare:
                 assert len(_understood(client)) == ready
                 compare(name, lambda: _understood(client), "values_batch_get", bare.read, per=1)
             grown = []
@@ -57,7 +57,7 @@ def _understood(client: SheetClient) -> tuple[Any, ...]:
 
 
 def _understood_once(settings: Settings, answer: Connection) -> None:
-    with SheetClient(settings) as client:
+    with SheetClient(settings, settings.sheets[0]) as client:
         _understood(client)
     answer.send(peak_megabytes())
 
@@ -88,7 +88,7 @@ class _Bare(gspread.HTTPClient):
 
     def read(self) -> Any:
         params: Any = {"valueRenderOption": "UNFORMATTED_VALUE"}
-        return self.values_batch_get(self._settings.spreadsheet_id, ["A:ZZZ"], params)
+        return self.values_batch_get(self._settings.sheets[0].spreadsheet_id, ["A:ZZZ"], params)
 
     def request(self, method: Any, endpoint: str, *args: Any, **kwargs: Any) -> Any:
         base = f"{self._settings.google_sheets_api_url}/v4/spreadsheets"

@@ -23,7 +23,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from benchmarks.carousels import SLIDES, Carousels, carousels, check_bucket
-from benchmarks.ledger import NOW, TODAY
+from benchmarks.ledger import NOW, SOURCE, TODAY
 from benchmarks.measure import peak_megabytes
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
@@ -194,7 +194,7 @@ async def _scrape(settings: Settings, ids: list[str]) -> None:
     async with open_ledger(settings, owner=uuid4()) as ledger, TikTokClient(settings) as client:
         for start in range(0, len(ids), open.CHUNK):
             rows = [_row(tiktok_id) for tiktok_id in ids[start : start + open.CHUNK]]
-            await ledger.open_units(rows, read_at=NOW)
+            await ledger.open_units(rows, source=SOURCE, read_at=NOW)
         report = await scrape_due(ledger, client, DUE, advance=lambda: None)
     if report.scraped != len(ids):
         raise RuntimeError(f"{report.as_line()} of {len(ids)}")

@@ -4,6 +4,7 @@ Decisions are pure functions beside the sensors, which only fetch, call, and rep
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,50 +59,80 @@ class Skip:
 
 
 def decide_launch(
-    *, digest: str, ready: int, partition: str, cursor: str | None, run_in_flight: bool
+    *,
+    digests: Mapping[str, str],
+    ready: int,
+    partition: str,
+    cursor: str | None,
+    run_in_flight: bool,
 ) -> Launch | Skip:
     """Whether the rows that wait want a run of their own.
 
     One run for one set of ready rows a day: rows that stay ready after it (their problem may
     pass, or a person must act) wait for the schedule instead of starting a run every few minutes.
+
+    Arguments:
+        digests: of the sheets that have ready rows, by source. One that cannot be read now is left
+            out: what was remembered of it stays, so that it starts no run when it can be again.
+        ready: how many rows those are.
     """
     if not ready:
         return Skip("No row is ready.")
     if run_in_flight:
         return Skip(f"{ready} rows are ready; a run is under way.")
     remembered: dict[str, Any] = json.loads(cursor) if cursor else {}
-    if remembered.get("digest") == digest and remembered.get("partition") == partition:
+    had_their_run = (
+        remembered.get("digests", {}) if remembered.get("partition") == partition else {}
+    )
+    if all(had_their_run.get(source) == digest for source, digest in digests.items()):
         return Skip(f"The {ready} rows that are ready had their run today.")
-    return Launch(json.dumps({"digest": digest, "partition": partition}))
+    return Launch(json.dumps({"digests": {**had_their_run, **digests}, "partition": partition}))
 
 
 @dg.sensor(
     job=scrape_posts,
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts a run of today's partition when the sheet has rows waiting.",
+    description="Starts a run of today's partition when a sheet has rows waiting.",
 )
 def ready_rows(
     context: dg.SensorEvaluationContext, settings: SettingsResource, sheet: SheetResource
 ) -> dg.SensorResult | dg.SkipReason:
     loaded = settings.load()
+    digests: dict[str, str] = {}
+    ready = 0
+    unreadable: list[str] = []
     try:
-        with sheet.client() as client:
-            grid = client.read()
-        rows = read_rows(grid, find_layout(grid), loaded.timezone)
-    except (ConfigurationError, ServiceUnavailable) as error:
-        # A failed read is not an empty sheet: nothing is decided, and the tick says why.
+        with sheet.clients() as clients:
+            for client in clients:
+                try:
+                    grid = client.read()
+                    rows = read_rows(grid, find_layout(grid), loaded.timezone)
+                except (ConfigurationError, ServiceUnavailable) as error:
+                    unreadable.append(
+                        str(error) if len(clients) == 1 else f"{client.sheet.name}: {error}"
+                    )
+                    continue
+                if rows.ready:
+                    digests[client.sheet.source] = ready_digest(rows.ready)
+                    ready += len(rows.ready)
+    except ConfigurationError as error:
         return dg.SkipReason(str(error))
+    # A failed read is not an empty sheet: the others decide, and the tick says why.
+    for text in unreadable:
+        context.log.warning(text)
     today = loaded.today().isoformat()
     decision = decide_launch(
-        digest=ready_digest(rows.ready),
-        ready=len(rows.ready),
+        digests=digests,
+        ready=ready,
         partition=today,
         cursor=context.cursor,
         run_in_flight=_run_in_flight(context.instance),
     )
     if isinstance(decision, Skip):
-        return dg.SkipReason(decision.reason)
+        if len(unreadable) == len(loaded.sheets):
+            return dg.SkipReason("; ".join(unreadable))
+        return dg.SkipReason("; ".join([decision.reason, *unreadable]))
     return dg.SensorResult(
         run_requests=[dg.RunRequest(partition_key=today)], cursor=decision.cursor
     )

@@ -17,6 +17,7 @@ from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.sheet.client import SheetClient
+from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.text import printable
 from dagster_tiktok.tiktok.client import TikTokClient
@@ -43,7 +44,7 @@ def examine(env_file: str | Path) -> list[Finding]:
     except ConfigurationError as error:
         return [Finding("settings", False, str(error))]
     checks: list[tuple[str, Callable[[Settings], str]]] = [
-        ("sheet", _sheet),
+        *_sheets(settings),
         ("database", lambda s: asyncio.run(_database(s))),
         ("clock", lambda s: asyncio.run(_clock(s))),
         ("bucket", lambda s: asyncio.run(_bucket(s))),
@@ -59,8 +60,18 @@ def examine(env_file: str | Path) -> list[Finding]:
     return findings
 
 
-def _sheet(settings: Settings) -> str:
-    with SheetClient(settings) as client:
+def _sheets(settings: Settings) -> list[tuple[str, Callable[[Settings], str]]]:
+    return [
+        (
+            "sheet" if sheet.of == 1 else f"sheet {sheet.number}",
+            lambda settings, sheet=sheet: _sheet(settings, sheet),  # type: ignore[misc]
+        )
+        for sheet in settings.sheets
+    ]
+
+
+def _sheet(settings: Settings, sheet: SheetUrl) -> str:
+    with SheetClient(settings, sheet) as client:
         found = client.check()
     lacking = f"; no column {', '.join(found.missing_columns)}" if found.missing_columns else ""
     named = [f'{name} is "{header}"' for name, header in found.other_names.items()]

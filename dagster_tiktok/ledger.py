@@ -131,6 +131,7 @@ class Ledger:
         self.lease_seconds = lease_seconds
         self._call = database.call
         self._timezone = settings.pipeline_timezone
+        self._sources = [sheet.source for sheet in settings.sheets]
         self._clock: tuple[datetime, float] | None = None
 
     async def clock(self) -> DatabaseClock:
@@ -157,14 +158,18 @@ class Ledger:
             run_id=run_id,
         )
 
-    async def open_units(self, rows: Sequence[RowRequest], *, read_at: datetime) -> Opened:
+    async def open_units(
+        self, rows: Sequence[RowRequest], *, source: str, read_at: datetime
+    ) -> Opened:
         """Opens a slot-0 unit for each ready row, due on the day that it is for the database.
 
         Arguments:
+            source: the sheet that they stand in (`SheetUrl.source`).
             read_at: `clock().now` from just before the sheet was read.
         """
         answer = await self._call(
             "open_units",
+            source=source,
             batch_id=self.owner,
             timezone=self._timezone,
             read_at=read_at,
@@ -179,6 +184,7 @@ class Ledger:
             state=state,
             due_date=due_date,
             timezone=self._timezone,
+            sources=self._sources,
             owner=self.owner,
             claim_id=uuid4(),
             limit=limit,
@@ -218,7 +224,11 @@ class Ledger:
 
     async def unfinished(self, *, due_date: date, limit: int = 100) -> Unfinished:
         answer = await self._call(
-            "unfinished_units", due_date=due_date, timezone=self._timezone, limit=limit
+            "unfinished_units",
+            due_date=due_date,
+            timezone=self._timezone,
+            sources=self._sources,
+            limit=limit,
         )
         return Unfinished.model_validate(answer)
 
@@ -230,6 +240,7 @@ class Ledger:
             "close_batch",
             batch_id=self.owner,
             timezone=self._timezone,
+            sources=self._sources,
             limit=error_limit,
             error=error,
         )

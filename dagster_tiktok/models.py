@@ -112,6 +112,8 @@ class Unit(Record):
     """One look at a post: a row of the ledger `scrape_units`, as a stage claims it."""
 
     id: int
+    source: str | None = None
+    """The sheet that asked for it (`SheetUrl.source`); None for a daily look."""
     source_key: str
     slot: Slot = Field(ge=0, le=5)
     due_date: date
@@ -133,12 +135,23 @@ class UnitError(Record):
     """A unit that did not succeed: what a report lists."""
 
     unit_id: int
+    source: str | None = None
     source_key: str
     slot: Slot
     state: UnitState
     outcome: Outcome | None = None
     error_kind: str | None = None
     error: str | None = None
+
+
+class RepeatedRow(Record):
+    """A row whose post stands in another row, which came first: that one's VA, creator and set
+    count. `source` and `first_source` are `SheetUrl.source`."""
+
+    source: str
+    source_key: str
+    first_source: str
+    first_key: str
 
 
 class BatchSummary(Record):
@@ -157,6 +170,9 @@ class BatchSummary(Record):
     slides_uploaded: int
     bytes_downloaded: int
     errors: tuple[UnitError, ...] = ()
+    sheets_failed: dict[str, str] = Field(default_factory=dict)
+    """Sheets that could not be read or answered, by name, and why."""
+    repeated: tuple[RepeatedRow, ...] = ()
 
     @property
     def success_rate(self) -> float:

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from dagster_tiktok.models import RUN_FIGURES, BatchSummary, UnitError
+from dagster_tiktok.models import RUN_FIGURES, BatchSummary, RepeatedRow, UnitError
 from dagster_tiktok.runner import RunOutcome
 from dagster_tiktok.text import printable
 
@@ -26,6 +26,7 @@ def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
             *(error.model_dump(mode="json") for error in summary.errors),
         ],
         "warnings": [notice.model_dump() for notice in outcome.notices],
+        "repeated_rows": [row.model_dump() for row in summary.repeated],
     }
 
 
@@ -48,11 +49,29 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
         console.print(Text(f"  please look at the sheet: {notice}", style="yellow"))
     if len(outcome.notices) > LISTED:
         console.print(Text(f"  and {len(outcome.notices) - LISTED} more such rows (see --json)"))
+    for row in summary.repeated[:LISTED]:
+        console.print(Text(f"  same post twice: {_repeated(row, outcome)}", style="yellow"))
+    if len(summary.repeated) > LISTED:
+        console.print(Text(f"  and {len(summary.repeated) - LISTED} more such rows (see --json)"))
     waiting = summary.unfinished - len(unfinished)
     if waiting > 0:
         console.print(Text(f"  {waiting} wait for a further run: run again to go on"))
     for sentence in outcome.failures:
         console.print(Text(f"  {printable(sentence)}", style="red"))
+
+
+def _repeated(row: RepeatedRow, outcome: RunOutcome) -> str:
+    here, there = (
+        f" ({outcome.sheet_names.get(source, 'another sheet')})"
+        if row.source != row.first_source
+        else ""
+        for source in (row.source, row.first_source)
+    )
+    first = "a row" if row.first_key == row.source_key else f"the row {row.first_key}"
+    return printable(
+        f"{row.source_key}{here} was answered; VA, Creator and Set ID are those of {first}{there}, "
+        "which came first"
+    )
 
 
 def headline(summary: BatchSummary) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -42,6 +42,8 @@ class RunOutcome:
     summary: BatchSummary
     failures: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
+    sheet_names: Mapping[str, str] = field(default_factory=dict)
+    """How messages name the sheets, by `SheetUrl.source`."""
 
     @property
     def complete(self) -> bool:
@@ -87,7 +89,9 @@ def run_partition(
     summary = asyncio.run(_close(loaded, run_id, ended_by))
     # The last stage fails because of what is unfinished, which is listed one by one instead.
     told = ended_by if summary.unfinished else tuple(text for _, text in failures)
-    return RunOutcome(summary, told, notices)
+    sheets = tuple(f"{name}: {text}" for name, text in summary.sheets_failed.items())
+    names = {sheet.source: sheet.name for sheet in loaded.sheets}
+    return RunOutcome(summary, tuple(dict.fromkeys((*told, *sheets))), notices, names)
 
 
 def run_until_interrupted(run: Callable[[UUID], T], settings: SettingsResource) -> T:

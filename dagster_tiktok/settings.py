@@ -22,22 +22,18 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sheet.headers import parse_columns
+from dagster_tiktok.sheet.urls import SheetUrl, parse_sheet_urls
 
 TIKTOK_CDN_HOSTS = ("tiktokcdn.com", "tiktokcdn-us.com", "tiktokcdn-eu.com")
 DESKTOP_USER_AGENT = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/142.0.0.0 Safari/537.36"
 )
-_SHEET_URL = re.compile(
-    r"^https?://[^/]+/(?:a/[^/]+/)?spreadsheets/(?:u/[0-9]+/)?d/(?P<id>[A-Za-z0-9_-]{10,})"
-)
 _SECRET_KEY = re.compile(r"sb_secret_[A-Za-z0-9_-]+")
 _MAX_USER_AGENT_CHARACTERS = 1000
 _LEAST_RATE = 0.001
 """One request in 17 minutes: what is less is a typing error, and a run would never end."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
-# The browser goes by what stands after the "#".
-_GID = re.compile(r"(?:#|[?&](?!.*#gid=))gid=([0-9]{1,10})(?![0-9])")
 
 
 def _is_timezone(value: str) -> str:
@@ -131,14 +127,8 @@ class Settings(BaseSettings):
 
     @field_validator("google_sheet_url")
     @classmethod
-    def _is_sheet_url(cls, value: str) -> str:
-        if not _SHEET_URL.match(value):
-            raise ValueError(
-                "must be the sheet's address as the browser shows it "
-                "(https://docs.google.com/spreadsheets/d/…/edit#gid=0)"
-            )
-        if "gid=" in value and not _GID.search(value):
-            raise ValueError("must end in a gid that is a number (#gid=0)")
+    def _are_sheet_urls(cls, value: str) -> str:
+        parse_sheet_urls(value)
         return value
 
     @field_validator("google_sheet_columns", mode="before")
@@ -158,15 +148,9 @@ class Settings(BaseSettings):
     _check_timezone = field_validator("pipeline_timezone")(_is_timezone)
 
     @property
-    def spreadsheet_id(self) -> str:
-        """The spreadsheet's id, from its address."""
-        return str(_SHEET_URL.findall(self.google_sheet_url)[0])  # validated above
-
-    @property
-    def sheet_gid(self) -> int | None:
-        """The tab's id from the address, or None for the first tab."""
-        match = _GID.search(self.google_sheet_url)
-        return int(match[1]) if match else None
+    def sheets(self) -> tuple[SheetUrl, ...]:
+        """The tabs that are read and answered, in the order of the setting."""
+        return parse_sheet_urls(self.google_sheet_url)
 
     @property
     def timezone(self) -> ZoneInfo:

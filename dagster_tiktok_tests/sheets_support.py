@@ -81,7 +81,8 @@ class RunningSheets:
         return load_settings(None, **(values | changes))
 
     def client(self, *, attempts: int = 4, max_wait: float = 0.05, **changes: Any) -> SheetClient:
-        client = SheetClient(self.settings(**changes), attempts=attempts, max_wait=max_wait)
+        settings = self.settings(**changes)
+        client = SheetClient(settings, settings.sheets[0], attempts=attempts, max_wait=max_wait)
         self._clients.append(client)
         return client
 

@@ -11,7 +11,11 @@ def decide(
     *, ready: int = 3, digest: str = "d1", cursor: str | None = None, in_flight: bool = False
 ) -> Launch | Skip:
     return decide_launch(
-        digest=digest, ready=ready, partition=PARTITION, cursor=cursor, run_in_flight=in_flight
+        digests={"sheet": digest} if ready else {},
+        ready=ready,
+        partition=PARTITION,
+        cursor=cursor,
+        run_in_flight=in_flight,
     )
 
 
@@ -23,7 +27,10 @@ def test_given_rows_that_wait_then_a_run_starts_and_is_remembered() -> None:
     decision = decide()
 
     assert isinstance(decision, Launch)
-    assert json.loads(decision.cursor) == {"digest": "d1", "partition": PARTITION}
+    assert json.loads(decision.cursor) == {
+        "digests": {"sheet": "d1"},
+        "partition": PARTITION,
+    }
 
 
 def test_given_the_same_rows_after_their_run_then_no_second_run_starts() -> None:
@@ -41,9 +48,24 @@ def test_given_another_row_after_a_run_then_a_second_run_starts() -> None:
 
 
 def test_given_the_same_rows_on_the_next_day_then_a_run_starts() -> None:
-    cursor = json.dumps({"digest": "d1", "partition": "2026-11-21"})
+    cursor = json.dumps({"digests": {"sheet": "d1"}, "partition": "2026-11-21"})
 
     assert isinstance(decide(cursor=cursor), Launch)
+
+
+def test_given_a_sheet_that_could_not_be_read_for_a_while_then_it_starts_no_second_run() -> None:
+    def decide_with(cursor: str | None, **digests: str) -> Launch | Skip:
+        return decide_launch(
+            digests=digests, ready=3, partition=PARTITION, cursor=cursor, run_in_flight=False
+        )
+
+    both = decide_with(None, may="m1", june="j1")
+    assert isinstance(both, Launch)
+    assert isinstance(decide_with(both.cursor, june="j1"), Skip)  # may cannot be read
+    other = decide_with(both.cursor, june="j2")
+    assert isinstance(other, Launch)
+    assert isinstance(decide_with(other.cursor, may="m1", june="j2"), Skip)
+    assert isinstance(decide_with(other.cursor, may="m2", june="j2"), Launch)
 
 
 def test_given_a_run_under_way_then_none_starts_and_nothing_is_remembered() -> None:

@@ -141,6 +141,26 @@ def test_given_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one
     assert "GOOGLE_SHEETS_CREDENTIALS" in str(result.skip_message)
 
 
+def test_given_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason_is_shown(
+    tmp_path: Path,
+) -> None:
+    with RunningSheets([HEADER, sheet_row(1)]) as sheets:
+        url = sheets.server.sheet_url
+        gone = url.partition("#")[0] + "#gid=987654"
+        env = tmp_path / "env"
+        sheet_settings(tmp_path, sheets)
+        env.write_text(env.read_text().replace(url, f"'{gone} {url}'"))
+        settings = SettingsResource(env_file=str(env))
+        with dg.DagsterInstance.ephemeral() as instance:
+            first = tick(settings, instance)
+            assert isinstance(first, dg.SensorResult) and first.run_requests
+            again = tick(settings, instance, first.cursor)
+
+    assert isinstance(again, dg.SkipReason)
+    assert "had their run today" in str(again.skip_message)
+    assert "sheet 1 of GOOGLE_SHEET_URL: " in str(again.skip_message)
+
+
 def test_given_a_failed_run_then_the_alert_says_which_day_and_why(
     tmp_path: Path, webhook: Webhook
 ) -> None:

@@ -48,8 +48,8 @@ def test_given_only_the_required_variables_then_the_rest_has_the_documented_defa
 ) -> None:
     settings = load_settings(env_file(tmp_path))
 
-    assert settings.spreadsheet_id == "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
-    assert settings.sheet_gid == 42
+    (sheet,) = settings.sheets
+    assert (sheet.spreadsheet_id, sheet.gid) == ("1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789", 42)
     assert settings.tiktok_requests_per_second == 1
     assert settings.slide_requests_per_second == 0
     assert settings.slide_allowed_hosts == (
@@ -122,8 +122,44 @@ def test_given_an_address_as_browsers_show_it_then_sheet_and_tab_are_found(
     address = SHEET.replace("/spreadsheets/", before) + after
     settings = load_settings(env_file(tmp_path, GOOGLE_SHEET_URL=address))
 
-    assert settings.spreadsheet_id == "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
-    assert settings.sheet_gid == gid
+    (sheet,) = settings.sheets
+    assert (sheet.spreadsheet_id, sheet.gid) == ("1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789", gid)
+
+
+OTHER = SHEET.replace("1AbC", "2XyZ")
+
+
+def test_given_several_addresses_then_each_is_a_sheet_of_its_own(tmp_path: Path) -> None:
+    path = env_file(tmp_path, GOOGLE_SHEET_URL=f"'{SHEET}#gid=0 \t{SHEET}#gid=7   {OTHER}'")
+    sheets = load_settings(path).sheets
+
+    assert [(s.spreadsheet_id[:4], s.gid, s.name) for s in sheets] == [
+        ("1AbC", 0, "sheet 1 of GOOGLE_SHEET_URL"),
+        ("1AbC", 7, "sheet 2 of GOOGLE_SHEET_URL"),
+        ("2XyZ", None, "sheet 3 of GOOGLE_SHEET_URL"),
+    ]
+    assert len({sheet.source for sheet in sheets}) == 3
+
+
+@pytest.mark.parametrize(
+    ("urls", "sentence"),
+    [
+        # the same tab, whatever else stands in the address
+        (f"{SHEET}#gid=0 {OTHER} {SHEET}?usp=sharing#gid=0", "its URLs 1 and 3 are the same"),
+        (f"{OTHER} {OTHER}", "its URLs 1 and 2 are the same"),
+        # the first tab is most likely gid 0
+        (f"{SHEET} {SHEET}#gid=0", "its URLs 1 and 2 lead to one spreadsheet"),
+        (f"{SHEET}#gid=0 https://example.com/SECRET", "(URL 2) must be the sheet's address"),
+        (f"{SHEET}#gid=0 {OTHER}#gid=x", "(URL 2) must end in a gid that is a number"),
+    ],
+)
+def test_given_several_addresses_of_which_one_is_wrong_then_it_is_named_by_its_number(
+    tmp_path: Path, urls: str, sentence: str
+) -> None:
+    text = refused(tmp_path, GOOGLE_SHEET_URL=f"'{urls}'")
+
+    assert "GOOGLE_SHEET_URL" in text and sentence in text
+    assert "SECRET" not in text
 
 
 def test_given_white_space_around_the_key_then_it_is_not_part_of_it(tmp_path: Path) -> None:

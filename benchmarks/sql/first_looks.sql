@@ -1,10 +1,10 @@
 -- A chunk of first looks that is ready to be written: pages as TikTok gives them, slides in the
 -- bucket, leased to the owner. Parameters: owner, today, first_id, posts, slides (of each post).
 insert into public.scrape_units (
-  source_key, slot, due_date, state, outcome, tiktok_id, is_carousel, batch_id, details, post,
+  source, source_key, slot, due_date, state, outcome, tiktok_id, is_carousel, batch_id, details, post,
   slides, claim_id, lease_owner, lease_until
 )
-select p.url, 0, %(today)s, 'stored', 'scraped', p.tiktok_id, true, %(owner)s,
+select 'benchmark', p.url, 0, %(today)s, 'stored', 'scraped', p.tiktok_id, true, %(owner)s,
   jsonb_build_object('va_url', p.url || '?is_from_webapp=1', 'va', 'VA 7',
     'creator', 'Creator 7', 'set_id', 7, 'post_type', 'NEW', 'copies', 1),
   jsonb_build_object(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import date
 from typing import Any, TypedDict
@@ -14,6 +14,7 @@ from dagster_tiktok.ledger import Ledger
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.settings import load_definition_settings
+from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.stages.claims import Due
 
 GROUP = "tiktok"
@@ -100,6 +101,22 @@ def stage_failure() -> Iterator[None]:
         ) from error
     except ServiceUnavailable as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def sheet_links(sheets: Sequence[SheetUrl]) -> dict[str, dg.MetadataValue]:
+    """The sheets as metadata: one entry each."""
+    return {
+        "sheet" if sheet.of == 1 else f"sheet_{sheet.number}": dg.MetadataValue.url(sheet.url)
+        for sheet in sheets
+    }
+
+
+def failed_sheets(failed: Mapping[str, str]) -> dict[str, dg.MetadataValue]:
+    """Which sheets could not be worked with, and why. Nothing if all could."""
+    if not failed:
+        return {}
+    rows = [[name, text] for name, text in failed.items()]
+    return {"sheets_failed": dg.MetadataValue.md(markdown_table(["sheet", "why"], rows))}
 
 
 def rate(count: int, seconds: float) -> float:

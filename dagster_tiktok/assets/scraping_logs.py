@@ -5,6 +5,7 @@ import dagster as dg
 from dagster_tiktok.assets.common import (
     asset_arguments,
     daily,
+    failed_sheets,
     markdown_table,
     open_batch,
 )
@@ -31,12 +32,15 @@ async def scraping_logs(
     async with open_batch(context, database, settings) as ledger:
         summary = await ledger.close_batch()
     metadata = summary_metadata(summary)
+    problems = [f"{name}: {text}" for name, text in summary.sheets_failed.items()]
     if summary.unfinished:
+        problems.append(
+            f"{summary.unfinished} looks that are due by {summary.partition_date} are "
+            "unfinished; another run of this partition works on them alone."
+        )
+    if problems:
         raise dg.Failure(
-            description=(
-                f"{summary.unfinished} looks that are due by {summary.partition_date} are "
-                "unfinished; another run of this partition works on them alone."
-            ),
+            description="; ".join(problems),
             metadata=metadata,
             allow_retries=False,
         )
@@ -70,6 +74,13 @@ def summary_metadata(summary: BatchSummary) -> dict[str, dg.MetadataValue]:
             else dg.MetadataValue.float(value)
             for key, value in figures.items()
         },
+        **failed_sheets(summary.sheets_failed),
+        "repeated_rows": dg.MetadataValue.md(
+            markdown_table(
+                ["row", "has the post of the row"],
+                [[row.source_key, row.first_key] for row in summary.repeated[:50]],
+            )
+        ),
         "errors": dg.MetadataValue.md(
             markdown_table(["look", "slot", "state", "kind", "reason"], errors)
         ),

@@ -1,4 +1,4 @@
-"""`sheet_rows`: the tab is read in one call, and every ready row opens a unit."""
+"""`sheet_rows`: each tab is read in one call, and every ready row opens a unit."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -10,8 +10,10 @@ from dagster_tiktok.assets.common import (
     asset_arguments,
     daily,
     due_of,
+    failed_sheets,
     markdown_table,
     open_batch,
+    sheet_links,
 )
 from dagster_tiktok.attention import Notice, as_metadata
 from dagster_tiktok.errors import ConfigurationError
@@ -19,7 +21,7 @@ from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.rows import ROW_IGNORED
-from dagster_tiktok.stages.open import OpenReport, open_ready
+from dagster_tiktok.stages.open import OpenedSheet, OpenReport, open_ready
 
 CHECK = "rows_understood"
 
@@ -39,7 +41,7 @@ CHECK = "rows_understood"
     **asset_arguments(
         kinds={"googlesheets", "python"},
         description=(
-            "Reads the tab in one call, validates every row, and opens a look (slot 0) for each "
+            "Reads each tab in one call, validates every row, and opens a look (slot 0) for each "
             "row whose status is `Ready to Scrape`. Only today's partition opens looks; a past "
             "one works on what is open."
         ),
@@ -66,17 +68,17 @@ async def sheet_rows(
                 metadata={"opened": 0, "read": False},
                 check_results=[_check((), read=False)],
             )
-        with sheet.client() as client:
-            report = await open_ready(
-                ledger,
-                client,
-                timezone=settings.load().timezone,
-            )
-        await ledger.record_stage("sheet_rows", _totals(report))
+        with sheet.clients() as clients:
+            report = await open_ready(ledger, clients, timezone=settings.load().timezone)
+        await ledger.record_stage(
+            "sheet_rows", {**_totals(report), "sheets_failed": dict(report.failed)}
+        )
     notices = _notices(report)
     return dg.MaterializeResult(
         metadata={
-            **_metadata(report, settings.load().google_sheet_url),
+            **_metadata(report),
+            **sheet_links(settings.load().sheets),
+            **failed_sheets(report.failed),
             **as_metadata(notices),
         },
         check_results=[_check(notices)],
@@ -92,8 +94,9 @@ def _not_begun(day: date, now: datetime) -> str:
 
 def _notices(report: OpenReport) -> tuple[Notice, ...]:
     return tuple(
-        Notice(row=warning.row_number, kind=warning.kind, warning=warning.text)
-        for warning in report.rows.attention
+        Notice(row=warning.row_number, kind=warning.kind, warning=_where(opened) + warning.text)
+        for opened in report.sheets
+        for warning in opened.rows.attention
     )
 
 
@@ -113,37 +116,49 @@ def _check(notices: Sequence[Notice], *, read: bool = True) -> dg.AssetCheckResu
     )
 
 
+def _where(opened: OpenedSheet) -> str:
+    """Names the tab in front of a message, where there are several."""
+    return "" if opened.sheet.of == 1 else f'tab "{opened.tab}": '
+
+
 def _totals(report: OpenReport) -> dict[str, Any]:
+    rows = [opened.rows for opened in report.sheets]
+    ready = [row for each in rows for row in each.ready]
+    warnings = [warning for each in rows for warning in each.warnings]
     return {
-        "rows": report.rows.filled_rows,
-        "ready": len(report.rows.ready),
-        "with_problems": sum(bool(row.problems) for row in report.rows.ready),
-        "warnings": len(report.rows.warnings),
-        "left_alone": sum(w.kind == ROW_IGNORED for w in report.rows.warnings),
+        "rows": sum(each.filled_rows for each in rows),
+        "ready": len(ready),
+        "with_problems": sum(bool(row.problems) for row in ready),
+        "warnings": len(warnings),
+        "left_alone": sum(warning.kind == ROW_IGNORED for warning in warnings),
         "opened": report.units.opened,
         "reopened": report.units.reopened,
         "seconds": round(report.seconds, 3),
     }
 
 
-def _metadata(report: OpenReport, sheet_url: str) -> dict[str, Any]:
+def _metadata(report: OpenReport) -> dict[str, Any]:
     # Rows are named by their number: what people typed stays in the sheet and the database.
+    totals = _totals(report)
+    ready = [(opened.tab, row) for opened in report.sheets for row in opened.rows.ready]
+    preview = [[tab, row.row_number, row.tiktok_id or "a short link"] for tab, row in ready[:10]]
     problems = [
-        [row.row_number, "; ".join(row.problems)] for row in report.rows.ready if row.problems
+        [tab, row.row_number, "; ".join(row.problems)] for tab, row in ready if row.problems
     ]
-    preview = [[row.row_number, row.tiktok_id or "a short link"] for row in report.rows.ready[:10]]
+    warnings = [
+        [opened.tab, warning.row_number, warning.text]
+        for opened in report.sheets
+        for warning in opened.rows.warnings
+    ]
     return {
-        "dagster/row_count": report.rows.filled_rows,
-        "dagster/partition_row_count": len(report.rows.ready),
-        "sheet": dg.MetadataValue.url(sheet_url),
-        **{key: value for key, value in _totals(report).items() if key != "rows"},
-        "ready_rows": dg.MetadataValue.md(markdown_table(["row", "post"], list(preview))),
+        "dagster/row_count": totals["rows"],
+        "dagster/partition_row_count": totals["ready"],
+        **{key: value for key, value in totals.items() if key != "rows"},
+        "ready_rows": dg.MetadataValue.md(markdown_table(["tab", "row", "post"], list(preview))),
         "rows_with_problems": dg.MetadataValue.md(
-            markdown_table(["row", "problem"], problems[:50])
+            markdown_table(["tab", "row", "problem"], problems[:50])
         ),
         "warnings_preview": dg.MetadataValue.md(
-            markdown_table(
-                ["row", "warning"], [[w.row_number, w.text] for w in report.rows.warnings[:50]]
-            )
+            markdown_table(["tab", "row", "warning"], warnings[:50])
         ),
     }

@@ -1,4 +1,4 @@
-"""`sheet_status`: each row gets the outcome of its look, in one call."""
+"""`sheet_status`: each row gets the outcome of its look, in one call a sheet."""
 
 import dagster as dg
 
@@ -6,8 +6,10 @@ from dagster_tiktok.assets.common import (
     asset_arguments,
     daily,
     due_of,
+    failed_sheets,
     markdown_table,
     open_batch,
+    sheet_links,
 )
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
@@ -21,8 +23,8 @@ from dagster_tiktok.stages.answer import answer_due
     **asset_arguments(
         kinds={"googlesheets", "python"},
         description=(
-            "Finds each row again by its key and writes its outcome, in one call. A row that is "
-            "gone, doubled, or whose status a person changed is reported and left alone."
+            "Finds each row again by its key and writes its outcome, in one call a sheet. A row "
+            "that is gone, doubled, or whose status a person changed is reported and left alone."
         ),
     ),
 )
@@ -34,25 +36,30 @@ async def sheet_status(
 ) -> dg.MaterializeResult[None]:
     due = due_of(context, settings)
     async with open_batch(context, database, settings) as ledger:
-        with sheet.client() as client:
-            report = await answer_due(ledger, client, due)
+        with sheet.clients() as clients:
+            report = await answer_due(ledger, clients, due)
         totals = {
-            "rows_written": len(report.sheet.written),
-            "answered_already": len(report.sheet.already),
-            "conflicts": len(report.sheet.conflicts),
-            "cells_written": report.sheet.cells,
+            "rows_written": report.total(lambda sheet: len(sheet.written)),
+            "answered_already": report.total(lambda sheet: len(sheet.already)),
+            "conflicts": report.total(lambda sheet: len(sheet.conflicts)),
+            "cells_written": report.total(lambda sheet: sheet.cells),
             "daily_looks_done": report.looks,
             "seconds": round(report.seconds, 3),
         }
-        await ledger.record_stage("sheet_status", totals)
-    conflicts = [[conflict.source_key, conflict.text] for conflict in report.sheet.conflicts[:50]]
+        await ledger.record_stage("sheet_status", {**totals, "sheets_failed": report.failed})
+    conflicts = [
+        [answered.sheet.name, conflict.source_key, conflict.text]
+        for answered in report.sheets
+        for conflict in answered.written.conflicts
+    ]
     return dg.MaterializeResult(
         metadata={
-            "dagster/partition_row_count": len(report.sheet.written),
-            "sheet": dg.MetadataValue.url(settings.load().google_sheet_url),
+            "dagster/partition_row_count": totals["rows_written"],
+            **sheet_links(settings.load().sheets),
             **totals,
+            **failed_sheets(report.failed),
             "conflicts_preview": dg.MetadataValue.md(
-                markdown_table(["row", "not written, because"], conflicts)
+                markdown_table(["sheet", "row", "not written, because"], conflicts[:50])
             ),
         }
     )

@@ -1,4 +1,7 @@
-"""The sheet as a resource."""
+"""The sheets as a resource."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 
@@ -7,10 +10,15 @@ from dagster_tiktok.sheet.client import SheetClient
 
 
 class SheetResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The sheet as Dagster's assets and sensors know it."""
+    """The sheets as Dagster's assets and sensors know them."""
 
     settings: dg.ResourceDependency[SettingsResource]
 
-    def client(self) -> SheetClient:
-        """Raises ConfigurationError. Close it, or use it as a context manager."""
-        return SheetClient(self.settings.load())
+    @contextmanager
+    def clients(self) -> Iterator[tuple[SheetClient, ...]]:
+        """One for each tab of the settings, in their order. Raises ConfigurationError."""
+        settings = self.settings.load()
+        with ExitStack() as stack:
+            yield tuple(
+                stack.enter_context(SheetClient(settings, sheet)) for sheet in settings.sheets
+            )

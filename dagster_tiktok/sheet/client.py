@@ -22,6 +22,7 @@ from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, find_layout
 from dagster_tiktok.sheet.ranges import as_ranges
 from dagster_tiktok.sheet.rows import read_rows
 from dagster_tiktok.sheet.sessions import MAX_ANSWER_SECONDS
+from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.sheet.writeback import Conflict, RowOutcome, probe_of
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
@@ -66,6 +67,7 @@ class SheetClient:
     """Reads the tab and writes outcomes into it. Blocking; one thread at a time.
 
     Arguments:
+        sheet: which tab, one of `settings.sheets`.
         attempts: how often a call is tried. Seven last a bit longer than Google's quota minute.
         max_wait: seconds between two attempts, at most, where Google does not say.
         max_seconds: how long one answer may take.
@@ -76,11 +78,13 @@ class SheetClient:
     def __init__(
         self,
         settings: Settings,
+        sheet: SheetUrl,
         *,
         attempts: int = 7,
         max_wait: float = 20.0,
         max_seconds: float = MAX_ANSWER_SECONDS,
     ) -> None:
+        self.sheet = sheet
         self._settings = settings
         self._attempts = attempts
         self._max_wait = max_wait
@@ -184,14 +188,13 @@ class SheetClient:
         return self._values("FORMULA")
 
     def _values(self, render: str) -> Grid:
-        gid = self._settings.sheet_gid
         where: dict[str, Any] = (
             {"a1Range": _EVERYTHING_OF_THE_FIRST_TAB}
-            if gid is None
-            else {"gridRange": {"sheetId": gid}}
+            if self.sheet.gid is None
+            else {"gridRange": {"sheetId": self.sheet.gid}}
         )
         answer = self._http.values_by_filter(
-            self._settings.spreadsheet_id,
+            self.sheet.spreadsheet_id,
             {
                 "dataFilters": [where],
                 "majorDimension": "ROWS",
@@ -211,7 +214,7 @@ class SheetClient:
         # RAW: a text that begins with "=" stays a text.
         option = "USER_ENTERED" if typed else "RAW"
         body = {"valueInputOption": option, "data": list(data)}
-        self._http.update_values(self._settings.spreadsheet_id, body)
+        self._http.update_values(self.sheet.spreadsheet_id, body)
 
 
 def _report(answered: Answered) -> WriteReport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -35,10 +35,11 @@ __all__ = [
     "status_of",
 ]
 
-WarningKind = Literal["value", "row_ignored", "column"]
+WarningKind = Literal["value", "row_ignored", "column", "repeated"]
 VALUE: WarningKind = "value"
 ROW_IGNORED: WarningKind = "row_ignored"
 COLUMN: WarningKind = "column"
+REPEATED: WarningKind = "repeated"
 
 MAX_KEY_CHARACTERS = 500
 """A longer key is kept as its hash: it has to fit into a database index."""
@@ -63,7 +64,8 @@ class RowWarning:
     """Something a VA should look at.
 
     `kind`: "value", a cell that was not taken; "row_ignored", nothing happens to the row;
-    "column", a column that is missing or left alone.
+    "column", a column that is missing or left alone; "repeated", a post that stands in several
+    rows, whose first row's VA, creator and set count.
     """
 
     row_number: int
@@ -112,14 +114,21 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
         # The first is quick, but takes a 0 for nothing.
         filled += any(row) or any(cell not in ("", None) for cell in row)
     warnings = [RowWarning(layout.header_row, text, COLUMN) for text in layout.warnings]
+    scraped = _scraped_before(grid, layout, states, by_key)
     with _collector_at_rest():
         requests = [
             _request(
                 key,
                 [_Reading(number, grid.row(number), layout, timezone) for number in numbers],
                 warnings,
+                first=first,
             )
             for key, numbers in by_key.items()
+            for first in [
+                _Reading(scraped[key], grid.row(scraped[key]), layout, timezone)
+                if key in scraped
+                else None
+            ]
         ]
     ready = [request for request in requests if request is not None]
     warnings.extend(
@@ -130,6 +139,19 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
         text = _unreadable(grid.row(computing[0]), layout) + _also(computing)
         warnings.append(RowWarning(computing[0], text, ROW_IGNORED))
     return SheetRows(tuple(ready), tuple(warnings), sum(map(len, by_key.values())), filled)
+
+
+def _scraped_before(
+    grid: Grid, layout: Layout, states: _StatusTable, keys: Container[str]
+) -> dict[str, int]:
+    """Of the posts that wait, those that stand in a row that is answered already: the first one."""
+    found: dict[str, int] = {}
+    for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
+        if states.of(cell_at(row, layout["Status"])) == SCRAPED:
+            key = row_key(row, layout)
+            if key in keys and not key.startswith("row:"):
+                found.setdefault(key, number)
+    return found
 
 
 @contextmanager
@@ -186,9 +208,17 @@ class _StatusTable:
 
 
 def _request(
-    key: str, readings: Sequence[_Reading], warnings: list[RowWarning]
+    key: str,
+    readings: Sequence[_Reading],
+    warnings: list[RowWarning],
+    *,
+    first: _Reading | None,
 ) -> RowRequest | None:
-    """The request of the rows with one key; None while no row of them can be read."""
+    """The request of the rows with one key; None while no row of them can be read.
+
+    Arguments:
+        first: the row that brought the post before, if it is not one of them: what it says counts.
+    """
     readable = [reading for reading in readings if not reading.unreadable]
     if not readable:
         numbers = [reading.number for reading in readings]
@@ -210,8 +240,21 @@ def _request(
                     readings[0].number,
                     "rows with the same Post URL differ in VA, Creator, Set ID, Type or "
                     f"Date{also}; row {chosen.number} is taken",
+                    REPEATED,
                 )
             )
+    if first is not None and not first.unreadable:
+        warnings.append(
+            RowWarning(
+                chosen.number,
+                f"the post of this row stands in row {first.number} too, which came first: VA, "
+                "Creator, Set ID, Type and Date are taken from there",
+                REPEATED,
+            )
+        )
+        details = details.model_copy(
+            update=first.details.model_dump(exclude={"copies", "va_url"}, exclude_none=True)
+        )
     return RowRequest(
         source_key=key,
         row_number=chosen.number,

@@ -5,56 +5,93 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import Ledger
 from dagster_tiktok.models import Metrics, Post, Unit
 from dagster_tiktok.sheet.client import SheetClient, WriteReport
+from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.sheet.writeback import RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.open import raise_if_none
 
 CLAIM_CHUNK = 500
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class AnsweredSheet:
+    sheet: SheetUrl
+    written: WriteReport
+
+
 @dataclass
 class AnswerReport:
-    """`looks` are daily looks, which end here without a word in the sheet."""
+    """`looks` are daily looks, which end here without a word in a sheet. `failed`: why a sheet
+    could not be answered, by its name; its rows are answered by a later run."""
 
-    sheet: WriteReport
+    sheets: list[AnsweredSheet] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
     looks: int = 0
     seconds: float = 0.0
 
+    def total(self, count: Callable[[WriteReport], int]) -> int:
+        """The sum of what `count` finds in each sheet's report."""
+        return sum(count(answered.written) for answered in self.sheets)
 
-async def answer_due(ledger: Ledger, sheet: SheetClient, due: Due) -> AnswerReport:
+
+async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -> AnswerReport:
     """Writes the outcomes of all persisted units into their rows and ends the units.
+
+    Each sheet is answered in one call, whatever happens to the others.
 
     A process that is killed after the write and before the end writes nothing the second time:
     a row that already says what we would write counts as answered.
 
     Raises:
-        ServiceUnavailable, ConfigurationError: the sheet or the database can't be reached.
+        ServiceUnavailable, ConfigurationError: the database, or every sheet, can't be reached.
     """
     started = time.monotonic()
-    rows: list[Unit] = []
+    report = AnswerReport()
+    rows: dict[str, list[Unit]] = {}
     looks: dict[int, str | None] = {}
     claims = Claims(ledger, "persisted", due.without_limit(), chunk=CLAIM_CHUNK)
     async for chunk in claims.chunks():
-        rows.extend(unit for unit in chunk if unit.slot == 0)
-        looks.update({unit.id: None for unit in chunk if unit.slot > 0})
-    written = await asyncio.to_thread(sheet.write_outcomes, [_outcome(unit) for unit in rows])
-    conflicts = {conflict.source_key: conflict.text for conflict in written.conflicts}
-    await ledger.finish({**looks, **{unit.id: conflicts.get(unit.source_key) for unit in rows}})
-    report = AnswerReport(written, len(looks), time.monotonic() - started)
-    log.info(
-        "sheet_status: %d rows written, %d answered already, %d conflicts, %d cells in %.1f s",
-        len(written.written),
-        len(written.already),
-        len(written.conflicts),
-        written.cells,
-        report.seconds,
-    )
+        for unit in chunk:
+            if unit.source is None:
+                looks[unit.id] = None
+            else:
+                rows.setdefault(unit.source, []).append(unit)
+    if looks:
+        await ledger.finish(looks)
+    report.looks = len(looks)
+    errors: dict[str, ConfigurationError | ServiceUnavailable] = {}
+    for client in clients:
+        units = rows.get(client.sheet.source, [])
+        try:
+            written = await asyncio.to_thread(client.write_outcomes, map(_outcome, units))
+        except (ConfigurationError, ServiceUnavailable) as error:
+            log.warning("sheet_status: %s cannot be answered: %s", client.sheet.name, error)
+            errors[client.sheet.name] = error
+            continue
+        conflicts = {conflict.source_key: conflict.text for conflict in written.conflicts}
+        if units:
+            await ledger.finish({unit.id: conflicts.get(unit.source_key) for unit in units})
+        report.sheets.append(AnsweredSheet(client.sheet, written))
+        log.info(
+            "sheet_status: %s: %d rows written, %d answered already, %d conflicts, %d cells",
+            client.sheet.name,
+            len(written.written),
+            len(written.already),
+            len(written.conflicts),
+            written.cells,
+        )
+    raise_if_none(report.sheets, errors)
+    report.failed = {name: str(error) for name, error in errors.items()}
+    report.seconds = time.monotonic() - started
     return report
 
 

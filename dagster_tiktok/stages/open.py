@@ -1,17 +1,20 @@
-"""Reading the sheet and opening a unit for each row that is ready."""
+"""Reading the sheets and opening a unit for each row that is ready."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import Ledger, Opened
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.rows import SheetRows, read_rows
+from dagster_tiktok.sheet.urls import SheetUrl
 
 CHUNK = 500
 SHOWN_WARNINGS = 20
@@ -19,53 +22,108 @@ SHOWN_WARNINGS = 20
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class OpenReport:
-    """What the sheet held and what became of it."""
+@dataclass(frozen=True)
+class OpenedSheet:
+    """What one sheet held and what became of it. `tab` is the tab's title."""
 
+    sheet: SheetUrl
+    tab: str
     rows: SheetRows
     units: Opened
+
+
+@dataclass(frozen=True)
+class OpenReport:
+    """`failed`: why a sheet could not be read, by its name; the others were."""
+
+    sheets: tuple[OpenedSheet, ...]
+    failed: Mapping[str, str]
     seconds: float
 
+    @property
+    def units(self) -> Opened:
+        return _sum([sheet.units for sheet in self.sheets])
 
-async def open_ready(ledger: Ledger, sheet: SheetClient, *, timezone: tzinfo) -> OpenReport:
-    """Reads the tab in one call and opens a slot-0 unit for each ready row.
+
+async def open_ready(
+    ledger: Ledger, clients: Sequence[SheetClient], *, timezone: tzinfo
+) -> OpenReport:
+    """Reads each tab in one call and opens a slot-0 unit for each ready row.
+
+    A sheet that cannot be read holds back no other.
 
     Arguments:
-        timezone: of the dates in the sheet.
+        timezone: of the dates in the sheets.
 
     Raises:
-        ConfigurationError: the sheet is not there, not shared, or lacks a column.
+        ConfigurationError: no sheet can be read: it is not there, not shared, or lacks a column.
         ServiceUnavailable: Google or the database does not answer. A failed read is not an
             empty sheet.
     """
     started = time.monotonic()
-    read_at = (await ledger.clock()).now
-    grid = await asyncio.to_thread(sheet.read)
-    rows = read_rows(grid, find_layout(grid), timezone)
-    for warning in rows.warnings[:SHOWN_WARNINGS]:
-        log.warning("sheet_rows: %s", warning)
-    if len(rows.warnings) > SHOWN_WARNINGS:
-        log.warning("sheet_rows: and %d more warnings", len(rows.warnings) - SHOWN_WARNINGS)
-    total = Opened(opened=0, reopened=0, updated=0, already_open=0)
-    for start in range(0, len(rows.ready), CHUNK):
-        chunk = rows.ready[start : start + CHUNK]
-        opened = await ledger.open_units(chunk, read_at=read_at)
-        total = Opened(
-            opened=total.opened + opened.opened,
-            reopened=total.reopened + opened.reopened,
-            updated=total.updated + opened.updated,
-            already_open=total.already_open + opened.already_open,
+    opened: list[OpenedSheet] = []
+    errors: dict[str, ConfigurationError | ServiceUnavailable] = {}
+    for client in clients:
+        name = client.sheet.name
+        read_at = (await ledger.clock()).now
+        try:
+            grid = await asyncio.to_thread(client.read)
+            rows = read_rows(grid, find_layout(grid), timezone)
+        except (ConfigurationError, ServiceUnavailable) as error:
+            log.warning("sheet_rows: %s cannot be read: %s", name, error)
+            errors[name] = error
+            continue
+        _log_warnings(client.sheet, rows)
+        units = _sum(
+            [
+                await ledger.open_units(
+                    rows.ready[start : start + CHUNK], source=client.sheet.source, read_at=read_at
+                )
+                for start in range(0, len(rows.ready), CHUNK)
+            ]
         )
-    report = OpenReport(rows, total, time.monotonic() - started)
-    log.info(
-        "sheet_rows: %d rows read, %d ready (%d with problems): %d opened, %d open already "
-        "in %.1f s",
-        rows.filled_rows,
-        len(rows.ready),
-        sum(bool(row.problems) for row in rows.ready),
-        total.opened + total.reopened,
-        total.already_open + total.updated,
-        report.seconds,
+        opened.append(OpenedSheet(client.sheet, grid.title, rows, units))
+        log.info(
+            "sheet_rows: %s: %d rows read, %d ready (%d with problems): %d opened, %d open already",
+            name,
+            rows.filled_rows,
+            len(rows.ready),
+            sum(bool(row.problems) for row in rows.ready),
+            units.opened + units.reopened,
+            units.already_open + units.updated,
+        )
+    raise_if_none(opened, errors)
+    failed = {name: str(error) for name, error in errors.items()}
+    return OpenReport(tuple(opened), failed, time.monotonic() - started)
+
+
+def raise_if_none(
+    done: Sequence[object], errors: Mapping[str, ConfigurationError | ServiceUnavailable]
+) -> None:
+    """Where no sheet could be worked with there is no other to go on with."""
+    if done or not errors:
+        return
+    if len(errors) == 1:
+        raise next(iter(errors.values()))
+    text = "; ".join(f"{name}: {error}" for name, error in errors.items())
+    wrong = all(isinstance(error, ConfigurationError) for error in errors.values())
+    raise (ConfigurationError if wrong else ServiceUnavailable)(text)
+
+
+def _sum(parts: Sequence[Opened]) -> Opened:
+    return Opened(
+        opened=sum(part.opened for part in parts),
+        reopened=sum(part.reopened for part in parts),
+        updated=sum(part.updated for part in parts),
+        already_open=sum(part.already_open for part in parts),
     )
-    return report
+
+
+def _log_warnings(sheet: SheetUrl, rows: SheetRows) -> None:
+    where = "" if sheet.of == 1 else f"{sheet.name}: "
+    for warning in rows.warnings[:SHOWN_WARNINGS]:
+        log.warning("sheet_rows: %s%s", where, warning)
+    if len(rows.warnings) > SHOWN_WARNINGS:
+        log.warning(
+            "sheet_rows: %sand %d more warnings", where, len(rows.warnings) - SHOWN_WARNINGS
+        )

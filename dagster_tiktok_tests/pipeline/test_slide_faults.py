@@ -34,6 +34,7 @@ from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.slides import fault_proxy
 from dagster_tiktok_tests.slides.fault_proxy import FaultProxy, storage_error
 
+SOURCE = "unused-unused"
 NOW = datetime.now(timezone.utc)
 DUE = Due(NOW.date(), 1000)
 SLIDES, BROKEN = 4, 2
@@ -82,7 +83,7 @@ class Stage:
             open_ledger(self.settings, owner=uuid4()) as ledger,
             TikTokClient(self.settings) as client,
         ):
-            await ledger.open_units(rows, read_at=NOW)
+            await ledger.open_units(rows, source=SOURCE, read_at=NOW)
             report = await scrape_due(ledger, client, DUE, advance=lambda: None)
         assert report.scraped == len(posts)
 

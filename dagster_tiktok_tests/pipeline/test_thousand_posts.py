@@ -34,6 +34,7 @@ from dagster_tiktok.tiktok.client import TikTokClient
 
 POSTS = 1000
 PER_SECOND = 50
+SOURCE = "unused-unused"
 TODAY = date(2026, 9, 22)
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
 FAULTS = (
@@ -134,7 +135,7 @@ async def scrape(settings: Settings, posts: Sequence[FakePost]) -> ScrapeReport:
         TikTokClient(settings, pause_seconds=0.2) as client,
     ):
         rows = [row(number, post) for number, post in enumerate(posts, start=2)]
-        await ledger.open_units(rows, read_at=NOW)
+        await ledger.open_units(rows, source=SOURCE, read_at=NOW)
         due = Due(date.max, len(rows))
         return await scrape_due(ledger, client, due, advance=lambda: None, pass_pause_seconds=0.3)
 

@@ -187,6 +187,7 @@ def test_given_reading_rights_only_when_checked_then_it_says_share_as_editor(
 def test_given_a_client_when_closed_twice_then_it_does_not_matter(
     sheets: RunningSheets,
 ) -> None:
-    with SheetClient(sheets.settings()) as client:
+    settings = sheets.settings()
+    with SheetClient(settings, settings.sheets[0]) as client:
         client.read()
     client.close()

@@ -142,9 +142,10 @@ def test_given_an_answer_that_drips_when_read_then_the_wait_ends(
             if endpoint == "sheet"
             else with_token_uri(sheets, server.url)
         )
+        settings = sheets.settings(**changes)
         # Nothing but the client ends it.
         with (
-            SheetClient(sheets.settings(**changes), max_seconds=0.5) as client,
+            SheetClient(settings, settings.sheets[0], max_seconds=0.5) as client,
             pytest.raises(ServiceUnavailable, match=r"answered too slowly: .* 0.5 seconds"),
         ):
             client.read()

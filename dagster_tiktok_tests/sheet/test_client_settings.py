@@ -118,5 +118,5 @@ def test_given_the_credentials_as_a_file_when_dagster_builds_the_client_then_it_
     )
 
     resource = SheetResource(settings=SettingsResource(env_file=str(env)))
-    with resource.client() as client:
+    with resource.clients() as (client,):
         assert len(client.read().rows) == 7

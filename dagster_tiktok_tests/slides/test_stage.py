@@ -30,6 +30,7 @@ from dagster_tiktok.supabase_client import open_supabase
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 
+SOURCE = "0123456789#gid=0"
 TODAY = date(2026, 9, 22)
 DUE = Due(date.max, 1000)
 ATTEMPTS = 1
@@ -101,7 +102,7 @@ async def day_of(
             TikTokClient(settings) as client,
         ):
             rows = [_row(tiktok_id) for tiktok_id in ids]
-            await ledger.open_units(rows, read_at=datetime.now(timezone.utc))
+            await ledger.open_units(rows, source=SOURCE, read_at=datetime.now(timezone.utc))
             scraped = await scrape_due(ledger, client, DUE, advance=lambda: None)
         assert scraped.scraped == posts
         tiktok.log.reset()

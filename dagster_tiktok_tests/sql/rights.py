@@ -21,7 +21,7 @@ NEW_ROWS: dict[str, dict[str, object]] = {
     "tiktok_posts": {"tiktok_id": "9", "post_url": "https://x/9"},
     "tiktok_slides": {**slide("1", 9), "post_id": 1000, "post_url": "https://x/1"},
     "scraping_logs": {"batch_id": str(uuid4())},
-    "scrape_units": {"source_key": "new", "due_date": "2026-01-01"},
+    "scrape_units": {"source": "sheet", "source_key": "new", "due_date": "2026-01-01"},
     "post_metrics": {
         "post_id": 1000,
         "captured_on": "2026-01-01",

@@ -8,6 +8,7 @@ import hmac
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 FAR = NOON + timedelta(days=3650)
+SHEET = "1sheet#gid=0"
 LATEST = date(9999, 12, 31)
 Looks = dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
 """Posts and their stored slides, by the key of their row."""
@@ -130,9 +132,16 @@ class Database:
             "where lease_until is not null"
         )
 
-    def open(self, *rows: dict[str, Any], batch: str, read_at: datetime = NOON) -> dict[str, Any]:
+    def open(
+        self,
+        *rows: dict[str, Any],
+        batch: str,
+        read_at: datetime = NOON,
+        source: str = SHEET,
+    ) -> dict[str, Any]:
         return self.call(
             "open_units",
+            source=source,
             batch_id=batch,
             timezone="UTC",
             read_at=read_at.isoformat(),
@@ -148,6 +157,7 @@ class Database:
         due: date | None = None,
         limit: int = 100,
         claim_id: str | None = None,
+        sources: Sequence[str] = (SHEET,),
     ) -> dict[str, Any]:
         """`today` moves the database's clock to that day first; `due` is that day or the last."""
         if today:
@@ -157,6 +167,7 @@ class Database:
             state=state,
             due_date=(due or today or LATEST).isoformat(),
             timezone="UTC",
+            sources=list(sources),
             owner=batch,
             claim_id=claim_id or str(uuid4()),
             limit=limit,
@@ -174,10 +185,12 @@ class Database:
         return self.call("record_scrapes", owner=batch, timezone="UTC", results=list(results))
 
     def close_batch(self, **arguments: Any) -> dict[str, Any]:
-        return self.call("close_batch", timezone="UTC", **arguments)
+        given = {"timezone": "UTC", "sources": [SHEET], **arguments}
+        return self.call("close_batch", **given)
 
     def unfinished(self, **arguments: Any) -> dict[str, Any]:
-        return self.call("unfinished_units", timezone="UTC", **arguments)
+        given = {"timezone": "UTC", "sources": [SHEET], **arguments}
+        return self.call("unfinished_units", **given)
 
     def store(self, *results: dict[str, Any], batch: str) -> dict[str, Any]:
         return self.call("record_slides", owner=batch, results=list(results))

@@ -14,9 +14,10 @@ from dagster_tiktok_tests.sql.support import TODAY, new_batch, post, slide
 
 LIMIT = "2s"
 _UNITS = """
-    insert into public.scrape_units (source_key, due_date, state, outcome, tiktok_id, post, slides)
-    select 'key ' || (u ->> 'tiktok_id'), %s, 'stored', 'scraped', u ->> 'tiktok_id', u -> 'post',
-      u -> 'slides'
+    insert into public.scrape_units (source, source_key, due_date, state, outcome, tiktok_id,
+      post, slides)
+    select 'sheet', 'key ' || (u ->> 'tiktok_id'), %s, 'stored', 'scraped', u ->> 'tiktok_id',
+      u -> 'post', u -> 'slides'
     from jsonb_array_elements(%s) as u"""
 _PAUSE = """
     create function public.pause() returns trigger language plpgsql as $$
@@ -51,7 +52,13 @@ def _call(connection: psycopg.Connection[Any], function: str, **arguments: Any) 
 def _run(connection: psycopg.Connection[Any], limit: int) -> tuple[list[int], dict[str, Any]]:
     """A batch claims what is stored and calls persist_units once. Answers its units too."""
     day, batch = TODAY.isoformat(), new_batch()
-    claim = {"state": "stored", "due_date": day, "timezone": "UTC", "claim_id": new_batch()}
+    claim = {
+        "state": "stored",
+        "due_date": day,
+        "timezone": "UTC",
+        "sources": ["sheet"],
+        "claim_id": new_batch(),
+    }
     claimed = _call(connection, "claim_units", **claim, owner=batch, limit=limit, lease_seconds=600)
     units = [unit["id"] for unit in claimed["units"]]
     connection.execute(f"set statement_timeout = '{LIMIT}'".encode())

@@ -54,7 +54,12 @@ def test_given_a_caller_with_another_day_then_nothing_expires(
 
 def test_given_rows_when_opened_then_they_are_due_on_the_databases_day(db: Database) -> None:
     for zone, day in (("Pacific/Kiritimati", TOMORROW), ("Pacific/Pago_Pago", TODAY)):
-        given = {"batch_id": new_batch(), "timezone": zone, "read_at": NOON.isoformat()}
+        given = {
+            "source": "s",
+            "batch_id": new_batch(),
+            "timezone": zone,
+            "read_at": NOON.isoformat(),
+        }
         # What a caller says beside that is not asked for.
         db.call("open_units", **given, due_date="2031-01-01", rows=[row(zone)])
         opened = db.one(f"select due_date from public.scrape_units where source_key = '{zone}'")
@@ -100,14 +105,18 @@ def test_given_a_page_with_a_time_that_has_not_come_then_its_day_is_today(db: Da
     ("function", "given"),
     [
         ("database_clock", {}),
-        ("open_units", {"batch_id": new_batch(), "read_at": NOON.isoformat(), "rows": []}),
+        (
+            "open_units",
+            {"source": "s", "batch_id": new_batch(), "read_at": NOON.isoformat(), "rows": []},
+        ),
         ("record_scrapes", {"owner": new_batch(), "results": []}),
-        ("unfinished_units", {"due_date": TODAY.isoformat()}),
-        ("close_batch", {"batch_id": new_batch()}),
+        ("unfinished_units", {"due_date": TODAY.isoformat(), "sources": []}),
+        ("close_batch", {"batch_id": new_batch(), "sources": []}),
         (
             "claim_units",
             {
                 "state": "pending",
+                "sources": [],
                 "due_date": TODAY.isoformat(),
                 "owner": new_batch(),
                 "claim_id": new_batch(),

@@ -90,6 +90,7 @@ class Worker:
             state=stage,
             due_date=LATEST.isoformat(),
             timezone="UTC",
+            sources=["sheet"],
             owner=batch,
             claim_id=new_batch(),
             limit=LIMIT,
@@ -141,7 +142,7 @@ def _open(url: str, stage: str, number: int) -> list[int]:
     """Opens units that are in that state; answers them."""
     problems = ["no address"] if stage == "persisted" else []
     rows = [row(f"{number}-{n}", problems=problems) for n in range(UNITS)]
-    arguments = {"batch_id": new_batch(), "timezone": "UTC", "rows": rows}
+    arguments = {"batch_id": new_batch(), "timezone": "UTC", "source": "sheet", "rows": rows}
     with psycopg.connect(url) as connection:
         connection.execute(
             "select public.open_units(%s)", [Jsonb({**arguments, "read_at": FAR.isoformat()})]

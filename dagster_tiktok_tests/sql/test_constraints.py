@@ -16,6 +16,7 @@ from dagster_tiktok_tests.sql.rights import NEW_ROWS, ROWS
 BIGGEST = 2**63 - 1
 NOW = "2026-03-10T12:00:00Z"
 HELD = {"lease_owner": "0" * 32, "lease_until": NOW, "claim_id": "0" * 32}
+DAILY = {"source": None, "source_key": "1", "slot": 1, "tiktok_id": "1"}
 DONE = {"state": "done", "outcome": "scraped", "finished_at": NOW}
 COUNTS = ("views", "likes", "comments", "shares", "bookmarks", "followers")
 
@@ -63,13 +64,14 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "scraping_logs_completed_check": [{"status": "running", "batch_completed_at": NOW}],
-    "scrape_units_source_key_slot_key": [{"source_key": "a", "slot": 0}],
-    "scrape_units_slot_check": [{"slot": x, "source_key": "1", "tiktok_id": "1"} for x in (-1, 6)],
+    "scrape_units_source_check": [{"source": None}, {**DAILY, "source": "sheet"}],
+    "scrape_units_origin_check": [{"is_origin": True}, {**DAILY, "is_origin": True}],
+    "scrape_units_slot_check": [{**DAILY, "slot": x} for x in (-1, 6)],
     "scrape_units_state_check": [{"state": "lost", "outcome": "scraped"}],
     "scrape_units_outcome_check": [{"state": "scraped", "outcome": "lost"}],
     "scrape_units_attempts_check": [{"attempts": -1}],
     "scrape_units_pending_check": [{"outcome": "scraped"}, {"state": "scraped"}],
-    "scrape_units_daily_check": [{"slot": 1}, {"slot": 1, "tiktok_id": "2"}],
+    "scrape_units_daily_check": [{**DAILY, "tiktok_id": None}, {**DAILY, "tiktok_id": "2"}],
     "scrape_units_done_check": [
         {"finished_at": NOW},
         {**DONE, "finished_at": None},
@@ -98,7 +100,11 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("tiktok_posts", dict.fromkeys(COUNTS, BIGGEST)),
     *(("tiktok_slides", {"slide_number": x}) for x in (2, 35)),
     *(("scraping_logs", {"status": x}) for x in ("running", "completed", "partial", "failed")),
-    *(("scrape_units", {"source_key": "1", "tiktok_id": "1", "slot": x, **DONE}) for x in range(6)),
+    *(("scrape_units", {**DAILY, "slot": x, **DONE}) for x in range(1, 6)),
+    *(
+        ("scrape_units", {"source_key": key, "source": s})
+        for key, s in (("a", "2"), ("b", "sheet"))
+    ),
     *(
         ("scrape_units", {"state": x, "outcome": "scraped", **HELD})
         for x in ("scraped", "stored", "persisted")

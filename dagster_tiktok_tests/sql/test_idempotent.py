@@ -59,7 +59,7 @@ class Twice:
         return answer
 
     def claim(self, state: str, batch: str) -> list[int]:
-        when = {"state": state, "due_date": DAY, "timezone": "UTC"}
+        when = {"state": state, "due_date": DAY, "timezone": "UTC", "sources": ["sheet"]}
         how = {"owner": batch, "claim_id": new_batch(), "limit": 10, "lease_seconds": 60}
         return [unit["id"] for unit in self("claim_units", **when, **how)["units"]]
 
@@ -68,7 +68,7 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     db: Database,
 ) -> None:
     twice, batch = Twice(db), new_batch()
-    rows = {"batch_id": batch, "timezone": "UTC", "rows": [row("a"), row("b")]}
+    rows = {"batch_id": batch, "timezone": "UTC", "source": "sheet", "rows": [row("a"), row("b")]}
     twice("open_batch", batch_id=batch, partition_date=DAY, run_id=batch)
     twice("open_units", **rows, read_at=NOON.isoformat())
 
@@ -94,7 +94,7 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     twice("fail_units", owner=heir, results=[failure])
     twice("release_leases", owner=heir)
     twice("record_stage", batch_id=batch, stage="slide_files", metrics={"uploaded": 1})
-    twice("close_batch", batch_id=batch, timezone="UTC", limit=10, error="")
+    twice("close_batch", batch_id=batch, timezone="UTC", sources=["sheet"], limit=10, error="")
     restored = slide("1", 1, picture="b", at=FAR)
     restored["replaces"] = slide("1", 1)["storage_path"]
     twice("mend_slides", bucket="x", tiktok_id="1", slides=[restored], slide_count=1)

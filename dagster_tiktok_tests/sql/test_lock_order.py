@@ -34,11 +34,12 @@ _PAUSES = """
     create trigger pause before insert or update on public.tiktok_posts
       for each row execute function public.pause()"""
 _UNIT = """
-    insert into public.scrape_units (source_key, slot, due_date, state, outcome, tiktok_id, details,
-      post, slides, claim_id, lease_owner, lease_until, finished_at)
-    values (%(key)s, %(slot)s, %(due)s, %(state)s, %(outcome)s, %(tiktok_id)s, %(details)s,
-      %(post)s, %(slides)s, %(claim)s, %(owner)s, case when %(owner)s::uuid is not null then now()
-      + interval '1 hour' end, case when %(state)s = 'done' then now() end)
+    insert into public.scrape_units (source, source_key, slot, due_date, state, outcome, tiktok_id,
+      details, post, slides, claim_id, lease_owner, lease_until, finished_at)
+    values (case when %(slot)s = 0 then 'sheet' end, %(key)s, %(slot)s, %(due)s, %(state)s,
+      %(outcome)s, %(tiktok_id)s, %(details)s, %(post)s, %(slides)s, %(claim)s, %(owner)s,
+      case when %(owner)s::uuid is not null then now() + interval '1 hour' end,
+      case when %(state)s = 'done' then now() end)
     returning id"""
 Call = tuple[str, dict[str, Any]]
 
@@ -129,12 +130,12 @@ def _persist_others(world: World) -> Call:
 
 
 def _open(world: World) -> Call:
-    arguments = {"batch_id": world.first, "timezone": "UTC", "read_at": FAR}
+    arguments = {"batch_id": world.first, "timezone": "UTC", "source": "sheet", "read_at": FAR}
     return "open_units", {**arguments, "rows": world.rows(note="Ann")}
 
 
 def _open_backwards(world: World) -> Call:
-    arguments = {"batch_id": world.second, "timezone": "UTC", "read_at": FAR}
+    arguments = {"batch_id": world.second, "timezone": "UTC", "source": "sheet", "read_at": FAR}
     return "open_units", {**arguments, "rows": world.rows(note="Ben")[::-1]}
 
 
@@ -172,7 +173,7 @@ def _record_slides_backwards(world: World) -> Call:
 
 
 def _claim(world: World, owner: str, claim_id: str) -> Call:
-    when = {"state": "pending", "due_date": TODAY, "timezone": "UTC"}
+    when = {"state": "pending", "due_date": TODAY, "timezone": "UTC", "sources": ["sheet"]}
     how = {"limit": 100, "lease_seconds": 60}
     return "claim_units", {**when, **how, "owner": owner, "claim_id": claim_id}
 

@@ -163,9 +163,9 @@ def test_given_looks_under_way_then_their_objects_are_left_out(place: Place) -> 
     ):
         outcome = "null" if state == "pending" else "'scraped'"
         place.execute(
-            "insert into public.scrape_units (source_key, due_date, state, outcome, tiktok_id, "
-            f"slides) values ('{key}', '2026-03-10', '{state}', {outcome}, '{tiktok_id}', "
-            f"{slides})"
+            "insert into public.scrape_units (source, source_key, due_date, state, outcome, "
+            f"tiktok_id, slides) values ('sheet', '{key}', '2026-03-10', '{state}', {outcome}, "
+            f"'{tiktok_id}', {slides})"
         )
     for name in ("5/01-a.jpeg", "6/01-a.jpeg", "7/01-a.jpeg", "8/01-in-payload.jpeg", "55/01.jpeg"):
         place.store(name)

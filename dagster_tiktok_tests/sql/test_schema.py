@@ -52,7 +52,12 @@ UNIQUE = {
     "tiktok_posts": ["(id)", "(post_url)", "(tiktok_id)"],
     "tiktok_slides": ["(id)", "(post_id, slide_number)"],
     "scraping_logs": ["(batch_id)", "(id)"],
-    "scrape_units": ["(id)", "(source_key, slot)"],
+    "scrape_units": [
+        "(id)",
+        "(source_key, slot) WHERE (slot > 0)",
+        "(source_key, source) WHERE (slot = 0)",
+        "(tiktok_id) WHERE is_origin",
+    ],
     "post_metrics": ["(post_id, captured_on)"],
     "audit_log": ["(id)"],
 }
@@ -96,10 +101,10 @@ def test_given_a_table_then_its_columns_have_the_contracts_types(
 
 def test_given_the_tables_then_the_contracts_keys_are_unique(database: Database) -> None:
     rows = database.query(
-        "select conrelid::regclass::text as name, "
-        "substring(pg_get_constraintdef(oid) from '\\(.*\\)') as columns "
-        "from pg_catalog.pg_constraint "
-        "where connamespace = 'public'::regnamespace and contype in ('p', 'u') order by 2"
+        "select i.indrelid::regclass::text as name, "
+        "substring(pg_get_indexdef(i.indexrelid) from 'btree (.*)') as columns "
+        "from pg_catalog.pg_index as i join pg_catalog.pg_class as c on c.oid = i.indrelid "
+        "where c.relnamespace = 'public'::regnamespace and i.indisunique order by 2"
     )
     unique: dict[str, list[str]] = {table: [] for table in TABLES}
     for row in rows:

@@ -14,14 +14,29 @@ language sql stable
 set search_path = ''
 as $$ select (private.current_instant() at time zone current_day.time_zone)::date $$;
 
+-- `sources` of a call: the sheets that its caller reads and answers. NULL unless it is a list.
+create function private.sources_of(p jsonb) returns text[]
+language sql immutable
+set search_path = ''
+as $$
+  select case when jsonb_typeof(p -> 'sources') = 'array' then array(
+    select jsonb_array_elements_text(p -> 'sources')
+  ) end
+$$;
+
+comment on function private.sources_of(jsonb) is 'Part of the ledger''s functions: the sheets of a caller.';
 comment on function private.current_instant() is 'The time by which days are decided: the database''s clock.';
 comment on function private.current_day(text) is 'Today in a time zone, by private.current_instant().';
-revoke all on function private.current_instant(), private.current_day(text)
+revoke all on function private.current_instant(), private.current_day(text),
+  private.sources_of(jsonb)
   from public, anon, authenticated, service_role;
-grant execute on function private.current_instant(), private.current_day(text) to service_role;
+grant execute on function private.current_instant(), private.current_day(text),
+  private.sources_of(jsonb)
+  to service_role;
 
 create table public.scrape_units (
   id bigint generated always as identity primary key,
+  source text,
   source_key text not null,
   slot smallint not null default 0
     constraint scrape_units_slot_check check (slot between 0 and 5),
@@ -39,6 +54,7 @@ create table public.scrape_units (
   note text,
   tiktok_id text,
   is_carousel boolean not null default false,
+  is_origin boolean not null default false,
   batch_id uuid,
   failed_batch_id uuid,
   details jsonb,
@@ -50,7 +66,8 @@ create table public.scrape_units (
   opened_at timestamptz not null default private.current_instant(),
   updated_at timestamptz not null default now(),
   finished_at timestamptz,
-  constraint scrape_units_source_key_slot_key unique (source_key, slot),
+  constraint scrape_units_source_check check ((slot = 0) = (source is not null)),
+  constraint scrape_units_origin_check check (not is_origin or (slot = 0 and tiktok_id is not null)),
   constraint scrape_units_pending_check check ((state = 'pending') = (outcome is null)),
   constraint scrape_units_daily_check
     check (slot = 0 or (tiktok_id = source_key and tiktok_id is not null)),
@@ -63,6 +80,15 @@ create table public.scrape_units (
     and (lease_owner is null or (claim_id is not null and state <> 'done'))
   )
 );
+
+-- A row is known by its sheet and its key; a daily look belongs to the post, whoever asked for it.
+create unique index scrape_units_row_key on public.scrape_units (source_key, source)
+  where slot = 0;
+create unique index scrape_units_daily_key on public.scrape_units (source_key, slot)
+  where slot > 0;
+-- Of several rows with one post the first one's VA, creator and set count.
+create unique index scrape_units_origin_key on public.scrape_units (tiktok_id)
+  where is_origin;
 
 -- Nearly all units are done; these three hold only what is owed and what is held: in the order in
 -- which it is claimed, in the order in which it is due and listed, by holder.
@@ -100,6 +126,7 @@ create policy "nobody reads the ledger" on public.scrape_units
 
 comment on table public.scrape_units is 'The ledger: one row a look at a post; pending, scraped, stored, persisted, done.';
 comment on column public.scrape_units.id is 'Internal number.';
+comment on column public.scrape_units.source is 'The spreadsheet and tab that asked for the look of slot 0, and are answered; NULL for daily looks.';
 comment on column public.scrape_units.source_key is 'What asked for the look: the key of the sheet''s row for slot 0, else tiktok_id.';
 comment on column public.scrape_units.slot is '0: the look that the sheet asked for; 1 to 5: the daily looks after it.';
 comment on column public.scrape_units.due_date is 'The day on which the look is due, in the time zone of the pipeline.';
@@ -111,6 +138,7 @@ comment on column public.scrape_units.error is 'The last failure, in a sentence 
 comment on column public.scrape_units.note is 'What the sheet could not be told, and why.';
 comment on column public.scrape_units.tiktok_id is 'The post, as soon as it is known (tiktok_posts.tiktok_id).';
 comment on column public.scrape_units.is_carousel is 'Whether the post has slides.';
+comment on column public.scrape_units.is_origin is 'Whether the post has its VA, creator and set from this row: the first of several rows with one post.';
 comment on column public.scrape_units.batch_id is 'The batch that opened or claimed the unit last (scraping_logs.batch_id).';
 comment on column public.scrape_units.failed_batch_id is 'The batch that failed on the unit last; it does not claim it again.';
 comment on column public.scrape_units.details is 'What the row says, for the later stages; NULL when done.';

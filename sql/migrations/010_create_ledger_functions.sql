@@ -21,14 +21,15 @@ begin
 end
 $$;
 
--- {batch_id, timezone, read_at, rows: [{source_key, details, tiktok_id?, problems}]}
+-- {source, batch_id, timezone, read_at, rows: [{source_key, details, tiktok_id?, problems}]}
 -- -> {opened, reopened, updated, already_open}. Units are due on the day that it is now.
--- `read_at`: by database_clock, from just before the sheet was read.
+-- `read_at`: by database_clock, from just before the sheet was read; `source`: which sheet.
 create function public.open_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
+  v_source constant text := p ->> 'source';
   v_batch_id constant uuid := (p ->> 'batch_id')::uuid;
   v_due_date constant date := private.current_day(p ->> 'timezone');
   v_read_at constant timestamptz := (p ->> 'read_at')::timestamptz;
@@ -39,8 +40,9 @@ declare
   v_updated integer;
   v_corrected integer;
 begin
-  if v_batch_id is null or v_due_date is null or v_read_at is null then
-    raise exception 'open_units needs batch_id, timezone and read_at' using errcode = '22023';
+  if v_source is null or v_batch_id is null or v_due_date is null or v_read_at is null then
+    raise exception 'open_units needs source, batch_id, timezone and read_at'
+      using errcode = '22023';
   end if;
 
   -- One unit a key, as it shall be: of two rows with one key the first wins.
@@ -67,24 +69,25 @@ begin
   -- Those that are there are left out, not met as conflicts: a conflict waits for whoever changes
   -- the row.
   insert into public.scrape_units as u
-    (source_key, slot, due_date, state, outcome, error_kind, error, tiktok_id, details, batch_id)
-  select g.source_key, 0, v_due_date, g.state, g.outcome, g.error_kind, g.error, g.tiktok_id,
+    (source, source_key, slot, due_date, state, outcome, error_kind, error, tiktok_id, details,
+      batch_id)
+  select v_source, g.source_key, 0, v_due_date, g.state, g.outcome, g.error_kind, g.error, g.tiktok_id,
     g.details, v_batch_id
   from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
     error_kind text, error text, tiktok_id text, details jsonb)
   where not exists (
     select from public.scrape_units as known
-    where known.source_key = g.source_key and known.slot = 0
+    where known.source_key = g.source_key and known.source = v_source and known.slot = 0
   )
   order by g.source_key
-  on conflict (source_key, slot) do nothing;
+  on conflict (source_key, source) where slot = 0 do nothing;
   get diagnostics v_opened = row_count;
 
   -- After the new ones, so that those which another call has just made are locked too.
   perform 1
   from public.scrape_units as u
   join jsonb_to_recordset(v_rows) as g (source_key text) on g.source_key = u.source_key
-  where u.slot = 0
+  where u.source = v_source and u.slot = 0
   order by u.id
   for update of u;
 
@@ -93,10 +96,12 @@ begin
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
     error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
     tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details,
-    batch_id = v_batch_id, failed_batch_id = null, opened_at = private.current_instant(), finished_at = null
+    is_origin = u.is_origin and coalesce(g.tiktok_id, u.tiktok_id) = u.tiktok_id,
+    batch_id = v_batch_id, failed_batch_id = null, opened_at = private.current_instant(),
+    finished_at = null
   from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
     error_kind text, error text, tiktok_id text, details jsonb)
-  where u.source_key = g.source_key and u.slot = 0
+  where u.source_key = g.source_key and u.source = v_source and u.slot = 0
     and u.state = 'done' and u.finished_at < v_read_at;
   get diagnostics v_reopened = row_count;
 
@@ -105,11 +110,13 @@ begin
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
     error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
     tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details, post = null,
-    slides = null, batch_id = v_batch_id, failed_batch_id = null, opened_at = private.current_instant(),
+    is_origin = u.is_origin and coalesce(g.tiktok_id, u.tiktok_id) = u.tiktok_id,
+    slides = null, batch_id = v_batch_id, failed_batch_id = null,
+    opened_at = private.current_instant(),
     claim_id = null, lease_owner = null, lease_until = null
   from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
     error_kind text, error text, tiktok_id text, details jsonb, invalid boolean)
-  where u.source_key = g.source_key and u.slot = 0
+  where u.source_key = g.source_key and u.source = v_source and u.slot = 0
     and (u.lease_until is null or u.lease_until <= now())
     and (u.state = 'pending' or (u.state = 'persisted' and u.error_kind = 'invalid_row')
       or (u.state in ('scraped', 'stored') and g.invalid))
@@ -128,7 +135,7 @@ begin
     error = case when u.outcome = 'unavailable' then u.error end, note = null,
     claim_id = null, lease_owner = null, lease_until = null
   from jsonb_to_recordset(v_rows) as g (source_key text, details jsonb, invalid boolean)
-  where u.source_key = g.source_key and u.slot = 0 and not g.invalid
+  where u.source_key = g.source_key and u.source = v_source and u.slot = 0 and not g.invalid
     and (u.lease_until is null or u.lease_until <= now())
     and u.state in ('scraped', 'stored') and u.details is distinct from g.details;
   get diagnostics v_corrected = row_count;
@@ -137,13 +144,15 @@ begin
   select count(*) into v_open
   from public.scrape_units as u
   join jsonb_to_recordset(v_rows) as g (source_key text) on g.source_key = u.source_key
-  where u.slot = 0 and u.state <> 'done';
+  where u.source = v_source and u.slot = 0 and u.state <> 'done';
   return jsonb_build_object('opened', v_opened, 'reopened', v_reopened, 'updated', v_updated,
     'already_open', v_open - v_opened - v_reopened - v_updated);
 end
 $$;
 
--- {state, due_date, timezone, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}
+-- {state, due_date, timezone, sources, owner, claim_id, limit, lease_seconds}
+-- -> {units, expired, leased}
+-- `sources`: the caller's own sheets; rows of others are theirs. Daily looks are shared.
 -- A day that has not begun claims what today may: `due_date` names a run, it moves no clock.
 -- leased: due units in that state which another batch holds; counted when fewer than `limit`
 -- could be claimed, else 0.
@@ -155,6 +164,7 @@ declare
   v_state constant text := p ->> 'state';
   v_today constant date := private.current_day(p ->> 'timezone');
   v_due_date constant date := least((p ->> 'due_date')::date, v_today);
+  v_sources constant text[] := private.sources_of(p);
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_claim_id constant uuid := (p ->> 'claim_id')::uuid;
   v_limit constant integer := (p ->> 'limit')::integer;
@@ -166,11 +176,11 @@ declare
   v_units jsonb;
 begin
   if v_state is null or v_state not in ('pending', 'scraped', 'stored', 'persisted')
-    or p ->> 'due_date' is null or v_today is null or v_owner is null or v_claim_id is null
-    or v_limit is null or v_lease_until is null
+    or p ->> 'due_date' is null or v_today is null or v_sources is null or v_owner is null
+    or v_claim_id is null or v_limit is null or v_lease_until is null
   then
-    raise exception 'claim_units needs state, due_date, timezone, owner, claim_id, limit and '
-      'lease_seconds' using errcode = '22023';
+    raise exception 'claim_units needs state, due_date, timezone, sources, owner, claim_id, limit '
+      'and lease_seconds' using errcode = '22023';
   end if;
 
   -- The answer to this very call was lost on its way: give the same units again.
@@ -198,6 +208,7 @@ begin
       from public.scrape_units as u
       where u.state = v_state and u.state in ('pending', 'scraped', 'stored', 'persisted')
         and u.due_date <= v_due_date and (u.lease_until is null or u.lease_until <= now())
+        and (u.slot > 0 or u.source = any (v_sources))
         and u.failed_batch_id is distinct from v_owner
         and (
           u.slot = 0 or u.state <> 'pending' or (
@@ -227,12 +238,13 @@ begin
       select count(*) into v_leased
       from public.scrape_units as u
       where u.state = v_state and u.state in ('pending', 'scraped', 'stored', 'persisted')
-        and u.due_date <= v_due_date and u.lease_until > now() and u.lease_owner <> v_owner;
+        and u.due_date <= v_due_date and u.lease_until > now() and u.lease_owner <> v_owner
+        and (u.slot > 0 or u.source = any (v_sources));
     end if;
   end if;
 
   select coalesce(jsonb_agg(jsonb_build_object(
-    'id', u.id, 'source_key', u.source_key, 'slot', u.slot, 'due_date', u.due_date,
+    'id', u.id, 'source', u.source, 'source_key', u.source_key, 'slot', u.slot, 'due_date', u.due_date,
     'state', u.state, 'outcome', u.outcome, 'attempts', u.attempts,
     'error_kind', u.error_kind, 'error', u.error, 'tiktok_id', u.tiktok_id,
     'details', u.details, 'post', u.post, 'slides', coalesce(u.slides, '[]'),
@@ -368,8 +380,8 @@ end
 $$;
 
 comment on function public.database_clock(jsonb) is '{timezone} -> {now, today}: by which days are decided.';
-comment on function public.open_units(jsonb) is '{batch_id, timezone, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
-comment on function public.claim_units(jsonb) is '{state, due_date, timezone, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
+comment on function public.open_units(jsonb) is '{source, batch_id, timezone, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
+comment on function public.claim_units(jsonb) is '{state, due_date, timezone, sources, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
 comment on function private.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';
 comment on function private.complete_posts(text[]) is 'Part of the ledger''s functions: posts whose looks are over.';
 comment on function private.known_slides(text) is 'Part of claim_units: the stored slides of a post.';

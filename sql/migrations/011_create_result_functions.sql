@@ -52,6 +52,8 @@ begin
         when 'unavailable' then 'unavailable' when 'late' then 'expired' end,
       tiktok_id = case when u.slot = 0 then coalesce(j.tiktok_id, u.tiktok_id)
         else u.tiktok_id end,
+      -- A link that leads to another post by now is not where that one came from.
+      is_origin = u.is_origin and coalesce(j.tiktok_id, u.tiktok_id) = u.tiktok_id,
       post = case j.verdict when 'scraped' then j.post end,
       slides = null,
       details = case when j.verdict <> 'late' then u.details end,

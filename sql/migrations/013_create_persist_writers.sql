@@ -78,7 +78,18 @@ begin
   where t.last_scraped_at is null or excluded.last_scraped_at > t.last_scraped_at;
   get diagnostics v_posts = row_count;
 
-  -- What a person typed changes only with the row that the post came from.
+  -- The row that a post comes from is the first one that brought it, and stays that: a row further
+  -- down, in another tab or another sheet changes nothing that somebody typed.
+  update public.scrape_units as u set is_origin = true
+  from unnest(v_looks) as l
+  join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
+  where u.id = l.unit_id and l.slot = 0 and not u.is_origin
+    and l.va_url = coalesce(t.va_url, l.va_url)
+    and not exists (
+      select from public.scrape_units as first
+      where first.tiktok_id = l.tiktok_id and first.is_origin
+    );
+
   update public.tiktok_posts as t set
     va_url = l.va_url,
     va = coalesce(l.va, t.va),
@@ -89,7 +100,8 @@ begin
     post_type = coalesce(l.post_type, t.post_type),
     created_date = coalesce(l.typed_date, t.created_date)
   from unnest(v_looks) as l
-  where l.slot = 0 and t.tiktok_id = l.tiktok_id and l.va_url = coalesce(t.va_url, l.va_url)
+  join public.scrape_units as u on u.id = l.unit_id and u.is_origin
+  where t.tiktok_id = l.tiktok_id
     and (t.va_url is null or coalesce(l.va <> t.va, l.va is not null)
       or coalesce(l.creator <> t.creator, l.creator is not null)
       or coalesce(l.set_id <> t.set_id, l.set_id is not null)
@@ -231,7 +243,7 @@ begin
     where known.source_key = l.tiktok_id and known.slot = 5
   )
   order by l.tiktok_id, day.slot
-  on conflict (source_key, slot) do nothing;
+  on conflict (source_key, slot) where slot > 0 do nothing;
 end
 $$;
 

@@ -98,8 +98,9 @@ create type private.owed as (
 revoke all on type private.owed from public;
 grant usage on type private.owed to service_role;
 
--- What is due and not done. The looks of a paused post wait for the person who paused it.
-create function private.units_owed(due_date date, time_zone text) returns setof private.owed
+-- What is due and not done: of the caller's own sheets, and every daily look. The looks of a paused post wait for the person who paused it.
+create function private.units_owed(due_date date, time_zone text, sources text[])
+returns setof private.owed
 language sql stable
 set search_path = ''
 as $$
@@ -107,6 +108,7 @@ as $$
   from public.scrape_units as u
   where u.state <> 'done'
     and u.due_date <= least(units_owed.due_date, private.current_day(units_owed.time_zone))
+    and (u.slot > 0 or u.source = any (units_owed.sources))
     and (u.slot = 0 or u.state <> 'pending' or not exists (
       select from public.tiktok_posts as t
       where t.tiktok_id = u.tiktok_id and t.scrape_status = 'paused'
@@ -119,7 +121,7 @@ language sql stable
 set search_path = ''
 as $$
   select coalesce(jsonb_agg(jsonb_build_object(
-    'unit_id', u.id, 'source_key', u.source_key, 'slot', u.slot, 'state', u.state,
+    'unit_id', u.id, 'source', u.source, 'source_key', u.source_key, 'slot', u.slot, 'state', u.state,
     'outcome', u.outcome, 'error_kind', u.error_kind,
     'error', nullif(concat_ws('; ', u.error, u.note), '')
   ) order by u.state = 'done', u.due_date, u.slot, u.id), '[]')
@@ -127,7 +129,7 @@ as $$
   where u.id = any (unit_ids)
 $$;
 
--- {due_date, timezone, limit} -> {count, leased, units}
+-- {due_date, timezone, sources, limit} -> {count, leased, units}
 -- leased: how many of them a batch works on now.
 create function public.unfinished_units(p jsonb) returns jsonb
 language plpgsql stable
@@ -136,11 +138,12 @@ as $$
 declare
   v_answer jsonb;
 begin
-  if p ->> 'due_date' is null or p ->> 'timezone' is null then
-    raise exception 'unfinished_units needs due_date and timezone' using errcode = '22023';
+  if p ->> 'due_date' is null or p ->> 'timezone' is null or private.sources_of(p) is null then
+    raise exception 'unfinished_units needs due_date, timezone and sources' using errcode = '22023';
   end if;
   with owed as materialized (
-    select * from private.units_owed((p ->> 'due_date')::date, p ->> 'timezone')
+    select * from private.units_owed((p ->> 'due_date')::date, p ->> 'timezone',
+      private.sources_of(p))
   )
   select jsonb_build_object(
     'count', count(*),
@@ -157,7 +160,29 @@ begin
 end
 $$;
 
--- {batch_id, timezone, limit, error?} -> the summary of the batch. `error` is what ended it early.
+-- Rows that were answered in a batch whose post stands in another row too, which came first: its VA,
+-- creator and set count.
+create function private.repeated_rows(batch_id uuid, row_limit integer) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'source', r.source, 'source_key', r.source_key,
+    'first_source', r.first_source, 'first_key', r.first_key
+  ) order by r.id), '[]')
+  from (
+    select u.id, u.source, u.source_key, first.source as first_source,
+      first.source_key as first_key
+    from public.scrape_units as u
+    join public.scrape_units as first on first.tiktok_id = u.tiktok_id and first.is_origin
+    where u.batch_id = repeated_rows.batch_id and u.slot = 0 and u.outcome = 'scraped'
+      and not u.is_origin and u.state in ('persisted', 'done')
+    order by u.id
+    limit repeated_rows.row_limit
+  ) as r
+$$;
+
+-- {batch_id, timezone, sources, limit, error?} -> the summary of the batch. `error` is what ended it early.
 -- Closing again recomputes the figures; the time of closing stays unless they have changed.
 create function public.close_batch(p jsonb) returns jsonb
 language plpgsql
@@ -167,6 +192,8 @@ declare
   v_batch_id constant uuid := (p ->> 'batch_id')::uuid;
   v_limit constant integer := coalesce((p ->> 'limit')::integer, 100);
   v_time_zone constant text := p ->> 'timezone';
+  v_sources constant text[] := private.sources_of(p);
+  v_sheets_failed jsonb;
   v_before public.scraping_logs;
   v_after public.scraping_logs;
   v_total integer;
@@ -178,8 +205,8 @@ declare
   v_kinds text;
   v_listed bigint[];
 begin
-  if v_time_zone is null then
-    raise exception 'close_batch needs batch_id and timezone' using errcode = '22023';
+  if v_time_zone is null or v_sources is null then
+    raise exception 'close_batch needs batch_id, timezone and sources' using errcode = '22023';
   end if;
   select l.* into v_before from public.scraping_logs as l where l.batch_id = v_batch_id for update;
   if not found then
@@ -197,7 +224,7 @@ begin
   where u.batch_id = v_batch_id;
 
   with owed as materialized (
-    select * from private.units_owed(v_before.partition_date, v_time_zone)
+    select * from private.units_owed(v_before.partition_date, v_time_zone, v_sources)
   )
   select (select count(*) from owed),
     (
@@ -223,9 +250,16 @@ begin
     coalesce((v_before.metrics #>> '{slide_files,downloaded}')::integer, 0);
   v_after.slides_uploaded :=
     coalesce((v_before.metrics #>> '{slide_files,uploaded}')::integer, 0);
-  v_after.error_message := coalesce(nullif(p ->> 'error', ''),
+  -- Sheets that could not be read or answered, by name; the others were.
+  v_sheets_failed := coalesce(v_before.metrics #> '{sheet_rows,sheets_failed}', '{}')
+    || coalesce(v_before.metrics #> '{sheet_status,sheets_failed}', '{}');
+  v_after.error_message := coalesce(nullif(p ->> 'error', ''), nullif(concat_ws('; ',
+    (
+      select string_agg(format('%s: %s', f.key, f.value), '; ' order by f.key)
+      from jsonb_each_text(v_sheets_failed) as f
+    ),
     case when v_unfinished > 0 then format('%s due units are unfinished: %s', v_unfinished, v_kinds)
-    end);
+    end), ''));
   v_after.status := case
     when v_after.error_message is null then 'completed'
     when v_succeeded = 0 then 'failed'
@@ -256,7 +290,8 @@ begin
     'unfinished', v_unfinished, 'slides_downloaded', v_after.slides_downloaded,
     'slides_uploaded', v_after.slides_uploaded,
     'bytes_downloaded', coalesce((v_before.metrics #>> '{slide_files,bytes}')::bigint, 0),
-    'errors', private.units_listed(v_listed)
+    'errors', private.units_listed(v_listed), 'sheets_failed', v_sheets_failed,
+    'repeated', private.repeated_rows(v_batch_id, v_limit)
   );
 end
 $$;
@@ -272,19 +307,22 @@ comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_
 comment on function private.renew_heartbeat(uuid) is 'Part of open_batch, claim_units and extend_leases: the sign of life of a batch.';
 comment on function private.close_dead_batches() is 'Part of open_batch: closes as failed what a killed run left running.';
 comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} -> {}: the totals of a stage.';
-comment on function private.units_owed(date, text) is 'Part of unfinished_units and close_batch: what is due and not done.';
+comment on function private.units_owed(date, text, text[]) is 'Part of unfinished_units and close_batch: what is due and not done.';
 comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
-comment on function public.unfinished_units(jsonb) is '{due_date, timezone, limit} -> {count, leased, units}.';
-comment on function public.close_batch(jsonb) is '{batch_id, timezone, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
+comment on function private.repeated_rows(uuid, integer) is 'Part of close_batch: rows whose post stands in an earlier row.';
+comment on function public.unfinished_units(jsonb) is '{due_date, timezone, sources, limit} -> {count, leased, units}.';
+comment on function public.close_batch(jsonb) is '{batch_id, timezone, sources, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
 comment on function public.schema_version(jsonb) is '{} -> {version}: the newest migration that is applied.';
 
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
-  private.units_owed(date, text), private.units_listed(bigint[]), public.unfinished_units(jsonb),
+  private.units_owed(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
+  public.unfinished_units(jsonb),
   public.close_batch(jsonb), public.schema_version(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
-  private.units_owed(date, text), private.units_listed(bigint[]), public.unfinished_units(jsonb),
+  private.units_owed(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
+  public.unfinished_units(jsonb),
   public.close_batch(jsonb), public.schema_version(jsonb)
   to service_role;

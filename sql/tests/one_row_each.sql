@@ -9,4 +9,4 @@ values (1000, 'https://x/1', 1, 'https://cdn/1', '1/01.jpeg', 'https://bucket/1'
 insert into public.post_metrics (post_id, captured_on, captured_at, views)
 values (1000, '2026-03-10', now(), 1);
 insert into public.scraping_logs (batch_id) values (gen_random_uuid());
-insert into public.scrape_units (source_key, due_date) values ('a', '2026-03-10');
+insert into public.scrape_units (source, source_key, due_date) values ('sheet', 'a', '2026-03-10');

@@ -1,9 +1,9 @@
 -- Six looks a post. Those of today and later are pending, the others are done.
 insert into public.scrape_units (
-  source_key, slot, due_date, state, outcome, tiktok_id, is_carousel, batch_id, opened_at,
+  source, source_key, slot, due_date, state, outcome, tiktok_id, is_carousel, batch_id, opened_at,
   finished_at
 )
-select case slot when 0 then p.post_url else p.tiktok_id end, slot, p.created_date + slot,
+select case slot when 0 then 'benchmark' end, case slot when 0 then p.post_url else p.tiktok_id end, slot, p.created_date + slot,
   case when look.over then 'done' else 'pending' end,
   case when look.over then 'scraped' end,
   p.tiktok_id, p.slide_count > 0,
