@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.retry import TransientError
 from dagster_tiktok.settings import Settings
+from dagster_tiktok.sheet import merged
 from dagster_tiktok.sheet.access import ServiceAccountSession
 from dagster_tiktok.sheet.answering import Answer, Answered, read_with_formulas
+from dagster_tiktok.sheet.cell_links import LinkReader
 from dagster_tiktok.sheet.errors import unknown_form
 from dagster_tiktok.sheet.formulas import without_computed
 from dagster_tiktok.sheet.grid import Grid, grid_of_answer
@@ -94,6 +96,7 @@ class SheetClient:
         self._http = SheetsHTTPClient(
             self._access, settings.google_sheets_api_url, attempts=attempts, max_wait=max_wait
         )
+        self._links = LinkReader(self)
 
     def __enter__(self) -> SheetClient:
         return self
@@ -109,15 +112,29 @@ class SheetClient:
         """The address that the spreadsheet has to be shared with."""
         return self._access.email
 
-    def read(self) -> Grid:
+    def read(self, *, merges: bool = False) -> Grid:
         """The whole tab, in one read request. Dates come as serial numbers.
+
+        Where ready rows show a text over a link, two requests more: see `LinkReader`.
+
+        Arguments:
+            merges: ask for the merged cells too, one request more, where a row without a status
+                may be a part of one. A failure is logged, and leaves them unknown.
 
         Raises:
             ConfigurationError: no access, no such tab, no such host.
             ServiceUnavailable: after all retries.
         """
         with _service_errors():
-            return self.read_values()
+            grid = self._links.read(for_ready_rows=True)
+        if merges and merged.may_hide_rows(grid):
+            try:
+                with _service_errors():
+                    answer = self.cells((), merged.FIELDS)
+                return replace(grid, merges=merged.merges_of_answer(answer, grid.title))
+            except (ServiceUnavailable, ConfigurationError) as error:
+                _log.warning("sheet: merged cells could not be read: %s", error)
+        return grid
 
     def write_outcomes(self, outcomes: Iterable[RowOutcome]) -> WriteReport:
         """Finds the rows again, writes their outcomes, checks them, and repairs once.
@@ -180,8 +197,17 @@ class SheetClient:
         )
 
     def read_values(self) -> Grid:
-        """As `read`, for those that turn a TransientError into their own."""
+        """As `read`, also for rows that do not wait, for those that turn a TransientError into
+        their own."""
+        return self._links.read()
+
+    def values(self) -> Grid:
+        """The tab as it reads, without the links under texts, in one read request."""
         return self._values("UNFORMATTED_VALUE")
+
+    def cells(self, ranges: Sequence[str], fields: str) -> Any:
+        """One `spreadsheets.get`: what the values leave out."""
+        return self._http.cells(self.sheet.spreadsheet_id, ranges, fields)
 
     def read_formulas(self) -> Grid:
         """The tab with formulas as people typed them, in one read request."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text, column_name
+from dagster_tiktok.sheet.grid import Cell, Grid, LinkedCell, cell_at, cell_text, column_name
 from dagster_tiktok.sheet.layout import Layout
 from dagster_tiktok.sheet.writeback import Conflict, RowWrite, WritePlan
 
@@ -127,6 +127,8 @@ def are_of_one_moment(values: Grid, formulas: Grid, layout: Layout) -> bool:
     column = layout["Post URL"]
     for number in range(1, max(len(values.rows), len(formulas.rows)) + 1):
         value = cell_at(values.row(number), column)
+        # The formulas are read without the links under texts.
+        value = value.label if isinstance(value, LinkedCell) else value
         other = cell_at(formulas.row(number), column)
         formula = type(other) is str and other[:1] in ("=", "+")
         if value != other and not formula and (other != "" or value == ""):

@@ -16,6 +16,31 @@ Cell: TypeAlias = "str | int | float | bool | None"
 _INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 
 
+class LinkedCell(str):
+    """The link under a cell that shows something else: `label`."""
+
+    label: Cell
+
+    def __new__(cls, link: str, label: Cell) -> LinkedCell:
+        cell = super().__new__(cls, link)
+        cell.label = label
+        return cell
+
+
+class UnreadLink(str):
+    """What a cell shows under which a link may be, that could not be read now."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Merged cells. Rows count from 1, columns from 0; the ends are included."""
+
+    row: int
+    column: int
+    end_row: int
+    end_column: int
+
+
 _CELL_TYPES = {str, int, float, bool, type(None)}
 
 
@@ -27,6 +52,8 @@ class Grid:
     rows: Sequence[Sequence[Cell]]
     own_headers: Mapping[str, str] = field(default_factory=dict)
     """What the sheet calls a column, by the column's name: `GOOGLE_SHEET_COLUMNS`."""
+    merges: tuple[Merge, ...] = ()
+    """Merged cells, where they were asked for."""
 
     def row(self, number: int) -> Sequence[Cell]:
         return self.rows[number - 1] if 0 < number <= len(self.rows) else ()
@@ -67,13 +94,18 @@ def cell_text(value: Cell) -> str:
     if not isinstance(value, str):
         return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     if value.isascii() and value.isprintable():
-        return " ".join(value.split()) if " " in value else value
+        return " ".join(value.split()) if " " in value else str(value)
     visible = "".join(map(_visible, value.translate(_INVISIBLE)))
     return " ".join(unicodedata.normalize("NFC", visible).split())
 
 
 def is_computing(value: Cell) -> bool:
-    """Whether the cell holds no value now: its formula failed, or is still being computed."""
+    """Whether the cell holds no value now: its formula failed, or is still being computed.
+
+    Also where the link under it could not be read.
+    """
+    if isinstance(value, UnreadLink):
+        return True
     return isinstance(value, str) and value.strip().casefold() in _NO_VALUES
 
 

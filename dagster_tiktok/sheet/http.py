@@ -9,7 +9,7 @@ from __future__ import annotations
 import json as json_module
 import logging
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import gspread
@@ -67,13 +67,15 @@ class SheetsHTTPClient(gspread.HTTPClient):
 
         Finds a tab by its gid, so one request reads it whatever its title is now.
         """
-        response = self.request("post", _BY_FILTER % spreadsheet_id, json=body)
-        try:
-            return _data(response.content)
-        except ValueError:
-            raise errors.not_json() from None
-        except (RecursionError, OverflowError):
-            raise errors.unknown_form() from None
+        return _parsed(self.request("post", _BY_FILTER % spreadsheet_id, json=body))
+
+    def cells(self, spreadsheet_id: str, ranges: Sequence[str], fields: str) -> Any:
+        """What the values leave out. `fields` says what of it; without ranges of all tabs.
+
+        https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets/get
+        """
+        params: ParamsType = {"ranges": list(ranges), "fields": fields}
+        return _parsed(self.request("get", SPREADSHEET_URL % spreadsheet_id, params=params))
 
     def update_values(self, spreadsheet_id: str, body: Mapping[str, Any]) -> None:
         """https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets.values/batchUpdate
@@ -143,6 +145,15 @@ class SheetsHTTPClient(gspread.HTTPClient):
         if isinstance(failure, UnreachableError) and not self._answered and attempt >= tries:
             return errors.unreachable(failure)
         return failure
+
+
+def _parsed(response: requests.Response) -> Any:
+    try:
+        return _data(response.content)
+    except ValueError:
+        raise errors.not_json() from None
+    except (RecursionError, OverflowError):
+        raise errors.unknown_form() from None
 
 
 def _data(content: bytes) -> Any:

@@ -13,8 +13,16 @@ from typing import Literal
 
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sheet.dates import DateError, parse_date
-from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text, is_computing
+from dagster_tiktok.sheet.grid import (
+    Cell,
+    Grid,
+    UnreadLink,
+    cell_at,
+    cell_text,
+    is_computing,
+)
 from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout
+from dagster_tiktok.sheet.merged import lower_rows
 from dagster_tiktok.sheet.statuses import FAILED, READY, SCRAPED, not_understood, status_of
 from dagster_tiktok.tiktok.addresses import (
     MAX_ADDRESS_CHARACTERS,
@@ -134,6 +142,9 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
     warnings.extend(
         RowWarning(numbers[0], not_understood(text, _also(numbers)), ROW_IGNORED)
         for text, numbers in unknown.items()
+    )
+    warnings.extend(
+        RowWarning(number, text, ROW_IGNORED) for number, text in lower_rows(grid, layout)
     )
     if computing:
         text = _unreadable(grid.row(computing[0]), layout) + _also(computing)
@@ -346,6 +357,12 @@ def _unreadable(row: Sequence[Cell], layout: Layout) -> str:
     """Which cell of the row holds a formula's error or is still loading, "" if none does."""
     for name, column in layout.columns.items():
         if name not in WRITTEN_IF_PRESENT and is_computing(value := cell_at(row, column)):
+            if isinstance(value, UnreadLink):
+                return (
+                    f"{name} shows the text {shown(cell_text(value))}, and whether a link is under "
+                    "it could not be read now; the row stays as it is and is read again by the "
+                    "next run: to be independent of that, paste the post's link itself"
+                )
             return (
                 f"{name} shows {shown(cell_text(value))} now; the row stays as it is and is read "
                 "again by the next run: if it lasts, correct the cell's formula"

@@ -13,7 +13,7 @@ from datetime import datetime, tzinfo
 from typing import Literal, TypeAlias
 
 from dagster_tiktok.models import Metrics, Record
-from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
+from dagster_tiktok.sheet.grid import Cell, Grid, UnreadLink, cell_at, cell_text
 from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.rows import FAILED, READY, SCRAPED, row_key, status_of
 from dagster_tiktok.tiktok.addresses import shown
@@ -108,6 +108,7 @@ def plan_writeback(grid: Grid, outcomes: Iterable[RowOutcome], timezone: tzinfo)
     layout = find_layout(grid)
     outcomes = list(outcomes)
     rows_of = rows_by_key(grid, layout, {outcome.source_key for outcome in outcomes})
+    unread = _links_unread(grid, layout)
     writes: list[RowWrite] = []
     already: list[str] = []
     conflicts: list[Conflict] = []
@@ -117,7 +118,7 @@ def plan_writeback(grid: Grid, outcomes: Iterable[RowOutcome], timezone: tzinfo)
         waiting = [number for number, state in states.items() if state == READY]
         target = SCRAPED if outcome.outcome == "scraped" else FAILED
         if not rows:
-            conflicts.append(Conflict(key, "the row is gone from the sheet"))
+            conflicts.append(Conflict(key, unread or "the row is gone from the sheet"))
         elif len(waiting) > outcome.copies:
             conflicts.append(Conflict(key, doubled(waiting, outcome.copies)))
         elif waiting:
@@ -131,6 +132,17 @@ def plan_writeback(grid: Grid, outcomes: Iterable[RowOutcome], timezone: tzinfo)
             changed = next(number for number, state in states.items() if state != target)
             conflicts.append(Conflict(key, status_changed(grid, layout, changed)))
     return WritePlan(grid, layout, tuple(writes), tuple(already), tuple(conflicts))
+
+
+def _links_unread(grid: Grid, layout: Layout) -> str:
+    """Why a row may not be found although it is there, "" if nothing speaks for that."""
+    column = layout["Post URL"]
+    if not any(isinstance(cell_at(row, column), UnreadLink) for row in grid.rows):
+        return ""
+    return (
+        "its row was not found: the links under the texts in Post URL could not be read now; a "
+        "row that still waits is read again by the next run"
+    )
 
 
 def probe_of(grid: Grid, layout: Layout, rows: Sequence[int]) -> WritePlan:

@@ -67,7 +67,7 @@ async def open_ready(
         name = client.sheet.name
         read_at = (await ledger.clock()).now
         try:
-            grid = await asyncio.to_thread(client.read)
+            grid = await asyncio.to_thread(client.read, merges=True)
             rows = read_rows(grid, find_layout(grid), timezone)
         except (ConfigurationError, ServiceUnavailable) as error:
             log.warning("sheet_rows: %s cannot be read: %s", name, error)

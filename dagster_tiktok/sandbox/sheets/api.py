@@ -15,6 +15,7 @@ from dagster_tiktok.sandbox.sheets import formulas
 from dagster_tiktok.sandbox.sheets.a1 import Area, Box, RangeError, format_range, parse_range
 from dagster_tiktok.sandbox.sheets.book import Book, Cell, CellError, FormulaCell, Tab, rendered
 from dagster_tiktok.sandbox.sheets.fields import FieldsError, field_mask, masked
+from dagster_tiktok.sandbox.sheets.grid_data import grid_data, merges_of
 
 _STATUS = {
     400: "INVALID_ARGUMENT",
@@ -59,6 +60,19 @@ class SheetsApi:
 
     async def metadata(self, request: web.Request) -> Any:
         book = self._of(request)
+        fields = request.query.get("fields")
+        try:
+            mask = field_mask(fields) if fields else {}
+        except FieldsError as error:
+            raise ApiError(400, str(error)) from None
+        located = [_located(book, text) for text in request.query.getall("ranges", [])]
+        wanted = [tab for tab in book.tabs if not located or any(tab is t for t, _ in located)]
+        # As documented, `includeGridData` is ignored where there is a mask.
+        with_data = (
+            "data" in mask.get("sheets", {})
+            if fields
+            else request.query.get("includeGridData") == "true"
+        )
         answer: dict[str, Any] = {
             "spreadsheetId": book.spreadsheet_id,
             "properties": {"title": book.title, "locale": "en_US", "timeZone": "Etc/GMT"},
@@ -74,19 +88,20 @@ class SheetsApi:
                             "columnCount": tab.column_count,
                         },
                         **({"hidden": True} if tab.hidden else {}),
-                    }
+                    },
+                    **merges_of(tab),
+                    **(
+                        {"data": grid_data(book, tab, [box for t, box in located if t is tab])}
+                        if with_data
+                        else {}
+                    ),
                 }
                 for index, tab in enumerate(book.tabs)
+                if any(tab is other for other in wanted)
             ],
             "spreadsheetUrl": self._sheet_url,
         }
-        fields = request.query.get("fields")
-        if not fields:
-            return answer
-        try:
-            return masked(answer, field_mask(fields))
-        except FieldsError as error:
-            raise ApiError(400, str(error)) from None
+        return masked(answer, mask)
 
     async def get(self, request: web.Request) -> Any:
         book = self._of(request)

@@ -40,7 +40,16 @@ class FormulaCell:
     formula: str
 
 
-Cell: TypeAlias = "str | int | float | bool | DateCell | FormulaCell"
+@dataclass(frozen=True)
+class LinkCell:
+    """A text that can be clicked: a link under a title, or a smart chip."""
+
+    text: str
+    link: str
+    chip: bool = False
+
+
+Cell: TypeAlias = "str | int | float | bool | DateCell | FormulaCell | LinkCell"
 
 
 class CellError(ValueError):
@@ -56,6 +65,8 @@ class Tab:
     column_count: int = 26
     protected: list[str] = field(default_factory=list)
     """Ranges, as `F2:F9`, that the service account may not edit. They don't move with rows."""
+    merges: list[str] = field(default_factory=list)
+    """Ranges, as `F2:F4`, of merged cells. They don't move with rows."""
 
     @property
     def row_count(self) -> int:
@@ -169,6 +180,7 @@ class Book:
                 "hidden": tab.hidden,
                 "column_count": tab.column_count,
                 "protected": tab.protected,
+                "merges": tab.merges,
                 "rows": [[_to_json(cell) for cell in row] for row in tab.rows],
             }
             for tab in self.tabs
@@ -189,6 +201,7 @@ class Book:
                 tab["hidden"],
                 tab["column_count"],
                 tab["protected"],
+                tab.get("merges", []),
             )
             for tab in content["tabs"]
         ]
@@ -209,6 +222,8 @@ def raw(value: Any) -> Cell:
 
 def entered(value: Any) -> Cell:
     """A value as Sheets understands it when a person types it."""
+    if isinstance(value, LinkCell):
+        return value
     cell = raw(value)
     if not isinstance(cell, str):
         return cell
@@ -230,6 +245,8 @@ def rendered(cell: Cell, option: str, *, dates_as_text: bool) -> str | int | flo
     """A cell as the interface answers it under a `valueRenderOption`."""
     if isinstance(cell, FormulaCell):
         return cell.formula if option == "FORMULA" else "#NAME?"
+    if isinstance(cell, LinkCell):
+        return cell.text
     if isinstance(cell, DateCell):
         return str(cell) if dates_as_text or option == "FORMATTED_VALUE" else cell.serial
     if option == "FORMATTED_VALUE" and not isinstance(cell, str):
@@ -262,10 +279,14 @@ def _copied(rows: Iterable[Iterable[Cell]]) -> list[list[Cell]]:
 def _to_json(cell: Cell) -> Any:
     if isinstance(cell, DateCell):
         return {"date": cell.serial}
+    if isinstance(cell, LinkCell):
+        return {"text": cell.text, "link": cell.link, "chip": cell.chip}
     return {"formula": cell.formula} if isinstance(cell, FormulaCell) else cell
 
 
 def _from_json(value: Any) -> Cell:
+    if isinstance(value, dict) and "link" in value:
+        return LinkCell(**value)
     if isinstance(value, dict):
         return DateCell(value["date"]) if "date" in value else FormulaCell(value["formula"])
     return raw(value)

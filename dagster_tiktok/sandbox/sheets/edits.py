@@ -11,6 +11,8 @@ An edit is a JSON object; `do` names it:
     {"do": "rename", "title": "November"}
     {"do": "protect", "range": "F3:F3"}             the service account may not edit it; a column
                                                     is "F:F"
+    {"do": "link", "cell": "A3", "text": "Watch", "link": "https://…", "chip": false}
+    {"do": "merge", "range": "F3:F5"}               keeps the first cell's value
     {"do": "unprotect"}                             all of the tab
 
 Rows count from 1, values are understood as typed. Without `gid` the first tab is meant.
@@ -22,7 +24,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dagster_tiktok.sandbox.sheets.a1 import column_index, parse_area
-from dagster_tiktok.sandbox.sheets.book import Book, Cell, DateCell, FormulaCell, Tab, entered
+from dagster_tiktok.sandbox.sheets.book import (
+    Book,
+    Cell,
+    DateCell,
+    FormulaCell,
+    LinkCell,
+    Tab,
+    entered,
+)
 
 
 class EditError(ValueError):
@@ -61,6 +71,18 @@ def _apply(tab: Tab, edit: Mapping[str, Any]) -> None:
         tab.set(area.row, area.column, entered(edit["value"]))
     elif action == "insert_column":
         _insert_column(tab, column_index(edit["at"]), edit)
+    else:
+        _mark(tab, edit)
+
+
+def _mark(tab: Tab, edit: Mapping[str, Any]) -> None:
+    action = edit["do"]
+    if action == "link":
+        area = parse_area(edit["cell"], edit["cell"])
+        link = LinkCell(str(edit["text"]), str(edit["link"]), bool(edit.get("chip")))
+        tab.set(area.row, area.column, link)
+    elif action == "merge":
+        _merge(tab, edit["range"])
     elif action == "rename":
         tab.title = str(edit["title"])
     elif action == "protect":
@@ -70,6 +92,15 @@ def _apply(tab: Tab, edit: Mapping[str, Any]) -> None:
         tab.protected.clear()
     else:
         raise EditError(f"unknown edit {action!r}")
+
+
+def _merge(tab: Tab, text: str) -> None:
+    box = tab.bounded(parse_area(text, text))
+    for row in range(box.row, box.end_row):
+        for column in range(box.column, box.end_column):
+            if (row, column) != (box.row, box.column):
+                tab.set(row, column, "")
+    tab.merges.append(text)
 
 
 def _typed_rows(rows: Iterable[Iterable[Any]]) -> list[list[Cell]]:
@@ -95,6 +126,8 @@ def _rank(cell: Cell) -> tuple[int, float, str]:
         return (0, float(cell.serial), "")
     if isinstance(cell, (int, float)):
         return (0, float(cell), "")
+    if isinstance(cell, LinkCell):
+        return (1, 0.0, cell.text.casefold())
     return (1, 0.0, (cell.formula if isinstance(cell, FormulaCell) else cell).casefold())
 
 

@@ -1,0 +1,219 @@
+"""The link under a cell that shows a text: `HYPERLINK`, a smart chip, a link's title.
+
+The values of a tab hold only what such a cell shows, and ten rows that say `Watch` would be one
+row to the pipeline. So each reading puts the link into the place of the text, with one call more
+for those cells alone, and all later code knows the row by its link.
+https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets/cells#CellData
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Protocol
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.retry import TransientError
+from dagster_tiktok.sheet.errors import UnknownRangeError
+from dagster_tiktok.sheet.grid import (
+    Cell,
+    Grid,
+    LinkedCell,
+    UnreadLink,
+    a1_range,
+    cell_at,
+    cell_text,
+    is_computing,
+)
+from dagster_tiktok.sheet.layout import Layout, find_layout
+from dagster_tiktok.sheet.statuses import READY, status_of
+from dagster_tiktok.tiktok.addresses import AddressError, parse_address
+
+FIELDS = (
+    "sheets(properties.sheetId,data(startRow,startColumn,"
+    "rowData.values(hyperlink,chipRuns.chip.richLinkProperties.uri)))"
+)
+MAX_RANGES = 100
+"""Of one call: they stand in its URL, which has to stay below 8 KB."""
+
+_READINGS = 3
+_WEB = re.compile(r"(?i)https?://")
+_log = logging.getLogger(__name__)
+
+
+class Calls(Protocol):
+    """The two calls that a reading needs, each one request, retried."""
+
+    def values(self) -> Grid: ...
+    def cells(self, ranges: Sequence[str], fields: str) -> Any: ...
+
+
+class LinkReader:
+    """Reads a tab's values with the links under its cells; for one answer or one look.
+
+    All readings of one reader see the same keys: where the first call for links fails, none is
+    made later, and the cells stay `UnreadLink`; where a later one fails, the reading does.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._has_read = False
+        self._gave_up = False
+
+    def read(self, *, for_ready_rows: bool = False) -> Grid:
+        """One read request, and two more where cells show a text: the links, the values again.
+
+        Arguments:
+            for_ready_rows: ask only where a ready row has such a cell.
+
+        Raises:
+            TransientError, ServiceUnavailable, ConfigurationError: the values can't be read, or
+                links that an earlier reading had.
+        """
+        grid = self._calls.values()
+        for _ in range(_READINGS):
+            rows = _rows_to_ask(grid, for_ready_rows=for_ready_rows)
+            if rows is None:
+                return grid
+            layout, numbers = rows
+            if self._gave_up:
+                return _unread(grid, layout, numbers)
+            column = layout["Post URL"]
+            try:
+                answer = self._calls.cells(
+                    [
+                        a1_range(grid.title, first, column, last, column)
+                        for first, last in spans(numbers, MAX_RANGES)
+                    ],
+                    FIELDS,
+                )
+                links = links_of_answer(answer, column)
+            except UnknownRangeError:
+                # The tab was renamed or cut since its values were read.
+                grid = self._calls.values()
+                continue
+            except (TransientError, ServiceUnavailable, ConfigurationError) as error:
+                if self._has_read:
+                    raise
+                self._gave_up = True
+                _log.warning("sheet: the links under %d cells: %s", len(numbers), error)
+                return _unread(grid, layout, numbers)
+            again = self._calls.values()
+            # Cells that all say the same can be sorted without a trace in them.
+            if all(_fixed(grid.row(number)) == _fixed(again.row(number)) for number in numbers):
+                self._has_read = True
+                return _with_links(grid, column, {n: links.get(n, ()) for n in numbers})
+            grid = again
+        raise TransientError("The rows of the sheet moved at each reading")
+
+
+def _rows_to_ask(grid: Grid, *, for_ready_rows: bool) -> tuple[Layout, list[int]] | None:
+    """The rows whose `Post URL` holds a text that names no post.
+
+    Also rows without a status: one that a write hits by mistake must keep its key.
+    """
+    try:
+        layout = find_layout(grid, left_alone=frozenset())
+    except ConfigurationError:
+        return None  # Who asked for the grid looks for the header too, and tells what is wrong.
+    url, status = layout["Post URL"], layout["Status"]
+    numbers, ready = [], False
+    for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
+        text = cell_at(row, url)
+        if text != "" and not is_computing(text) and not _names_a_post(text):
+            numbers.append(number)
+            ready = ready or status_of(cell_at(row, status)) == READY
+    return (layout, numbers) if numbers and (ready or not for_ready_rows) else None
+
+
+def _names_a_post(value: Cell) -> bool:
+    try:
+        parse_address(cell_text(value))
+    except AddressError:
+        return False
+    return True
+
+
+def spans(numbers: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """At most `most` spans, first and last included, that hold all of the ascending numbers."""
+    gaps = sorted(after - before for before, after in pairwise(numbers))
+    # The smallest gaps are closed, until few enough are left.
+    closed = max([1, *gaps[: max(0, len(gaps) - most + 1)]])
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and number - found[-1][1] <= closed:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return found
+
+
+def links_of_answer(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
+    """The links under the cells of a column, by row, from a `spreadsheets.get` of one tab.
+
+    Raises:
+        ServiceUnavailable: another form than Google documents.
+    """
+    found: dict[int, tuple[str, ...]] = {}
+    try:
+        for sheet in answer["sheets"]:
+            for block in sheet.get("data", []):
+                if block.get("startColumn", 0) != column:
+                    raise ValueError("another column than was asked for")
+                for number, row in enumerate(
+                    block.get("rowData", []), start=block.get("startRow", 0) + 1
+                ):
+                    for cell in row.get("values", [])[:1]:
+                        found[number] = tuple(dict.fromkeys(_links_of_cell(cell)))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise ServiceUnavailable("Google Sheets answered in an unknown form.") from None
+    return found
+
+
+def _links_of_cell(cell: Mapping[str, Any]) -> Iterable[str]:
+    links = [cell.get("hyperlink")]
+    for run in cell.get("chipRuns", []):
+        links.append(run.get("chip", {}).get("richLinkProperties", {}).get("uri"))
+    return (link for link in links if isinstance(link, str) and _WEB.match(link))
+
+
+def _the_link(shown: Cell, links: Sequence[str]) -> str | None:
+    """The one link that is meant; None where the cell says as much itself, or it is not clear."""
+    posts = [link for link in links if _names_a_post(link)]
+    meant = posts or links
+    if len(meant) != 1 or meant[0] in cell_text(shown):
+        return None
+    return meant[0]
+
+
+def _with_links(grid: Grid, column: int, links: Mapping[int, Sequence[str]]) -> Grid:
+    def cell(number: int, value: Cell) -> Cell:
+        link = _the_link(value, links[number])
+        return value if link is None else LinkedCell(link, value)
+
+    return _replaced(grid, column, links, cell)
+
+
+def _unread(grid: Grid, layout: Layout, numbers: Sequence[int]) -> Grid:
+    return _replaced(
+        grid, layout["Post URL"], numbers, lambda _, value: UnreadLink(cell_text(value))
+    )
+
+
+def _replaced(
+    grid: Grid, column: int, numbers: Iterable[int], new: Callable[[int, Cell], Cell]
+) -> Grid:
+    rows = list(grid.rows)
+    for number in numbers:
+        row = list(rows[number - 1])
+        row[column] = new(number, row[column])
+        rows[number - 1] = row
+    return replace(grid, rows=rows)
+
+
+def _fixed(row: Sequence[Cell]) -> list[Cell]:
+    """The row without what changes at each reading: `NOW()` and `RAND()` are fractions."""
+    return [None if isinstance(value, float) else value for value in row]
