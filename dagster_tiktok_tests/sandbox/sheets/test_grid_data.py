@@ -1,0 +1,95 @@
+"""`spreadsheets.get` tells the links under texts and the merged cells, as Google's does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster_tiktok_tests.sandbox.sheets.calls import call
+from dagster_tiktok_tests.sheets_support import RunningSheets
+
+FIELDS = (
+    "sheets(properties.sheetId,data(startRow,startColumn,"
+    "rowData.values(hyperlink,chipRuns,formattedValue)))"
+)
+
+
+def _edited(sheets: RunningSheets) -> int:
+    sheets.edit(
+        {"do": "set", "cell": "A2", "value": '=HYPERLINK("https://x.example/1", "Watch")'},
+        {"do": "link", "cell": "A3", "text": "Watch", "link": "https://x.example/2"},
+        {"do": "link", "cell": "A4", "text": "Chip", "link": "https://x.example/3", "chip": True},
+        {"do": "set", "cell": "A5", "value": "https://x.example/4"},
+        {"do": "set", "cell": "C7", "value": "text"},
+    )
+    return sheets.server.book.tabs[0].gid
+
+
+def _get(sheets: RunningSheets, ranges: list[str], fields: str = FIELDS) -> Any:
+    return call(sheets, "GET", "", params={"ranges": ranges, "fields": fields}).json()
+
+
+def test_given_links_when_cells_are_asked_for_then_only_those_are_answered(
+    sheets: RunningSheets,
+) -> None:
+    gid = _edited(sheets)
+
+    assert _get(sheets, ["Posts!A2:A5", "'Posts'!C6:C7"]) == {
+        "sheets": [
+            {
+                "properties": {"sheetId": gid},
+                "data": [
+                    {
+                        "startRow": 1,
+                        "rowData": [
+                            {"values": [{"hyperlink": "https://x.example/1",
+                                         "formattedValue": "Watch"}]},
+                            {"values": [{"hyperlink": "https://x.example/2",
+                                         "formattedValue": "Watch"}]},
+                            {"values": [{"chipRuns": [{"chip": {"richLinkProperties":
+                                         {"uri": "https://x.example/3"}}}],
+                                         "formattedValue": "Chip"}]},
+                            {"values": [{"hyperlink": "https://x.example/4",
+                                         "formattedValue": "https://x.example/4"}]},
+                        ],
+                    },
+                    {"startRow": 5, "startColumn": 2,
+                     "rowData": [{}, {"values": [{"formattedValue": "text"}]}]},
+                ],
+            }
+        ]
+    }  # fmt: skip
+
+
+def test_given_links_when_values_are_read_then_they_show_their_texts_alone(
+    sheets: RunningSheets,
+) -> None:
+    _edited(sheets)
+    params = {"valueRenderOption": "UNFORMATTED_VALUE"}
+
+    answer = call(sheets, "GET", "/values/Posts!A2:A4", params=params).json()
+
+    assert answer["values"] == [["Watch"], ["Watch"], ["Chip"]]
+
+
+def test_given_merged_cells_when_asked_for_then_they_are_listed_and_hold_one_value(
+    sheets: RunningSheets,
+) -> None:
+    gid = sheets.server.book.tabs[0].gid
+    sheets.edit({"do": "merge", "range": "D2:D4"})
+
+    answer = _get(sheets, [], "sheets(properties.sheetId,merges)")
+
+    merge = {"sheetId": gid, "startRowIndex": 1, "endRowIndex": 4, "startColumnIndex": 3,
+             "endColumnIndex": 4}  # fmt: skip
+    assert answer == {"sheets": [{"properties": {"sheetId": gid}, "merges": [merge]}]}
+    values = call(sheets, "GET", "/values/Posts!D2:D4").json()["values"]
+    assert values == [["Ready to Scrape"]]
+
+
+def test_given_a_range_of_no_tab_when_cells_are_asked_for_then_it_is_refused(
+    sheets: RunningSheets,
+) -> None:
+    answer = call(sheets, "GET", "", params={"ranges": ["Other!A1:A2"], "fields": FIELDS})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "Unable to parse range: Other!A1:A2"
