@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from dagster_tiktok.tiktok.page_shapes import TextExtraShape, clean
+from dagster_tiktok.tiktok.page_shapes import MAX_CAPTION_CHARACTERS, TextExtraShape, clean
 
 _MENTION, _HASHTAG = 0, 1
 _MAX_TAGS = 200
@@ -27,6 +27,14 @@ _HANDLE = re.compile(r"(?<![\w.@])@([A-Za-z0-9_.]{2,24})(?![\w@])")
 _SIGNS = "#\uff03@"
 
 Span = tuple[int, int]
+
+
+def with_title(title: str, caption: str) -> str:
+    """The caption below its carousel's headline, unless it holds the headline already."""
+    headline = " ".join(title.split())
+    if not headline or headline.casefold() in " ".join(caption.split()).casefold():
+        return caption
+    return f"{headline}\n{caption}"[:MAX_CAPTION_CHARACTERS].strip()
 
 
 def hashtags(

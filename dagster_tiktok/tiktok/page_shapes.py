@@ -134,7 +134,10 @@ Flag = Annotated[
     bool | None, BeforeValidator(lambda value: value if isinstance(value, bool) else None)
 ]
 IsTrue = Annotated[bool, BeforeValidator(lambda value: value is True)]
-IsFilled = Annotated[bool, BeforeValidator(lambda value: _object(value) is not None)]
+IsText = Annotated[
+    bool, BeforeValidator(lambda value: isinstance(value, str) and bool(value.strip()))
+]
+IsList = Annotated[bool, BeforeValidator(lambda value: isinstance(value, list) and bool(value))]
 Address = Annotated[str, BeforeValidator(_address)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_addresses)]
 Maybe = Annotated[T | None, BeforeValidator(_object)]
@@ -153,6 +156,23 @@ class StatsShape(PageShape):
     share_count: Count = None
     collect_count: Count = None
     follower_count: Count = None
+
+    @property
+    def is_blank(self) -> bool:
+        """No count is above zero."""
+        return not any(count for _, count in self)
+
+
+class VideoShape(PageShape):
+    """Of a carousel it is there too, without a file and without a duration."""
+
+    play_addr: IsText = False
+    duration: Number = None
+    bitrate_info: IsList = False
+
+    @property
+    def is_film(self) -> bool:
+        return self.play_addr or self.bitrate_info or bool(self.duration)
 
 
 class AuthorShape(PageShape):
@@ -190,6 +210,8 @@ class ImageShape(PageShape):
 
 
 class ImagePostShape(PageShape):
+    title: Caption = ""
+    """The headline above the caption."""
     images: InOrder[ImageShape] = ()
 
 
@@ -207,10 +229,16 @@ class ItemShape(PageShape):
     challenges: Many[ChallengeShape] = ()
     text_extra: Many[TextExtraShape] = ()
     image_post: Maybe[ImagePostShape] = None
-    has_video: IsFilled = Field(False, alias="video")
+    video: Maybe[VideoShape] = None
     is_content_classified: IsTrue = False
     secret: IsTrue = False
     private_item: IsTrue = False
+
+    @property
+    def lacks_what_it_shows(self) -> bool:
+        """Neither slides nor a film, though the item has a place for one of them."""
+        is_named = bool({"video", "image_post"} & self.model_fields_set)
+        return is_named and self.image_post is None and not (self.video and self.video.is_film)
 
 
 class ItemInfoShape(PageShape):

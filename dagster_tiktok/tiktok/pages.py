@@ -79,7 +79,7 @@ def post_of_scope(
     metrics = _metrics(item, scope)
     slides = _slides(item, scope)
     account, verified = _account(item, scope, expected_id)
-    followers = _first_count("follower_count", item.author_stats_v2, item.author_stats)
+    followers = _followers(item.author_stats_v2, item.author_stats)
     return Post(
         tiktok_id=expected_id,
         post_url=canonical_url(expected_id, account, bool(slides)),
@@ -87,7 +87,9 @@ def post_of_scope(
         account_verified=verified,
         followers=followers,
         posted_at=_posted_at(item, expected_id),
-        description=clean(item.desc),
+        description=clean(captions.with_title(item.image_post.title, item.desc))
+        if item.image_post
+        else clean(item.desc),
         hashtags=captions.hashtags(
             item.desc, item.text_extra, (challenge.title for challenge in item.challenges)
         ),
@@ -117,7 +119,7 @@ def parse_profile_page(html: bytes | str) -> Profile:
         _raise_incomplete(scope, f"no {_USER_PART} in the page")
     detail = UserDetailShape.model_validate(part)
     info = detail.user_info or UserInfoShape.model_validate({})
-    user, followers = info.user, _first_count("follower_count", info.stats_v2, info.stats)
+    user, followers = info.user, _followers(info.stats_v2, info.stats)
     account = (user.unique_id or None) if user else None
     if detail.status_code:
         failure = classify_status(detail.status_code, detail.status_msg)
@@ -160,7 +162,7 @@ def _shown_item(scope: dict[str, Any], expected_id: str) -> ItemShape:
         raise unreadable(FailureKind.WRONG_ID, f"asked for {expected_id}, got {item.id}")
     if item.secret or item.private_item:
         raise unavailable(FailureKind.PRIVATE, "the item is marked as private")
-    if item.is_content_classified and not item.has_video and item.image_post is None:
+    if item.is_content_classified and item.video is None and item.image_post is None:
         raise unavailable(FailureKind.AGE_WALL, "the item is classified and has no video")
     return item
 
@@ -188,8 +190,7 @@ def _status_text(detail: DetailShape | UserDetailShape) -> str:
 
 
 def _metrics(item: ItemShape, scope: dict[str, Any]) -> Metrics:
-    # `stats` is rounded from 10,000 on, `statsV2` is not.
-    sources = (item.stats_v2, item.stats)
+    sources = _preferred(item.stats_v2, item.stats)
     if not any(sources):
         raise unreadable(FailureKind.LOGIN_WALL, "the item has no stats")
     metrics = Metrics(
@@ -202,15 +203,27 @@ def _metrics(item: ItemShape, scope: dict[str, Any]) -> Metrics:
     counts = [count for _, count in metrics if count is not None]
     if not counts:
         _raise_incomplete(scope, "no count of the item can be read")
-    if item.create_time == 0 and not any(counts):
-        # Behind the login wall both are blanked; zeros would be recorded as the truth.
+    if not item.create_time and not any(counts):
+        # Behind the login wall both are blanked (the time is "0", empty or left out); zeros would
+        # be recorded as the truth.
         raise unreadable(FailureKind.LOGIN_WALL, "the item's time and counts are blank")
     return metrics
+
+
+def _preferred(v2: StatsShape | None, stats: StatsShape | None) -> tuple[StatsShape | None, ...]:
+    """`statsV2` before `stats`, unless it is blank beside counts: then it says nothing."""
+    if v2 is not None and stats is not None and v2.is_blank and not stats.is_blank:
+        return (stats,)
+    return (v2, stats)
 
 
 def _first_count(name: str, *sources: StatsShape | None) -> int | None:
     counts = (getattr(source, name) for source in sources if source is not None)
     return next((count for count in counts if count is not None), None)
+
+
+def _followers(v2: StatsShape | None, stats: StatsShape | None) -> int | None:
+    return _first_count("follower_count", *_preferred(v2, stats))
 
 
 def _account(
@@ -219,13 +232,16 @@ def _account(
     """The account's name and whether it is verified; the name else from the canonical address."""
     if item.author is not None and item.author.unique_id:
         return item.author.unique_id, item.author.verified
-    seo = scope.get("seo.abtest")
     try:
-        canonical = SeoShape.model_validate(seo if isinstance(seo, dict) else {}).canonical
-        ref = parse_address(canonical)
+        ref = parse_address(_canonical(scope))
     except AddressError:
         return None, None
     return (ref.user if ref.tiktok_id == tiktok_id else None), None
+
+
+def _canonical(scope: dict[str, Any]) -> str:
+    seo = scope.get("seo.abtest")
+    return SeoShape.model_validate(seo if isinstance(seo, dict) else {}).canonical
 
 
 def _posted_at(item: ItemShape, tiktok_id: str) -> datetime:
@@ -246,6 +262,10 @@ def _sound_url(music: MusicShape | None) -> str | None:
 def _slides(item: ItemShape, scope: dict[str, Any]) -> tuple[SlideSource, ...]:
     # `imagePost` tells a carousel, not an empty `video`; its `cover` is not the first slide.
     if item.image_post is None:
+        if item.lacks_what_it_shows or "/photo/" in _canonical(scope):
+            # TikTok leaves out `imagePost` now and then: such a carousel would be recorded as a
+            # finished video.
+            _raise_incomplete(scope, "the item has neither slides nor a video")
         return ()
     images = item.image_post.images[:MAX_SLIDES]
     if not images:

@@ -1,0 +1,128 @@
+"""Absence is no value: a blank item is not a post without views, nor a video without a film."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagster_tiktok.models import Post
+from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadable
+from dagster_tiktok.tiktok.pages import parse_post_page, parse_profile_page
+from dagster_tiktok_tests.tiktok.sample_pages import (
+    NOW,
+    POST_ID,
+    carousel,
+    item,
+    page,
+    post_page,
+    post_scope,
+)
+
+ZEROS = {"playCount": 0, "diggCount": 0, "commentCount": 0, "shareCount": 0, "collectCount": "0"}
+ZEROS_V2 = dict.fromkeys((*ZEROS, "repostCount"), "0")
+REAL = {"playCount": 812, "diggCount": 31, "commentCount": 4, "shareCount": 2, "collectCount": "5"}
+CAROUSEL_VIDEO = {
+    "id": POST_ID,
+    "cover": "",
+    "playAddr": "",
+    "height": 0,
+    "width": 0,
+    "duration": 0,
+}
+ABSENT: Any = object()
+
+
+def without(struct: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    struct = {**struct, **fields}
+    return {name: value for name, value in struct.items() if value is not ABSENT}
+
+
+def parse(html: bytes | str) -> Post:
+    return parse_post_page(html, expected_id=POST_ID, scraped_at=NOW)
+
+
+@pytest.mark.parametrize("create_time", ["0", 0, "", None, ABSENT, "soon"])
+@pytest.mark.parametrize("stats_v2", [ZEROS_V2, {}, ABSENT])
+def test_given_counts_of_zero_and_no_time_when_parsed_then_it_is_a_login_wall(
+    create_time: Any, stats_v2: Any
+) -> None:
+    struct = without(item(), createTime=create_time, stats=ZEROS, statsV2=stats_v2)
+    with pytest.raises(PostUnreadable) as caught:
+        parse(post_page(struct))
+    assert caught.value.kind is FailureKind.LOGIN_WALL
+
+
+def test_given_a_post_that_nobody_saw_when_parsed_then_its_zeros_are_counts() -> None:
+    post = parse(post_page(without(item(), stats=ZEROS, statsV2=ZEROS_V2)))
+    assert post.metrics.views == 0
+
+
+def test_given_blank_stats_v2_beside_real_stats_when_parsed_then_stats_are_taken() -> None:
+    post = parse(post_page(without(item(), stats=REAL, statsV2=ZEROS_V2)))
+    assert tuple(dict(post.metrics).values()) == (812, 31, 4, 2, 5)
+
+
+def test_given_some_stats_v2_of_zero_when_parsed_then_they_are_believed() -> None:
+    stats_v2 = {**ZEROS_V2, "playCount": "812"}
+    post = parse(post_page(without(item(), stats=REAL, statsV2=stats_v2)))
+    assert (post.metrics.views, post.metrics.likes) == (812, 0)
+
+
+def test_given_blank_stats_v2_of_an_account_when_parsed_then_stats_are_taken() -> None:
+    html = page(
+        {
+            "webapp.user-detail": {
+                "statusCode": 0,
+                "userInfo": {
+                    "user": {"uniqueId": "nasa"},
+                    "stats": {"followerCount": 77},
+                    "statsV2": {"followerCount": "0"},
+                },
+            }
+        }
+    )
+    assert parse_profile_page(html).followers == 77
+
+
+@pytest.mark.parametrize("image_post", [ABSENT, {}, None])
+@pytest.mark.parametrize("video", [CAROUSEL_VIDEO, {}, None])
+def test_given_neither_slides_nor_a_film_when_parsed_then_the_page_is_incomplete(
+    image_post: Any, video: Any
+) -> None:
+    with pytest.raises(PostUnreadable) as caught:
+        parse(post_page(without(carousel(["https://a"]), imagePost=image_post, video=video)))
+    assert caught.value.kind is FailureKind.INCOMPLETE
+
+
+@pytest.mark.parametrize("video", [CAROUSEL_VIDEO, {}, ABSENT, {"playAddr": "https://a"}])
+def test_given_the_address_of_a_photo_without_slides_when_parsed_then_the_page_is_incomplete(
+    video: Any,
+) -> None:
+    scope = post_scope(without(item(), video=video))
+    scope["seo.abtest"] = {"canonical": f"https://www.tiktok.com/@nasa/photo/{POST_ID}"}
+    with pytest.raises(PostUnreadable) as caught:
+        parse(page(scope))
+    assert caught.value.kind is FailureKind.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("title", "caption", "description"),
+    [
+        ("Five books", "that I reread #books", "Five books\nthat I reread #books"),
+        ("Five books", "", "Five books"),
+        ("", "that I reread", "that I reread"),
+        ("  Five\n books ", "Save it", "Five books\nSave it"),
+        ("Five books", "FIVE  books that I reread", "FIVE  books that I reread"),
+        ("Five books", "Five books", "Five books"),
+        ("Five\u202e\0 books", "Save it", "Five books\nSave it"),
+        (7, "Save it", "Save it"),
+        (None, "Save it", "Save it"),
+    ],
+)
+def test_given_a_carousel_s_title_when_parsed_then_it_stands_before_the_caption_once(
+    title: Any, caption: str, description: str
+) -> None:
+    struct = carousel(["https://a"], desc=caption)
+    struct["imagePost"] = {**struct["imagePost"], "title": title}
+    assert parse(post_page(struct)).description == description
