@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 from contextlib import ExitStack
@@ -29,9 +30,10 @@ _BYTES_A_PIXEL = {
 }
 """What a decoder holds at its peak, of a still picture and of an animation (of a JPEG: of one that
 is progressive), measured: beside the picture it keeps coefficients, canvases, earlier frames."""
-_decoding = Room(64 * 1024 * 1024)
+_decoding = Room(80 * 1024 * 1024)
 """Bytes that all decoders together may hold, so that no slides, however large and of whatever type,
-take the process beyond its memory. Of a picture that needs more alone it is said so."""
+take the process beyond its memory: enough for a portrait screenshot of 1440 x 3200 as WebP or AVIF.
+An image that needs more alone is refused."""
 
 # Notes in a PNG are unpacked when it is opened; Pillow allows 64 MB of them a picture.
 PngImagePlugin.MAX_TEXT_MEMORY = 4 * 1024 * 1024
@@ -98,18 +100,22 @@ def _supported_format(data: bytes) -> ImageFormat:
         raise slide_error("unsupported_type", "this build of Pillow has no AVIF decoder")
     if image_format is not None:
         return image_format
-    if _is_page(data):
+    if _is_text(data):
         raise slide_error("not_an_image", repr(data[:40].decode("ascii", "replace")))
     raise slide_error("unsupported_type", f"it begins with {data[:8].hex(' ')}")
 
 
-def _is_page(data: bytes) -> bool:
-    # An error page or message with status 200 says nothing about the slide, so it is tried
-    # again; an SVG is a type of its own that is refused.
-    head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return (b"<html" in head or head.startswith((b"<!doctype html", b"{", b"<head"))) and (
-        b"<svg" not in head
-    )
+def _is_text(data: bytes) -> bool:
+    # An error with status 200, be it HTML, XML, JSON or plain text, says nothing about the slide,
+    # so it is tried again. An SVG or a PDF is a type of its own that is refused.
+    head = data[:512].removeprefix(b"\xef\xbb\xbf")
+    if b"<svg" in head.lower() or head.startswith(b"%PDF"):
+        return False
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last sign may be cut
+    except UnicodeDecodeError:
+        return False
+    return all(sign.isprintable() or sign.isspace() for sign in text)
 
 
 def _decode(data: bytes, image_format: ImageFormat, max_pixels: int) -> tuple[int, int]:
@@ -130,7 +136,9 @@ def _decode(data: bytes, image_format: ImageFormat, max_pixels: int) -> tuple[in
     except SlideError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise slide_error("bomb", f"more than {max_pixels} pixels") from None
+        raise slide_error(
+            "bomb", f"more than {max_pixels / 1e6:g} million pixels, which are allowed"
+        ) from None
     except Exception as error:
         # On damaged bytes, Pillow's plugins raise nearly anything, and whatever it is, it says
         # that this picture can't be decoded; no single slide may end the stage.
@@ -143,8 +151,16 @@ def _opened(data: bytes, image_format: ImageFormat, max_pixels: int) -> Image.Im
     plugins = ("JPEG", "MPO") if image_format == "JPEG" else (image_format,)
     image = Image.open(BytesIO(data), formats=plugins)
     width, height = image.size
-    if width * height > max_pixels or _bytes_to_decode(image) > _decoding.size:
-        raise slide_error("bomb", f"{width} x {height} pixels")
+    if width * height > max_pixels:
+        raise slide_error(
+            "bomb", f"{width} x {height} pixels, {max_pixels / 1e6:g} million are allowed"
+        )
+    if (needed := _bytes_to_decode(image)) > _decoding.size:
+        raise slide_error(
+            "bomb",
+            f"{width} x {height} pixels of {image_format} take {needed / 2**20:.0f} MB to decode, "
+            f"{_decoding.size / 2**20:.0f} MB are allowed",
+        )
     return image
 
 
@@ -162,6 +178,12 @@ def _load_every_frame(image: Image.Image) -> None:
         except EOFError:
             return
         left -= image.width * image.height
-        if left < 0 or frame == _MAX_FRAMES:
-            raise slide_error("bomb", f"more than {frame} frames of {image.size}")
+        if left < 0:
+            raise slide_error(
+                "bomb",
+                f"its frames have more than {_MAX_PIXELS_OF_ALL_FRAMES / 1e6:g} million pixels, "
+                "which are allowed",
+            )
+        if frame == _MAX_FRAMES:
+            raise slide_error("bomb", f"more than {_MAX_FRAMES} frames, which are allowed")
         image.load()

@@ -34,7 +34,7 @@ def with_title(title: str, caption: str) -> str:
     headline = " ".join(title.split())
     if not headline or headline.casefold() in " ".join(caption.split()).casefold():
         return caption
-    return f"{headline}\n{caption}"[:MAX_CAPTION_CHARACTERS].strip()
+    return f"{headline}\n{caption}"[:MAX_CAPTION_CHARACTERS] if caption.strip() else headline
 
 
 def hashtags(

@@ -97,6 +97,7 @@ class TikTokClient:
             )
         self._links = SharedCalls(self._follow_short_link)
         self._profiles = SharedCalls(self._profile_or_none)
+        self._followers: dict[str, int] = {}
 
     async def __aenter__(self) -> TikTokClient:
         await self._site.__aenter__()
@@ -183,9 +184,7 @@ class TikTokClient:
             if self._kept and error.page_json:
                 self._kept.keep(f"{tiktok_id}-{error.kind.value}", error.page_json)
             raise
-        if with_followers and post.followers is None and post.account is not None:
-            return _with_profile(post, await self._profiles.get(post.account.lower()))
-        return post
+        return await self._with_followers(post, may_request=with_followers)
 
     async def fetch_preview(self, tiktok_id: str, *, user: str | None = None) -> Post:
         """The post's existence, caption and account from what other sites embed; never a figure.
@@ -230,6 +229,22 @@ class TikTokClient:
             ended = await self._program.run(canonical_url(tiktok_id, None, is_carousel=False))
             await self._site.transport.charge(ended.requests - 1)
             return parse_output(ended, expected_id=tiktok_id, scraped_at=self._now())
+
+    async def _with_followers(self, post: Post, *, may_request: bool) -> Post:
+        # Post pages round the followers and often lack them, profiles are exact: all posts of an
+        # account get the first count that this client sees, so that one run does not contradict
+        # itself.
+        if post.account is None:
+            return post
+        account = post.account.lower()
+        if post.followers is None and account not in self._followers and may_request:
+            post = _with_profile(post, await self._profiles.get(account))
+        if post.followers is not None:
+            self._followers.setdefault(account, post.followers)
+        known = self._followers.get(account)
+        if known == post.followers:
+            return post
+        return _with_profile(post, Profile(post.account, known, verified=None))
 
     async def _profile_or_none(self, account: str) -> Profile | None:
         """The account's profile, None when it can't be read: followers are worth no post."""

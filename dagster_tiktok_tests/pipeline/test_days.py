@@ -26,7 +26,7 @@ def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_pa
         assert second.result["succeeded"] == len(first)
         assert sum(slides_by_path(sandbox).values()) == slides, "a daily look moves no slide"
         for post in sandbox.rows("tiktok_posts"):
-            views = sandbox.world.by_id[post["tiktok_id"]].metrics.views
+            views = sandbox.world.by_id[post["tiktok_id"]].metrics.shown.views
             assert post["day1_views"] is None, "a late number in the wrong slot would be a lie"
             assert post["day2_views"] == post["views"] == views > first[post["tiktok_id"]]
             assert post["scrape_count"] == 2
@@ -53,4 +53,4 @@ def test_given_a_row_set_back_to_ready_then_it_is_looked_at_afresh(tmp_path: Pat
             if p.tiktok_id in row["post url"] or f"/{p.short_code}" in row["post url"]
         )
         assert row["status"] == "Scraped"
-        assert row["views"] == str(post.metrics.views)
+        assert row["views"] == str(post.metrics.shown.views)

@@ -70,9 +70,10 @@ def test_every_ready_row_that_can_be_scraped_is_scraped_with_its_metrics(day: Da
         assert new["status"] == "Scraped", (old, new)
         assert new["error"] == ""
         assert new["scraped at"].startswith(datetime.now(timezone.utc).strftime("%Y-"))
-        counts = (post.metrics.views, post.metrics.likes, post.metrics.comments)
+        shown = post.metrics.shown
+        counts = (shown.views, shown.likes, shown.comments)
         assert (new["views"], new["likes"], new["comments"]) == tuple(map(str, counts))
-        assert (new["shares"], new["slides"]) == (str(post.metrics.shares), str(post.slide_count))
+        assert (new["shares"], new["slides"]) == (str(shown.shares), str(post.slide_count))
     assert scraped >= 35
 
 
@@ -124,10 +125,10 @@ def test_the_database_holds_each_post_once_with_what_its_page_said(day: Day) -> 
         post = expected[row["tiktok_id"]]
         assert row["post_url"] == post.canonical_url
         counts = ("views", "likes", "comments", "shares", "bookmarks")
-        assert {k: row[k] for k in counts} == {k: getattr(post.metrics, k) for k in counts}
+        assert {k: row[k] for k in counts} == {k: getattr(post.metrics.shown, k) for k in counts}
         assert row["account"] == post.account
         assert row["account_verified"] == post.verified
-        assert row["post_description"] == post.desc
+        assert row["post_description"] == "\n".join(filter(None, (post.title, post.desc)))
         assert row["hashtags"] == list(post.hashtags)
         assert row["slide_count"] == post.slide_count
         assert row["data_quality"] == "complete"

@@ -159,7 +159,7 @@ def test_given_a_post_that_stays_walled_then_oembed_keeps_it_and_a_daily_look_br
         ).execute()
         assert quick_run(sandbox).status == 0
         record = record_of(sandbox, walled)
-        assert record["views"] == record["day1_views"] == walled.metrics.views
+        assert record["views"] == record["day1_views"] == walled.metrics.shown.views
         assert (record["scraping_method"], record["data_quality"]) == ("page", "complete")
 
 

@@ -100,6 +100,12 @@ def test_given_random_damage_then_nothing_but_a_slide_error_is_raised(
         b"<!DOCTYPE html><html><body>Access denied</body></html>",
         b"\n <HTML><head></head></HTML>",
         b'{"code": 10000}',
+        b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code></Error>',
+        b"<Error><Code>SlowDown</Code></Error>",
+        b"upstream connect error or disconnect/reset before headers",
+        b"Too many requests\r\n",
+        "Zugriff verweigert: später".encode(),
+        b"a" + ("é" * 400).encode(),
     ],
 )
 def test_given_a_page_or_nothing_instead_of_a_picture_then_it_is_a_transient_failure(
@@ -229,6 +235,32 @@ def test_given_more_pixels_than_allowed_then_it_is_refused_before_decoding(
     error = refusal(tmp_path, png_of(side, side))
     assert error.kind == "bomb"
     assert not error.transient
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("data", "limit"),
+    [
+        (png_of(10_000, 10_000), "10000 x 10000 pixels, 24 million are allowed"),
+        (png_of(4_900, 4_800), "take 90 MB to decode, 80 MB are allowed"),
+        (png_of(50_000, 50_000), "24 million pixels"),
+        (JPEG[:-2] + SCAN * 200 + JPEG[-2:], "more than 100 scans"),
+    ],
+)
+def test_given_a_bomb_then_the_message_names_the_limit_that_was_met(
+    tmp_path: Path, data: bytes, limit: str
+) -> None:
+    assert limit in str(refusal(tmp_path, data))
+
+
+@pytest.mark.parametrize("image_format", ["WEBP", "AVIF", "PNG", "JPEG"])
+def test_given_a_portrait_screenshot_then_it_may_be_stored(
+    tmp_path: Path, image_format: str
+) -> None:
+    """1440 x 3200, as phones make them, was refused as WebP and AVIF."""
+    screenshot = Image.new("RGB", (1440, 3200), "white")
+    info = inspect(tmp_path, encoded(image_format, screenshot))
+    assert (info.width, info.height) == (1440, 3200)
 
 
 def test_given_a_flood_of_frames_then_it_is_refused(tmp_path: Path) -> None:

@@ -337,7 +337,7 @@ def test_given_the_program_when_pages_stay_unread_then_it_is_asked_once_a_post(
             found = runs[0].result(number).post
             assert found is not None
             assert found.scraping_method == "gallery-dl"
-            assert found.metrics.views == posts[0].metrics.views
+            assert found.metrics.views == posts[0].metrics.shown.views
         assert runs[1].result(1).error_kind == "unknown_status"
         assert runs[2].result(2).error_kind == "rate_limited"
         asked = Counter(entry.post_id for entry in server.log.selected(kind="page"))

@@ -126,6 +126,31 @@ def test_given_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile
     on_site(act)
 
 
+def test_given_two_posts_of_an_account_when_fetched_then_their_followers_agree() -> None:
+    """Post pages round the followers, profiles do not: two posts of one day contradicted."""
+
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        rounded = item(authorStats={"followerCount": 1_200_000})
+        rounded["author"] = {**rounded["author"], "uniqueId": "NASA"}
+        site.on(PAGE, html(post_page()), html(post_page(rounded)))
+        site.on("/@nasa", html(page(profile_scope())))
+        posts = [await client.fetch_post(POST_ID) for _ in range(2)]
+        assert [post.followers for post in posts] == [1_234_567, 1_234_567]
+
+    on_site(act)
+
+
+def test_given_followers_on_one_page_when_another_lacks_them_then_no_profile_is_asked() -> None:
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        with_count = item(authorStats={"followerCount": 1_200_000})
+        site.on(PAGE, html(post_page(with_count)), html(post_page()))
+        posts = [await client.fetch_post(POST_ID) for _ in range(2)]
+        assert {(post.followers, post.data_quality) for post in posts} == {(1_200_000, "complete")}
+        assert site.paths == [PAGE, PAGE]
+
+    on_site(act)
+
+
 @pytest.mark.parametrize(
     "profile",
     [

@@ -26,9 +26,9 @@ comment on table public.post_metrics is 'The history of a post''s figures: one r
 comment on column public.post_metrics.post_id is 'The post (tiktok_posts.id).';
 comment on column public.post_metrics.captured_on is 'The day of the look, in the time zone of the pipeline.';
 comment on column public.post_metrics.captured_at is 'When the figures were read.';
-comment on column public.post_metrics.views is 'Plays or views; NULL: the page did not say.';
+comment on column public.post_metrics.views is 'Plays or views, as TikTok shows them: in hundreds from 10,000, in hundred thousands from 1,000,000; NULL: the page did not say.';
 comment on column public.post_metrics.likes is 'Likes.';
 comment on column public.post_metrics.comments is 'Comments.';
 comment on column public.post_metrics.shares is 'Shares.';
 comment on column public.post_metrics.bookmarks is 'Bookmarks (favourites).';
-comment on column public.post_metrics.followers is 'Followers of the account.';
+comment on column public.post_metrics.followers is 'Followers of the account: exact from its profile, rounded from a post''s page.';

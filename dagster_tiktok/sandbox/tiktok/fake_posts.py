@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -62,9 +62,17 @@ class FakeSlide:
     style: SlideStyle = "drawn"
 
 
+def rounded(count: int) -> int:
+    """As post pages show it: from 10,000 in hundreds, from a million in hundred thousands."""
+    if count < 10_000:
+        return count
+    step = 100 if count < 1_000_000 else 100_000
+    return (count + step // 2) // step * step
+
+
 @dataclass(frozen=True)
 class FakeMetrics:
-    """Exact counts. `stats` on a page rounds them, `statsV2` does not."""
+    """Exact counts. The post's page shows them rounded."""
 
     views: int
     likes: int
@@ -72,6 +80,11 @@ class FakeMetrics:
     shares: int
     bookmarks: int
     reposts: int = 0
+
+    @property
+    def shown(self) -> FakeMetrics:
+        """What a post's page says to a visitor who is not signed in, in `stats` and `statsV2`."""
+        return FakeMetrics(*(rounded(count) for count in astuple(self)))
 
 
 @dataclass(frozen=True)

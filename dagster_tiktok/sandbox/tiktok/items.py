@@ -1,8 +1,8 @@
 """Posts and accounts as TikTok's pages write them in JSON: its names, its mixture of types.
 
 The mixture is the point. On a real page `createTime` is a string; `stats` holds integers except
-`collectCount`, a string, and rounds; `statsV2` holds exact counts as strings; `authorStats` holds
-integers, and wraps around at 32 bits.
+`collectCount`, a string; `statsV2` holds the same counts as strings; on post pages both are
+rounded, on profiles `statsV2` is exact; `authorStats` holds integers, and wraps around at 32 bits.
 """
 
 from __future__ import annotations
@@ -11,20 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakeAccount, FakePost, FakeSlide
+from dagster_tiktok.sandbox.tiktok.fake_posts import FakeAccount, FakePost, FakeSlide, rounded
 from dagster_tiktok.sandbox.tiktok.statuses import STATUSES
 
 Json = dict[str, Any]
 ImageAddresses = Callable[[FakeSlide], list[str]]
 """Signed addresses of a picture, one a mirror."""
-
-
-def rounded(count: int) -> int:
-    """A count as `stats` shows it: from 10,000 in hundreds, from 1,000,000 in hundred thousands."""
-    if count < 10_000:
-        return count
-    step = 100 if count < 1_000_000 else 100_000
-    return (count + step // 2) // step * step
 
 
 def as_int32(count: int) -> int:
@@ -118,10 +110,10 @@ def author(account: FakeAccount, avatar: str) -> Json:
 
 
 def author_stats(account: FakeAccount, *, exact: bool) -> tuple[Json, Json]:
-    """`stats` and `statsV2` of an account: integers that wrap around, and exact strings.
+    """`stats` and `statsV2` of an account: integers that wrap around, and strings that do not.
 
     Arguments:
-        exact: as on profiles; else the integers are rounded as on posts.
+        exact: as on profiles; else both are rounded as on posts.
     """
     shown = int if exact else rounded
     counts = {
@@ -135,23 +127,23 @@ def author_stats(account: FakeAccount, *, exact: bool) -> tuple[Json, Json]:
     }
     return (
         {name: as_int32(shown(count)) for name, count in counts.items()},
-        {name: str(count) for name, count in counts.items()},
+        {name: str(shown(count)) for name, count in counts.items()},
     )
 
 
 def _stats(post: FakePost) -> Json:
-    m = post.metrics
+    m = post.metrics.shown
     return {
-        "diggCount": rounded(m.likes),
-        "shareCount": rounded(m.shares),
-        "commentCount": rounded(m.comments),
-        "playCount": rounded(m.views),
-        "collectCount": str(rounded(m.bookmarks)),
+        "diggCount": m.likes,
+        "shareCount": m.shares,
+        "commentCount": m.comments,
+        "playCount": m.views,
+        "collectCount": str(m.bookmarks),
     }
 
 
 def _stats_v2(post: FakePost) -> Json:
-    m = post.metrics
+    m = post.metrics.shown
     return {
         "diggCount": str(m.likes),
         "shareCount": str(m.shares),

@@ -19,7 +19,6 @@ import pytest
 
 from dagster_tiktok.sandbox.tiktok.fake_posts import SITE, FakePost
 from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok.sandbox.tiktok.items import rounded
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
 from dagster_tiktok.sandbox.tiktok.world import World
 from dagster_tiktok_tests.sandbox.tiktok.tls_proxy import TlsProxy
@@ -66,25 +65,25 @@ async def _run_program(folder: Path, module: str, proxy: str, *arguments: str) -
 
 
 def check_yt_dlp(found: dict[str, Any], post: FakePost) -> None:
-    """yt-dlp reads `stats`, which rounds."""
-    m = post.metrics
+    """yt-dlp reads `stats`."""
+    m = post.metrics.shown
     assert found["id"] == post.tiktok_id
     assert found["description"] == post.desc
     assert found["timestamp"] == post.created
     assert (found["uploader"], found["uploader_id"]) == (post.account, post.author.user_id)
     assert (found["channel"], found["channel_id"]) == (post.author.nickname, post.author.sec_uid)
-    assert found["view_count"] == rounded(m.views)
-    assert found["like_count"] == rounded(m.likes)
-    assert found["comment_count"] == rounded(m.comments)
-    assert found["repost_count"] == rounded(m.shares)
-    assert found["save_count"] == rounded(m.bookmarks)
+    assert found["view_count"] == m.views
+    assert found["like_count"] == m.likes
+    assert found["comment_count"] == m.comments
+    assert found["repost_count"] == m.shares
+    assert found["save_count"] == m.bookmarks
     if post.music is not None:
         assert found["track"] == post.music.title
 
 
 def check_gallery_dl(found: dict[str, Any], post: FakePost) -> None:
     """gallery-dl hands on the page's own JSON."""
-    m = post.metrics
+    m = post.metrics.shown
     assert (found["id"], found["desc"], found["user"]) == (post.tiktok_id, post.desc, post.account)
     assert found["author"]["verified"] is post.verified
     assert found["createTime"] == str(post.created)

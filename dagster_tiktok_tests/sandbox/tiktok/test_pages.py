@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.sandbox.tiktok import refusals
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakeMetrics, FakePost
-from dagster_tiktok.sandbox.tiktok.items import as_int32, rounded
+from dagster_tiktok.sandbox.tiktok.fake_posts import FakeMetrics, FakePost, rounded
+from dagster_tiktok.sandbox.tiktok.items import as_int32
 from dagster_tiktok.sandbox.tiktok.pages import PageWriter
 from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner
 from dagster_tiktok.sandbox.tiktok.statuses import LASTING_STATUSES, STATUSES
@@ -64,14 +64,14 @@ def test_given_an_available_video_then_types_are_those_of_the_real_page() -> Non
     assert counts.pop("collectCount") is str
     assert set(counts.values()) == {int}
     assert {type(value) for value in found["statsV2"].values()} == {str}
-    assert found["statsV2"]["repostCount"] == str(post.metrics.reposts)
+    assert found["statsV2"]["repostCount"] == str(post.metrics.shown.reposts)
     assert found["author"]["uniqueId"] == post.account
     assert found["author"]["verified"] is post.verified
     assert found["video"]["playAddr"].startswith(BASE)
     assert "imagePost" not in found
 
 
-def test_given_large_counts_then_stats_round_and_stats_v2_does_not() -> None:
+def test_given_large_counts_then_both_objects_round() -> None:
     world = World(posts=10)
     post = world.new_post(metrics=FakeMetrics(1_254_321, 12_345, 9_999, 10_049, 999_949))
     found = item(post)
@@ -82,7 +82,7 @@ def test_given_large_counts_then_stats_round_and_stats_v2_does_not() -> None:
         "shareCount": 10_000,
         "collectCount": "999900",
     }
-    assert found["statsV2"]["playCount"] == "1254321"
+    assert found["statsV2"]["playCount"] == "1300000"
     assert (rounded(9_999), rounded(10_050), rounded(1_050_000)) == (9_999, 10_100, 1_100_000)
     assert as_int32(2_669_355_760) == -1_625_611_536
 

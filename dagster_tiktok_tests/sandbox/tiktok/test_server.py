@@ -68,7 +68,7 @@ def test_given_any_user_name_when_a_page_is_asked_for_then_the_post_comes() -> N
         for user in (f"@{post.account}", "@_", "@"):
             found = await scope(client, f"{server.url}/{user}/video/{post.tiktok_id}")
             item = found["webapp.video-detail"]["itemInfo"]["itemStruct"]
-            assert item["statsV2"]["playCount"] == str(post.metrics.views)
+            assert item["statsV2"]["playCount"] == str(post.metrics.shown.views)
         mobile = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Mobile"}
         found = await scope(client, server.url + post.video_path, **mobile)
         assert "webapp.reflow.video.detail" in found
