@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from dagster_tiktok.sandbox.sheets.a1 import column_name
+from dagster_tiktok.sandbox.sheets.book import LinkCell
+from dagster_tiktok.sandbox.sheets.edits import apply_edits
 from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
 
 MARK = "NOBODYS-BUSINESS"
@@ -98,6 +101,34 @@ def test_given_rows_that_nothing_happens_to_then_the_report_and_the_check_name_t
         assert 'please look at the sheet: unknown status "Ready?"' in finished.stderr
         (log,) = sandbox.rows("scraping_logs")
         assert log["metrics"]["sheet_rows"]["left_alone"] == len(warnings)
+
+
+def test_given_texts_over_links_and_a_merged_status_then_posts_are_scraped_and_rows_named(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        rows = sandbox.sheet()
+        waiting = [
+            index
+            for index, row in enumerate(rows)
+            if row["status"] == "Ready to Scrape" and "https://www.tiktok.com/@" in row["post url"]
+        ][:2]
+        url = list(rows[0]).index("post url")
+        cells = sandbox.sheets.book.tabs[0].rows
+        for chip, index in enumerate(waiting):
+            cells[index + 1][url] = LinkCell("Watch", rows[index]["post url"], chip=bool(chip))
+        status = column_name(list(rows[0]).index("status"))
+        cells[5][url] = rows[waiting[0]]["post url"]
+        merge = {"do": "merge", "range": f"{status}5:{status}6"}
+        apply_edits(sandbox.sheets.book, [merge])
+
+        finished = sandbox.invoke("run", "--json", "--limit", "60")
+
+        assert finished.status == 0, finished.stdout + finished.stderr
+        after = sandbox.sheet()
+        assert [after[index]["status"] for index in waiting] == ["Scraped", "Scraped"]
+        named = {entry["row"]: entry["warning"] for entry in finished.result["warnings"]}
+        assert f"the Status cell is merged with {status}5, so row 6 has no status" in named[6]
 
 
 def test_given_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(
