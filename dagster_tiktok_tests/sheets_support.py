@@ -15,6 +15,7 @@ import requests
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.sheet.client import SheetClient
+from dagster_tiktok.sheet.sessions import MAX_SHEET_BYTES
 
 _directory = tempfile.TemporaryDirectory()
 
@@ -80,9 +81,22 @@ class RunningSheets:
         }
         return load_settings(None, **(values | changes))
 
-    def client(self, *, attempts: int = 4, max_wait: float = 0.05, **changes: Any) -> SheetClient:
+    def client(
+        self,
+        *,
+        attempts: int = 4,
+        max_wait: float = 0.05,
+        max_bytes: int = MAX_SHEET_BYTES,
+        **changes: Any,
+    ) -> SheetClient:
         settings = self.settings(**changes)
-        client = SheetClient(settings, settings.sheets[0], attempts=attempts, max_wait=max_wait)
+        client = SheetClient(
+            settings,
+            settings.sheets[0],
+            attempts=attempts,
+            max_wait=max_wait,
+            max_bytes=max_bytes,
+        )
         self._clients.append(client)
         return client
 

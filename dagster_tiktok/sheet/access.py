@@ -38,8 +38,14 @@ _KEY_LIKE = re.compile(r"[A-Za-z0-9+=]{24}")
 class ServiceAccountSession:
     """An HTTP session that signs in as the service account, and contacts nothing else for it."""
 
-    def __init__(self, setting: str, *, max_seconds: float = MAX_ANSWER_SECONDS) -> None:
-        """`setting` is `GOOGLE_SHEETS_CREDENTIALS`, `max_seconds` the time of one answer.
+    def __init__(
+        self,
+        setting: str,
+        *,
+        max_seconds: float = MAX_ANSWER_SECONDS,
+        max_bytes: int = MAX_SHEET_BYTES,
+    ) -> None:
+        """`setting` is `GOOGLE_SHEETS_CREDENTIALS`; the limits are those of one response.
 
         Raises ConfigurationError.
         """
@@ -59,7 +65,7 @@ class ServiceAccountSession:
             credentials,
             auth_request=request,
             who="Google Sheets",
-            max_bytes=MAX_SHEET_BYTES,
+            max_bytes=max_bytes,
             max_seconds=max_seconds,
         )
 

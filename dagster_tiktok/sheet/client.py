@@ -15,17 +15,18 @@ from dagster_tiktok.sheet import merged
 from dagster_tiktok.sheet.access import ServiceAccountSession
 from dagster_tiktok.sheet.answering import Answer, Answered, read_with_formulas
 from dagster_tiktok.sheet.cell_links import LinkReader
-from dagster_tiktok.sheet.errors import unknown_form
+from dagster_tiktok.sheet.errors import ProtectedError, TooLargeError, protected, unknown_form
 from dagster_tiktok.sheet.formulas import without_computed
-from dagster_tiktok.sheet.grid import Grid, grid_of_answer
+from dagster_tiktok.sheet.grid import Grid, column_name, grid_of_answer
 from dagster_tiktok.sheet.headers import folded
 from dagster_tiktok.sheet.http import SheetsHTTPClient
-from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, find_layout
+from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout, find_layout
+from dagster_tiktok.sheet.narrow import read_needed_columns
 from dagster_tiktok.sheet.ranges import as_ranges
 from dagster_tiktok.sheet.rows import read_rows
-from dagster_tiktok.sheet.sessions import MAX_ANSWER_SECONDS
+from dagster_tiktok.sheet.sessions import MAX_ANSWER_SECONDS, MAX_SHEET_BYTES
 from dagster_tiktok.sheet.urls import SheetUrl
-from dagster_tiktok.sheet.writeback import Conflict, RowOutcome, probe_of
+from dagster_tiktok.sheet.writeback import CellWrite, Conflict, RowOutcome, probe_of
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
 _log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class SheetClient:
         attempts: how often a call is tried. Seven last a bit longer than Google's quota minute.
         max_wait: seconds between two attempts, at most, where Google does not say.
         max_seconds: how long one answer may take.
+        max_bytes: of one response. A larger tab is read by the columns that are needed.
 
     Raises, from the constructor on: ConfigurationError naming the variable and what to do.
     """
@@ -85,13 +87,17 @@ class SheetClient:
         attempts: int = 7,
         max_wait: float = 20.0,
         max_seconds: float = MAX_ANSWER_SECONDS,
+        max_bytes: int = MAX_SHEET_BYTES,
     ) -> None:
         self.sheet = sheet
         self._settings = settings
+        self._too_large = False
         self._attempts = attempts
         self._max_wait = max_wait
         self._access = ServiceAccountSession(
-            settings.google_sheets_credentials.get_secret_value(), max_seconds=max_seconds
+            settings.google_sheets_credentials.get_secret_value(),
+            max_seconds=max_seconds,
+            max_bytes=max_bytes,
         )
         self._http = SheetsHTTPClient(
             self._access, settings.google_sheets_api_url, attempts=attempts, max_wait=max_wait
@@ -157,7 +163,8 @@ class SheetClient:
     def check(self) -> SheetCheck:
         """Reads the tab and tries, without changing a cell, whether it may be written.
 
-        Raises: as `read`; ConfigurationError also for a missing header or missing rights.
+        Raises: as `read`; ConfigurationError also for a missing header or missing rights, and for
+            protected cells, of which the first is named.
         """
         with _service_errors():
             grid, computed = read_with_formulas(self)
@@ -168,7 +175,7 @@ class SheetClient:
             # A null leaves the cell alone, but asks for the right to write.
             cells = [replace(cell, value=None) for cell in guarded.plan.cells()]
             if cells:
-                self.update(as_ranges(grid.title, cells))
+                self._try(grid.title, layout, cells)
         return SheetCheck(
             tab=grid.title,
             client_email=self.client_email,
@@ -196,6 +203,27 @@ class SheetClient:
             ),
         )
 
+    def _try(self, title: str, layout: Layout, cells: list[CellWrite]) -> None:
+        """Raises ProtectedError that names the first protected cell, found by halving."""
+        try:
+            self.update(as_ranges(title, cells))
+        except ProtectedError:
+            while len(cells) > 1:
+                half = cells[: len(cells) // 2]
+                try:
+                    self.update(as_ranges(title, half))
+                except ProtectedError:
+                    cells = half
+                else:
+                    cells = cells[len(half) :]
+            names = {at: name for name, at in layout.columns.items()}
+            (cell,) = cells
+            place = f"{column_name(cell.column)}{cell.row_number}"
+            raise protected(
+                self.client_email,
+                f'{place} (row {cell.row_number}, column "{names[cell.column]}")',
+            ) from None
+
     def read_values(self) -> Grid:
         """As `read`, also for rows that do not wait, for those that turn a TransientError into
         their own."""
@@ -214,26 +242,44 @@ class SheetClient:
         return self._values("FORMULA")
 
     def _values(self, render: str) -> Grid:
+        if not self._too_large:
+            try:
+                grid = self._whole_tab(render)
+            except TooLargeError:
+                _log.warning("sheet: the tab is over the size limit; only needed columns are read")
+                self._too_large = True
+        if self._too_large:
+            grid = read_needed_columns(
+                lambda filters: self._ask(filters, render),
+                self.sheet.gid,
+                self._settings.google_sheet_columns,
+            )
+        _log.info("sheets read rows=%d", len(grid.rows))
+        return grid
+
+    def _whole_tab(self, render: str) -> Grid:
         where: dict[str, Any] = (
             {"a1Range": _EVERYTHING_OF_THE_FIRST_TAB}
             if self.sheet.gid is None
             else {"gridRange": {"sheetId": self.sheet.gid}}
         )
-        answer = self._http.values_by_filter(
+        answer = self._ask([where], render)
+        try:
+            grid = grid_of_answer(answer)
+        except ValueError:
+            raise unknown_form() from None
+        return replace(grid, own_headers=self._settings.google_sheet_columns)
+
+    def _ask(self, filters: Sequence[Mapping[str, Any]], render: str) -> Any:
+        return self._http.values_by_filter(
             self.sheet.spreadsheet_id,
             {
-                "dataFilters": [where],
+                "dataFilters": list(filters),
                 "majorDimension": "ROWS",
                 "valueRenderOption": render,
                 "dateTimeRenderOption": "SERIAL_NUMBER",
             },
         )
-        try:
-            grid = grid_of_answer(answer)
-        except ValueError:
-            raise unknown_form() from None
-        _log.info("sheets read rows=%d", len(grid.rows))
-        return replace(grid, own_headers=self._settings.google_sheet_columns)
 
     def update(self, data: Sequence[dict[str, Any]], *, typed: bool = False) -> None:
         """One `values.batchUpdate`. `typed` for formulas of people's own that are put back."""

@@ -183,8 +183,13 @@ def _of_refresh(error: RefreshError) -> Exception:
     )
 
 
-def protected(email: str) -> ProtectedError:
-    """For a write of which nothing is accepted because cells are protected."""
+def protected(email: str, cell: str | None = None) -> ProtectedError:
+    """For a write of which nothing is accepted because cells are protected, `cell` if known."""
+    if cell:
+        return ProtectedError(
+            f"GOOGLE_SHEET_URL: the cell {cell} is protected; allow {email} to edit it "
+            "(Data > Protect sheets and ranges)."
+        )
     return ProtectedError(
         f"GOOGLE_SHEET_URL: the cells that are written are protected; allow {email} to edit "
         "them (Data > Protect sheets and ranges)."

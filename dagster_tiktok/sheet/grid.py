@@ -61,18 +61,35 @@ class Grid:
 
 def grid_of_answer(answer: Any) -> Grid:
     """The one tab of a `values:batchGetByDataFilter` answer. Raises ValueError for another form."""
-    try:
-        found = answer["valueRanges"][0]["valueRange"]
-        title = tab_title(found["range"])
-        # Google leaves `values` out where a tab is empty; null or anything else is no empty tab.
-        rows = found.get("values", [])
-    except (KeyError, IndexError, TypeError, AttributeError):
-        raise ValueError("not the values of a tab") from None
-    if type(rows) is not list or not set(map(type, rows)) <= {list}:
-        raise ValueError("not a list of rows")
-    if not set(map(type, chain.from_iterable(rows))) <= _CELL_TYPES:
-        raise ValueError("cells that are no plain values")
+    title, first, rows = grids_of_response(answer)[0]
+    if first:
+        raise ValueError("not the range of a whole tab")
     return Grid(title, rows)
+
+
+def grids_of_response(response: Any) -> list[tuple[str, int, list[list[Cell]]]]:
+    """The ranges of a `values:batchGetByDataFilter` response, each from row 1 on.
+
+    Returns: the tab's title, the first column (from 0) and the rows, one a range, at least one.
+
+    Raises:
+        ValueError: the response has another form.
+    """
+    try:
+        found = [item["valueRange"] for item in response["valueRanges"]]
+        places = [_tab_and_column(item["range"]) for item in found]
+        # Google leaves `values` out where a range is empty; null or anything else is not empty.
+        values = [item.get("values", []) for item in found]
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("not the values of a tab") from None
+    if not found:
+        raise ValueError("no values at all")
+    for rows in values:
+        if type(rows) is not list or not set(map(type, rows)) <= {list}:
+            raise ValueError("not a list of rows")
+        if not set(map(type, chain.from_iterable(rows))) <= _CELL_TYPES:
+            raise ValueError("cells that are no plain values")
+    return [(*place, rows) for place, rows in zip(places, values, strict=True)]
 
 
 def cell_at(row: Sequence[Cell], column: int) -> Cell:
@@ -129,12 +146,29 @@ def a1_range(title: str, row: int, column: int, end_row: int, end_column: int) -
 
 def tab_title(value_range: str) -> str:
     """The title in a range such as `'My tab'!A1:Z1000`. Raises ValueError if there is none."""
-    title, separator, cells = value_range.rpartition("!")
-    if not separator or not re.match(r"A1(:|\Z)", cells):
+    title, column = _tab_and_column(value_range)
+    if column:
         raise ValueError("not the range of a whole tab")
-    if len(title) >= 2 and title[0] == title[-1] == "'":
-        return title[1:-1].replace("''", "'")
     return title
+
+
+def _tab_and_column(value_range: str) -> tuple[str, int]:
+    """The title and the first column of a range that begins in row 1. Raises ValueError."""
+    title, separator, cells = value_range.rpartition("!")
+    start = re.match(r"([A-Z]{1,3})1(:|\Z)", cells)
+    if not separator or not start:
+        raise ValueError("not a range from row 1 on")
+    if len(title) >= 2 and title[0] == title[-1] == "'":
+        title = title[1:-1].replace("''", "'")
+    return title, column_index(start[1])
+
+
+def column_index(name: str) -> int:
+    """0 for `A`, 26 for `AA`."""
+    index = 0
+    for letter in name:
+        index = index * 26 + ord(letter) - ord("A") + 1
+    return index - 1
 
 
 def column_name(index: int) -> str:

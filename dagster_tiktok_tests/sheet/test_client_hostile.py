@@ -123,7 +123,8 @@ def test_given_an_answer_that_unpacks_to_too_much_when_read_then_it_is_not_taken
         client = sheets.client(**with_token_uri(sheets, server.url))
         with pytest.raises(ServiceUnavailable, match=r"token endpoint answered with more than"):
             client.read()
-    assert len(server.requests) == 2
+    # The tab, then its top rows alone, then the token.
+    assert len(server.requests) == 3
 
 
 def test_given_a_packed_answer_when_read_then_it_is_unpacked(sheets: RunningSheets) -> None:

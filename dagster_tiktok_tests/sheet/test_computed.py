@@ -182,7 +182,8 @@ def test_given_a_protected_row_when_checked_then_the_doctor_says_so_and_not_for_
         sheets.edit({"do": "protect", "range": "A1:O1"})
         assert sheets.client().check().ready_rows == 3
         sheets.edit({"do": "protect", "range": "F2:F2"})
-        with pytest.raises(ConfigurationError, match="protected"):
+        told = r'the cell F2 \(row 2, column "Status"\) is protected; allow \S+@\S+ to edit it'
+        with pytest.raises(ConfigurationError, match=told):
             sheets.client().check()
 
 
