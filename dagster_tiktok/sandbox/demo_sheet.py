@@ -21,6 +21,13 @@ HEADER = [
 ]  # fmt: skip
 DEMO_ROWS = 60
 DEMO_POSTS = 90
+FORMULA_CELL, PROTECTED_CELL = "K4", "M8"
+"""A metric that a VA computes, and one that the service account may not edit: both stay as they
+are, and the rest of their rows is written."""
+DEMO_EDITS = (
+    {"do": "set", "cell": FORMULA_CELL, "value": "=J4/10"},
+    {"do": "protect", "range": f"{PROTECTED_CELL}:{PROTECTED_CELL}"},
+)
 _VAS = ("Ana", "Bea", "Carlo", "Dina", "Efren", "Grace")
 _WRITTEN_COLUMNS = 7
 _SPARE_POSTS = 8

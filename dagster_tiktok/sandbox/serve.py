@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
 
-from dagster_tiktok.sandbox.demo_sheet import DEMO_POSTS, demo_rows
+from dagster_tiktok.sandbox.demo_sheet import DEMO_EDITS, DEMO_POSTS, demo_rows
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.sandbox.supabase_lite.node_packages import SandboxError
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
@@ -62,6 +62,7 @@ class Sandbox:
         self.sheets = SheetsServer(
             demo_rows(self.world),
             seed=seed,
+            edits=DEMO_EDITS,
             service_account_path=self.folder / "service_account.json",
             state_path=self.folder / "sheet.json",
         )

@@ -16,6 +16,10 @@ from dagster_tiktok.resources.tiktok import TikTokResource
 from dagster_tiktok.runner import run_partition
 from dagster_tiktok_tests.running import Finished, RunningSandbox
 
+DEMO_STATUSES = (41, 13)
+"""How many rows of the demo's sheet end as Scraped and as Failed."""
+DEMO_POSTS_SCRAPED = 39
+
 # A run with a short lease, so that the test need not wait half a minute for a dead one's units.
 SHORT_LEASE = """
 import sys

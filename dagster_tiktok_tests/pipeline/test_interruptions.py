@@ -11,6 +11,8 @@ import pytest
 
 # A run with a short lease, so that the test need not wait half a minute for a dead one's units.
 from dagster_tiktok_tests.pipeline.support import (
+    DEMO_POSTS_SCRAPED,
+    DEMO_STATUSES,
     kill_when,
     pages_by_post,
     short_lease_run,
@@ -40,11 +42,11 @@ def test_given_a_run_killed_in_every_stage_then_the_next_one_finishes_without_re
         assert last.status == 0, last.stderr
         posts = sandbox.rows("tiktok_posts")
         slides = sandbox.rows("tiktok_slides")
-        assert len(posts) == 40
+        assert len(posts) == DEMO_POSTS_SCRAPED
         assert len(slides) == sum(post["slide_count"] for post in posts)
         assert {post["scrape_count"] for post in posts} == {1}
         statuses = Counter(row["status"] for row in sandbox.sheet())
-        assert (statuses["Scraped"], statuses["Failed"]) == (42, 12)
+        assert (statuses["Scraped"], statuses["Failed"]) == DEMO_STATUSES
         # What a killed process had not recorded yet is asked for again: the requests in flight
         # and those of the moment before.
         assert sum(pages_by_post(sandbox).values()) <= 44 + 20
@@ -75,7 +77,10 @@ def test_given_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_onc
         assert again.status == 0, again.stderr
         # The post of two rows may be fetched by both runs, once for each row.
         counts = [post["scrape_count"] for post in sandbox.rows("tiktok_posts")]
-        assert (len(counts), sum(counts)) in ((40, 40), (40, 41))
+        assert (len(counts), sum(counts)) in (
+            (DEMO_POSTS_SCRAPED, DEMO_POSTS_SCRAPED),
+            (DEMO_POSTS_SCRAPED, DEMO_POSTS_SCRAPED + 1),
+        )
 
 
 def test_given_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
@@ -95,7 +100,7 @@ def test_given_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
         assert "Traceback" not in ended.stderr
         assert "cannot be reached" in ended.result["error"]
         assert again.status == 0, again.stderr
-        assert len(sandbox.rows("tiktok_posts")) == 40
+        assert len(sandbox.rows("tiktok_posts")) == DEMO_POSTS_SCRAPED
 
 
 def test_given_a_sandbox_that_runs_then_a_second_one_of_its_folder_changes_nothing(
@@ -133,4 +138,4 @@ def test_given_two_runs_at_once_then_they_share_the_work_and_nothing_is_done_twi
         assert sum(pages_by_post(sandbox).values()) <= 44 + 1
         assert {post["scrape_count"] for post in sandbox.rows("tiktok_posts")} <= {1, 2}
         statuses = Counter(row["status"] for row in sandbox.sheet())
-        assert (statuses["Scraped"], statuses["Failed"]) == (42, 12)
+        assert (statuses["Scraped"], statuses["Failed"]) == DEMO_STATUSES

@@ -15,6 +15,8 @@ import pytest
 from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok_tests.pipeline.support import (
+    DEMO_POSTS_SCRAPED,
+    DEMO_STATUSES,
     QUICK_BREAKER,
     kill_when,
     pages_by_post,
@@ -86,7 +88,7 @@ def test_given_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_co
 
         def waits() -> bool:
             pending = [u for u in sandbox.rows("scrape_units") if u["state"] == "pending"]
-            return len(pages_by_post(sandbox)) > 40 and len(pending) == 1
+            return len(pages_by_post(sandbox)) > DEMO_POSTS_SCRAPED and len(pending) == 1
 
         long_pause = QUICK_BREAKER.replace("pass_pause_seconds=0.3", "pass_pause_seconds=3600.0")
         kill_when(script_run(sandbox, long_pause), waits)
@@ -102,7 +104,7 @@ def test_given_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_co
             1: len(pages_by_post(sandbox)) - 1,
         }
         statuses = Counter(row["status"] for row in sandbox.sheet())
-        assert (statuses["Scraped"], statuses["Failed"]) == (42, 12)
+        assert (statuses["Scraped"], statuses["Failed"]) == DEMO_STATUSES
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import random
 import string
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class SheetsServer:
         state_path: keeps the cells between starts; what it holds wins over `rows`.
         token_lifetime_seconds: of access tokens.
         quota_window_seconds: Google's is a minute.
+        edits: applied to `rows` at the first start, see `edits.py`.
     """
 
     def __init__(
@@ -62,13 +63,14 @@ class SheetsServer:
         state_path: Path | None = None,
         token_lifetime_seconds: float = 3600,
         quota_window_seconds: float = 60,
+        edits: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         dice = random.Random(f"sheet {seed}")
         spreadsheet_id = "1" + "".join(dice.choices(_ID_CHARACTERS, k=43))
         self.book = Book(spreadsheet_id, title, [], path=state_path)
         if not self.book.tabs:
             self.book.add_tab(tab_title, rows, gid=dice.randrange(10**6, 2**31))
-            self.book.save()
+            apply_edits(self.book, edits)
         self.account = ServiceAccount.at(
             service_account_path, token_lifetime_seconds=token_lifetime_seconds
         )
