@@ -42,7 +42,7 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
         console.print(Text(f"  and {len(unfinished) - LISTED} more with a reason (see --json)"))
     unanswered = [e for e in summary.errors if e.state == "done" and e.outcome == "scraped"]
     for error in unanswered[:LISTED]:
-        console.print(Text(f"  row not answered: {describe(error)}", style="yellow"))
+        console.print(Text(f"  row not answered in full: {describe(error)}", style="yellow"))
     if len(unanswered) > LISTED:
         console.print(Text(f"  and {len(unanswered) - LISTED} more rows (see --json)"))
     for notice in outcome.notices[:LISTED]:
