@@ -19,7 +19,7 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.supabase_client import open_supabase
 from dagster_tiktok.supabase_states import ProjectUnavailable, known_state
 
-SCHEMA_VERSION = 17
+SCHEMA_VERSION = 18
 """The newest migration that this code needs."""
 
 

@@ -8,9 +8,10 @@ this module only speaks to it.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -32,6 +33,7 @@ from dagster_tiktok.models import (
 from dagster_tiktok.settings import Settings
 
 LEASE_SECONDS = 30.0
+_HASHES_A_CALL = 5_000
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +108,12 @@ class Persisted(BaseModel):
     slides_written: int = 0
     failed: tuple[FailedUnit, ...] = ()
     not_tried: tuple[int, ...] = ()
+
+
+class WrittenErrors(BaseModel):
+    """Hashes of error texts that the pipeline wrote."""
+
+    known: tuple[str, ...]
 
 
 class Unfinished(BaseModel):
@@ -217,6 +225,25 @@ class Ledger:
         """Ends units by id, with a note where the sheet could not be answered."""
         results = [{"unit_id": unit_id, "note": note} for unit_id, note in notes.items()]
         await self._call("finish_units", owner=self.owner, results=results)
+
+    async def written_errors(
+        self, found: Collection[str], writing: Collection[str]
+    ) -> frozenset[str]:
+        """Which of the texts `found` under `Error` the pipeline ever wrote, in any version.
+
+        Records the texts `writing`: to be called before they are written. Only hashes are sent.
+        """
+        hashes = {hashlib.sha256(text.encode()).hexdigest(): text for text in found}
+        new = [hashlib.sha256(text.encode()).hexdigest() for text in writing]
+        known: set[str] = set()
+        asked = list(hashes)
+        for start in range(0, len(asked), _HASHES_A_CALL):
+            part = asked[start : start + _HASHES_A_CALL]
+            answer = await self._call("written_errors", found=part, writing=[])
+            known.update(WrittenErrors.model_validate(answer).known)
+        if new:
+            await self._call("written_errors", found=[], writing=new)
+        return frozenset(hashes[item] for item in known & hashes.keys())
 
     async def record_stage(self, stage: str, metrics: dict[str, Any]) -> None:
         """Leaves a stage's totals in the batch's record, for the stage that closes it."""

@@ -52,6 +52,11 @@ async def sheet_status(
         for answered in report.sheets
         for conflict in answered.written.conflicts
     ]
+    warnings = [
+        [answered.sheet.name, text]
+        for answered in report.sheets
+        for text in answered.written.warnings
+    ]
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": totals["rows_written"],
@@ -61,5 +66,6 @@ async def sheet_status(
             "conflicts_preview": dg.MetadataValue.md(
                 markdown_table(["sheet", "row", "not written, because"], conflicts[:50])
             ),
+            "warnings": dg.MetadataValue.md(markdown_table(["sheet", "warning"], warnings[:50])),
         }
     )

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.retry import TransientError, retrying
+from dagster_tiktok.sheet.error_column import ERROR, WrittenBefore, errors_of_people
 from dagster_tiktok.sheet.errors import (
     AnswerLostError,
     ProtectedError,
@@ -35,6 +36,7 @@ from dagster_tiktok.sheet.writeback import (
     RowWrite,
     WritePlan,
     plan_writeback,
+    safe_text,
 )
 
 _READINGS = 3
@@ -83,8 +85,17 @@ def read_with_formulas(tab: Tab) -> tuple[Grid, Computed]:
 class Answer:
     """One answer for one tab. `attempts` and `max_wait` as in `retrying`."""
 
-    def __init__(self, tab: Tab, timezone: tzinfo, *, attempts: int, max_wait: float) -> None:
+    def __init__(
+        self,
+        tab: Tab,
+        timezone: tzinfo,
+        *,
+        attempts: int,
+        max_wait: float,
+        written_before: WrittenBefore,
+    ) -> None:
         self._tab, self._timezone = tab, timezone
+        self._written_before = written_before
         self._attempts, self._max_wait = attempts, max_wait
         self._sent: list[WritePlan] = []
         self._conflicts: set[Conflict] = set()
@@ -112,7 +123,14 @@ class Answer:
     def _planned(self, outcomes: Sequence[RowOutcome]) -> tuple[WritePlan, tuple[str, ...]]:
         for attempt in range(2):
             values, computed = read_with_formulas(self._tab)
-            plan = plan_writeback(values, outcomes, self._timezone)
+            theirs = errors_of_people(
+                values,
+                find_layout(values),
+                {safe_text(outcome.reason) for outcome in outcomes if outcome.reason},
+                self._written_before,
+            )
+            left_alone = frozenset([ERROR] if theirs else [])
+            plan = plan_writeback(values, outcomes, self._timezone, left_alone)
             try:
                 guarded = without_computed(plan, computed)
             except ConfigurationError:
@@ -121,7 +139,7 @@ class Answer:
                     raise
                 continue
             self._computed = computed
-            return guarded.plan, guarded.warnings
+            return guarded.plan, (*guarded.warnings, *([theirs] if theirs else []))
         raise AssertionError("the second attempt returns or raises")
 
     def _send(self, plan: WritePlan, first: WritePlan) -> None:

@@ -15,6 +15,7 @@ from dagster_tiktok.sheet import merged
 from dagster_tiktok.sheet.access import ServiceAccountSession
 from dagster_tiktok.sheet.answering import Answer, Answered, read_with_formulas
 from dagster_tiktok.sheet.cell_links import LinkReader
+from dagster_tiktok.sheet.error_column import WrittenBefore, nothing_written
 from dagster_tiktok.sheet.errors import ProtectedError, TooLargeError, protected, unknown_form
 from dagster_tiktok.sheet.formulas import without_computed
 from dagster_tiktok.sheet.grid import Grid, column_name, grid_of_answer
@@ -46,7 +47,7 @@ class WriteReport:
     mended: int = 0
     """Cells that had to be written again, or got back what they held, after the check."""
     warnings: tuple[str, ...] = ()
-    """Columns that were left alone because formulas compute them."""
+    """Columns that were left alone: formulas compute them, or they hold what people wrote."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +143,18 @@ class SheetClient:
                 _log.warning("sheet: merged cells could not be read: %s", error)
         return grid
 
-    def write_outcomes(self, outcomes: Iterable[RowOutcome]) -> WriteReport:
+    def write_outcomes(
+        self, outcomes: Iterable[RowOutcome], written_before: WrittenBefore = nothing_written
+    ) -> WriteReport:
         """Finds the rows again, writes their outcomes, checks them, and repairs once.
 
         Three reads (the formulas, the values, the check) and one write, one more write if
         something has to be repaired, and more where cells are protected; no request at all for no
         outcomes. A write whose response was lost is repeated only for what did not arrive.
+
+        Arguments:
+            written_before: tells which texts under `Error` are the pipeline's; any other text
+                there, and the column is left alone.
 
         Raises: as `read`; ConfigurationError also where a formula fills the column `Status`.
         """
@@ -155,7 +162,11 @@ class SheetClient:
         if not outcomes:
             return WriteReport()
         answer = Answer(
-            self, self._settings.timezone, attempts=self._attempts, max_wait=self._max_wait
+            self,
+            self._settings.timezone,
+            attempts=self._attempts,
+            max_wait=self._max_wait,
+            written_before=written_before,
         )
         with _service_errors():
             return _report(answer.write(outcomes))

@@ -74,6 +74,14 @@ class Layout:
     def __contains__(self, name: str) -> bool:
         return name in self.columns
 
+    def without(self, names: frozenset[str]) -> Layout:
+        """The layout in which these columns, too, are left alone."""
+        return replace(
+            self,
+            columns={name: at for name, at in self.columns.items() if name not in names},
+            left_alone=self.left_alone | names,
+        )
+
 
 def find_layout(grid: Grid, *, left_alone: frozenset[str] | None = None) -> Layout:
     """The first of the top rows in which every required header stands.
@@ -93,8 +101,7 @@ def find_layout(grid: Grid, *, left_alone: frozenset[str] | None = None) -> Layo
             layout = headers.layout(number)
             if left_alone is None:
                 return _without_peoples_own(layout, grid)
-            kept = {name: at for name, at in layout.columns.items() if name not in left_alone}
-            return replace(layout, columns=kept, left_alone=left_alone)
+            return layout.without(left_alone)
         if headers.known and (best is None or headers.known > best[1].known):
             best = number, headers
     raise ConfigurationError(_what_is_wrong(grid, best))
@@ -114,7 +121,7 @@ def _without_peoples_own(layout: Layout, grid: Grid) -> Layout:
     if not found:
         return layout
     warnings = [
-        f'the column "{_cut(layout.headers[name])}" holds "{_cut(text)}" in row {row}, which the '
+        f'the column "{cut(layout.headers[name])}" holds "{cut(text)}" in row {row}, which the '
         "pipeline did not write, and is left alone: give that column another header, or clear "
         "the cell to have the column written"
         for name, (row, text) in found.items()
@@ -201,8 +208,8 @@ class _Headers:
         if all(folded(self._texts[index]) == folded(own) for index in found):
             places = " and ".join(column_name(index) for index in found)
             meant = "" if folded(own) == folded(name) else f' (it means "{name}")'
-            return f'the column "{_cut(own)}"{meant} stands twice ({places})'
-        named = [f'"{_cut(self._texts[index])}" ({column_name(index)})' for index in found]
+            return f'the column "{cut(own)}"{meant} stands twice ({places})'
+        named = [f'"{cut(self._texts[index])}" ({column_name(index)})' for index in found]
         return f'the column "{name}" could be {" or ".join(named)}'
 
     def _sort_out(self) -> None:
@@ -211,7 +218,7 @@ class _Headers:
                 self.duplicated.append(self._ambiguous[name])
             elif name not in self.columns:
                 given = self._own.get(name)
-                called = f' (GOOGLE_SHEET_COLUMNS calls it "{_cut(given)}")' if given else ""
+                called = f' (GOOGLE_SHEET_COLUMNS calls it "{cut(given)}")' if given else ""
                 self.missing.append(f'"{name}"{called}')
 
 
@@ -266,8 +273,9 @@ def _shown_headers(row: Sequence[Cell]) -> list[str]:
     """What a row holds that may be headers: texts, in quotes, without what is surely data."""
     texts = [cell_text(value) for value in row if isinstance(value, str)]
     headers = [text for text in texts if text and not any(mark in text for mark in _DATA_MARKS)]
-    return [f'"{_cut(text)}"' for text in headers[:_SHOWN_HEADERS]]
+    return [f'"{cut(text)}"' for text in headers[:_SHOWN_HEADERS]]
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """What people typed, shortened to be shown in a message."""
     return printable(text[:_SHOWN_HEADER_CHARACTERS])

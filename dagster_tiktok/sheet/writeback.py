@@ -94,18 +94,24 @@ class WritePlan:
         ] + list(self.restores)
 
 
-def plan_writeback(grid: Grid, outcomes: Iterable[RowOutcome], timezone: tzinfo) -> WritePlan:
+def plan_writeback(
+    grid: Grid,
+    outcomes: Iterable[RowOutcome],
+    timezone: tzinfo,
+    left_alone: frozenset[str] = frozenset(),
+) -> WritePlan:
     """Decides for each outcome: written, answered already, or a conflict.
 
     Arguments:
         grid: read just now.
         outcomes: one a source key.
         timezone: in which `Scraped At` is written.
+        left_alone: columns that are known to be people's own, besides those that show it.
 
     Raises:
         ConfigurationError: the tab no longer has the columns.
     """
-    layout = find_layout(grid)
+    layout = find_layout(grid).without(left_alone)
     outcomes = list(outcomes)
     rows_of = rows_by_key(grid, layout, {outcome.source_key for outcome in outcomes})
     unread = _links_unread(grid, layout)

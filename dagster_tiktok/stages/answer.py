@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
@@ -69,10 +69,18 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
         await ledger.finish(looks)
     report.looks = len(looks)
     errors: dict[str, ConfigurationError | ServiceUnavailable] = {}
+    loop = asyncio.get_running_loop()
+
+    def written_before(found: Collection[str], writing: Collection[str]) -> Collection[str]:
+        asked = ledger.written_errors(found, writing)
+        return asyncio.run_coroutine_threadsafe(asked, loop).result()
+
     for client in clients:
         units = rows.get(client.sheet.source, [])
         try:
-            written = await asyncio.to_thread(client.write_outcomes, map(_outcome, units))
+            written = await asyncio.to_thread(
+                client.write_outcomes, map(_outcome, units), written_before
+            )
         except (ConfigurationError, ServiceUnavailable) as error:
             log.warning("sheet_status: %s cannot be answered: %s", client.sheet.name, error)
             errors[client.sheet.name] = error

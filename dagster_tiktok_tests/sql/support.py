@@ -38,6 +38,9 @@ CONTENTS = " union all ".join(
     f"select '{table}' as name, coalesce(jsonb_agg(to_jsonb(t) order by to_jsonb(t)::text), '[]') "
     f"as rows from public.{table} as t"
     for table in TABLES
+) + (
+    " union all select 'written_errors', coalesce(jsonb_agg(to_jsonb(t)), '[]') "
+    "from private.written_errors as t"
 )
 """A query for all rows of all tables, in an order that depends on nothing else."""
 
@@ -112,7 +115,7 @@ class Database:
         return self.one(f"select * from public.tiktok_posts where tiktok_id = '{tiktok_id}'")
 
     def clear(self) -> None:
-        tables = ", ".join(f"public.{table}" for table in TABLES)
+        tables = ", ".join([*(f"public.{table}" for table in TABLES), "private.written_errors"])
         self.execute(f"truncate {tables} restart identity cascade")
         self.set_clock(NOON)
 

@@ -195,13 +195,14 @@ def test_given_a_backup_when_restored_then_every_row_is_equal_and_ids_continue(
 ) -> None:
     said, _ = _run(tmp_path, original, "backup")
     (dump,) = (tmp_path / "backups").glob("*.dump")
-    assert said.startswith(f"backups/{dump.name}: 6 tables, ")
+    assert said.startswith(f"backups/{dump.name}: 7 tables, ")
     assert {stat.S_IMODE(file.stat().st_mode) for file in dump.parent.iterdir()} == {0o600}
 
     lines = _run(tmp_path, empty, "restore", dump)[0].splitlines()
 
     assert all(line.endswith("rows, checksum equal") for line in lines[:-1])
-    assert [line.split()[0] for line in lines[:-1]] == sorted(TABLES)
+    names = [*sorted(TABLES), "private.written_errors"]
+    assert [line.split()[0] for line in lines[:-1]] == names
     with _database(original) as source, _database(empty) as copy:
         assert copy.everything() == source.everything()
         assert copy.next_ids() == source.next_ids()
@@ -494,7 +495,7 @@ def test_given_no_database_then_the_sentence_says_what_is_wrong(
     assert not list(tmp_path.glob("**/*.*"))
 
     (tmp_path / ".env").write_text(f"SUPABASE_DB_URL={postgres_url}\nSUPABASE_KEY=other\n")
-    assert "6 tables, 0 rows" in _run(tmp_path, None, "backup")[0]
+    assert "7 tables, 0 rows" in _run(tmp_path, None, "backup")[0]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     assert twice.claim("stored", batch) == [one]
     twice("persist_units", owner=batch, unit_ids=[one], timezone="UTC")
     assert twice.claim("persisted", batch) == [one]
+    twice("written_errors", found=["a" * 64], writing=["a" * 64, "b" * 64])
     twice("finish_units", owner=batch, results=[{"unit_id": one}])
     twice("open_units", **rows, read_at=FAR.isoformat())  # the finished one is ready again
 

@@ -1,0 +1,59 @@
+"""The column `Error`, which is the pipeline's only if it holds nothing that people wrote there.
+
+Its texts cannot be told by their form, and today's wording says nothing about former versions: so
+the database remembers what was written. One text that it does not know, and the column is left
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from dagster_tiktok.sheet.grid import Grid, cell_at, cell_text, is_computing
+from dagster_tiktok.sheet.headers import folded
+from dagster_tiktok.sheet.layout import Layout, cut
+
+ERROR = "Error"
+
+WrittenBefore = Callable[[Collection[str], Collection[str]], Collection[str]]
+"""The texts found, and those about to be written, to those of the first that were ever written.
+
+The second are remembered when it returns, so it is called before the write.
+"""
+
+
+def nothing_written(found: Collection[str], writing: Collection[str]) -> Collection[str]:
+    """For a sheet that the pipeline has never written to: no text is its own."""
+    del found, writing
+    return ()
+
+
+def errors_of_people(
+    grid: Grid, layout: Layout, writing: Collection[str], written_before: WrittenBefore
+) -> str | None:
+    """The warning where the column holds a text that the pipeline never wrote, else None."""
+    if ERROR not in layout:
+        return None
+    found = _texts(grid, layout)
+    ours = written_before(list(found), writing) if found or writing else ()
+    theirs = next((text for text in found if text not in ours), None)
+    if theirs is None:
+        return None
+    return (
+        f'the column "{cut(layout.headers[ERROR])}" holds "{cut(theirs)}" in row {found[theirs]}, '
+        "which the pipeline did not write, and is left alone: give that column another header, or "
+        "clear the cell to have the column written"
+    )
+
+
+def _texts(grid: Grid, layout: Layout) -> dict[str, int]:
+    """What stands in the column, by text the first row of it, from the top down."""
+    header = folded(layout.headers[ERROR])
+    found: dict[str, int] = {}
+    for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
+        value = cell_at(row, layout[ERROR])
+        text = cell_text(value)
+        # A header that is repeated further down is nobody's remark.
+        if text and not is_computing(value) and folded(text) != header:
+            found.setdefault(text, number)
+    return found

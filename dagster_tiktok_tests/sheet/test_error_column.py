@@ -1,0 +1,96 @@
+"""Under `Error` stand our texts of any version, or what people wrote, which is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok_tests.sheet.outcomes import failed, scraped
+from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+
+
+class Remembering:
+    """What the database does: remembers texts when they are about to be written."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = set(texts)
+
+    def __call__(self, found: Collection[str], writing: Collection[str]) -> Collection[str]:
+        known = self.texts & {*found}
+        self.texts |= {*writing}
+        return known
+
+
+def _sheets(*errors: str | int | bool) -> RunningSheets:
+    rows = [sheet_row(number, Error=error) for number, error in enumerate(errors, start=1)]
+    return RunningSheets([HEADER, *rows])
+
+
+def test_given_a_text_that_was_never_ours_when_answered_then_the_column_is_left_alone() -> None:
+    # Issue 11, B6: the column's name alone does not hand it over.
+    remembering = Remembering("Post is gone (former wording)")
+    with _sheets("", "Post is gone (former wording)", "call the client first") as sheets:
+        report = sheets.client().write_outcomes([scraped(1), failed(2), scraped(3)], remembering)
+        rows = sheets.rows()
+    assert len(report.written) == 3
+    assert [row["Status"] for row in rows] == ["Scraped", "Failed", "Scraped"]
+    assert [row["Error"] for row in rows] == [
+        "",
+        "Post is gone (former wording)",
+        "call the client first",
+    ]
+    (warning,) = report.warnings
+    assert warning.startswith('the column "Error" holds "call the client first" in row 4, which')
+
+
+def test_given_our_own_texts_of_any_version_when_answered_then_they_are_replaced_or_cleared() -> (
+    None
+):
+    remembering = Remembering("Post is gone (former wording)")
+    with _sheets("Post is gone (former wording)", "Post is gone (former wording)") as sheets:
+        report = sheets.client().write_outcomes([scraped(1), failed(2)], remembering)
+        assert [row["Error"] for row in sheets.rows()] == ["", "Post is deleted"]
+        assert report.warnings == ()
+
+
+def test_given_numbers_or_ticks_under_error_when_answered_then_they_are_peoples_own() -> None:
+    for value in (7, True):
+        with _sheets(value, "") as sheets:
+            report = sheets.client().write_outcomes([failed(1), failed(2)], Remembering())
+            assert [row["Error"] for row in sheets.rows()] == [value, ""]
+            assert len(report.warnings) == 1
+
+
+def test_given_what_is_no_remark_under_error_when_answered_then_the_column_is_written() -> None:
+    # A header that is repeated further down, and a formula that is being computed.
+    with _sheets("", "error", "#N/A") as sheets:
+        report = sheets.client().write_outcomes([failed(1)], Remembering())
+        assert (sheets.rows()[0]["Error"], report.warnings) == ("Post is deleted", ())
+
+
+def test_given_an_own_name_for_the_column_when_left_alone_then_the_warning_says_it() -> None:
+    header = [name if name != "Error" else "Problem" for name in HEADER]
+    with RunningSheets([header, sheet_row(1, Error="mine")]) as sheets:
+        client = sheets.client(google_sheet_columns="Error=Problem")
+        report = client.write_outcomes([failed(1)], Remembering())
+        assert report.warnings[0].startswith('the column "Problem" holds "mine" in row 2')
+
+
+def test_given_a_run_killed_between_record_and_write_when_answered_again_then_all_is_written() -> (
+    None
+):
+    remembering = Remembering()
+    with _sheets("", "") as sheets:
+        sheets.fault("unavailable", "write", count=50)
+        client = sheets.client(attempts=1)
+        with pytest.raises(ServiceUnavailable, match="503"):
+            client.write_outcomes([failed(1)], remembering)
+        assert remembering.texts == {"Post is deleted"}
+        sheets.control("DELETE", "faults")
+        assert sheets.client().write_outcomes([failed(1)], remembering).written == (address(1),)
+        # The text is known from the first time on: the next answer may clear or replace it.
+        sheets.edit({"do": "set", "cell": "F2", "value": "Ready to Scrape"})
+        assert sheets.client().write_outcomes([scraped(1)], remembering).warnings == ()
+        assert sheets.rows()[0]["Error"] == ""
