@@ -43,7 +43,7 @@ settings = SettingsResource(env_file="/dev/null")
 definitions = build_definitions(
     settings, database=DatabaseResource(settings=settings, lease_seconds=3)
 )
-outcome = run_partition(settings, definitions, partition=settings.load().today())
+outcome = run_partition(settings, definitions)
 print(outcome.failures or "", outcome.summary.status)
 sys.exit(not outcome.complete)
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_tiktok.assets.common import GROUP
+from dagster_tiktok.assets.common import GROUP, ONLY_WAITS
 from dagster_tiktok.attention import Notice, alert_text, notices_of
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.resources.alerts import AlertResource
@@ -155,11 +155,14 @@ def _run_in_flight(instance: dg.DagsterInstance) -> bool:
 def failure_alert(
     context: dg.RunFailureSensorContext, alerts: AlertResource
 ) -> dg.SkipReason | None:
+    events = context.get_step_failure_events()
+    if events and all(_only_waits(event) for event in events):
+        return dg.SkipReason("All that is unfinished waits for the time of its next try.")
     text = failure_text(
         job=context.dagster_run.job_name,
         partition=context.dagster_run.tags.get("dagster/partition"),
         run_id=context.dagster_run.run_id,
-        reasons=[_reason(event) for event in context.get_step_failure_events()],
+        reasons=[_reason(event) for event in events],
         fallback=context.failure_event.message or "the run failed",
     )
     notices = _notices(context.instance, context.dagster_run.run_id)
@@ -202,6 +205,12 @@ def failure_text(
     """What an alert says: which day, why, and where to look."""
     why = "; ".join(reasons) or fallback
     return f"{job} failed for {partition or 'no partition'}: {why} (run {run_id[:8]})"
+
+
+def _only_waits(event: dg.DagsterEvent) -> bool:
+    failure = event.step_failure_data.user_failure_data
+    value = failure.metadata.get(ONLY_WAITS) if failure else None
+    return value is not None and value.value is True
 
 
 def _reason(event: dg.DagsterEvent) -> str:

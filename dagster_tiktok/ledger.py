@@ -117,10 +117,12 @@ class WrittenErrors(BaseModel):
 
 
 class Unfinished(BaseModel):
-    """What is due and not done; `leased` of them are held by a run that works on them now."""
+    """What is due and not done: `leased` of them are held by a run that works on them now,
+    `waiting` of them have their next try later."""
 
     count: int
     leased: int
+    waiting: int = 0
     units: tuple[UnitError, ...] = ()
 
 

@@ -120,6 +120,8 @@ class Unit(Record):
     state: UnitState
     outcome: Outcome | None = None
     attempts: int = 0
+    is_last_try: bool = False
+    """Whether one more failure that is its own ends it with that reason."""
     error_kind: str | None = None
     error: str | None = None
     tiktok_id: str | None = None
@@ -142,6 +144,8 @@ class UnitError(Record):
     outcome: Outcome | None = None
     error_kind: str | None = None
     error: str | None = None
+    next_try_at: datetime | None = None
+    """When an unfinished unit may be tried again; None: at once."""
 
 
 class RepeatedRow(Record):
@@ -166,6 +170,8 @@ class BatchSummary(Record):
     unavailable: int
     expired: int
     unfinished: int
+    waiting: int = 0
+    """Of the unfinished: whose time for the next try has not come."""
     slides_downloaded: int
     slides_uploaded: int
     bytes_downloaded: int
@@ -173,6 +179,11 @@ class BatchSummary(Record):
     sheets_failed: dict[str, str] = Field(default_factory=dict)
     """Sheets that could not be read or answered, by name, and why."""
     repeated: tuple[RepeatedRow, ...] = ()
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether all that is unfinished waits for its next try: nobody has to do anything."""
+        return self.unfinished == self.waiting > 0 and not self.sheets_failed
 
     @property
     def success_rate(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timezone
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -37,7 +38,7 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
     console.print(Text(headline(summary)))
     unfinished = [error for error in summary.errors if error.state != "done" and error.error]
     for error in unfinished[:LISTED]:
-        console.print(Text(f"  unfinished: {describe(error)}", style="yellow"))
+        console.print(Text(f"  {_until(error)}: {describe(error)}", style="yellow"))
     if len(unfinished) > LISTED:
         console.print(Text(f"  and {len(unfinished) - LISTED} more with a reason (see --json)"))
     unanswered = [e for e in summary.errors if e.state == "done" and e.outcome == "scraped"]
@@ -58,6 +59,12 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
         console.print(Text(f"  {waiting} wait for a further run: run again to go on"))
     for sentence in outcome.failures:
         console.print(Text(f"  {printable(sentence)}", style="red"))
+
+
+def _until(error: UnitError) -> str:
+    if error.next_try_at is None:
+        return "unfinished"
+    return f"waits until {error.next_try_at.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 
 def _repeated(row: RepeatedRow, outcome: RunOutcome) -> str:

@@ -20,6 +20,8 @@ from dagster_tiktok.stages.claims import Due
 GROUP = "tiktok"
 OWNERS = ["team:content-data"]
 CONFIGURATION_PROBLEM = "configuration_problem"
+ONLY_WAITS = "only_waits"
+"""In the metadata of a failure: all that is unfinished waits for its next try."""
 
 # A partition is the day on which looks are due. `end_offset=1` includes today: the run of 02:00
 # on the 10th has the key of the 10th.

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from dagster_tiktok.assets.common import (
+    ONLY_WAITS,
     asset_arguments,
     daily,
     failed_sheets,
@@ -38,10 +39,12 @@ async def scraping_logs(
             f"{summary.unfinished} looks that are due by {summary.partition_date} are "
             "unfinished; another run of this partition works on them alone."
         )
+    if summary.waiting:
+        problems.append(f"{summary.waiting} of them wait for the time of their next try")
     if problems:
         raise dg.Failure(
             description="; ".join(problems),
-            metadata=metadata,
+            metadata={**metadata, ONLY_WAITS: summary.only_waits},
             allow_retries=False,
         )
     return dg.MaterializeResult(metadata=metadata)
@@ -50,7 +53,7 @@ async def scraping_logs(
 def summary_metadata(summary: BatchSummary) -> dict[str, dg.MetadataValue]:
     """The batch's figures and its first errors, for the UI."""
     errors = [
-        [e.source_key, e.slot, e.outcome or e.state, e.error_kind, e.error]
+        [e.source_key, e.slot, e.outcome or e.state, e.error_kind, e.error, e.next_try_at]
         for e in summary.errors[:50]
     ]
     figures: dict[str, float | int] = {
@@ -59,6 +62,7 @@ def summary_metadata(summary: BatchSummary) -> dict[str, dg.MetadataValue]:
         "unavailable": summary.unavailable,
         "expired": summary.expired,
         "unfinished": summary.unfinished,
+        "waiting": summary.waiting,
         "success_rate": round(summary.success_rate, 4),
         "slides_downloaded": summary.slides_downloaded,
         "slides_uploaded": summary.slides_uploaded,
@@ -82,6 +86,6 @@ def summary_metadata(summary: BatchSummary) -> dict[str, dg.MetadataValue]:
             )
         ),
         "errors": dg.MetadataValue.md(
-            markdown_table(["look", "slot", "state", "kind", "reason"], errors)
+            markdown_table(["look", "slot", "state", "kind", "reason", "next try"], errors)
         ),
     }

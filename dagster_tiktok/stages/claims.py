@@ -20,8 +20,6 @@ FLUSH_SECONDS = 0.2
 FLUSH_SIZE = 50
 LEASE_POLL_SECONDS = 1.0
 _NO_LIMIT = 1_000_000
-MAX_ATTEMPTS = 5
-"""Runs that try a look whose failure is its own, before it ends with that reason."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from dagster_tiktok.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
-from dagster_tiktok.stages.claims import MAX_ATTEMPTS
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
@@ -208,8 +207,7 @@ def reference(unit: Unit) -> PostRef:
 
 def is_given_up(unit: Unit, miss: Miss) -> bool:
     """Whether this was the last try, for a reason that is not permanent."""
-    last = unit.attempts + 1 >= MAX_ATTEMPTS
-    return last and miss.about_post and not miss.failure.permanent
+    return unit.is_last_try and miss.about_post and not miss.failure.permanent
 
 
 def scraped(unit: Unit, post: Post) -> ScrapeResult:
@@ -221,7 +219,7 @@ def failed(unit: Unit, miss: Miss) -> ScrapeResult:
     given_up, sentence = is_given_up(unit, miss), miss.failure.sentence
     if given_up:
         sentence = (
-            f"{sentence.removesuffix(TRIED_AGAIN)}, in {MAX_ATTEMPTS} runs: "
+            f"{sentence.removesuffix(TRIED_AGAIN)}, in {unit.attempts + 1} tries: "
             "set the row to ready to have it tried again"
         )
     return ScrapeResult(

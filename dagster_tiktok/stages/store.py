@@ -13,7 +13,7 @@ from dagster_tiktok.models import Unit
 from dagster_tiktok.slides.breaker import REFUSING
 from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.mover import MoveResult, MoveStats, SlideMover
-from dagster_tiktok.stages.claims import MAX_ATTEMPTS, Claims, Due, recording
+from dagster_tiktok.stages.claims import Claims, Due, recording
 
 CLAIM_CHUNK = 50
 
@@ -116,7 +116,7 @@ async def _move(unit: Unit, mover: SlideMover) -> MoveResult:
 def _result(unit: Unit, moved: MoveResult, *, counted: bool) -> SlidesResult:
     post, sentence = moved.refreshed_post, "; ".join(f.sentence for f in moved.failures)
     counted = counted and _counts(moved)
-    given_up = bool(moved.failures) and counted and unit.attempts + 1 >= MAX_ATTEMPTS
+    given_up = bool(moved.failures) and counted and unit.is_last_try
     if given_up and unit.post is not None:
         # The post is worth more than the slide that will never come: what there is, is kept,
         # and said to be not all.

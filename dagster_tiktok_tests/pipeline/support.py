@@ -31,7 +31,7 @@ from dagster_tiktok.runner import run_partition
 settings = SettingsResource(env_file="/dev/null")
 database = DatabaseResource(settings=settings, lease_seconds=3)
 definitions = build_definitions(settings, database=database)
-outcome = run_partition(settings, definitions, partition=settings.load().today())
+outcome = run_partition(settings, definitions)
 sys.exit(not outcome.complete)
 """
 
@@ -69,7 +69,7 @@ def quick_run(sandbox: RunningSandbox) -> Finished:
         database=DatabaseResource(settings=settings, lease_seconds=3),
         tiktok=TikTokResource(settings=settings, breaker_pause_seconds=0.2, pass_pause_seconds=0.3),
     )
-    outcome = run_partition(settings, definitions, partition=settings.load().today())
+    outcome = run_partition(settings, definitions)
     return Finished(int(not outcome.complete), "\n".join(outcome.failures), "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -88,11 +89,14 @@ def test_given_posts_that_never_become_readable_then_others_are_not_starved_and_
         good = [sandbox.world.new_post() for _ in range(5)]
         append_ready(sandbox, good, header)
 
-        statuses = [quick_run(sandbox).status for _ in range(6)]
+        statuses = []
+        for hours in (0, 1, 3, 9, 24, 24):
+            sandbox.move_clock(timedelta(hours=hours))
+            statuses.append(quick_run(sandbox).status)
 
         by_post = {row["post url"].rpartition("/")[2]: row for row in sandbox.sheet()}
         assert {by_post[post.tiktok_id]["status"] for post in good} == {"Scraped"}
         ended = [by_post[post.tiktok_id] for post in walled]
         assert {row["status"] for row in ended} == {"Failed"}
-        assert all("in 5 runs" in row["error"] for row in ended)
+        assert all("in 5 tries" in row["error"] for row in ended)
         assert statuses[-1] == 0

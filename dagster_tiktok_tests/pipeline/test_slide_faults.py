@@ -16,7 +16,7 @@ import pytest
 
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
-from dagster_tiktok.sandbox.serve import MIGRATIONS
+from dagster_tiktok.sandbox.serve import CLOCK, MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
@@ -101,6 +101,10 @@ class Stage:
             mover = SlideMover(downloader, store, refresh=client.fetch_post)
             return await store_due(ledger, mover, DUE, concurrency=15, advance=lambda: None)
 
+    async def pass_an_hour(self) -> None:
+        async with open_supabase(self.settings) as client:
+            await client.rpc("sandbox_clock", {"p": {"by_seconds": 3600}}).execute()
+
     async def units(self) -> dict[str, dict[str, Any]]:
         async with open_supabase(self.settings) as client:
             answer = await client.table("scrape_units").select("*").eq("slot", 0).execute()
@@ -116,7 +120,7 @@ class Stage:
 async def stage_on(folder: Path) -> AsyncIterator[Stage]:
     world = World(posts=len(KINDS) + len(PASSING) + 3, only="carousel", slide_count=SLIDES)
     async with (
-        SupabaseServer(folder / "supabase", MIGRATIONS) as supabase,
+        SupabaseServer(folder / "supabase", MIGRATIONS, also=[CLOCK]) as supabase,
         FaultProxy(supabase.url) as storage,
         TikTokServer(world) as tiktok,
     ):
@@ -170,6 +174,7 @@ def test_given_every_fault_at_once_then_all_that_can_be_is_stored_and_the_next_r
             stage.tiktok.faults.clear()
             stage.storage.by_path.clear()
             before = stage.tiktok.log.total
+            await stage.pass_an_hour()  # what was counted has its next try then
             again = await stage.store()
 
             assert (again.stored, again.incomplete) == (len(broken), 0)

@@ -129,6 +129,7 @@ def test_given_a_post_that_stays_walled_then_oembed_keeps_it_and_a_daily_look_br
             assert "oembed" not in sandbox.tiktok.log.by_kind
         snapshots = len(sandbox.rows("post_metrics"))
         set_tries(sandbox, LAST_TRY)
+        sandbox.move_clock(timedelta(hours=1))
         assert quick_run(sandbox).status == 0
 
         # Of the new one existence, caption and account are known, and not one figure.
@@ -153,12 +154,11 @@ def test_given_a_post_that_stays_walled_then_oembed_keeps_it_and_a_daily_look_br
 
         # The wall falls, and the next day's look brings the figures.
         sandbox.world.add_post(replace(walled, status="available"))
+        sandbox.world.add_post(known)
         today = date.fromisoformat(sandbox.invoke("run", "--json").result["partition"])
         (first,) = units_of(sandbox, walled, slot=1)
         assert first["due_date"] == (today + timedelta(days=1)).isoformat()
-        sandbox.database.table("scrape_units").update({"due_date": today.isoformat()}).eq(
-            "id", first["id"]
-        ).execute()
+        sandbox.move_clock(timedelta(days=1))
         assert quick_run(sandbox).status == 0
         record = record_of(sandbox, walled)
         assert record["views"] == record["day1_views"] == walled.metrics.shown.views

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from dagster_tiktok.sandbox.serve import CLOCK, MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.settings import Settings, load_settings
 
 MakeSettings = Callable[..., Settings]
-MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 
 
 @pytest.fixture(scope="session")
 def supabase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseServer]:
-    server = SupabaseServer(tmp_path_factory.mktemp("supabase"), MIGRATIONS)
+    server = SupabaseServer(tmp_path_factory.mktemp("supabase"), MIGRATIONS, also=[CLOCK])
     asyncio.run(server.start())
     yield server
     asyncio.run(server.close())

@@ -23,7 +23,7 @@ from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.failures import FailureKind
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import open_slide_store
-from dagster_tiktok.stages.claims import MAX_ATTEMPTS, Due
+from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.stages.store import StoreReport, store_due
 from dagster_tiktok.supabase_client import open_supabase
@@ -34,6 +34,7 @@ SOURCE = "0123456789#gid=0"
 TODAY = date(2026, 9, 22)
 DUE = Due(date.max, 1000)
 ATTEMPTS = 1
+TRIES = 5
 MIRRORS = 2
 POSTS, SLIDES = 20, 2
 _seeds = count(1)
@@ -79,6 +80,10 @@ class Day:
         async with open_supabase(self.settings) as client:
             table = client.table("scrape_units").update({"attempts": runs})
             await table.eq("state", "scraped").execute()
+
+    async def pass_a_day(self) -> None:
+        async with open_supabase(self.settings) as client:
+            await client.rpc("sandbox_clock", {"p": {"by_seconds": 86_400}}).execute()
 
 
 @asynccontextmanager
@@ -134,7 +139,7 @@ def test_given_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_pos
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def scene(day: Day) -> None:
-        await day.had_failed(MAX_ATTEMPTS - 1)
+        await day.had_failed(TRIES - 1)
         faults: dict[FailureKind, Fault] = {
             "server_error": Fault("status", on="slide", status=503),
             "rate_limited": Fault("status", on="slide", status=429, retry_after=0),
@@ -159,7 +164,7 @@ def test_given_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_pos
             assert report.stats.failed == POSTS * SLIDES
 
         untouched = {(unit["state"], unit["attempts"]) for unit in await day.units()}
-        assert untouched == {("scraped", MAX_ATTEMPTS - 1)}
+        assert untouched == {("scraped", TRIES - 1)}
         report = await day.store()
         assert (report.stored, report.incomplete) == (POSTS, 0)
         assert report.stats.successful == POSTS * SLIDES
@@ -175,14 +180,16 @@ def test_given_a_slide_that_never_comes_then_its_post_is_open_until_the_fifth_ru
 ) -> None:
     async def scene(day: Day) -> None:
         day.tiktok.faults.add(Fault("expired", on="slide", post_id=day.ids[1], slide_number=2))
-        await day.had_failed(MAX_ATTEMPTS - 2)
+        await day.had_failed(TRIES - 2)
         assert (await day.store()).incomplete == 1
         good, broken = await day.units()
         assert (good["state"], len(good["slides"])) == ("stored", 3)
-        assert (broken["state"], broken["attempts"]) == ("scraped", MAX_ATTEMPTS - 1)
+        assert (broken["state"], broken["attempts"]) == ("scraped", TRIES - 1)
         assert broken["error_kind"] == "expired"
         assert [slide["slide_number"] for slide in broken["slides"]] == [1, 3]
+        assert (await day.store()).stored == 0, "the time of its next try has not come"
 
+        await day.pass_a_day()
         assert (await day.store()).stored == 1
         _, broken = await day.units()
         assert broken["state"] == "stored"
@@ -201,6 +208,7 @@ def test_given_a_carousel_that_is_refused_as_a_whole_then_it_alone_pays_for_it(
         assert (report.stored, report.incomplete) == (1, 1)
         assert [unit["attempts"] for unit in await day.units()] == [1, 0]
         day.tiktok.faults.clear()
+        await day.pass_a_day()
         assert (await day.store()).stored == 1
 
     play(make_settings, supabase, scene, posts=2, slides=11)

@@ -170,7 +170,7 @@ def test_given_units_that_are_owed_then_they_are_counted_and_listed_to_the_limit
 
     assert (owed["count"], owed["leased"]) == (3, 2)
     assert [unit["source_key"] for unit in owed["units"]] == ["a"]
-    assert none == {"count": 0, "leased": 0, "units": []}
+    assert none == {"count": 0, "leased": 0, "waiting": 0, "units": []}
 
 
 def _silent(db: Database, batch: str, *, seconds: int) -> None:

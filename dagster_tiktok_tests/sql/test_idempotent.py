@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from dagster_tiktok_tests.sql.support import (
@@ -91,6 +92,7 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     twice("open_units", **rows, read_at=FAR.isoformat())  # the finished one is ready again
 
     heir = new_batch()
+    db.pass_time(timedelta(hours=1))
     assert set(twice.claim("pending", heir)) == {one, other}
     twice("fail_units", owner=heir, results=[failure])
     twice("release_leases", owner=heir)

@@ -55,6 +55,7 @@ def test_given_units_that_failed_before_when_claimed_then_they_come_last(db: Dat
     db.scrape(*({"unit_id": u["id"], **failure} for u in unreadable), batch=first)
 
     second, claim = new_batch(), new_batch()
+    db.pass_time(timedelta(hours=1))
     chunk = db.claimed("pending", batch=second, limit=3, claim_id=claim)
 
     assert [u["source_key"] for u in unreadable] == ["a", "b"]
@@ -113,6 +114,7 @@ def test_given_a_failed_attempt_when_claimed_then_only_another_batch_gets_it(db:
 
     assert db.scrape(failure, batch=batch) == {"recorded": 1, "ignored": []}
 
+    db.pass_time(timedelta(hours=1))
     assert db.claimed("pending", batch=batch) == []
     (again,) = db.claimed("pending", batch=new_batch())
     assert (again["attempts"], again["error_kind"], again["error"]) == (1, "network", "cut")
@@ -174,7 +176,7 @@ def test_given_a_paused_post_when_its_look_is_due_then_it_is_not_claimed_nor_owe
 
     assert db.claimed("pending", batch=new_batch(), today=TOMORROW) == []
     owed = db.unfinished(due_date=TOMORROW.isoformat(), limit=10)
-    assert owed == {"count": 0, "leased": 0, "units": []}
+    assert owed == {"count": 0, "leased": 0, "waiting": 0, "units": []}
 
 
 def test_given_stored_slides_when_a_later_look_is_claimed_then_they_are_known(

@@ -138,7 +138,14 @@ def test_given_a_unit_under_way_when_its_row_is_corrected_then_it_goes_on_with_t
     assert second == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 1}
     after = db.unit(before["id"])
     assert after["details"] == {**before["details"], "set_id": 8}
-    new = {"attempts": 0, "failed_batch_id": None, "error_kind": None, "error": None}
+    new = {
+        "attempts": 0,
+        "counted_at": None,
+        "next_try_at": None,
+        "failed_batch_id": None,
+        "error_kind": None,
+        "error": None,
+    }
     assert {name: after[name] for name in new} == new
     assert after["batch_id"] == batch
     changed = {name for name in before if before[name] != after[name]}
@@ -184,6 +191,7 @@ def test_given_a_unit_that_is_worked_on_when_its_row_is_corrected_then_nothing_c
     db: Database,
 ) -> None:
     unit = _refused(db, "stored")
+    db.pass_time(timedelta(hours=1))
     db.claim("stored", batch=new_batch())
     before = db.unit(unit["id"])
 

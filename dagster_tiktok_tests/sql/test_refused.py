@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -60,14 +61,16 @@ def _try_to_persist(db: Database, unit: int) -> tuple[str, dict[str, Any]]:
     return batch, db.persist(unit, batch=batch)
 
 
-def test_given_a_post_that_is_refused_three_times_then_its_row_is_answered_with_the_reason(
+def test_given_a_post_that_is_refused_five_times_then_its_row_is_answered_with_the_reason(
     db: Database,
 ) -> None:
     _, _, (unit,) = persist_first_looks(db, {"a": (post("1", views="x" * 400), [])}, to="stored")
     db.call("release_leases", owner=db.unit(unit)["lease_owner"])
 
-    for attempts in (1, 2):
+    for attempts, hours in ((1, 1), (2, 3), (3, 9), (4, 24)):
         _try_to_persist(db, unit)
+        assert db.claimed("stored", batch=new_batch()) == []  # its next try is later
+        db.pass_time(timedelta(hours=hours))
         refused = db.unit(unit)
         assert (refused["state"], refused["outcome"], refused["attempts"]) == (
             "stored",
@@ -103,6 +106,7 @@ def test_given_a_refused_post_when_its_row_is_corrected_then_it_is_written(db: D
     )
     db.call("release_leases", owner=db.unit(unit)["lease_owner"])
     _try_to_persist(db, unit)
+    db.pass_time(timedelta(hours=1))
     _try_to_persist(db, unit)
     assert db.unit(unit)["error_kind"] == "not_written"
 

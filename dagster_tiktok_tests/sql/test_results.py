@@ -101,6 +101,7 @@ def test_given_a_refusal_that_is_not_counted_when_recorded_then_attempts_stay(
 
     db.scrape(refusal, batch=batch)
     page = db.unit(unit)
+    db.pass_time(timedelta(hours=1))
     assert db.claimed("pending", batch=batch) == []
     db.claim("pending", batch=heir)
     db.scrape(scraped(unit, post("1", slides=1)), batch=heir)
@@ -128,6 +129,7 @@ def _fail(db: Database, state: str, unit: int) -> None:
     failure = {"unit_id": unit, "error_kind": "network", "error": "cut"}
     assert db.call_private("fail_units", owner=batch, results=[failure])["failed"] == 1
     assert db.unit(unit)["attempts"] == 1
+    db.pass_time(timedelta(hours=1))
 
 
 def test_given_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_anew(
@@ -199,6 +201,7 @@ def test_given_slides_when_some_fail_then_those_that_are_stored_are_kept(db: Dat
         batch=batch,
     )
 
+    db.pass_time(timedelta(hours=1))
     assert db.claimed("scraped", batch=batch) == []
     (again,) = db.claimed("scraped", batch=heir)
     assert [s["slide_number"] for s in again["slides"]] == [1]
@@ -264,6 +267,7 @@ def test_given_a_sheet_that_fails_then_the_reason_for_the_assistant_stays(db: Da
         "ignored": [],
     }
 
+    db.pass_time(timedelta(hours=1))
     assert db.claimed("persisted", batch=batch) == []
     (again,) = db.claimed("persisted", batch=new_batch())
     assert (again["error_kind"], again["error"], again["attempts"]) == (

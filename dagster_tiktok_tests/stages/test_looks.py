@@ -18,7 +18,6 @@ from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
 from dagster_tiktok.sandbox.tiktok.world import World
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.stages.claims import MAX_ATTEMPTS
 from dagster_tiktok.stages.looks import Looks
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok_tests.sandbox.tiktok.tls_proxy import TlsProxy
@@ -35,7 +34,8 @@ from dagster_tiktok_tests.tiktok.scripted_site import Reply, ScriptedSite, html,
 T = TypeVar("T")
 PAUSE = 0.3
 NEVER = 3600.0
-LAST = MAX_ATTEMPTS - 1
+LAST: dict[str, Any] = {"attempts": 4, "is_last_try": True}
+LAST_BUT_ONE = {"attempts": 3}
 """Tries that came before the last one."""
 CHALLENGE = html(CHALLENGE_PAGE)
 WALL = html(page(post_scope(None, code=10102)))
@@ -193,9 +193,9 @@ def test_given_rows_that_lead_to_one_post_when_it_fails_then_each_pass_asks_once
         3,
         tiktok_id=None,
         details=RowDetails(va_url=f"https://vm.tiktok.com/{code}/"),
-        attempts=LAST,
+        **LAST,
     )
-    units = [unit(1, attempts=LAST), unit(2, post=1, attempts=LAST), link]
+    units = [unit(1, **LAST), unit(2, post=1, **LAST), link]
     script = {
         path_of(1): [WALL],
         f"/t/{code}/": [redirect(f"https://www.tiktok.com/@nasa/video/{post_id(1)}")],
@@ -234,7 +234,7 @@ def test_given_refusals_in_the_first_pass_when_the_breaker_opens_then_the_rest_h
 
 def test_given_posts_that_stay_refused_when_looked_at_again_then_the_breaker_stays_closed() -> None:
     walled = range(1, 9)
-    units = [unit(9), *(unit(number, attempts=LAST) for number in walled), unit(10)]
+    units = [unit(9), *(unit(number, **LAST) for number in walled), unit(10)]
     script: dict[str, Sequence[Reply]] = {path_of(number): [WALL] for number in walled}
     script |= {path_of(n): [readable(n)] for n in (9, 10)} | {"/oembed": [OEMBED]}
 
@@ -264,9 +264,9 @@ def test_given_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oem
     None
 ):
     units = [
-        unit(1, attempts=LAST),
-        unit(2, attempts=LAST - 1),
-        unit(3, attempts=LAST, slot=2),
+        unit(1, **LAST),
+        unit(2, **LAST_BUT_ONE),
+        unit(3, **LAST, slot=2),
     ]
     script = {path_of(n): [WALL] for n in (1, 2, 3)} | {"/oembed": [OEMBED]}
 
@@ -287,14 +287,14 @@ def test_given_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oem
     ("oembed", "kind", "words"),
     [
         (status(400), "gone", "does not exist"),
-        (CHALLENGE, "login_wall", "in 5 runs: set the row to ready"),
+        (CHALLENGE, "login_wall", "in 5 tries: set the row to ready"),
     ],
 )
 def test_given_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with_a_reason(
     oembed: Reply, kind: str, words: str
 ) -> None:
     script = {path_of(1): [WALL], "/oembed": [oembed], f"/embed/v2/{post_id(1)}": [html(b"")]}
-    run, site = on_site([unit(1, attempts=LAST)], script)
+    run, site = on_site([unit(1, **LAST)], script)
     ended = run.result(1)
     assert (ended.result, ended.error_kind) == ("unavailable", kind)
     assert words in (ended.error or "")
@@ -304,7 +304,7 @@ def test_given_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_end
 def test_given_a_refusal_of_us_on_the_last_try_when_it_lasts_then_no_other_source_is_asked() -> (
     None
 ):
-    run, site = on_site([unit(1, attempts=LAST)], {path_of(1): [CHALLENGE]})
+    run, site = on_site([unit(1, **LAST)], {path_of(1): [CHALLENGE]})
     assert (run.result(1).result, run.result(1).counted) == ("retry", False)
     assert set(site.paths) == {path_of(1)}
 

@@ -24,14 +24,63 @@ as $$
   ) end
 $$;
 
+-- How often a stage is tried on a unit for reasons of its own, before the unit ends with the reason.
+create function private.max_attempts() returns integer
+language sql immutable
+set search_path = ''
+as $$ select 5 $$;
+
+-- Whether a try may be counted now: at most one an hour is, however many runs there are.
+create function private.may_count(counted_at timestamptz) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select may_count.counted_at is null
+    or may_count.counted_at <= private.current_instant() - interval '1 hour'
+$$;
+
+-- When a unit that has failed so often is tried again: after 1, 3 and 9 hours, then a day. What may
+-- pass gets the time to. A daily look has to be taken on its day: it is tried at `latest` at the
+-- latest, as long as that is still to come.
+create function private.next_try(attempts integer, latest timestamptz default null)
+returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select case when at > next_try.latest and next_try.latest > private.current_instant()
+    then next_try.latest else at end
+  from (
+    select private.current_instant() + case
+      when next_try.attempts <= 1 then interval '1 hour'
+      when next_try.attempts = 2 then interval '3 hours'
+      when next_try.attempts = 3 then interval '9 hours'
+      else interval '24 hours'
+    end as at
+  ) as spaced
+$$;
+
+-- Half an hour before the end of a day: a run of a thousand posts takes about as long.
+create function private.end_of_day(day date, time_zone text) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select (end_of_day.day + 1)::timestamp at time zone end_of_day.time_zone - interval '30 minutes'
+$$;
+
+comment on function private.max_attempts() is 'How often a stage is tried on a unit before the unit ends with the reason.';
+comment on function private.may_count(timestamptz) is 'Part of the ledger''s functions: whether an hour has passed since the last counted try.';
+comment on function private.next_try(integer, timestamptz) is 'Part of the ledger''s functions: when a unit that failed is tried again.';
+comment on function private.end_of_day(date, text) is 'Part of record_scrapes: until when a daily look is tried at the latest.';
 comment on function private.sources_of(jsonb) is 'Part of the ledger''s functions: the sheets of a caller.';
 comment on function private.current_instant() is 'The time by which days are decided: the database''s clock.';
 comment on function private.current_day(text) is 'Today in a time zone, by private.current_instant().';
 revoke all on function private.current_instant(), private.current_day(text),
-  private.sources_of(jsonb)
+  private.sources_of(jsonb), private.max_attempts(), private.may_count(timestamptz),
+  private.next_try(integer, timestamptz), private.end_of_day(date, text)
   from public, anon, authenticated, service_role;
 grant execute on function private.current_instant(), private.current_day(text),
-  private.sources_of(jsonb)
+  private.sources_of(jsonb), private.max_attempts(), private.may_count(timestamptz),
+  private.next_try(integer, timestamptz), private.end_of_day(date, text)
   to service_role;
 
 create table public.scrape_units (
@@ -49,6 +98,8 @@ create table public.scrape_units (
     check (outcome in ('scraped', 'unavailable', 'expired')),
   attempts integer not null default 0
     constraint scrape_units_attempts_check check (attempts >= 0),
+  counted_at timestamptz,
+  next_try_at timestamptz,
   error_kind text,
   error text,
   note text,
@@ -133,6 +184,8 @@ comment on column public.scrape_units.due_date is 'The day on which the look is 
 comment on column public.scrape_units.state is 'pending, scraped (page read), stored (slides in the bucket), persisted (rows written), done (sheet answered).';
 comment on column public.scrape_units.outcome is 'scraped, unavailable (error says why) or expired (not looked at on its day); NULL while pending.';
 comment on column public.scrape_units.attempts is 'How often the stage that the unit is in failed on it for a reason that may pass; a refusal that says nothing about the post is not counted.';
+comment on column public.scrape_units.counted_at is 'When a try was counted last: at most one an hour is; NULL as long as attempts is 0.';
+comment on column public.scrape_units.next_try_at is 'Before that nobody claims the unit; NULL: at once.';
 comment on column public.scrape_units.error_kind is 'Kind of the last failure.';
 comment on column public.scrape_units.error is 'The last failure, in a sentence that an assistant understands.';
 comment on column public.scrape_units.note is 'What the sheet could not be told, and why.';

@@ -94,6 +94,7 @@ begin
   -- A row that was read before it was answered still says that it is ready: leave it.
   update public.scrape_units as u
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
+    counted_at = null, next_try_at = null,
     error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
     tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details,
     is_origin = u.is_origin and coalesce(g.tiktok_id, u.tiktok_id) = u.tiktok_id,
@@ -108,6 +109,7 @@ begin
   -- A person has corrected a row that nobody works on yet, or broken one that is under way.
   update public.scrape_units as u
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
+    counted_at = null, next_try_at = null,
     error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
     tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details, post = null,
     is_origin = u.is_origin and coalesce(g.tiktok_id, u.tiktok_id) = u.tiktok_id,
@@ -130,7 +132,7 @@ begin
   -- A row was corrected after its page was read, say because the database had refused it: the
   -- post and its slides are still right, and what failed is worth a try with the new details.
   update public.scrape_units as u
-  set details = g.details, attempts = 0, batch_id = v_batch_id, failed_batch_id = null,
+  set details = g.details, attempts = 0, counted_at = null, next_try_at = null, batch_id = v_batch_id, failed_batch_id = null,
     error_kind = case when u.outcome = 'unavailable' then u.error_kind end,
     error = case when u.outcome = 'unavailable' then u.error end, note = null,
     claim_id = null, lease_owner = null, lease_until = null
@@ -209,6 +211,7 @@ begin
       where u.state = v_state and u.state in ('pending', 'scraped', 'stored', 'persisted')
         and u.due_date <= v_due_date and (u.lease_until is null or u.lease_until <= now())
         and (u.slot > 0 or u.source = any (v_sources))
+        and (u.next_try_at is null or u.next_try_at <= private.current_instant())
         and u.failed_batch_id is distinct from v_owner
         and (
           u.slot = 0 or u.state <> 'pending' or (
@@ -246,6 +249,7 @@ begin
   select coalesce(jsonb_agg(jsonb_build_object(
     'id', u.id, 'source', u.source, 'source_key', u.source_key, 'slot', u.slot, 'due_date', u.due_date,
     'state', u.state, 'outcome', u.outcome, 'attempts', u.attempts,
+    'is_last_try', u.attempts + 1 >= private.max_attempts() and private.may_count(u.counted_at),
     'error_kind', u.error_kind, 'error', u.error, 'tiktok_id', u.tiktok_id,
     'details', u.details, 'post', u.post, 'slides', coalesce(u.slides, '[]'),
     'known_slides', case when v_state = 'scraped' then private.known_slides(u.tiktok_id)

@@ -3,7 +3,8 @@
 -- worker that lost its lease, or a call that is sent twice, changes nothing.
 
 -- `attempts` counts the tries of the stage that a unit is in: it is 0 again when the unit moves on.
--- A retry with `counted` false leaves it: a refusal by TikTok says nothing about the post.
+-- A retry with `counted` false leaves it: a refusal by TikTok says nothing about the post. One that
+-- may be the post's own fault is counted, at most once an hour, and the next try is spaced.
 
 -- {owner, timezone, results: [{unit_id, result, tiktok_id?, post?, counted?, error_kind?, error?}]}
 -- -> {recorded, ignored}; result: scraped, unavailable or retry.
@@ -38,7 +39,8 @@ begin
     -- A daily look that was taken after midnight belongs to no day.
     select g.*,
       case when g.result = 'scraped' and u.slot > 0 and u.due_date <> v_today then 'late'
-        else g.result end as verdict
+        else g.result end as verdict,
+      coalesce(g.counted, true) and private.may_count(u.counted_at) as counts
     from given as g
     join public.scrape_units as u on u.id = g.unit_id
     where u.lease_owner = v_owner and u.state = 'pending'
@@ -59,8 +61,13 @@ begin
       details = case when j.verdict <> 'late' then u.details end,
       is_carousel = j.verdict = 'scraped' and coalesce(
         jsonb_typeof(j.post -> 'slides') = 'array' and j.post -> 'slides' <> '[]', false),
-      attempts = case when j.verdict <> 'retry' then 0
-        else u.attempts + coalesce(j.counted, true)::integer end,
+      attempts = case when j.verdict <> 'retry' then 0 else u.attempts + j.counts::integer end,
+      counted_at = case when j.verdict <> 'retry' then null
+        when j.counts then private.current_instant() else u.counted_at end,
+      next_try_at = case when j.verdict <> 'retry' then null
+        when coalesce(j.counted, true) then private.next_try(u.attempts + j.counts::integer,
+          case when u.slot > 0 then private.end_of_day(u.due_date, p ->> 'timezone') end)
+        else u.next_try_at end,
       failed_batch_id = case j.verdict when 'retry' then v_owner end,
       error_kind = case j.verdict when 'scraped' then null when 'late' then 'expired'
         else j.error_kind end,
@@ -107,7 +114,7 @@ begin
       post jsonb, counted boolean, error_kind text, error text)
     order by r.unit_id
   ), held as (
-    select g.*
+    select g.*, coalesce(g.counted, true) and private.may_count(u.counted_at) as counts
     from given as g
     join public.scrape_units as u on u.id = g.unit_id
     where u.lease_owner = v_owner and u.state = 'scraped'
@@ -119,7 +126,14 @@ begin
       slides = coalesce(h.slides, u.slides),
       post = coalesce(h.post, u.post),
       attempts = case h.result when 'stored' then 0
-        when 'retry' then u.attempts + coalesce(h.counted, true)::integer else u.attempts end,
+        when 'retry' then u.attempts + h.counts::integer else u.attempts end,
+      counted_at = case when h.result = 'stored' then null
+        when h.result = 'retry' and h.counts then private.current_instant()
+        else u.counted_at end,
+      next_try_at = case when h.result = 'stored' then null
+        when h.result = 'retry' and coalesce(h.counted, true)
+          then private.next_try(u.attempts + h.counts::integer)
+        else u.next_try_at end,
       failed_batch_id = case h.result when 'retry' then v_owner else u.failed_batch_id end,
       error_kind = case h.result when 'retry' then h.error_kind when 'progress' then u.error_kind
         end,
@@ -155,7 +169,8 @@ begin
     for update of u
   ), finished as (
     update public.scrape_units as u set
-      state = 'done', finished_at = private.current_instant(), note = held.note,
+      state = 'done', attempts = 0, counted_at = null, next_try_at = null,
+      finished_at = private.current_instant(), note = held.note,
       error_kind = case when u.outcome <> 'scraped' then u.error_kind end,
       error = case when u.outcome <> 'scraped' then u.error end,
       failed_batch_id = null, details = null, post = null, slides = null,
@@ -188,7 +203,11 @@ begin
     for update of u
   ), failed as (
     update public.scrape_units as u set
-      attempts = u.attempts + 1, failed_batch_id = v_owner,
+      attempts = u.attempts + private.may_count(u.counted_at)::integer,
+      counted_at = case when private.may_count(u.counted_at) then private.current_instant()
+        else u.counted_at end,
+      next_try_at = private.next_try(u.attempts + private.may_count(u.counted_at)::integer),
+      failed_batch_id = v_owner,
       error_kind = case when u.outcome = 'unavailable' then u.error_kind else held.error_kind end,
       error = case when u.outcome = 'unavailable' then u.error else held.error end,
       note = case when u.outcome = 'unavailable' then held.error else u.note end,

@@ -2,7 +2,7 @@
 
 -- {owner, timezone, unit_ids}
 -- -> {persisted, posts_written, slides_written, failed, not_tried, ignored}
--- One bad post is named in `failed`, and the others are written. At its third failure its way
+-- One bad post is named in `failed`, and the others are written. At its last try its way
 -- ends: the row in the sheet is answered with the reason. What the time does not allow is named in
 -- `not_tried`: nothing is counted against it, the caller still holds it and calls again.
 create function public.persist_units(p jsonb) returns jsonb
@@ -159,7 +159,11 @@ set search_path = ''
 as $$
 begin
   update public.scrape_units as u set
-    attempts = u.attempts + 1, failed_batch_id = owner,
+    attempts = u.attempts + private.may_count(u.counted_at)::integer,
+    counted_at = case when private.may_count(u.counted_at) then private.current_instant()
+      else u.counted_at end,
+    next_try_at = private.next_try(u.attempts + private.may_count(u.counted_at)::integer),
+    failed_batch_id = owner,
     error_kind = case when u.outcome = 'scraped' then 'not_written' else u.error_kind end,
     error = case when u.outcome = 'scraped' then reason else u.error end,
     note = case when u.outcome = 'scraped' then u.note else reason end,
@@ -168,9 +172,9 @@ begin
 
   -- A person has to look at it: the sheet says so, instead of a row that stays ready for ever.
   update public.scrape_units as u set
-    state = 'persisted', outcome = 'unavailable', attempts = 0, failed_batch_id = null,
-    post = null, slides = null
-  where u.id = refuse_unit.unit_id and u.attempts >= 3;
+    state = 'persisted', outcome = 'unavailable', attempts = 0, counted_at = null,
+    next_try_at = null, failed_batch_id = null, post = null, slides = null
+  where u.id = refuse_unit.unit_id and u.attempts >= private.max_attempts();
 end
 $$;
 

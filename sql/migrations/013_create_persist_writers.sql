@@ -126,7 +126,7 @@ begin
   perform private.persist_status(unit_ids, owner);
 
   update public.scrape_units as u set
-    state = 'persisted', attempts = 0, failed_batch_id = null, note = null,
+    state = 'persisted', attempts = 0, counted_at = null, next_try_at = null, failed_batch_id = null, note = null,
     error_kind = case when u.outcome = 'unavailable' then u.error_kind end,
     error = case when u.outcome = 'unavailable' then u.error end,
     claim_id = null, lease_owner = null, lease_until = null

@@ -93,7 +93,7 @@ $$;
 -- Of a unit what counting and sorting need: after an import tens of thousands are due, and whole
 -- rows would be large.
 create type private.owed as (
-  id bigint, due_date date, slot smallint, kind text, lease_until timestamptz
+  id bigint, due_date date, slot smallint, kind text, lease_until timestamptz, waits boolean
 );
 revoke all on type private.owed from public;
 grant usage on type private.owed to service_role;
@@ -104,7 +104,8 @@ returns setof private.owed
 language sql stable
 set search_path = ''
 as $$
-  select u.id, u.due_date, u.slot, coalesce(u.error_kind, u.state), u.lease_until
+  select u.id, u.due_date, u.slot, coalesce(u.error_kind, u.state), u.lease_until,
+    coalesce(u.next_try_at > private.current_instant(), false)
   from public.scrape_units as u
   where u.state <> 'done'
     and u.due_date <= least(units_owed.due_date, private.current_day(units_owed.time_zone))
@@ -123,14 +124,16 @@ as $$
   select coalesce(jsonb_agg(jsonb_build_object(
     'unit_id', u.id, 'source', u.source, 'source_key', u.source_key, 'slot', u.slot, 'state', u.state,
     'outcome', u.outcome, 'error_kind', u.error_kind,
-    'error', nullif(concat_ws('; ', u.error, u.note), '')
+    'error', nullif(concat_ws('; ', u.error, u.note), ''),
+    'next_try_at', case when u.state <> 'done' and u.next_try_at > private.current_instant()
+      then u.next_try_at end
   ) order by u.state = 'done', u.due_date, u.slot, u.id), '[]')
   from public.scrape_units as u
   where u.id = any (unit_ids)
 $$;
 
--- {due_date, timezone, sources, limit} -> {count, leased, units}
--- leased: how many of them a batch works on now.
+-- {due_date, timezone, sources, limit} -> {count, leased, waiting, units}
+-- leased: how many of them a batch works on now; waiting: whose time for the next try has not come.
 create function public.unfinished_units(p jsonb) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -148,6 +151,7 @@ begin
   select jsonb_build_object(
     'count', count(*),
     'leased', count(*) filter (where owed.lease_until > now()),
+    'waiting', count(*) filter (where owed.waits),
     'units', private.units_listed(array(
       select first.id from owed as first
       order by first.due_date, first.slot, first.id
@@ -202,6 +206,7 @@ declare
   v_expired integer;
   v_carousels integer;
   v_unfinished integer;
+  v_waiting integer;
   v_kinds text;
   v_listed bigint[];
 begin
@@ -226,13 +231,13 @@ begin
   with owed as materialized (
     select * from private.units_owed(v_before.partition_date, v_time_zone, v_sources)
   )
-  select (select count(*) from owed),
+  select (select count(*) from owed), (select count(*) from owed where owed.waits),
     (
       select string_agg(format('%s (%s)', k.kind, k.n), ', ' order by k.n desc, k.kind)
       from (select owed.kind, count(*) as n from owed group by owed.kind) as k
     ),
     array(select owed.id from owed order by owed.due_date, owed.slot, owed.id limit v_limit)
-  into v_unfinished, v_kinds, v_listed;
+  into v_unfinished, v_waiting, v_kinds, v_listed;
 
   v_listed := v_listed || array(
     select u.id from public.scrape_units as u
@@ -287,7 +292,7 @@ begin
     'batch_id', v_batch_id, 'partition_date', v_after.partition_date, 'status', v_after.status,
     'duration_seconds', v_after.duration_seconds, 'urls_processed', v_total,
     'succeeded', v_succeeded, 'unavailable', v_unavailable, 'expired', v_expired,
-    'unfinished', v_unfinished, 'slides_downloaded', v_after.slides_downloaded,
+    'unfinished', v_unfinished, 'waiting', v_waiting, 'slides_downloaded', v_after.slides_downloaded,
     'slides_uploaded', v_after.slides_uploaded,
     'bytes_downloaded', coalesce((v_before.metrics #>> '{slide_files,bytes}')::bigint, 0),
     'errors', private.units_listed(v_listed), 'sheets_failed', v_sheets_failed,
@@ -310,7 +315,7 @@ comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} ->
 comment on function private.units_owed(date, text, text[]) is 'Part of unfinished_units and close_batch: what is due and not done.';
 comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
 comment on function private.repeated_rows(uuid, integer) is 'Part of close_batch: rows whose post stands in an earlier row.';
-comment on function public.unfinished_units(jsonb) is '{due_date, timezone, sources, limit} -> {count, leased, units}.';
+comment on function public.unfinished_units(jsonb) is '{due_date, timezone, sources, limit} -> {count, leased, waiting, units}.';
 comment on function public.close_batch(jsonb) is '{batch_id, timezone, sources, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
 comment on function public.schema_version(jsonb) is '{} -> {version}: the newest migration that is applied.';
 
