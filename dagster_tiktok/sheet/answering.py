@@ -247,14 +247,7 @@ class Answer:
         return replace(
             first,
             writes=tuple(
-                replace(
-                    write,
-                    cells={
-                        name: value
-                        for name, value in write.cells.items()
-                        if name not in self._protected.get(write.source_key, ())
-                    },
-                )
+                write.without(self._protected.get(write.source_key, ()))
                 for write in first.writes
                 if (write.source_key, write.row_number) not in self._refused_rows
             ),

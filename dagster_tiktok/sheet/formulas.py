@@ -166,17 +166,7 @@ def without_computed(plan: WritePlan, computed: Computed) -> Guarded:
         endless = anchor is not None and anchor.end_row >= _FAR
         if endless or len(filled) == len(plan.writes):
             raise refused(plan.grid.title, anchor, "Status")
-    writes = tuple(
-        replace(
-            write,
-            cells={
-                name: value
-                for name, value in write.cells.items()
-                if name not in names_of.get(write.source_key, ())
-            },
-        )
-        for write in kept
-    )
+    writes = tuple(write.without(names_of.get(write.source_key, ())) for write in kept)
     warnings = tuple(
         f'"{name}" is computed by a formula and left alone (row {numbers[0]}'
         + (f", also in {len(numbers) - 1:,} more rows)" if len(numbers) > 1 else ")")

@@ -8,7 +8,7 @@ and still waits. Everything else is a conflict: reported, not overwritten.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Literal, TypeAlias
 
@@ -60,6 +60,11 @@ class RowWrite:
     source_key: str
     row_number: int
     cells: Mapping[str, Value]
+
+    def without(self, names: Container[str]) -> RowWrite:
+        """The same row with the cells under these headers left alone."""
+        kept = {name: value for name, value in self.cells.items() if name not in names}
+        return replace(self, cells=kept)
 
 
 @dataclass(frozen=True)
