@@ -126,7 +126,7 @@ class SheetClient:
 
         Arguments:
             merges: ask for the merged cells too, one request more, where a row without a status
-                may be a part of one. A failure is logged, and leaves them unknown.
+                or a link may be a part of one. A failure is logged, and leaves them unknown.
 
         Raises:
             ConfigurationError: no access, no such tab, no such host.
@@ -134,14 +134,19 @@ class SheetClient:
         """
         with _service_errors():
             grid = self._links.read(for_ready_rows=True)
-        if merges and merged.may_hide_rows(grid):
-            try:
-                with _service_errors():
-                    answer = self.cells((), merged.FIELDS)
-                return replace(grid, merges=merged.merges_of_answer(answer, grid.title))
-            except (ServiceUnavailable, ConfigurationError) as error:
-                _log.warning("sheet: merged cells could not be read: %s", error)
-        return grid
+        return self._with_merges(grid) if merges else grid
+
+    def _with_merges(self, grid: Grid) -> Grid:
+        """The grid with its merged cells, where a row may be a part of one: one request."""
+        if not merged.may_hide_rows(grid):
+            return grid
+        try:
+            with _service_errors():
+                answer = self.cells((), merged.FIELDS)
+            return replace(grid, merges=merged.merges_of_answer(answer, grid.title))
+        except (ServiceUnavailable, ConfigurationError) as error:
+            _log.warning("sheet: merged cells could not be read: %s", error)
+            return grid
 
     def write_outcomes(
         self, outcomes: Iterable[RowOutcome], written_before: WrittenBefore = nothing_written
@@ -180,7 +185,7 @@ class SheetClient:
         with _service_errors():
             grid, computed = read_with_formulas(self)
             layout = find_layout(grid)
-            rows = read_rows(grid, layout, self._settings.timezone)
+            rows = read_rows(self._with_merges(grid), layout, self._settings.timezone)
             probe = probe_of(grid, layout, [row.row_number for row in rows.ready])
             guarded = without_computed(probe, computed)
             # A null leaves the cell alone, but asks for the right to write.

@@ -1,4 +1,4 @@
-"""Rows whose `Status` cell is the lower part of a merged one: they have no status of their own.
+"""Rows whose `Status` or `Post URL` cell is the lower part of a merged one: theirs is empty.
 
 A merged cell gives its value for its first row alone, so the others look like rows that nobody
 wants anything of. Only the tab's list of merges tells them apart.
@@ -7,6 +7,7 @@ https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets#GridRang
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
@@ -17,18 +18,17 @@ FIELDS = "sheets(properties(sheetId,title),merges)"
 
 
 def may_hide_rows(grid: Grid) -> bool:
-    """Whether a row has a post and no status, and one above it has one."""
+    """Whether a row lacks its status or its link, and one above it has one."""
     try:
         layout = find_layout(grid, left_alone=frozenset())
     except ConfigurationError:
         return False  # Who asked for the grid looks for the header too, and tells what is wrong.
-    url, status = layout["Post URL"], layout["Status"]
-    above = False
+    above = {"Post URL": False, "Status": False}
     for row in grid.rows[layout.header_row :]:
-        has_status = bool(cell_text(cell_at(row, status)))
-        if above and not has_status and cell_text(cell_at(row, url)):
+        has = {name: bool(cell_text(cell_at(row, layout[name]))) for name in above}
+        if any(has.values()) and any(above[name] and not has[name] for name in above):
             return True
-        above = above or has_status
+        above = {name: above[name] or has[name] for name in above}
     return False
 
 
@@ -55,26 +55,41 @@ def merges_of_answer(answer: Any, title: str) -> tuple[Merge, ...]:
 
 
 def lower_rows(grid: Grid, layout: Layout) -> list[tuple[int, str]]:
-    """The rows with a post that a merged `Status` cell hides, each merge once, and the message."""
-    url, status = layout["Post URL"], layout["Status"]
-    found = []
+    """The rows that a merged `Status` or `Post URL` cell hides, each merge once, and the message.
+
+    A row counts where it has the other of the two: a post without a status, or a status without a
+    post.
+    """
+    return [
+        *_hidden(grid, layout, "Status", "Post URL", _NO_STATUS),
+        *_hidden(grid, layout, "Post URL", "Status", _NO_LINK),
+    ]
+
+
+_UNMERGE = "unmerge the cells (Format > Merge cells > Unmerge) and give each row its"
+_NO_STATUS = f"no status and nothing happens there: {_UNMERGE} status"
+_NO_LINK = f"no link of {{its}} own: {_UNMERGE} link"
+
+
+def _hidden(
+    grid: Grid, layout: Layout, name: str, other: str, told: str
+) -> Iterator[tuple[int, str]]:
+    column = layout[name]
     for merge in grid.merges:
-        if not merge.column <= status <= merge.end_column:
+        if not merge.column <= column <= merge.end_column:
             continue
         hidden = [
             number
             for number in range(max(merge.row + 1, layout.header_row + 1), merge.end_row + 1)
-            if cell_text(cell_at(grid.row(number), url))
+            if cell_text(cell_at(grid.row(number), layout[other]))
         ]
         if hidden:
-            last = f" to {hidden[-1]}" if len(hidden) > 1 else ""
-            found.append(
-                (
-                    hidden[0],
-                    f"the Status cell is merged with {column_name(status)}{merge.row}, so row"
-                    f"{'s' if last else ''} {hidden[0]}{last} {'have' if last else 'has'} no "
-                    "status and nothing happens there: unmerge the cells (Format > Merge cells > "
-                    "Unmerge) and give each row its status",
-                )
+            rows = f"row {hidden[0]} has"
+            if len(hidden) > 1:
+                rows = f"rows {hidden[0]} to {hidden[-1]} have"
+            its = "their" if len(hidden) > 1 else "its"
+            yield (
+                hidden[0],
+                f"the {name} cell is merged with {column_name(column)}{merge.row}, so {rows} "
+                f"{told.format(its=its)}",
             )
-    return found

@@ -252,3 +252,31 @@ def test_given_merges_that_cannot_be_read_when_read_then_the_rows_are(
     rows = _read(sheets.client().read(merges=True))
 
     assert len(rows.ready) == 4 and not rows.attention
+
+
+def test_given_merged_links_when_read_then_the_rows_without_one_are_named(
+    sheets: RunningSheets,
+) -> None:
+    sheets.edit({"do": "merge", "range": "A3:A5"})
+    rows = _read(sheets.client().read(merges=True))
+    (text,) = [warning.text for warning in rows.attention if warning.row_number == 4]
+    assert "the Post URL cell is merged with A3, so rows 4 to 5 have no link of their own" in text
+
+
+@pytest.mark.parametrize(("range_", "name"), [("F3:F4", "Status"), ("A3:A4", "Post URL")])
+def test_given_merged_cells_when_checked_then_doctor_names_them_with_one_request(
+    sheets: RunningSheets, range_: str, name: str
+) -> None:
+    sheets.edit({"do": "merge", "range": range_})
+    check = sheets.client().check()
+    (text,) = [warning for warning in check.warnings if "merged" in warning]
+    assert text.startswith(f"the {name} cell is merged with {range_[:2]}, so row 4 has no ")
+    assert text.endswith("(row 4)")
+    assert sheets.counts()["metadata"] == 1
+
+
+def test_given_no_merged_cells_when_checked_then_doctor_does_not_ask(
+    sheets: RunningSheets,
+) -> None:
+    sheets.client().check()
+    assert sheets.counts()["metadata"] == 0

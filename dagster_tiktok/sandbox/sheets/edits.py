@@ -8,6 +8,8 @@ An edit is a JSON object; `do` names it:
     {"do": "set", "cell": "C5", "value": "Ready to Scrape"}
     {"do": "append", "rows": [["…"]]}
     {"do": "insert_column", "at": "B", "header": "Notes", "header_row": 1}
+    {"do": "delete_column", "at": "B"}
+    {"do": "move_column", "at": "B", "to": "D"}     stands at D afterwards
     {"do": "rename", "title": "November"}
     {"do": "protect", "range": "F3:F3"}             the service account may not edit it; a column
                                                     is "F:F"
@@ -69,10 +71,28 @@ def _apply(tab: Tab, edit: Mapping[str, Any]) -> None:
     elif action == "set":
         area = parse_area(edit["cell"], edit["cell"])
         tab.set(area.row, area.column, entered(edit["value"]))
-    elif action == "insert_column":
-        _insert_column(tab, column_index(edit["at"]), edit)
+    elif action.endswith("_column"):
+        _change_columns(tab, action, edit)
     else:
         _mark(tab, edit)
+
+
+def _change_columns(tab: Tab, action: str, edit: Mapping[str, Any]) -> None:
+    at = column_index(edit["at"])
+    if action == "insert_column":
+        _insert_column(tab, at, edit)
+    elif action == "delete_column":
+        _take_column(tab, at)
+        tab.column_count = max(1, tab.column_count - 1)
+    elif action == "move_column":
+        to = column_index(edit["to"])
+        for row, cell in enumerate(_take_column(tab, at)):
+            if to < len(tab.rows[row]):
+                tab.rows[row].insert(to, cell)
+            elif cell != "":
+                tab.set(row, to, cell)
+    else:
+        raise EditError(f"unknown edit {action!r}")
 
 
 def _mark(tab: Tab, edit: Mapping[str, Any]) -> None:
@@ -137,3 +157,8 @@ def _insert_column(tab: Tab, at: int, edit: Mapping[str, Any]) -> None:
             row.insert(at, "")
     tab.column_count += 1
     tab.set(int(edit.get("header_row", 1)) - 1, at, str(edit.get("header", "")))
+
+
+def _take_column(tab: Tab, at: int) -> list[Cell]:
+    """Takes a column out; what it held, by row."""
+    return [row.pop(at) if at < len(row) else "" for row in tab.rows]
