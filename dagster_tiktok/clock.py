@@ -1,9 +1,41 @@
 """The time by this machine's clock. What decides about days asks the database instead."""
 
+from __future__ import annotations
+
+import asyncio
+import time
 from datetime import datetime, timedelta, timezone
+from typing import Protocol
 
 MAX_SKEW = timedelta(minutes=1)
 """Google refuses to sign in with a clock that is five minutes wrong."""
+
+
+class Clock(Protocol):
+    """What waits and limits know of time: a test has its own, and does not measure the machine."""
+
+    def now(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def block(self, seconds: float) -> None:
+        """Sleeps in a thread, without an event loop."""
+        ...
+
+
+class MonotonicClock:
+    """The machine's."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def block(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 def utc_now() -> datetime:

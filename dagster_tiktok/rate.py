@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import Protocol
 
 from aiohttp import (
     ClientConnectionError,
@@ -15,28 +13,10 @@ from aiohttp import (
     ServerDisconnectedError,
 )
 
+from dagster_tiktok.clock import Clock, MonotonicClock
+
 _RESERVE = 1.01
 _MOST_GIVEN_BACK_SECONDS = 0.01
-
-
-class Clock(Protocol):
-    """What a limit knows of time: a test has its own, and does not measure the machine."""
-
-    def now(self) -> float:
-        """Seconds that never go back."""
-        ...
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
-class MonotonicClock:
-    """The machine's."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class RateLimit:

@@ -6,29 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from dagster_tiktok.rate import RateLimit
+from dagster_tiktok_tests.manual_clock import ManualClock
 
 # What a second holds is counted in floating point.
 A_HAIR = 1e-9
 GIVEN_BACK = 0.01
 """By which a turn may come early after one that came late, or after none."""
-
-
-class ManualClock:
-    """Goes on when somebody sleeps, by what was asked for and what `late` says, or on `advance`."""
-
-    def __init__(self, late: Iterator[float] | None = None) -> None:
-        self._now = 1000.0
-        self._late = late
-
-    def now(self) -> float:
-        return self._now
-
-    def advance(self, seconds: float) -> None:
-        self._now += seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.advance(seconds + (next(self._late) if self._late else 0))
-        await asyncio.sleep(0)
 
 
 def beginnings(

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from dagster_tiktok.clock import utc_now
+from dagster_tiktok.clock import Clock, MonotonicClock, utc_now
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.hosts import ForbiddenAddress
 from dagster_tiktok.models import Post
@@ -71,6 +71,7 @@ class TikTokClient:
         pause_seconds: length of the pause after `breaker.PAUSE_AFTER` refusals in a row.
         keep_unreadable_in: folder for the data of pages that were not understood, if wanted.
         now: what `scraped_at` says. Days are counted by it, so a run gives the database's time.
+        clock: by which pauses and the rate limit go.
 
     Raises:
         ConfigurationError: TIKTOK_FALLBACK names a program that is not installed.
@@ -83,10 +84,11 @@ class TikTokClient:
         pause_seconds: float = 60.0,
         keep_unreadable_in: Path | None = None,
         now: Callable[[], datetime] = utc_now,
+        clock: Clock | None = None,
     ) -> None:
         self._now = now
         self._settings = settings
-        self._site = Site(settings, pause_seconds)
+        self._site = Site(settings, pause_seconds, clock or MonotonicClock())
         self._kept = KeptPages(keep_unreadable_in) if keep_unreadable_in else None
         self._program = None
         if settings.tiktok_fallback == "gallery-dl":

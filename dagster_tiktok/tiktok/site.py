@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from dagster_tiktok.clock import Clock
 from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.addresses import AddressError, parse_address
@@ -28,11 +29,11 @@ class Site:
         pause_seconds: length of the pause after `breaker.PAUSE_AFTER` refusals in a row.
     """
 
-    def __init__(self, settings: Settings, pause_seconds: float) -> None:
+    def __init__(self, settings: Settings, pause_seconds: float, clock: Clock) -> None:
         self.base = settings.tiktok_base_url
         self._is_real = bool(HostPolicy.of_base_url(self.base, "tiktok.com").suffixes)
-        self._breaker = Breaker(pause_seconds)
-        self.transport = Transport(settings, self._breaker)
+        self._breaker = Breaker(pause_seconds, clock.now)
+        self.transport = Transport(settings, self._breaker, clock)
 
     async def __aenter__(self) -> Site:
         await self.transport.__aenter__()

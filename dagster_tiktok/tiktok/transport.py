@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import ClientResponse
 from yarl import URL
 
+from dagster_tiktok.clock import Clock
 from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
 from dagster_tiktok.rate import ConnectionLost, RateLimit, without_silent_repetition
 from dagster_tiktok.retry import (
@@ -58,11 +59,12 @@ class Answer:
 class Transport:
     """One aiohttp session with one rate limit. Use it as an async context manager."""
 
-    def __init__(self, settings: Settings, breaker: Breaker) -> None:
+    def __init__(self, settings: Settings, breaker: Breaker, clock: Clock) -> None:
         self._settings = settings
         self._breaker = breaker
+        self._clock = clock
         self._policy = HostPolicy.of_base_url(settings.tiktok_base_url, "tiktok.com")
-        self._limit = RateLimit(settings.tiktok_requests_per_second)
+        self._limit = RateLimit(settings.tiktok_requests_per_second, clock)
         self._slots = asyncio.Semaphore(settings.tiktok_max_concurrency)
         self.requests_made = 0
 
@@ -146,7 +148,7 @@ class Transport:
                     "TIKTOK_REQUESTS_PER_SECOND if it happens again"
                 )
             if (left := self._breaker.pause_left()) > 0:
-                await asyncio.sleep(left)
+                await self._clock.sleep(left)
                 continue
             await self._limit.wait()
             # Others may have been refused while this one waited for its turn.

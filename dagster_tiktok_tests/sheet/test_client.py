@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.quota import QuotaLimiter
+from dagster_tiktok_tests.manual_clock import ManualClock
 from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address
 
@@ -140,12 +142,24 @@ def test_given_a_quota_that_others_use_up_when_read_then_it_waits_for_the_next_w
 
 
 def test_given_a_limit_when_calls_come_fast_then_they_are_spread_over_the_window() -> None:
-    limiter = QuotaLimiter(3, window_seconds=0.2)
-    started = time.monotonic()
+    clock = ManualClock()
+    limiter, started = QuotaLimiter(3, 60, clock), clock.now()
     waited = [limiter.wait() for _ in range(7)]
-    assert time.monotonic() - started >= 0.4
-    assert waited[:3] == [0, 0, 0]
-    assert max(waited) <= 0.2
+    assert waited == [0, 0, 0, 60, 0, 0, 60]
+    clock.advance(59)
+    assert [limiter.wait() for _ in range(3)] == [0, 0, 1]
+    assert clock.now() - started == 60 + 60 + 59 + 1
+
+
+def test_given_a_limit_when_threads_call_at_once_then_no_window_holds_more_than_the_limit() -> None:
+    class Still(ManualClock):
+        def block(self, seconds: float) -> None:
+            """Nobody's wait moves the time, so that each wait says when its call may pass."""
+
+    limiter = QuotaLimiter(10, 60, Still())
+    with ThreadPoolExecutor(8) as threads:
+        waited = list(threads.map(lambda _: limiter.wait(), range(400)))
+    assert sorted(waited) == [60 * (number // 10) for number in range(400)]
 
 
 def test_given_a_fault_that_stays_when_read_then_the_service_is_unavailable(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from dagster_tiktok.clock import Clock, MonotonicClock
 from dagster_tiktok.settings import Settings
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,9 +22,13 @@ class Seen:
 
 
 class ScriptedSite:
-    """`script` gives each path its replies, in order; the last one stays."""
+    """`script` gives each path its replies, in order; the last one stays.
 
-    def __init__(self) -> None:
+    What was `seen` has its time by `clock`.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or MonotonicClock()
         self.script: dict[str, list[Reply]] = {}
         self.seen: list[Seen] = []
         self.most_at_once = 0
@@ -69,7 +73,7 @@ class ScriptedSite:
         }
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        self.seen.append(Seen(time.monotonic(), request.path, dict(request.headers)))
+        self.seen.append(Seen(self._clock.now(), request.path, dict(request.headers)))
         replies = self.script.get(request.path)
         if not replies:
             return web.Response(status=500, text=f"no script for {request.path}")

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from dagster_tiktok.clock import Clock
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import Post
 from dagster_tiktok.tiktok.addresses import PostRef
@@ -18,6 +18,7 @@ from dagster_tiktok.tiktok.failures import (
     PostUnavailable,
     PostUnreadable,
 )
+from dagster_tiktok_tests.manual_clock import ManualClock
 from dagster_tiktok_tests.tiktok.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
@@ -60,14 +61,18 @@ def on_site(
     *,
     pause_seconds: float = 0.0,
     keep: Path | None = None,
+    clock: Clock | None = None,
     **settings: object,
 ) -> T:
     """What `act` returns, with a server and a client of it."""
 
     async def run() -> T:
-        async with ScriptedSite() as site:
+        async with ScriptedSite(clock) as site:
             client = TikTokClient(
-                site.settings(**settings), pause_seconds=pause_seconds, keep_unreadable_in=keep
+                site.settings(**settings),
+                pause_seconds=pause_seconds,
+                keep_unreadable_in=keep,
+                clock=clock,
             )
             async with client:
                 return await act(site, client)
@@ -384,9 +389,9 @@ def test_given_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_the
             await failure_of(client.fetch_post(POST_ID))
         await asyncio.gather(*(client.fetch_post(POST_ID, with_followers=False) for _ in range(3)))
         # The pause begins when the fifth refusal has come, which is after it was asked for.
-        assert min(seen.at for seen in site.seen[5:]) - site.seen[4].at >= 0.5
+        assert min(seen.at for seen in site.seen[5:]) - site.seen[4].at == 60
 
-    on_site(act, pause_seconds=0.5)
+    on_site(act, pause_seconds=60, clock=ManualClock())
 
 
 def test_given_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed() -> None:
@@ -399,6 +404,8 @@ def test_given_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_
 
 
 def test_given_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> None:
+    clock = ManualClock()
+
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         for number in range(30):
             fault = [status(500, Retry_After="0")] if number % 5 == 0 else []
@@ -408,14 +415,17 @@ def test_given_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept
                 html(post_page(item(id=numbered(number))), delay=0.05),
             )
         site.on("/@nasa", html(page(profile_scope())))
-        began = time.monotonic()
+        began = clock.now()
         await asyncio.gather(*(client.fetch_post(numbered(number)) for number in range(30)))
         assert len(site.seen) == client.requests_made == 30 + 6 + 1
-        # Each had its turn, the retries too. How many fall within a second is the limit's test.
-        assert max(seen.at for seen in site.seen) - began >= (30 + 6 + 1 - 1) / 20
+        # Each had its turn, the retries too, and nothing else was waited for. How many fall within
+        # a second is the limit's test.
+        turns = (30 + 6 + 1 - 1) * 1.01 / 20
+        assert clock.now() - began == pytest.approx(turns, abs=0.011)
+        assert max(seen.at for seen in site.seen) == clock.now()
         assert site.most_at_once <= 3
 
-    on_site(act, tiktok_requests_per_second=20, tiktok_max_concurrency=3)
+    on_site(act, clock=clock, tiktok_requests_per_second=20, tiktok_max_concurrency=3)
 
 
 def test_given_pages_that_are_not_understood_when_fetched_then_their_data_is_kept_and_bounded(
