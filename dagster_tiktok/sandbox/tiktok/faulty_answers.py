@@ -18,7 +18,6 @@ from dagster_tiktok.sandbox.tiktok.answers import (
     is_mobile,
     page_answer,
 )
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok.sandbox.tiktok.routes import Route
 from dagster_tiktok.sandbox.tiktok.statuses import PostStatus
@@ -86,7 +85,8 @@ def _wrong_page(fault: Fault, route: Route, request: web.Request, answers: Answe
     facts, gzip = route.facts, accepts_gzip(request)
     post = answers.world.by_id.get(facts.post_id or "")
     if fault.kind == "wrong_id":
-        return answers.post_page(facts.post_id or "", _another(post, answers), route, request)
+        other = answers.world.another(post)
+        return answers.post_page(facts.post_id or "", other, route, request)
     status = None
     if fault.kind == "unavailable":
         status = PostStatus("fault", fault.status_code, fault.status_msg)
@@ -108,9 +108,3 @@ def _wrong_page(fault: Fault, route: Route, request: web.Request, answers: Answe
             gzip=gzip,
         )
     return page_answer(body, request)
-
-
-def _another(post: FakePost | None, answers: Answers) -> FakePost | None:
-    """An available post that is not the one asked for."""
-    others = (p for p in answers.world.by_id.values() if p.status == "available" and p != post)
-    return next(others, None)

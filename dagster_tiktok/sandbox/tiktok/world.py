@@ -113,6 +113,10 @@ class World:
                 return post
         raise KeyError(f"this world has no post that is {status!r}")
 
+    def another(self, post: FakePost | None) -> FakePost | None:
+        """The first available post that is not this one, if there is one."""
+        return next((other for other in self._available() if other != post), None)
+
     def picture(self, image_key: str) -> tuple[FakePost, FakeSlide] | None:
         """The slide or cover behind an image address."""
         found = self._pictures.get(image_key)
