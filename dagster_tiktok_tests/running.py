@@ -53,7 +53,7 @@ class RunningSandbox:
         self._loop = loop
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(240)
 
     @property
     def database(self) -> Client:
@@ -118,7 +118,7 @@ def start_command(*arguments: str, **environment: str | None) -> subprocess.Pope
     )
 
 
-def finished(process: subprocess.Popen[str], timeout: float = 120) -> Finished:
+def finished(process: subprocess.Popen[str], timeout: float = 600) -> Finished:
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     finally:
@@ -134,7 +134,7 @@ def running_sandbox(folder: Path, **arguments: Any) -> Iterator[RunningSandbox]:
     thread.start()
 
     def do(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(120)
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(600)
 
     async def make() -> Sandbox:
         return Sandbox(state_dir=folder, **arguments)

@@ -59,16 +59,16 @@ class RunningSheets:
 
     def __enter__(self) -> RunningSheets:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(120)
         return self
 
     def __exit__(self, *_: object) -> None:
         for client in self._clients:
             client.close()
         self._session.close()
-        asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(120)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(120)
         self._loop.close()
 
     def settings(self, **changes: Any) -> Settings:
@@ -102,7 +102,7 @@ class RunningSheets:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         url = f"{self.server.url}/_control/{path}"
-        answer = self._session.request(method, url, json=body, timeout=60)
+        answer = self._session.request(method, url, json=body, timeout=120)
         answer.raise_for_status()
         return answer.json()
 

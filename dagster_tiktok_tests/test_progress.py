@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -47,7 +48,9 @@ def on_terminal(script: str) -> str:
 
 def elsewhere(script: str) -> list[str]:
     command = [sys.executable, "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    # How long it took is the machine's.
+    return re.sub(r", \d+ s$", ", N s", ended.stderr, flags=re.MULTILINE).splitlines()
 
 
 def test_given_a_terminal_then_there_is_a_bar_of_slides_and_lines_go_above_it() -> None:
@@ -71,14 +74,14 @@ def test_given_no_terminal_then_there_are_plain_lines_now_and_then_and_none_of_a
 ):
     lines = elsewhere(SCRIPT.replace("LINE_SECONDS", "0"))
     assert lines == [
-        "slide_files: 100 of 400 known so far slides, 1 failed, 30 MB, 0 s",
+        "slide_files: 100 of 400 known so far slides, 1 failed, 30 MB, N s",
         "something happened",
-        "slide_files: 400 of 400 known so far slides, 2 failed, 120 MB, 0 s",
-        "tiktok_posts: 50 posts, 0 s",
-        "tiktok_posts: 51 posts, 0 s",
+        "slide_files: 400 of 400 known so far slides, 2 failed, 120 MB, N s",
+        "tiktok_posts: 50 posts, N s",
+        "tiktok_posts: 51 posts, N s",
         "the closing line",
     ]
-    assert elsewhere(SCRIPT.replace("LINE_SECONDS", "30")) == [
+    assert elsewhere(SCRIPT.replace("LINE_SECONDS", "3600")) == [
         "something happened",
         "the closing line",
     ]

@@ -34,7 +34,7 @@ from dagster_tiktok_tests.sql.support import (
     slide,
 )
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 240
 _HOSTILE = "Grüße 日本 🎉\n\\.\nCOPY public.tiktok_posts FROM stdin;\t\\N '\"{}; --"
 
 

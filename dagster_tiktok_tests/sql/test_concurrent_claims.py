@@ -25,7 +25,7 @@ LIMIT = 2
 LEASE_SECONDS = 0.2
 STAGES = ("pending", "persisted")
 WAYS_TO_DIE = ("while it claims", "while it works", "while it records")
-STUCK_SECONDS = 60  # nobody waits for a worker that is dead, or busy
+STUCK_SECONDS = 240  # nobody waits for a worker that is dead, or busy
 OPTIONS = f"-c role=service_role -c lock_timeout={STUCK_SECONDS}s"
 
 

@@ -22,7 +22,7 @@ from dagster_tiktok_tests.sql.support import FAR, TODAY, new_batch, post, row, s
 
 ROUNDS = 100
 POSTS = 5
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 _PAUSES = """
     create function public.pause() returns trigger language plpgsql as $$
     begin

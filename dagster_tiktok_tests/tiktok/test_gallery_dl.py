@@ -58,7 +58,7 @@ def played(folder: Path, script: str) -> Path:
 
 
 def run_played(
-    folder: Path, script: str, *, agent: str = "agent", timeout_seconds: float = 20
+    folder: Path, script: str, *, agent: str = "agent", timeout_seconds: float = 120
 ) -> Ended:
     program = GalleryDl(played(folder, script), agent, 0.5, timeout_seconds=timeout_seconds)
     return asyncio.run(program.run(ADDRESS))

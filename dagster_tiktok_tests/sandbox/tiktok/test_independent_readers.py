@@ -60,7 +60,7 @@ async def _run_program(folder: Path, module: str, proxy: str, *arguments: str) -
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    output, errors = await asyncio.wait_for(process.communicate(), 240)
     return output.decode(), errors.decode()
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 _PLAYED_HOST = b"www.tiktok.com"
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 120.0
 
 
 class TlsProxy:
