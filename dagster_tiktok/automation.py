@@ -3,9 +3,11 @@
 Decisions are pure functions beside the sensors, which only fetch, call, and report.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -14,6 +16,7 @@ from dagster_tiktok.assets.common import GROUP, ONLY_WAITS
 from dagster_tiktok.attention import Notice, alert_text, notices_of
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.resources.alerts import AlertResource
+from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.layout import find_layout
@@ -48,8 +51,9 @@ daily_scrape = dg.build_schedule_from_partitioned_job(
 
 @dataclass(frozen=True)
 class Launch:
-    """Start a run; `cursor` remembers what it was started for."""
+    """Start a run of the partition; `cursor` remembers what it was started for."""
 
+    partition: str
     cursor: str
 
 
@@ -58,13 +62,21 @@ class Skip:
     reason: str
 
 
+def reason_to_wait(*, ready: int, run_in_flight: bool) -> Skip | None:
+    """Why no run starts whatever day it is, None if one may."""
+    if not ready:
+        return Skip("No row is ready.")
+    if run_in_flight:
+        return Skip(f"{ready} rows are ready; a run is under way.")
+    return None
+
+
 def decide_launch(
     *,
     digests: Mapping[str, str],
     ready: int,
     partition: str,
     cursor: str | None,
-    run_in_flight: bool,
 ) -> Launch | Skip:
     """Whether the rows that wait want a run of their own.
 
@@ -75,18 +87,16 @@ def decide_launch(
         digests: of the sheets that have ready rows, by source. One that cannot be read now is left
             out: what was remembered of it stays, so that it starts no run when it can be again.
         ready: how many rows those are.
+        partition: today, by the database's clock.
     """
-    if not ready:
-        return Skip("No row is ready.")
-    if run_in_flight:
-        return Skip(f"{ready} rows are ready; a run is under way.")
     remembered: dict[str, Any] = json.loads(cursor) if cursor else {}
     had_their_run = (
         remembered.get("digests", {}) if remembered.get("partition") == partition else {}
     )
     if all(had_their_run.get(source) == digest for source, digest in digests.items()):
         return Skip(f"The {ready} rows that are ready had their run today.")
-    return Launch(json.dumps({"digests": {**had_their_run, **digests}, "partition": partition}))
+    cursor = json.dumps({"digests": {**had_their_run, **digests}, "partition": partition})
+    return Launch(partition, cursor)
 
 
 @dg.sensor(
@@ -96,7 +106,10 @@ def decide_launch(
     description="Starts a run of today's partition when a sheet has rows waiting.",
 )
 def ready_rows(
-    context: dg.SensorEvaluationContext, settings: SettingsResource, sheet: SheetResource
+    context: dg.SensorEvaluationContext,
+    settings: SettingsResource,
+    sheet: SheetResource,
+    database: DatabaseResource,
 ) -> dg.SensorResult | dg.SkipReason:
     loaded = settings.load()
     digests: dict[str, str] = {}
@@ -121,21 +134,40 @@ def ready_rows(
     # A failed read is not an empty sheet: the others decide, and the tick says why.
     for text in unreadable:
         context.log.warning(text)
-    today = loaded.today().isoformat()
-    decision = decide_launch(
-        digests=digests,
-        ready=ready,
-        partition=today,
-        cursor=context.cursor,
-        run_in_flight=_run_in_flight(context.instance),
+    if len(unreadable) == len(loaded.sheets):
+        return dg.SkipReason("; ".join(unreadable))
+    skip = reason_to_wait(ready=ready, run_in_flight=_run_in_flight(context.instance))
+    # Only now: most ticks have nothing to ask the database for.
+    today = skip or _today(database, by_this_machine=loaded.today())
+    decision = (
+        today
+        if isinstance(today, Skip)
+        else decide_launch(digests=digests, ready=ready, partition=today, cursor=context.cursor)
     )
     if isinstance(decision, Skip):
-        if len(unreadable) == len(loaded.sheets):
-            return dg.SkipReason("; ".join(unreadable))
         return dg.SkipReason("; ".join([decision.reason, *unreadable]))
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(partition_key=today)], cursor=decision.cursor
+        run_requests=[dg.RunRequest(partition_key=decision.partition)], cursor=decision.cursor
     )
+
+
+def _today(database: DatabaseResource, *, by_this_machine: date) -> str | Skip:
+    """The partition of the database's day, which is the one that a run may work on.
+
+    Five minutes before midnight, a fast clock would start a run of tomorrow: it would be refused,
+    and its rows would count as having had their run of that day.
+    """
+    try:
+        today = asyncio.run(database.clock()).today
+    except (ConfigurationError, ServiceUnavailable) as error:
+        return Skip(f"Rows are ready, and the database is not: {error}")
+    if today > by_this_machine:
+        # Dagster knows only the partitions that have begun by this machine's clock.
+        return Skip(
+            f"By the database's clock it is {today} already: a run starts when this machine's "
+            "clock gets there. `dagster-tiktok doctor` compares the clocks."
+        )
+    return today.isoformat()
 
 
 def _run_in_flight(instance: dg.DagsterInstance) -> bool:

@@ -6,11 +6,14 @@ a repeated call changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from postgrest.exceptions import APIError
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 from supabase import AsyncClient
 
@@ -27,11 +30,20 @@ class DataRefused(ServiceUnavailable):
     """The database is well, and refuses these values: others may be taken."""
 
 
+class DatabaseClock(BaseModel):
+    """What time it is for the database, and which day in the pipeline's time zone."""
+
+    now: datetime
+    today: date
+
+
 class Database:
     """Calls functions. Get one from `open_database`, which has checked the migrations."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, timezone: str) -> None:
         self._client = client
+        self._timezone = timezone
+        self._clock: tuple[datetime, float] | None = None
 
     async def call(self, function: str, **arguments: Any) -> dict[str, Any]:
         """What the function answers. Arguments may be models, dates and ids.
@@ -48,6 +60,20 @@ class Database:
         if not isinstance(response.data, dict):
             raise ServiceUnavailable(f"SUPABASE_URL did not answer {function} as Supabase does.")
         return response.data
+
+    async def clock(self) -> DatabaseClock:
+        """The database's clock, by which days are decided. This machine's may be wrong."""
+        response = await self.call("database_clock", timezone=self._timezone)
+        clock = DatabaseClock.model_validate(response)
+        self._clock = clock.now, time.monotonic()
+        return clock
+
+    def now(self) -> datetime:
+        """The database's time, carried on from the last `clock`: what moments on record say."""
+        if self._clock is None:
+            raise RuntimeError("the database's clock was not asked")
+        at, measured = self._clock
+        return at + timedelta(seconds=time.monotonic() - measured)
 
     async def check_schema(self) -> None:
         """Raises ConfigurationError unless the database has every migration."""
@@ -68,7 +94,7 @@ async def open_database(settings: Settings, *, starting: bool = False) -> AsyncI
             reached is taken for a wrong one (ConfigurationError), not for an outage.
     """
     async with open_supabase(settings) as client:
-        database = Database(client)
+        database = Database(client, settings.pipeline_timezone)
         try:
             await database.check_schema()
         except Unreachable as error:

@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
-from dagster_tiktok.database import Database, open_database
+from dagster_tiktok.database import Database, DatabaseClock, open_database
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import (
     BatchSummary,
@@ -45,13 +44,6 @@ class Opened(BaseModel):
     reopened: int
     updated: int
     already_open: int
-
-
-class DatabaseClock(BaseModel):
-    """What time it is for the database, and which day in the pipeline's time zone."""
-
-    now: datetime
-    today: date
 
 
 class Claimed(BaseModel):
@@ -139,24 +131,18 @@ class Ledger:
     ) -> None:
         self.owner = owner
         self.lease_seconds = lease_seconds
+        self._database = database
         self._call = database.call
         self._timezone = settings.pipeline_timezone
         self._sources = [sheet.source for sheet in settings.sheets]
-        self._clock: tuple[datetime, float] | None = None
 
     async def clock(self) -> DatabaseClock:
-        """The database's clock, by which days are decided. This machine's may be wrong."""
-        answer = await self._call("database_clock", timezone=self._timezone)
-        clock = DatabaseClock.model_validate(answer)
-        self._clock = clock.now, time.monotonic()
-        return clock
+        """See `Database.clock`."""
+        return await self._database.clock()
 
     def now(self) -> datetime:
-        """The database's time, carried on from the last `clock`: what moments on record say."""
-        if self._clock is None:
-            raise RuntimeError("the database's clock was not asked")
-        at, measured = self._clock
-        return at + timedelta(seconds=time.monotonic() - measured)
+        """See `Database.now`."""
+        return self._database.now()
 
     async def open_batch(self, *, partition_date: date, source_reference: str, run_id: str) -> None:
         await self._call(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from dagster_tiktok.database import open_database
+from dagster_tiktok.database import Database, open_database
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.progress import progress
 from dagster_tiktok.settings import Settings
@@ -52,14 +53,16 @@ async def repair(
     report = RepairReport()
     async with (
         open_database(settings, starting=True) as database,
-        open_slide_store(settings) as store,
+        open_slide_store(settings, now=database.now) as store,
     ):
+        # Of two uploads the later one counts, so a wrong clock must not date one.
+        await database.clock()
         await store.check()
         records = SlideRecords(database, settings.supabase_bucket)
         with _reported(report):
             await find_rows(records, report)
             if mend and report.unsound:
-                await _mend_rows(settings, records, store, report)
+                await _mend_rows(settings, database, records, store, report)
         with _reported(report):
             await find_objects(records, report, older_than_hours=older_than_hours)
             if mend and report.unnamed:
@@ -155,11 +158,15 @@ def _reported(report: RepairReport) -> Iterator[None]:
 
 
 async def _mend_rows(
-    settings: Settings, records: SlideRecords, store: SlideStore, report: RepairReport
+    settings: Settings,
+    database: Database,
+    records: SlideRecords,
+    store: SlideStore,
+    report: RepairReport,
 ) -> None:
     with progress("rows", "posts mended") as bar:
         bar.show(0, of=len(report.unsound_posts))
-        async with _open_mover(settings, store) as (mover, pages):
+        async with _open_mover(settings, store, database.now) as (mover, pages):
             await mend_rows(
                 records,
                 mover,
@@ -172,12 +179,12 @@ async def _mend_rows(
 
 @asynccontextmanager
 async def _open_mover(
-    settings: Settings, store: SlideStore
+    settings: Settings, store: SlideStore, now: Callable[[], datetime]
 ) -> AsyncIterator[tuple[SlideMover, Pages]]:
     keep_in = settings.slide_cache_dir.parent / "unreadable-pages"
-    async with TikTokClient(settings, keep_unreadable_in=keep_in) as client:
+    async with TikTokClient(settings, keep_unreadable_in=keep_in, now=now) as client:
         pages = Pages(partial(client.fetch_post, with_followers=False))
-        async with SlideDownloader(settings, cookies=client.cookies) as downloader:
+        async with SlideDownloader(settings, cookies=client.cookies, now=now) as downloader:
             yield SlideMover(downloader, store, refresh=pages.fetch), pages
 
 

@@ -8,7 +8,7 @@ raised as a `TransientError` by its client.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -40,10 +40,6 @@ def may_pass(status: int) -> bool:
     return status in _RETRIED_BELOW_500
 
 
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 class TransientError(Exception):
     """An answer that may be different in a moment.
 
@@ -55,24 +51,34 @@ class TransientError(Exception):
         self.retry_after = retry_after
 
 
-def retry_after_seconds(
-    headers: Mapping[str, str], *, now: Callable[[], datetime] = _utc_now
-) -> float | None:
-    """The `Retry-After` header (seconds or HTTP date, RFC 9110 10.2.3) as seconds, capped."""
-    value = headers.get("Retry-After") or headers.get("retry-after")
-    if not value or len(value) > _MAX_HEADER_CHARACTERS:
-        return None
-    if value.strip().isdecimal():
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """The `Retry-After` header (seconds or HTTP date, RFC 9110 10.2.3) as seconds, capped.
+
+    A date is by the server's clock, so it is measured from the response's `Date`, not from this
+    machine's clock: ahead of the server's, it would ask again at once. None without a `Date`.
+    """
+    value = _header(headers, "Retry-After")
+    if value is not None and value.strip().isdecimal():
         seconds = float(value)
     else:
-        try:
-            at = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
+        at, said_at = _instant(value), _instant(_header(headers, "Date"))
+        if at is None or said_at is None:
             return None
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=timezone.utc)
-        seconds = (at - now()).total_seconds()
+        seconds = (at - said_at).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    value = headers.get(name) or headers.get(name.lower())
+    return value if value and len(value) <= _MAX_HEADER_CHARACTERS else None
+
+
+def _instant(value: str | None) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(value) if value else None
+    except (ValueError, OverflowError):
+        return None
+    return at.replace(tzinfo=timezone.utc) if at and at.tzinfo is None else at
 
 
 class _Wait(wait_random_exponential):

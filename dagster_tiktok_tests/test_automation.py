@@ -2,31 +2,35 @@ from __future__ import annotations
 
 import json
 
-from dagster_tiktok.automation import Launch, Skip, decide_launch, failure_text
+from dagster_tiktok.automation import (
+    Launch,
+    Skip,
+    decide_launch,
+    failure_text,
+    reason_to_wait,
+)
 
 PARTITION = "2026-11-22"
 
 
-def decide(
-    *, ready: int = 3, digest: str = "d1", cursor: str | None = None, in_flight: bool = False
-) -> Launch | Skip:
-    return decide_launch(
-        digests={"sheet": digest} if ready else {},
-        ready=ready,
-        partition=PARTITION,
-        cursor=cursor,
-        run_in_flight=in_flight,
-    )
+def decide(*, digest: str = "d1", cursor: str | None = None) -> Launch | Skip:
+    return decide_launch(digests={"sheet": digest}, ready=3, partition=PARTITION, cursor=cursor)
 
 
 def test_given_no_ready_row_then_nothing_starts() -> None:
-    assert decide(ready=0) == Skip("No row is ready.")
+    assert reason_to_wait(ready=0, run_in_flight=False) == Skip("No row is ready.")
+
+
+def test_given_a_run_under_way_then_none_starts() -> None:
+    assert isinstance(reason_to_wait(ready=3, run_in_flight=True), Skip)
+    assert reason_to_wait(ready=3, run_in_flight=False) is None
 
 
 def test_given_rows_that_wait_then_a_run_starts_and_is_remembered() -> None:
     decision = decide()
 
     assert isinstance(decision, Launch)
+    assert decision.partition == PARTITION
     assert json.loads(decision.cursor) == {
         "digests": {"sheet": "d1"},
         "partition": PARTITION,
@@ -55,9 +59,7 @@ def test_given_the_same_rows_on_the_next_day_then_a_run_starts() -> None:
 
 def test_given_a_sheet_that_could_not_be_read_for_a_while_then_it_starts_no_second_run() -> None:
     def decide_with(cursor: str | None, **digests: str) -> Launch | Skip:
-        return decide_launch(
-            digests=digests, ready=3, partition=PARTITION, cursor=cursor, run_in_flight=False
-        )
+        return decide_launch(digests=digests, ready=3, partition=PARTITION, cursor=cursor)
 
     both = decide_with(None, may="m1", june="j1")
     assert isinstance(both, Launch)
@@ -66,10 +68,6 @@ def test_given_a_sheet_that_could_not_be_read_for_a_while_then_it_starts_no_seco
     assert isinstance(other, Launch)
     assert isinstance(decide_with(other.cursor, may="m1", june="j2"), Skip)
     assert isinstance(decide_with(other.cursor, may="m2", june="j2"), Launch)
-
-
-def test_given_a_run_under_way_then_none_starts_and_nothing_is_remembered() -> None:
-    assert isinstance(decide(in_flight=True), Skip)
 
 
 def test_an_alert_names_the_day_the_reason_and_the_run() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -187,6 +188,27 @@ def test_given_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_a
         "slides": [1, 3],
         "reasons": [],
     }
+
+
+def test_given_a_machine_three_days_ahead_then_nothing_is_dated_later_than_the_databases_time(
+    stage: Stage,
+) -> None:
+    # Of two uploads the later one counts: one from Saturday would be there until Saturday.
+    stage.sandbox.move_clock(timedelta(days=-3))
+    try:
+        (post,) = stage.stored(2)
+        first = [datetime.fromisoformat(row["uploaded_at"]) for row in stage.rows(post)]
+        stage.lose(post, 1)
+        stage.clear_cache()
+        told = stage.repair("--mend")
+        second = [datetime.fromisoformat(row["uploaded_at"]) for row in stage.rows(post)]
+        clock = stage.database.rpc("database_clock", {"p": {"timezone": "UTC"}}).execute().data
+    finally:
+        stage.sandbox.move_clock(timedelta(days=3))
+
+    assert (told.status, stage.broken()) == (0, []), told.stdout
+    assert first <= second
+    assert max(second) <= datetime.fromisoformat(clock["now"])
 
 
 def test_given_an_object_that_somebody_replaced_then_its_size_tells_and_it_is_mended(

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from supabase import create_client
 
 from dagster_tiktok.attention import Notice, as_metadata
 from dagster_tiktok.automation import failure_alert, ready_rows, sheet_alert
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.resources.alerts import AlertResource
+from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
+from dagster_tiktok.sandbox.serve import CLOCK, MIGRATIONS
+from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, sheet_row
 
 
@@ -57,6 +63,19 @@ def webhook() -> Iterator[Webhook]:
     hook.server.server_close()
 
 
+@pytest.fixture(scope="module")
+def supabase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseServer]:
+    server = SupabaseServer(tmp_path_factory.mktemp("supabase"), MIGRATIONS, also=[CLOCK])
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.close())
+
+
+def move_clock(supabase: SupabaseServer, by: timedelta) -> None:
+    client = create_client(supabase.url, supabase.secret_key)
+    client.rpc("sandbox_clock", {"p": {"by_seconds": by.total_seconds()}}).execute()
+
+
 def settings_file(folder: Path, **values: str) -> SettingsResource:
     given = {
         "SUPABASE_URL": "http://127.0.0.1:9",
@@ -70,7 +89,10 @@ def settings_file(folder: Path, **values: str) -> SettingsResource:
     return SettingsResource(env_file=str(path))
 
 
-def sheet_settings(folder: Path, sheets: RunningSheets) -> SettingsResource:
+def sheet_settings(
+    folder: Path, sheets: RunningSheets, supabase: SupabaseServer | None = None
+) -> SettingsResource:
+    """Without `supabase`, its address leads nowhere."""
     account = folder / "account.json"
     account.write_text(json.dumps(sheets.server.service_account_info()))
     return settings_file(
@@ -78,29 +100,38 @@ def sheet_settings(folder: Path, sheets: RunningSheets) -> SettingsResource:
         GOOGLE_SHEETS_CREDENTIALS=str(account),
         GOOGLE_SHEET_URL=sheets.server.sheet_url,
         GOOGLE_SHEETS_API_URL=sheets.server.url,
+        **({"SUPABASE_URL": supabase.url, "SUPABASE_KEY": supabase.secret_key} if supabase else {}),
     )
 
 
 def tick(
     settings: SettingsResource, instance: dg.DagsterInstance, cursor: str | None = None
 ) -> dg.SensorResult | dg.SkipReason:
-    resources = {"settings": settings, "sheet": SheetResource(settings=settings)}
+    resources = {
+        "settings": settings,
+        "sheet": SheetResource(settings=settings),
+        "database": DatabaseResource(settings=settings),
+    }
     with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
         result = ready_rows(context)
     assert isinstance(result, (dg.SensorResult, dg.SkipReason))
     return result
 
 
+def today_of(settings: SettingsResource) -> date:
+    return asyncio.run(DatabaseResource(settings=settings).clock()).today
+
+
 def test_given_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
-    tmp_path: Path,
+    tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     with RunningSheets([HEADER, sheet_row(1), sheet_row(2)]) as sheets:
-        settings = sheet_settings(tmp_path, sheets)
+        settings = sheet_settings(tmp_path, sheets, supabase)
         with dg.DagsterInstance.ephemeral() as instance:
             first = tick(settings, instance)
             assert isinstance(first, dg.SensorResult)
             (request,) = first.run_requests or []
-            assert request.partition_key == settings.load().today().isoformat()
+            assert request.partition_key == today_of(settings).isoformat()
             assert sheets.counts()["read"] == 1
             again = tick(settings, instance, first.cursor)
 
@@ -108,11 +139,52 @@ def test_given_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
     assert "had their run today" in str(again.skip_message)
 
 
-def test_given_45_000_rows_then_a_tick_is_one_read(tmp_path: Path) -> None:
+def test_given_a_machine_a_day_ahead_then_the_run_is_of_the_databases_day(
+    tmp_path: Path, supabase: SupabaseServer
+) -> None:
+    move_clock(supabase, timedelta(days=-1))
+    with RunningSheets([HEADER, sheet_row(1)]) as sheets:
+        settings = sheet_settings(tmp_path, sheets, supabase)
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = tick(settings, instance)
+            assert isinstance(result, dg.SensorResult)
+            (request,) = result.run_requests or []
+            assert request.partition_key == today_of(settings).isoformat()
+            move_clock(supabase, timedelta(days=1))
+            # The day that this machine is at has begun: its rows have not had their run.
+            assert isinstance(tick(settings, instance, result.cursor), dg.SensorResult)
+
+
+def test_given_a_machine_a_day_behind_then_the_sensor_waits_and_says_why(
+    tmp_path: Path, supabase: SupabaseServer
+) -> None:
+    move_clock(supabase, timedelta(days=1))
+    with RunningSheets([HEADER, sheet_row(1)]) as sheets:
+        settings = sheet_settings(tmp_path, sheets, supabase)
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = tick(settings, instance)
+    move_clock(supabase, timedelta(days=-1))
+    assert isinstance(result, dg.SkipReason)
+    assert "By the database's clock it is" in str(result.skip_message)
+
+
+def test_given_a_database_that_does_not_respond_then_no_row_had_its_run(tmp_path: Path) -> None:
+    with (
+        RunningSheets([HEADER, sheet_row(1)]) as sheets,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        result = tick(sheet_settings(tmp_path, sheets), instance)
+    assert isinstance(result, dg.SkipReason)
+    assert "Rows are ready, and the database is not: SUPABASE_URL" in str(result.skip_message)
+
+
+def test_given_45_000_rows_then_a_tick_is_one_read(
+    tmp_path: Path, supabase: SupabaseServer
+) -> None:
     rows = [sheet_row(number, Status="Scraped") for number in range(1, 45_000)]
     with RunningSheets([HEADER, *rows, sheet_row(45_000)]) as sheets:
         with dg.DagsterInstance.ephemeral() as instance:
-            result = tick(sheet_settings(tmp_path, sheets), instance)
+            result = tick(sheet_settings(tmp_path, sheets, supabase), instance)
         assert isinstance(result, dg.SensorResult)
         assert sheets.counts() == {"read": 1, "write": 0, "metadata": 0, "token": 1}
 
@@ -142,13 +214,13 @@ def test_given_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one
 
 
 def test_given_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason_is_shown(
-    tmp_path: Path,
+    tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     with RunningSheets([HEADER, sheet_row(1)]) as sheets:
         url = sheets.server.sheet_url
         gone = url.partition("#")[0] + "#gid=987654"
         env = tmp_path / "env"
-        sheet_settings(tmp_path, sheets)
+        sheet_settings(tmp_path, sheets, supabase)
         env.write_text(env.read_text().replace(url, f"'{gone} {url}'"))
         settings = SettingsResource(env_file=str(env))
         with dg.DagsterInstance.ephemeral() as instance:

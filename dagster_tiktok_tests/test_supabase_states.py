@@ -70,7 +70,7 @@ class Hosted:
 
 async def call(hosted: Hosted) -> dict[str, object]:
     async with open_supabase(hosted.settings) as client:
-        return await Database(client).call("schema_version")
+        return await Database(client, "UTC").call("schema_version")
 
 
 async def upload(hosted: Hosted, folder: Path) -> None:

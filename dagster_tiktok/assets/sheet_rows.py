@@ -16,6 +16,7 @@ from dagster_tiktok.assets.common import (
     sheet_links,
 )
 from dagster_tiktok.attention import Notice, as_metadata
+from dagster_tiktok.clock import MAX_SKEW, utc_now
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
@@ -59,11 +60,9 @@ async def sheet_rows(
         if due.partition_date > today:
             raise ConfigurationError(_not_begun(due.partition_date, ledger.now()))
         if due.partition_date < today:
+            if due.partition_date == settings.load().today() and _is_slow(ledger.now()):
+                raise ConfigurationError(_is_over(due.partition_date, ledger.now()))
             context.log.info("A past day opens nothing: the sheet is not read.")
-            if due.partition_date == settings.load().today():
-                context.log.warning(
-                    f"By the database's clock it is {today} already: set this machine's clock."
-                )
             return dg.MaterializeResult(
                 metadata={"opened": 0, "read": False},
                 check_results=[_check((), read=False)],
@@ -89,6 +88,19 @@ def _not_begun(day: date, now: datetime) -> str:
     return (
         f"{day} has not begun: by the database's clock it is {now:%Y-%m-%d %H:%M} UTC. Set this "
         "machine's clock and its time zone; `dagster-tiktok doctor` compares the clocks."
+    )
+
+
+def _is_slow(now: datetime) -> bool:
+    """Whether this machine's clock is behind the database's, by more than a moment at midnight."""
+    return now - utc_now() > MAX_SKEW
+
+
+def _is_over(day: date, now: datetime) -> str:
+    # As a past day it would end well, night after night, and every daily look would miss its day.
+    return (
+        f"{day} is over: by the database's clock it is {now:%Y-%m-%d %H:%M} UTC. Set this "
+        "machine's clock; `dagster-tiktok doctor` compares the clocks."
     )
 
 

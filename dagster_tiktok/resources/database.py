@@ -6,6 +6,7 @@ from uuid import UUID
 
 import dagster as dg
 
+from dagster_tiktok.database import DatabaseClock, open_database
 from dagster_tiktok.ledger import LEASE_SECONDS, Ledger, open_ledger
 from dagster_tiktok.resources.settings import SettingsResource
 
@@ -15,6 +16,15 @@ class DatabaseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     settings: dg.ResourceDependency[SettingsResource]
     lease_seconds: float = LEASE_SECONDS
+
+    async def clock(self) -> DatabaseClock:
+        """What time and which day it is for the database.
+
+        Raises:
+            ConfigurationError, ServiceUnavailable: see `database.open_database`.
+        """
+        async with open_database(self.settings.load(), starting=True) as database:
+            return await database.clock()
 
     @asynccontextmanager
     async def open(self, run_id: str, *, starting: bool = False) -> AsyncIterator[Ledger]:

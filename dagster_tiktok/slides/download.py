@@ -63,6 +63,10 @@ class SlideDownloader:
 
     Whoever asks for many at once must release what it is done with: where the cache is full of
     slides in use, `fetch` waits for room.
+
+    Arguments:
+        now: what `downloaded_at` says, and whether a URL has expired. A run gives the database's
+            time, by which `Post.scraped_at` is.
     """
 
     def __init__(
@@ -108,13 +112,19 @@ class SlideDownloader:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def fetch(
-        self, source: SlideSource, key: str, transfer: Transfer | None = None
+        self,
+        source: SlideSource,
+        key: str,
+        transfer: Transfer | None = None,
+        *,
+        page_read_at: datetime | None = None,
     ) -> DownloadedSlide:
         """The slide, from the cache or from the first mirror that gives a sound picture.
 
         Arguments:
             key: what names the picture in the cache; see `mirrors.cache_key`.
             transfer: what it costs is added there, also when it fails.
+            page_read_at: see `mirrors.live_mirrors`.
 
         Raises:
             AddressExpired: only fresh addresses can help; nothing was asked twice.
@@ -131,7 +141,7 @@ class SlideDownloader:
                     except SlideError:  # damaged on this disk, and removed: downloaded again
                         entry.release()
                         entry = self._cache.open(key)
-                mirrors = live_mirrors(source)
+                mirrors = live_mirrors(source, now=self._now(), page_read_at=page_read_at)
                 return await self._in_time(self._from_mirrors(mirrors, entry, transfer), mirrors)
             except BaseException:
                 entry.release()
@@ -145,7 +155,8 @@ class SlideDownloader:
             path=entry.path,
             info=info,
             url=source.mirrors[0] if source.mirrors else "",
-            downloaded_at=datetime.fromtimestamp(entry.modified, timezone.utc),
+            # The file's time is by this machine's clock, which may be ahead.
+            downloaded_at=min(datetime.fromtimestamp(entry.modified, timezone.utc), self._now()),
             seconds=0.0,
             bytes=0,
             resumed=False,

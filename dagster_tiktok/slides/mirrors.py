@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from dagster_tiktok.models import SlideSource
@@ -19,18 +19,31 @@ def cache_key(tiktok_id: str, source: SlideSource) -> str:
     return f"{tiktok_id}/{source.image_key or source.number}"
 
 
-def live_mirrors(source: SlideSource) -> list[str]:
-    """The mirrors whose addresses have not expired yet, in order.
+def live_mirrors(
+    source: SlideSource, *, now: datetime, page_read_at: datetime | None = None
+) -> list[str]:
+    """The mirrors whose URLs have not expired yet, in order.
+
+    TikTok sets the expiry by its own clock, 39 hours or more after it sent the page. A URL that
+    was past it when the page was read shows that the two clocks disagree: then only TikTok knows,
+    and is asked. A wrong clock so costs a request, never a slide.
+
+    Arguments:
+        now, page_read_at: aware, by one clock; None where it is not known when the page was read.
 
     Raises:
         AddressExpired: there is none, so the page has to be asked.
     """
-    now = datetime.now(timezone.utc).timestamp()
     default = source.expires_at.timestamp() if source.expires_at else None
     mirrors = source.mirrors
     if not mirrors:
         raise AddressExpired("the page gave no address for it")
-    live = [m for m in mirrors if (expiry := _expiry(m) or default) is None or expiry > now]
+    read_at = page_read_at.timestamp() if page_read_at else float("-inf")
+
+    def is_live(expiry: float | None) -> bool:
+        return expiry is None or not read_at < expiry <= now.timestamp()
+
+    live = [mirror for mirror in mirrors if is_live(_expiry(mirror) or default)]
     if not live:
         raise AddressExpired(f"x-expires of {host_of(mirrors[0])} has passed")
     return live[:_MAX_MIRRORS]

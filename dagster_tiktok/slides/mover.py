@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.slides.breaker import CdnBreaker
@@ -208,18 +209,14 @@ class SlideMover:
     ) -> tuple[SlideSource, DownloadedSlide]:
         """The slide and the addresses that gave it, counted; from fresh ones if need be."""
         transfer = Transfer()
-        current, tiktok_id = source, addresses.tiktok_id
+        current = source
         try:
             current = addresses.current(source)
             try:
-                slide = await self._downloader.fetch(
-                    current, cache_key(tiktok_id, current), transfer
-                )
+                slide = await self._download(addresses, current, transfer)
             except AddressExpired as expired:
                 current = await addresses.fresh(current, expired)
-                slide = await self._downloader.fetch(
-                    current, cache_key(tiktok_id, current), transfer
-                )
+                slide = await self._download(addresses, current, transfer)
         finally:
             for failed in transfer.failed:
                 stats.count_failed_request(failed.host, failed.kind, size=failed.received)
@@ -230,6 +227,14 @@ class SlideMover:
             stats.resumed = int(slide.resumed)
             stats.count_download(slide.host, size=transfer.unaccounted, seconds=slide.seconds)
         return current, slide
+
+    async def _download(
+        self, addresses: _Addresses, source: SlideSource, transfer: Transfer
+    ) -> DownloadedSlide:
+        key = cache_key(addresses.tiktok_id, source)
+        return await self._downloader.fetch(
+            source, key, transfer, page_read_at=addresses.page_read_at
+        )
 
 
 @dataclass
@@ -245,6 +250,10 @@ class _Addresses:
     @property
     def tiktok_id(self) -> str:
         return self.post.tiktok_id
+
+    @property
+    def page_read_at(self) -> datetime:
+        return (self.refreshed_post or self.post).scraped_at
 
     def current(self, source: SlideSource) -> SlideSource:
         """The newest known addresses of that slide."""

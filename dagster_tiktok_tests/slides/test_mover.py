@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import count
 from typing import Any
 
@@ -13,11 +13,13 @@ import httpx
 import pytest
 from aiohttp import web
 
+from dagster_tiktok.clock import utc_now
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.mirrors import cache_key
+from dagster_tiktok.slides.failures import AddressExpired
+from dagster_tiktok.slides.mirrors import cache_key, live_mirrors
 from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover, slides_wanted
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.tiktok.failures import (
@@ -94,12 +96,15 @@ class Stage:
 
     @asynccontextmanager
     async def mover(
-        self, refresh: Refresh | None = None, on_slide: OnSlide | None = None
+        self,
+        refresh: Refresh | None = None,
+        on_slide: OnSlide | None = None,
+        now: Callable[[], datetime] = utc_now,
     ) -> AsyncIterator[SlideMover]:
         settings = self.make_settings(**self.overrides)
         async with (
-            SlideDownloader(settings, max_wait=0.05, attempts=2) as downloader,
-            open_slide_store(settings, attempts=2) as store,
+            SlideDownloader(settings, max_wait=0.05, attempts=2, now=now) as downloader,
+            open_slide_store(settings, attempts=2, now=now) as store,
         ):
             yield SlideMover(downloader, store, refresh=refresh, on_slide=on_slide)
 
@@ -230,6 +235,51 @@ def test_given_a_bucket_that_refuses_a_slide_then_it_fails_alone(
     asyncio.run(run())
 
 
+def test_given_a_clock_three_days_ahead_of_tiktoks_then_every_slide_is_stored_and_no_page_read(
+    make_settings: MakeSettings, supabase: SupabaseServer
+) -> None:
+    def ahead() -> datetime:
+        return utc_now() + timedelta(days=3)
+
+    async def refresh(_: str) -> Post:
+        raise AssertionError("the URLs are fresh: only a wrong clock says otherwise")
+
+    async def run() -> None:
+        async with on_stage(make_settings, supabase) as stage:
+            post = stage.carousel(3).model_copy(update={"scraped_at": ahead()})
+            async with stage.mover(refresh, now=ahead) as mover:
+                result = await mover.move(post)
+            assert result.complete and len(result.slides) == 3
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("lives_for", "read_hours_ago", "is_live"),
+    [
+        (40 * 3600, 0, True),
+        (1, 39.9, True),
+        (-1, 40, False),  # TikTok gave it 40 hours, and they are over
+        (-1, None, False),  # nobody knows when the page was read
+        (-40 * 3600, 0, True),  # over before the page was read: the clocks disagree
+        (-1, 0, True),
+    ],
+)
+def test_given_an_expiry_then_only_time_since_the_page_can_have_passed_it(
+    lives_for: float, read_hours_ago: float | None, is_live: bool
+) -> None:
+    expires = int(NOW.timestamp() + lives_for)
+    url = f"https://p16.tiktokcdn.com/a?x-expires={expires}&x-signature=a"
+    hours = read_hours_ago
+    read_at = None if hours is None else NOW - timedelta(hours=hours)
+    source = SlideSource(number=1, mirrors=(url,))
+    if is_live:
+        assert live_mirrors(source, now=NOW, page_read_at=read_at) == [url]
+    else:
+        with pytest.raises(AddressExpired):
+            live_mirrors(source, now=NOW, page_read_at=read_at)
+
+
 @pytest.mark.parametrize("how", ["x-expires has passed", "403"])
 def test_given_expired_addresses_then_the_page_is_fetched_once_and_all_slides_are_stored(
     make_settings: MakeSettings, supabase: SupabaseServer, how: str
@@ -237,6 +287,8 @@ def test_given_expired_addresses_then_the_page_is_fetched_once_and_all_slides_ar
     async def run() -> None:
         async with on_stage(make_settings, supabase) as stage:
             post = stage.carousel(12, lives_for=-1 if how != "403" else 1000)
+            read_at = utc_now() - timedelta(hours=40)
+            post = post.model_copy(update={"scraped_at": read_at})
             if how == "403":
                 for path in stage.paths(post):
                     stage.cdn.faults[path] = [answers.status(403)]

@@ -150,7 +150,9 @@ begin
     height, mime_type, content_hash, downloaded_at, uploaded_at
   )
   select t.id, l.post_url, x.slide_number, x.slide_url, x.storage_path, x.public_url,
-    x.file_size, x.width, x.height, x.mime_type, x.content_hash, x.downloaded_at, x.uploaded_at
+    x.file_size, x.width, x.height, x.mime_type, x.content_hash,
+    -- Of two uploads the later one counts: one from tomorrow would be there for ever.
+    least(x.downloaded_at, private.current_instant()), least(x.uploaded_at, private.current_instant())
   from unnest(looks) as l
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
   cross join jsonb_to_recordset(l.slides) as x (slide_number integer, slide_url text,
