@@ -202,7 +202,7 @@ def test_given_a_machine_three_days_ahead_then_nothing_is_dated_later_than_the_d
         stage.clear_cache()
         told = stage.repair("--mend")
         second = [datetime.fromisoformat(row["uploaded_at"]) for row in stage.rows(post)]
-        clock = stage.database.rpc("database_clock", {"p": {"timezone": "UTC"}}).execute().data
+        clock: Any = stage.database.rpc("database_clock", {"p": {"timezone": "UTC"}}).execute().data
     finally:
         stage.sandbox.move_clock(timedelta(days=3))
 

@@ -10,7 +10,9 @@ import socket
 import stat
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from supabase import Client, ClientOptions, create_client
@@ -21,6 +23,7 @@ from dagster_tiktok_tests.pipeline.support import until
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "sql" / "migrations"
+CLOCK = ROOT / "sql" / "sandbox"
 
 
 def _client(server: SupabaseServer) -> Client:
@@ -40,30 +43,36 @@ def test_given_a_kept_folder_when_started_again_then_data_and_keys_are_there(
     state = tmp_path / "state"
 
     async def first() -> tuple[str, int]:
-        async with SupabaseServer(state, migrations) as server:
+        async with SupabaseServer(state, migrations, also=[CLOCK]) as server:
             row = {"tiktok_id": "1", "post_url": "https://x/1"}
             _client(server).table("tiktok_posts").insert(row).execute()
             with pytest.raises(SandboxError, match="Another sandbox uses"):
-                await SupabaseServer(state, migrations).start()
+                await SupabaseServer(state, migrations, also=[CLOCK]).start()
+            _client(server).rpc("sandbox_clock", {"p": {"by_seconds": 86_400}}).execute()
             return server.secret_key, server.port
 
     async def second() -> str:
-        async with SupabaseServer(state, migrations) as server:
+        async with SupabaseServer(state, migrations, also=[CLOCK]) as server:
             posts = _client(server).table("tiktok_posts").select("va_url,note").execute()
             assert posts.data == [{"va_url": None, "note": "new"}]
+            clock: Any = _client(server).rpc("database_clock", {"p": {"timezone": "UTC"}})
+            now = clock.execute().data["now"]
+            ahead = datetime.fromisoformat(now) - datetime.now(timezone.utc)
+            assert ahead > timedelta(hours=23), "the sandbox's own migration still holds"
             return server.secret_key
 
     key, port = asyncio.run(first())
     assert not _can_connect(port)
+    # The next migration of the project has a lower number than the sandbox's, which is there.
     later = "alter table public.tiktok_posts add column note text default 'new';"
-    (migrations / "900_add_note.sql").write_text(later)
+    (migrations / "899_add_note.sql").write_text(later)
     assert asyncio.run(second()) == key
 
     for name in ("keys.json", "supabase.log"):
         assert stat.S_IMODE((state / name).stat().st_mode) == 0o600
     assert key not in (state / "supabase" / "config.toml").read_text()
-    (migrations / "900_add_note.sql").write_text("select 1;")
-    with pytest.raises(SandboxError, match="900_add_note"):
+    (migrations / "899_add_note.sql").write_text("select 1;")
+    with pytest.raises(SandboxError, match="899_add_note"):
         asyncio.run(second())
 
 
