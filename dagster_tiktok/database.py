@@ -129,7 +129,7 @@ def _understand(error: APIError, function: str) -> ConfigurationError | ServiceU
         return ProjectUnavailable(known)
     # The local Supabase tells some of these by their text only.
     missing = ("Could not find the function", "does not exist")
-    refused = ("permission denied", "Invalid API key", "JWT")
+    refused = ("permission denied", "API key", "JWT")
     if code in ("PGRST202", "42883", "42P01") or any(text in message for text in missing):
         return ConfigurationError(
             f"The database at SUPABASE_URL has no function {function}: apply sql/migrations "

@@ -22,7 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-_RETRIED_BELOW_500 = frozenset({408, 425, 429})
+_RETRIED_BELOW_500 = frozenset({408, 423, 425, 429})
 _LASTING_ABOVE_500 = frozenset({501, 505, 506, 510, 511})
 """Not implemented, and the like: what the same request will always get."""
 MAX_RETRY_AFTER_SECONDS = 120.0

@@ -19,7 +19,7 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 from dagster_tiktok.errors import ServiceUnavailable, Unreachable
 from dagster_tiktok.retry import TransientError, async_retrying, may_pass, retry_after_seconds
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.supabase_states import ProjectUnavailable, known_state
+from dagster_tiktok.supabase_states import ProjectUnavailable, known_state, says_it_may_pass
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
@@ -68,15 +68,22 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         if response.is_success or response.is_redirect:
             return response
         # Errors are small. The response can still be read by the caller.
-        said = _error_of(await response.aread())
-        status = _true_status(request, response, said)
+        said = error_of(await response.aread())
+        status = true_status(request.url, response.status_code, said)
         retry_after = retry_after_seconds(response.headers)
         known = known_state(status, code=str(said.get("code")), message=str(said.get("message")))
         if known is not None:
-            if not may_pass(status):
+            if not (may_pass(status) or says_it_may_pass(said)):
                 raise ProjectUnavailable(known)
             raise _NotToBeHad(known, retry_after=retry_after)
-        if may_pass(status):
+        if status in (401, 403) and not said:
+            # Supabase refuses a key in JSON. A page is of a proxy before it, which takes this
+            # machine for something that it is not: nothing is wrong with the key.
+            raise TransientError(
+                f"was not reached: a proxy before it refused the request ({status}, no JSON)",
+                retry_after=retry_after,
+            )
+        if may_pass(status) or says_it_may_pass(said):
             message = str(said.get("message") or "no message")[:300]
             # 520 and above are of the proxies and pools before the service.
             told = (
@@ -95,8 +102,8 @@ class _NotToBeHad(TransientError):
     """A known state of the project that may have ended by the next attempt."""
 
 
-def _error_of(body: bytes) -> dict[str, Any]:
-    """What the response says of itself: Supabase's errors are JSON with a message."""
+def error_of(body: bytes) -> dict[str, Any]:
+    """What an error says of itself: Supabase's are JSON objects with a message, else empty."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
@@ -104,13 +111,13 @@ def _error_of(body: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _true_status(request: httpx.Request, response: httpx.Response, said: dict[str, Any]) -> int:
+def true_status(url: httpx.URL, status: int, said: dict[str, Any]) -> int:
     """The storage answers 400 to most faults; the status is then in the body, as text."""
     inner = str(said.get("statusCode", ""))
-    is_storage = "/storage/v1/" in request.url.path
-    if is_storage and response.status_code == 400 and re.fullmatch("[45][0-9]{2}", inner):
+    is_storage = "/storage/v1/" in url.path
+    if is_storage and status == 400 and re.fullmatch("[45][0-9]{2}", inner):
         return int(inner)
-    return response.status_code
+    return status
 
 
 @asynccontextmanager

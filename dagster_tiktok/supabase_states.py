@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from dagster_tiktok.errors import ServiceUnavailable
 
 READ_ONLY = "25006"
 """SQLSTATE `read_only_sql_transaction`: Supabase turns it on for a database whose disk is full."""
 _READ_ONLY_TEXT = "in a read-only transaction"
+_DISK_FULL = "53100"
+_DISK_FULL_TEXT = "No space left on device"
+
+# SQLSTATE classes: connection (08), deadlock and serialization (40), resources, such as too many
+# connections (53), time limit, shutdown and recovery (57). PostgREST's own: no connection to the
+# database, no schema cache yet, its pool is exhausted.
+_PASSING_CODES = re.compile(r"(08|40|53|57)[0-9A-Z]{3}\Z|PGRST00[0-3]\Z")
+_ABOUT_VALUES = re.compile(r"(22|23|P0)[0-9A-Z]{3}\Z")
+# Of the storage, which gives the name in `error` or `code`, and often 400 as the status.
+_PASSING_NAMES = frozenset(
+    {
+        "DatabaseTimeout",
+        "SlowDown",
+        "LockTimeout",
+        "AcquireLockTimeout",
+        "ResourceLocked",
+        "TooManyRequests",
+    }
+)
+# Of the pooler and of PostgreSQL, passed on under whatever code the service has for "other".
+_PASSING_TEXTS = re.compile(
+    r"max client(s|( connections))? reached|MaxClientsInSessionMode|too many (clients|connections)"
+    r"|connection slots are reserved|Timeout acquiring a connection|connection pool"
+    r"|Missing tenant config|Tenant config for \S+ not found|Tenant not found",
+    re.IGNORECASE,
+)
 
 
 class ProjectUnavailable(ServiceUnavailable):
@@ -31,10 +61,26 @@ def known_state(status: int | None = None, *, code: str = "", message: str = "")
             "The Supabase project is paused (540): open the project in the dashboard and restore "
             "it. Nothing is lost, the next run continues."
         )
-    if code == READ_ONLY or _READ_ONLY_TEXT in message:
+    full = code == _DISK_FULL or _DISK_FULL_TEXT in message
+    if full or code == READ_ONLY or _READ_ONLY_TEXT in message:
         return (
             "The database is read-only because its disk is full, or because a free project holds "
-            "more than 500 MB (25006): free space or enlarge the disk (Project Settings, Compute "
-            "and Disk), or choose a larger plan. Nothing is lost, the next run continues."
+            f"more than 500 MB ({_DISK_FULL if full else READ_ONLY}): free space or enlarge the "
+            "disk (Project Settings, Compute and Disk), or choose a larger plan. Nothing is lost, "
+            "the next run continues."
         )
     return None
+
+
+def says_it_may_pass(said: Mapping[str, Any]) -> bool:
+    """Whether an error tells of a fault that may be over in a moment, whatever its status says.
+
+    Arguments:
+        said: the error's body; empty if it has none that can be read.
+    """
+    code, error = str(said.get("code")), str(said.get("error"))
+    if _PASSING_CODES.match(code) or {code, error} & _PASSING_NAMES:
+        return True
+    # What PostgreSQL says of values may quote them, and they are anybody's words.
+    told = "" if _ABOUT_VALUES.match(code) else f"{error} {said.get('message')}"
+    return _PASSING_TEXTS.search(told) is not None

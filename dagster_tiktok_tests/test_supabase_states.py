@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from dagster_tiktok.database import Database
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.database import Database, DataRefused
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.retry import may_pass
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
@@ -21,6 +22,11 @@ from dagster_tiktok_tests.slides.test_store import slide_of
 NOT_THERE = (520, 521, 522, 523, 524, 527, 530, 540, 544, 546)
 READ_ONLY = (
     '{"code": "25006", "message": "cannot execute INSERT in a read-only transaction", '
+    '"details": null, "hint": null}'
+)
+
+_DISK_FULL = (
+    '{"code": "53100", "message": "could not extend file: No space left on device", '
     '"details": null, "hint": null}'
 )
 
@@ -112,6 +118,7 @@ def test_given_a_status_of_supabase_s_own_when_it_stays_then_it_did_not_answer(
         # PostgREST answers 405 to 25006, proxies before it 500.
         (405, READ_ONLY, 1, r"read-only.*\(25006\).*disk"),
         (500, READ_ONLY, 4, r"read-only.*\(25006\).*disk"),
+        (503, _DISK_FULL, 4, r"disk is full.*\(53100\)"),
     ],
 )
 def test_given_a_known_state_when_called_then_the_message_has_its_cure(
@@ -126,13 +133,117 @@ def test_given_a_known_state_when_called_then_the_message_has_its_cure(
     asyncio.run(run())
 
 
+_CLOUDFLARE = """<!DOCTYPE html><html class="no-js"><title>Attention Required! | Cloudflare</title>
+<h1 data-translate="block_headline">Sorry, you have been blocked</h1>"""
+
+
+def postgrest_error(code: str, message: str) -> str:
+    return json.dumps({"code": code, "details": None, "hint": None, "message": message})
+
+
+# What stands between us and the tables, and what it sends: (status, body, words of the message).
+PASSING = [
+    # PostgREST, by its own codes and by those of PostgreSQL.
+    (503, postgrest_error("PGRST000", "Could not connect with the database"), "answered 503"),
+    (503, postgrest_error("PGRST001", "Database client error. Retrying the connection."), "503"),
+    (503, postgrest_error("PGRST002", "Could not query the database for the schema cache"), "503"),
+    (504, postgrest_error("PGRST003", "Timed out acquiring connection from pool."), "504"),
+    (500, postgrest_error("57014", "canceling statement due to statement timeout"), "timeout"),
+    (503, postgrest_error("53300", "sorry, too many clients already"), "too many clients"),
+    (503, postgrest_error("08006", "server closed the connection unexpectedly"), "closed"),
+    (500, postgrest_error("57P03", "the database system is starting up"), "starting up"),
+    (503, postgrest_error("57P01", "terminating connection due to administrator command"), "503"),
+    (500, postgrest_error("40P01", "deadlock detected"), "deadlock"),
+    # The same under the status of another version, or of a proxy that changes it.
+    (400, postgrest_error("57014", "canceling statement due to statement timeout"), "timeout"),
+    (400, postgrest_error("53300", "remaining connection slots are reserved"), "slots"),
+    (401, postgrest_error("PGRST001", "Database client error. Retrying the connection."), "client"),
+    # Supavisor, which has no code for it.
+    (500, postgrest_error("XX000", "Max client connections reached"), "Max client connections"),
+    (400, postgrest_error("XX000", "MaxClientsInSessionMode: max clients reached"), "max clients"),
+    # Kong.
+    (502, '{"message": "An invalid response was received from the upstream server"}', "upstream"),
+    (503, '{"message": "name resolution failed"}', "name resolution"),
+    (504, '{"message": "The upstream server is timing out"}', "timing out"),
+    (429, '{"message": "API rate limit exceeded"}', "429"),
+    # Cloudflare: its numbers, and its pages.
+    (500, "<html><title>500</title>", "answered 500"),
+    (429, '<html><span class="cf-code-label">Error code 1015</span>', "answered 429"),
+    (530, "error code: 1016", r"did not answer \(530"),
+    (520, '{"title": "Error 520: Web server is returning an unknown error"}', "520"),
+    (403, _CLOUDFLARE, r"a proxy before it refused the request \(403"),
+    (401, "<html>401 Authorization Required", r"a proxy before it refused the request \(401"),
+    (403, "error code: 1020", r"a proxy before it refused the request \(403"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "said"), PASSING)
+def test_given_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_what_was_sent(
+    status: int, body: str, said: str
+) -> None:
+    async def run() -> None:
+        async with Hosted((status, body), (status, body), (200, '{"version": 1}')) as hosted:
+            assert await call(hosted) == {"version": 1}
+            assert len(hosted.requests) == 3
+        async with Hosted((status, body)) as hosted:
+            with pytest.raises(ServiceUnavailable, match=said) as raised:
+                await call(hosted)
+            assert not isinstance(raised.value, (ConfigurationError, DataRefused))
+            assert len(hosted.requests) == 4
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "said"),
+    [
+        (401, '{"message": "Invalid API key"}', ConfigurationError, "SUPABASE_KEY"),
+        (401, '{"message": "Unregistered API key", "hint": "x"}', ConfigurationError, "KEY"),
+        (401, '{"message": "No API key found in request"}', ConfigurationError, "SUPABASE_KEY"),
+        (401, postgrest_error("PGRST301", "JWSError"), ConfigurationError, "SUPABASE_KEY"),
+        (403, postgrest_error("42501", "permission denied"), ConfigurationError, "SUPABASE_KEY"),
+        (404, "<html>404", ConfigurationError, "SUPABASE_URL does not lead"),
+        (404, postgrest_error("PGRST202", "Could not find the function"), ConfigurationError, "ap"),
+        # A value may hold any words, also those of a pooler.
+        (400, postgrest_error("22P02", 'invalid input: "too many clients"'), DataRefused, "22P"),
+        (409, postgrest_error("23514", "max clients reached"), DataRefused, "23514"),
+        (200, "<html>A page that is not an error", ServiceUnavailable, "did not answer"),
+    ],
+)
+def test_given_a_response_that_lasts_then_it_is_not_repeated_and_names_what_to_change(
+    status: int, body: str, error: type[Exception], said: str
+) -> None:
+    async def run() -> None:
+        async with Hosted((status, body)) as hosted:
+            with pytest.raises(error, match=said):
+                await call(hosted)
+            assert len(hosted.requests) == 1
+
+    asyncio.run(run())
+
+
 def storage_error(status: int, message: str = "x") -> tuple[int, str]:
     """The storage answers 400; the status that counts is in the body."""
     return 400, f'{{"statusCode": "{status}", "error": "x", "message": "{message}"}}'
 
 
 @pytest.mark.parametrize(
-    "fault", [*((status, "") for status in NOT_THERE), storage_error(544), storage_error(503)]
+    "fault",
+    [
+        *((status, "") for status in NOT_THERE),
+        *(storage_error(status) for status in (423, 429, 500, 502, 503, 504, 544)),
+        storage_error(400, "Missing tenant config for tenant abcdefghijkl"),
+        storage_error(404, "Tenant config for abcdefghijkl not found"),
+        storage_error(400, "Timeout acquiring a connection from the pool"),
+        storage_error(400, "remaining connection slots are reserved for roles"),
+        # The new form of its errors: a name, and no status in the body.
+        (400, '{"code": "DatabaseTimeout", "message": "The connection timed out"}'),
+        (400, '{"code": "SlowDown", "message": "Please reduce your request rate"}'),
+        (423, '{"code": "ResourceLocked", "message": "The resource is locked"}'),
+        (403, _CLOUDFLARE),
+        (429, "<html>Error code 1015"),
+        (413, '{"statusCode": "429", "error": "SlowDown", "message": "x"}'),
+    ],
 )
 def test_given_a_passing_fault_when_a_slide_is_uploaded_then_it_is_sent_again(
     fault: tuple[int, str], tmp_path: Path
@@ -151,6 +262,7 @@ def test_given_a_passing_fault_when_a_slide_is_uploaded_then_it_is_sent_again(
         (storage_error(402), "Billing"),
         ((540, ""), "restore"),
         (storage_error(500, "cannot execute INSERT in a read-only transaction"), "disk"),
+        (storage_error(500, "could not extend file: No space left on device"), "53100.*disk"),
     ],
 )
 def test_given_a_known_state_when_a_slide_is_uploaded_then_no_slide_is_to_blame(

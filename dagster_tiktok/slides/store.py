@@ -21,7 +21,7 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError, slide_error
 from dagster_tiktok.slides.images import ImageInfo
-from dagster_tiktok.supabase_client import open_supabase
+from dagster_tiktok.supabase_client import error_of, open_supabase, true_status
 from dagster_tiktok.supabase_states import ProjectUnavailable, known_state
 
 _ONE_YEAR = 365 * 24 * 3600
@@ -143,7 +143,8 @@ class SlideStore:
             f"{self._supabase.storage_url}bucket/{self._bucket}",
             headers=self._supabase.options.headers,
         )
-        if response.status_code in (401, 403):
+        said = error_of(response.content)
+        if true_status(response.url, response.status_code, said) in (401, 403):
             raise ConfigurationError(_wrong_key(response.text[:200]))
         if response.status_code >= 500:
             raise ServiceUnavailable(f"Supabase storage answered {response.status_code}.")
