@@ -17,6 +17,7 @@ BENCHMARKS = (
     "ledger",
     "persist",
     "database",
+    "database_size",
 )
 
 
