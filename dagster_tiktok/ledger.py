@@ -58,12 +58,14 @@ class Claimed(BaseModel):
 class ScrapeResult(BaseModel):
     """What became of a look: `post` for scraped, `error_kind` and `error` for the others.
 
-    `counted`: whether a try that failed counts against the post.
+    `is_photo`: whether the URL of the post says that it shows slides. `counted`: whether a try that
+    failed counts against the post.
     """
 
     unit_id: int
     result: Literal["scraped", "unavailable", "retry"]
     tiktok_id: str | None = None
+    is_photo: bool = False
     post: Post | None = None
     error_kind: str | None = None
     error: str | None = None

@@ -125,6 +125,8 @@ class Unit(Record):
     error_kind: str | None = None
     error: str | None = None
     tiktok_id: str | None = None
+    is_photo: bool = False
+    """Whether the post is known to be a carousel, or the URL behind its short link says so."""
     details: RowDetails | None = None
     post: Post | None = None
     slides: tuple[StoredSlide, ...] = ()

@@ -183,7 +183,7 @@ async def _open_mover(
 ) -> AsyncIterator[tuple[SlideMover, Pages]]:
     keep_in = settings.slide_cache_dir.parent / "unreadable-pages"
     async with TikTokClient(settings, keep_unreadable_in=keep_in, now=now) as client:
-        pages = Pages(partial(client.fetch_post, with_followers=False))
+        pages = Pages(partial(client.fetch_post, is_photo=True, with_followers=False))
         async with SlideDownloader(settings, cookies=client.cookies, now=now) as downloader:
             yield SlideMover(downloader, store, refresh=pages.fetch), pages
 

@@ -1,6 +1,7 @@
 """`slide_files`: the slides of scraped posts go from the CDN to the bucket."""
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -49,7 +50,9 @@ async def slide_files(
         open_batch(context, database, settings) as ledger,
         tiktok.open(now=ledger.now) as client,
         slide_store.open_mover(
-            now=ledger.now, refresh=client.fetch_post, cookies=client.cookies
+            now=ledger.now,
+            refresh=partial(client.fetch_post, is_photo=True),
+            cookies=client.cookies,
         ) as mover,
     ):
         with progress("slide_files", "slides") as bar:

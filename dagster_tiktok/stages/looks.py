@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from dagster_tiktok.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
@@ -55,8 +56,11 @@ class Looks:
         self._client = client
         self._settle = settle
         self._waiting: dict[int, tuple[Unit, Miss]] = {}
-        # Two rows that lead to one post share one fetch, and its failure until the next pass.
+        # Two rows that lead to one post share one fetch, and its failure until the next pass. A
+        # post that any URL calls a photo post is asked for as one.
         self._posts = SharedCalls(client.fetch_post)
+        self._photos = SharedCalls(partial(client.fetch_post, is_photo=True))
+        self._photo_ids: set[str] = set()
         self._misses: dict[str, Miss] = {}
         self._elsewhere: dict[str, Post | Miss | None] = {}
         self._last_miss_at = 0.0
@@ -65,6 +69,7 @@ class Looks:
 
     async def close(self) -> None:
         await self._posts.close()
+        await self._photos.close()
 
     async def first(self, unit: Unit) -> None:
         """The unit's first look.
@@ -145,7 +150,10 @@ class Looks:
             ref = await self._client.resolve(ref)
             if (known := self._misses.get(ref.tiktok_id or "")) is not None:
                 return known
-            return await self._posts.get(ref.tiktok_id or "")
+            if ref.is_photo:
+                self._photo_ids.add(ref.tiktok_id or "")
+            posts = self._photos if ref.tiktok_id in self._photo_ids else self._posts
+            return await posts.get(ref.tiktok_id or "")
         except PostError as error:
             name = f"post {ref.tiktok_id}" if ref.tiktok_id else f"short link of look {unit.id}"
             log.info("%s: %s (%s)", name, error, error.kind.value)
@@ -163,15 +171,17 @@ class Looks:
             found = await self._once(
                 f"program/{tiktok_id}",
                 miss.ref,
-                lambda: self._client.fetch_with_fallback(tiktok_id),
+                lambda: self._client.fetch_with_fallback(tiktok_id, is_photo=miss.ref.is_photo),
             )
         # A daily look without figures is worth nothing.
         if found is None and unit.slot == 0 and is_given_up(unit, miss):
-            user = _typed_user(unit)
+            user = _typed(unit).user
             found = await self._once(
                 f"preview/{tiktok_id}",
                 miss.ref,
-                lambda: self._client.fetch_preview(tiktok_id, user=user),
+                lambda: self._client.fetch_preview(
+                    tiktok_id, user=user, is_photo=miss.ref.is_photo
+                ),
             )
         return found
 
@@ -199,7 +209,8 @@ def reference(unit: Unit) -> PostRef:
         AddressError: its row's address is not understood.
     """
     if unit.tiktok_id is not None:
-        return PostRef(tiktok_id=unit.tiktok_id)
+        is_photo = unit.is_photo or _typed(unit).is_photo
+        return PostRef(tiktok_id=unit.tiktok_id, is_photo=is_photo)
     if unit.details is None:
         raise ValueError(f"look {unit.id} has neither an id nor a row")
     return parse_address(unit.details.va_url)
@@ -226,17 +237,26 @@ def failed(unit: Unit, miss: Miss) -> ScrapeResult:
         unit_id=unit.id,
         result="unavailable" if miss.failure.permanent or given_up else "retry",
         tiktok_id=miss.ref.tiktok_id,
+        is_photo=miss.ref.is_photo,
         error_kind=miss.failure.kind.value,
         error=sentence,
         counted=miss.about_post,
     )
 
 
-def _typed_user(unit: Unit) -> str | None:
+@dataclass(frozen=True)
+class _Typed:
+    user: str | None = None
+    is_photo: bool = False
+
+
+def _typed(unit: Unit) -> _Typed:
+    """What the row's URL says beside the id; nothing for a daily look, which has no row."""
     try:
-        return parse_address(unit.details.va_url).user if unit.details else None
+        ref = parse_address(unit.details.va_url) if unit.details else None
     except AddressError:
-        return None
+        return _Typed()
+    return _Typed(ref.user, ref.is_photo) if ref else _Typed()
 
 
 async def _each(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import quote, unquote
 
@@ -25,6 +25,7 @@ __all__ = [
     "is_account",
     "is_tiktok_id",
     "parse_address",
+    "says_photo",
     "shown",
 ]
 
@@ -46,7 +47,7 @@ _USER = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 # How nearly every address looks. What it matches, the long way below reads in the same way.
 _PLAIN = re.compile(
-    r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/(?:video|photo)/([1-9][0-9]{18})"
+    r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/(video|photo)/([1-9][0-9]{18})"
     r"(?:\?[A-Za-z0-9_=&.-]*)?\Z"
 )
 _SCHEME = re.compile(r"(?i)(?:https?:)?//")
@@ -57,6 +58,8 @@ _AUTHORITY = re.compile(
 )
 _QUERY = re.compile(r"(?i)[?#&]|%3f|%23")
 _DIGITS = re.compile(r"[0-9]+")
+# A short link's target and what is copied from it: 150 is TikTok's type of a carousel.
+_PHOTO_PARAMETER = re.compile(r"[?&](?:aweme_type=150|pic_cnt=[1-9][0-9]?)(?![0-9])")
 # The same page in another language, `/en/…`, `/zh-Hant/…`.
 _LANGUAGE = re.compile(r"(?i)(?:[a-z]{2}|fil|ceb)(?:-[a-z]{2,4}){0,2}\Z")
 
@@ -98,13 +101,15 @@ class AddressError(ValueError):
 class PostRef:
     """A post as an address names it: by its id, or by a short link's code until it is resolved.
 
-    A resolved reference keeps its code. `user` is only what the address said: TikTok does not
-    check it.
+    A resolved reference keeps its code. `user` and `is_photo` are only what the URL said, and no
+    part of which post it is: TikTok does not check them.
     """
 
     tiktok_id: str | None = None
     short_code: str | None = None
     user: str | None = None
+    is_photo: bool = field(default=False, compare=False)
+    """Whether the URL says that the post shows slides (`/photo/`), not a video."""
 
     def __post_init__(self) -> None:
         if self.tiktok_id is None and self.short_code is None:
@@ -132,8 +137,9 @@ def parse_address(text: str, *, now: datetime | None = None) -> PostRef:
         AddressError: with a message for the VA who typed it.
     """
     if len(text) <= MAX_ADDRESS_CHARACTERS and (plain := _PLAIN.match(text)):
-        if fault_of_id(plain[2], now) is None:
-            return PostRef(tiktok_id=plain[2], user=plain[1])
+        if fault_of_id(plain[3], now) is None:
+            is_photo = plain[2] == "photo" or says_photo(text)
+            return PostRef(tiktok_id=plain[3], user=plain[1], is_photo=is_photo)
     elif len(text) > MAX_ADDRESS_CHARACTERS:
         raise AddressError(
             f"Post URL is not an address: it has {len(text)} characters, "
@@ -148,6 +154,11 @@ def parse_address(text: str, *, now: datetime | None = None) -> PostRef:
 def is_account(text: str) -> bool:
     """Whether `text` can be the name of an account, without `@`."""
     return _USER.match(text) is not None
+
+
+def says_photo(url: str) -> bool:
+    """Whether the parameters of a URL of TikTok's say that the post is a carousel."""
+    return _PHOTO_PARAMETER.search(url) is not None
 
 
 def canonical_url(tiktok_id: str, user: str | None, is_carousel: bool) -> str:
@@ -183,10 +194,10 @@ class _Reading:
 def _the_one(typed: str, readings: Sequence[_Reading]) -> PostRef:
     found: dict[str, PostRef] = {}
     for reading in readings:
-        if (ref := reading.ref) is not None and (
-            ref.key not in found or found[ref.key].user is None
-        ):
-            found[ref.key] = ref
+        if (ref := reading.ref) is not None:
+            known = found.get(ref.key, ref)
+            is_photo = ref.is_photo or known.is_photo
+            found[ref.key] = replace(known, user=known.user or ref.user, is_photo=is_photo)
     if not found:
         # The most telling one: a link that was cut, a wrapped one, another page, another site.
         faults = sorted(readings, key=lambda r: (r.part is None, r.wrapped, not r.fault))
@@ -239,11 +250,13 @@ def _post(segments: list[str], host: str, link: str, now: datetime | None) -> _R
     user = segments[0][1:] if segments and segments[0].startswith("@") else None
     lowered = tuple(segment.lower() for segment in segments)
     if user is not None and lowered[1:2] in (("video",), ("photo",)):
-        return _by_id(segments[2:3], link, now, user if is_account(user) else None)
+        is_photo = lowered[1] == "photo" or says_photo(link)
+        return _by_id(segments[2:3], link, now, user if is_account(user) else None, is_photo)
     for prefix in _POST_PREFIXES:
         size = len(prefix)
         if lowered[:size] == prefix and lowered[size : size + 1] and lowered[size][0].isdigit():
-            return _by_id(segments[size : size + 1], link, now)
+            is_photo = prefix[-1] == "photo" or says_photo(link)
+            return _by_id(segments[size : size + 1], link, now, is_photo=is_photo)
     if (code := _code_segment(segments, host)) is not None:
         match = _SHORT_CODE.match(code)
         known = match[0].rstrip(".") if match else ""
@@ -255,7 +268,11 @@ def _post(segments: list[str], host: str, link: str, now: datetime | None) -> _R
 
 
 def _by_id(
-    segment: Sequence[str], link: str, now: datetime | None, user: str | None = None
+    segment: Sequence[str],
+    link: str,
+    now: datetime | None,
+    user: str | None = None,
+    is_photo: bool = False,
 ) -> _Reading:
     digits = match[0] if segment and (match := _DIGITS.match(segment[0])) else ""
     if not segment:
@@ -263,7 +280,7 @@ def _by_id(
         return _Reading(fault=f"{fault}: {shown(link)}", part="")
     why = fault_of_id(digits, now) if digits else "no digits"
     if why is None:
-        return _Reading(PostRef(tiktok_id=digits, user=user))
+        return _Reading(PostRef(tiktok_id=digits, user=user, is_photo=is_photo))
     is_cut = digits and is_cut_id(digits)
     start = "is not complete: it has" if is_cut else "has"
     fault = f"Post URL {start} a post number that TikTok cannot have ({why}). {_COPY_AGAIN}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from dagster_tiktok.tiktok.addresses import (
     PostRef,
     canonical_url,
     is_tiktok_id,
+    says_photo,
     shown,
 )
 from dagster_tiktok.tiktok.breaker import TikTokRefusing
@@ -164,10 +166,14 @@ class TikTokClient:
             return ref
         return await self._links.get(ref.short_code)
 
-    async def fetch_post(self, tiktok_id: str, *, with_followers: bool = True) -> Post:
+    async def fetch_post(
+        self, tiktok_id: str, *, is_photo: bool = False, with_followers: bool = True
+    ) -> Post:
         """The post as its page shows it now.
 
         Arguments:
+            is_photo: whether its URL, or what is known of it, says that it shows slides: then a
+                page with neither slides nor a film is incomplete.
             with_followers: ask for the account's profile too if the page lacks its followers.
 
         Raises:
@@ -181,20 +187,25 @@ class TikTokClient:
             with self._site.noted():
                 # `/photo/` pages often lack the post; the user's name in the path is not checked.
                 page = await self._site.page(f"/@_/video/{tiktok_id}")
-                post = parse_post_page(page, expected_id=tiktok_id, scraped_at=self._now())
+                post = parse_post_page(
+                    page, expected_id=tiktok_id, scraped_at=self._now(), is_photo=is_photo
+                )
         except PostUnreadable as error:
             if self._kept and error.page_json:
                 self._kept.keep(f"{tiktok_id}-{error.kind.value}", error.page_json)
             raise
         return await self._with_followers(post, may_request=with_followers)
 
-    async def fetch_preview(self, tiktok_id: str, *, user: str | None = None) -> Post:
+    async def fetch_preview(
+        self, tiktok_id: str, *, user: str | None = None, is_photo: bool = False
+    ) -> Post:
         """The post's existence, caption and account from what other sites embed; never a figure.
 
         oEmbed is asked first; the embed page only if that answer can't be used.
 
         Arguments:
             user: the account as the post's address names it, if it does.
+            is_photo: as for `fetch_post`; these answers don't always say it themselves.
 
         Raises:
             PostUnavailable: oEmbed says that the post is not public.
@@ -206,19 +217,28 @@ class TikTokClient:
             with self._site.noted():
                 answer = await self._site.answer(f"/oembed?url={quote(post_url, safe='')}")
                 return parse_oembed(
-                    answer.status, answer.body, expected_id=tiktok_id, scraped_at=self._now()
+                    answer.status,
+                    answer.body,
+                    expected_id=tiktok_id,
+                    scraped_at=self._now(),
+                    is_photo=is_photo,
                 )
         except PostUnreadable as error:
             _logger.info("oEmbed of post %s: %s (%s)", tiktok_id, error, error.detail)
         with self._site.noted():
             page = await self._site.page(f"/embed/v2/{tiktok_id}")
-            return parse_embed(page, expected_id=tiktok_id, scraped_at=self._now())
+            return parse_embed(
+                page, expected_id=tiktok_id, scraped_at=self._now(), is_photo=is_photo
+            )
 
-    async def fetch_with_fallback(self, tiktok_id: str) -> Post:
+    async def fetch_with_fallback(self, tiktok_id: str, *, is_photo: bool = False) -> Post:
         """The post as the separate program of TIKTOK_FALLBACK reads it.
 
         Its start waits for the rate limit. Its further requests are seen only when it has ended:
         nothing else should be asked meanwhile.
+
+        Arguments:
+            is_photo: as for `fetch_post`.
 
         Raises:
             PostUnreadable: the program did not read it.
@@ -230,7 +250,9 @@ class TikTokClient:
         with self._site.noted():
             ended = await self._program.run(canonical_url(tiktok_id, None, is_carousel=False))
             await self._site.transport.charge(ended.requests - 1)
-            return parse_output(ended, expected_id=tiktok_id, scraped_at=self._now())
+            return parse_output(
+                ended, expected_id=tiktok_id, scraped_at=self._now(), is_photo=is_photo
+            )
 
     async def _with_followers(self, post: Post, *, may_request: bool) -> Post:
         # Post pages round the followers and often lack them, profiles are exact: all posts of an
@@ -274,7 +296,9 @@ class TikTokClient:
                 target = _target(await self._site.transport.get(address))
                 ref = target_ref(self._site.on_site(target))
                 if ref.tiktok_id is not None:
-                    return PostRef(tiktok_id=ref.tiktok_id, short_code=code, user=ref.user)
+                    return replace(
+                        ref, short_code=code, is_photo=ref.is_photo or says_photo(target)
+                    )
                 address = self._site.on_base(target)
         except PostUnreadable as error:
             self._site.note_unreadable(error)

@@ -146,8 +146,12 @@ class GalleryDl:
         )
 
 
-def parse_output(ended: Ended, *, expected_id: str, scraped_at: datetime) -> Post:
+def parse_output(
+    ended: Ended, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
+) -> Post:
     """The post in the program's output, which holds the page's own item.
+
+    Arguments: as of `pages.parse_post_page`.
 
     Raises:
         PostUnavailable: the item says so.
@@ -156,7 +160,11 @@ def parse_output(ended: Ended, *, expected_id: str, scraped_at: datetime) -> Pos
     item = _item(ended)
     scope = {"webapp.video-detail": {"itemInfo": {"itemStruct": item}, "statusCode": 0}}
     return post_of_scope(
-        scope, expected_id=expected_id, scraped_at=scraped_at, scraping_method=PROGRAM
+        scope,
+        expected_id=expected_id,
+        scraped_at=scraped_at,
+        is_photo=is_photo,
+        scraping_method=PROGRAM,
     )
 
 

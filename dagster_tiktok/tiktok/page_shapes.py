@@ -235,10 +235,14 @@ class ItemShape(PageShape):
     private_item: IsTrue = False
 
     @property
+    def has_film(self) -> bool:
+        return self.video is not None and self.video.is_film
+
+    @property
     def lacks_what_it_shows(self) -> bool:
         """Neither slides nor a film, though the item has a place for one of them."""
         is_named = bool({"video", "image_post"} & self.model_fields_set)
-        return is_named and self.image_post is None and not (self.video and self.video.is_film)
+        return is_named and self.image_post is None and not self.has_film
 
 
 class ItemInfoShape(PageShape):

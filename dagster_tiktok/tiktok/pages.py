@@ -57,27 +57,37 @@ class Profile:
     verified: bool | None
 
 
-def parse_post_page(html: bytes | str, *, expected_id: str, scraped_at: datetime) -> Post:
+def parse_post_page(
+    html: bytes | str, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
+) -> Post:
     """The post that a page shows.
 
     Arguments:
         expected_id: the post that was asked for; TikTok sometimes shows another.
         scraped_at: when the page was read, aware.
+        is_photo: whether the URL by which the post is known says that it shows slides (`/photo/`).
 
     Raises:
         PostUnavailable: TikTok says that the post can't be seen.
         PostUnreadable: the page does not tell.
     """
-    return post_of_scope(extract_scope(html), expected_id=expected_id, scraped_at=scraped_at)
+    return post_of_scope(
+        extract_scope(html), expected_id=expected_id, scraped_at=scraped_at, is_photo=is_photo
+    )
 
 
 def post_of_scope(
-    scope: dict[str, Any], *, expected_id: str, scraped_at: datetime, scraping_method: str = "page"
+    scope: dict[str, Any],
+    *,
+    expected_id: str,
+    scraped_at: datetime,
+    is_photo: bool = False,
+    scraping_method: str = "page",
 ) -> Post:
     """The same from a page's scope, whoever read the page."""
     item = _shown_item(scope, expected_id)
     metrics = _metrics(item, scope)
-    slides = _slides(item, scope)
+    slides = _slides(item, scope, is_photo=is_photo)
     account, verified = _account(item, scope, expected_id)
     followers = _followers(item.author_stats_v2, item.author_stats)
     return Post(
@@ -259,12 +269,13 @@ def _sound_url(music: MusicShape | None) -> str | None:
     return f"https://www.tiktok.com/music/{quote(slug)}-{music.id}"
 
 
-def _slides(item: ItemShape, scope: dict[str, Any]) -> tuple[SlideSource, ...]:
+def _slides(item: ItemShape, scope: dict[str, Any], *, is_photo: bool) -> tuple[SlideSource, ...]:
     # `imagePost` tells a carousel, not an empty `video`; its `cover` is not the first slide.
     if item.image_post is None:
-        if item.lacks_what_it_shows or "/photo/" in _canonical(scope):
+        lacks_slides = item.lacks_what_it_shows or (is_photo and not item.has_film)
+        if lacks_slides or "/photo/" in _canonical(scope):
             # TikTok leaves out `imagePost` now and then: such a carousel would be recorded as a
-            # finished video.
+            # finished video. A film on the page is believed, whatever was typed.
             _raise_incomplete(scope, "the item has neither slides nor a video")
         return ()
     images = item.image_post.images[:MAX_SLIDES]

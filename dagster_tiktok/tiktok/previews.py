@@ -24,11 +24,14 @@ _EMBED_SCRIPT_ID = "__FRONTITY_CONNECT_STATE__"
 _PROFILE_URL = re.compile(r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/?\Z")
 
 
-def parse_oembed(status: int, body: bytes, *, expected_id: str, scraped_at: datetime) -> Post:
+def parse_oembed(
+    status: int, body: bytes, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
+) -> Post:
     """The post as oEmbed describes it.
 
     Arguments:
         status: of the HTTP answer; TikTok answers 400 for a post that is not public.
+        is_photo: whether the post's URL says that it shows slides.
 
     Raises:
         PostUnavailable: TikTok says that there is no such post for the public.
@@ -53,12 +56,17 @@ def parse_oembed(status: int, body: bytes, *, expected_id: str, scraped_at: date
         account=account,
         account_verified=None,
         caption=shape.title,
-        is_carousel=shape.embed_type == "photo",
+        is_carousel=is_photo or shape.embed_type == "photo",
     )
 
 
-def parse_embed(html: bytes, *, expected_id: str, scraped_at: datetime) -> Post:
+def parse_embed(
+    html: bytes, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
+) -> Post:
     """The post as the page shows it that other sites put into a frame.
+
+    Arguments:
+        is_photo: whether the post's URL says that it shows slides.
 
     Raises:
         PostUnreadable: the page does not tell.
@@ -75,7 +83,8 @@ def parse_embed(html: bytes, *, expected_id: str, scraped_at: datetime) -> Post:
         account=(author.unique_id or None) if author else None,
         account_verified=author.verified if author else None,
         caption=video.item_infos.text,
-        is_carousel=bool(video.image_post_info and video.image_post_info.display_images),
+        is_carousel=is_photo
+        or bool(video.image_post_info and video.image_post_info.display_images),
     )
 
 

@@ -126,3 +126,31 @@ def test_given_a_carousel_s_title_when_parsed_then_it_stands_before_the_caption_
     struct = carousel("a" * 32, desc=caption)
     struct["imagePost"] = {**struct["imagePost"], "title": title}
     assert parse(post_page(struct)).description == description
+
+
+@pytest.mark.parametrize("image_post", [ABSENT, {}, None, "", []])
+@pytest.mark.parametrize("video", [ABSENT, {}, None, "", CAROUSEL_VIDEO])
+def test_given_the_url_of_a_photo_without_slides_or_a_film_then_the_page_is_incomplete(
+    image_post: Any, video: Any
+) -> None:
+    html = post_page(without(carousel("a" * 32), imagePost=image_post, video=video))
+    with pytest.raises(PostUnreadable) as caught:
+        parse_post_page(html, expected_id=POST_ID, scraped_at=NOW, is_photo=True)
+    assert caught.value.kind is FailureKind.INCOMPLETE
+
+
+def test_given_the_url_of_a_photo_when_the_page_shows_slides_or_a_film_then_it_is_believed() -> (
+    None
+):
+    for struct in (carousel("a" * 32), item()):
+        post = parse_post_page(
+            post_page(struct), expected_id=POST_ID, scraped_at=NOW, is_photo=True
+        )
+        assert len(post.slides) == ("imagePost" in struct)
+
+
+def test_given_an_item_that_names_neither_when_its_url_does_not_say_photo_then_it_is_a_video() -> (
+    None
+):
+    """TikTok leaves `video` out now and then; its counts are worth having."""
+    assert parse(post_page(without(item(), video=ABSENT))).slides == ()

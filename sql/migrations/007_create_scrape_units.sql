@@ -104,6 +104,7 @@ create table public.scrape_units (
   error text,
   note text,
   tiktok_id text,
+  is_photo_url boolean not null default false,
   is_carousel boolean not null default false,
   is_origin boolean not null default false,
   batch_id uuid,
@@ -190,6 +191,7 @@ comment on column public.scrape_units.error_kind is 'Kind of the last failure.';
 comment on column public.scrape_units.error is 'The last failure, in a sentence that an assistant understands.';
 comment on column public.scrape_units.note is 'What the sheet could not be told, and why.';
 comment on column public.scrape_units.tiktok_id is 'The post, as soon as it is known (tiktok_posts.tiktok_id).';
+comment on column public.scrape_units.is_photo_url is 'Whether a short link led to a URL that names the post a photo post (/photo/): without slides its page is not complete.';
 comment on column public.scrape_units.is_carousel is 'Whether the post has slides.';
 comment on column public.scrape_units.is_origin is 'Whether the post has its VA, creator and set from this row: the first of several rows with one post.';
 comment on column public.scrape_units.batch_id is 'The batch that opened or claimed the unit last (scraping_logs.batch_id).';

@@ -251,6 +251,11 @@ begin
     'state', u.state, 'outcome', u.outcome, 'attempts', u.attempts,
     'is_last_try', u.attempts + 1 >= private.max_attempts() and private.may_count(u.counted_at),
     'error_kind', u.error_kind, 'error', u.error, 'tiktok_id', u.tiktok_id,
+    -- What is known to be a carousel is not a video because one page lacks its slides.
+    'is_photo', u.is_photo_url or exists (
+      select from public.tiktok_posts as t
+      where t.tiktok_id = u.tiktok_id and (t.slide_count > 0 or t.post_url like '%/photo/%')
+    ),
     'details', u.details, 'post', u.post, 'slides', coalesce(u.slides, '[]'),
     'known_slides', case when v_state = 'scraped' then private.known_slides(u.tiktok_id)
       else '[]' end

@@ -6,7 +6,8 @@
 -- A retry with `counted` false leaves it: a refusal by TikTok says nothing about the post. One that
 -- may be the post's own fault is counted, at most once an hour, and the next try is spaced.
 
--- {owner, timezone, results: [{unit_id, result, tiktok_id?, post?, counted?, error_kind?, error?}]}
+-- {owner, timezone, results: [{unit_id, result, tiktok_id?, is_photo?, post?, counted?, error_kind?,
+-- error?}]}
 -- -> {recorded, ignored}; result: scraped, unavailable or retry.
 create function public.record_scrapes(p jsonb) returns jsonb
 language plpgsql
@@ -33,7 +34,7 @@ begin
   with given as (
     select distinct on (r.unit_id) r.*
     from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, result text,
-      tiktok_id text, post jsonb, counted boolean, error_kind text, error text)
+      tiktok_id text, is_photo boolean, post jsonb, counted boolean, error_kind text, error text)
     order by r.unit_id
   ), judged as (
     -- A daily look that was taken after midnight belongs to no day.
@@ -54,6 +55,8 @@ begin
         when 'unavailable' then 'unavailable' when 'late' then 'expired' end,
       tiktok_id = case when u.slot = 0 then coalesce(j.tiktok_id, u.tiktok_id)
         else u.tiktok_id end,
+      is_photo_url = coalesce(j.is_photo, false)
+        or (u.is_photo_url and coalesce(j.tiktok_id = u.tiktok_id, true)),
       -- A link that leads to another post by now is not where that one came from.
       is_origin = u.is_origin and coalesce(j.tiktok_id, u.tiktok_id) = u.tiktok_id,
       post = case j.verdict when 'scraped' then j.post end,
