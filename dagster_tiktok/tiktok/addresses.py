@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from dagster_tiktok.text import printable
 from dagster_tiktok.tiktok.cell_links import links_in
+from dagster_tiktok.tiktok.link_spellings import without_breaks
 from dagster_tiktok.tiktok.post_ids import fault_of_id, is_cut_id, is_tiktok_id
 from dagster_tiktok.tiktok.wrapped_links import wrapped_id, wrapping_host
 
@@ -25,6 +26,7 @@ __all__ = [
     "is_account",
     "is_tiktok_id",
     "parse_address",
+    "parse_url",
     "says_photo",
     "shown",
 ]
@@ -37,6 +39,7 @@ _SHOWN_HOST = 40
 _COPY_AGAIN = "Copy the link again"
 
 _NOT_TIKTOK = "Post URL is not a TikTok address"
+_ENCODED_TWICE = re.compile(r"(?i)https?%25")
 
 # Codes, names and hosts' prefixes are TikTok's to choose: nine letters and digits until 2025, then
 # thirteen, a hyphen and five, something else next. What is safe in a URL is accepted, and TikTok
@@ -51,6 +54,7 @@ _PLAIN = re.compile(
     r"(?:\?[A-Za-z0-9_=&.-]*)?\Z"
 )
 _SCHEME = re.compile(r"(?i)(?:https?:)?//")
+_ABSOLUTE = re.compile(r"(?i)https?://")
 # Letters, digits and inner hyphens; `xn--` names (punycode) are never TikTok's.
 _AUTHORITY = re.compile(
     r"(?i)(?P<host>(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,10})"
@@ -148,7 +152,27 @@ def parse_address(text: str, *, now: datetime | None = None) -> PostRef:
     typed = printable(text).strip()
     if not typed:
         raise AddressError("Post URL is empty")
-    return _the_one(typed, [_read(link, now) for link in links_in(text)])
+    readings = [_read(link, now) for link in links_in(text)]
+    if not any(reading.ref for reading in readings):
+        # Mail programs and small cells break a link into lines. An id tells by itself whether it
+        # is one; a code does not, so nothing is put together for it.
+        joined = [_read(link, now) for link in links_in(without_breaks(text))]
+        if any(reading.ref and reading.ref.tiktok_id for reading in joined):
+            readings = joined
+    return _the_one(typed, readings)
+
+
+def parse_url(url: str, *, now: datetime | None = None) -> PostRef:
+    """The post that a URL of TikTok's own names, a redirect's target for one: as it is, whole.
+
+    Arguments:
+        now: as of `parse_address`.
+
+    Raises:
+        AddressError: it names no post, or is no `http(s)` URL.
+    """
+    reading = _read(url, now) if _ABSOLUTE.match(url) else _Reading()
+    return _the_one(url, [reading])
 
 
 def is_account(text: str) -> bool:
@@ -202,6 +226,11 @@ def _the_one(typed: str, readings: Sequence[_Reading]) -> PostRef:
         # The most telling one: a link that was cut, a wrapped one, another page, another site.
         faults = sorted(readings, key=lambda r: (r.part is None, r.wrapped, not r.fault))
         fault = faults[0].fault if faults else ""
+        if not fault and _ENCODED_TWICE.search(typed):
+            fault = (
+                "Post URL is encoded more than once: open the post, then copy its own link from "
+                f"TikTok: {shown(typed)}"
+            )
         raise AddressError(fault or f"{_NOT_TIKTOK}: {shown(typed)}")
     names = [ref.tiktok_id or ref.short_code or "" for ref in found.values()]
     others = [r for r in readings if r.part and not names[0].startswith(r.part)]

@@ -8,8 +8,10 @@ Nothing here decides what a link means.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
+
+from dagster_tiktok.tiktok.link_spellings import LABELS as _LABELS
+from dagster_tiktok.tiktok.link_spellings import OTHER_SCHEME, as_in_a_url
 
 # Python's \s has the no-break and ideographic spaces. `'`, `()`, `[]`, `,` and `;` are allowed in
 # a URL's query; nothing that names a post follows them.
@@ -21,13 +23,16 @@ _PIECE = re.compile(
     r"\u060c\u061b\u061f\u0964]+"  # Arabic comma, semicolon, question mark; danda
 )
 _SCHEME = re.compile(r"(?i)https?://")
-_LABELS = r"(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)"
 # TikTok's host without a scheme. Not inside a name, a path, a query or user information.
-_BARE = re.compile(rf"(?i)(?<![a-z0-9@/\\.#=&?%-])(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-])")
+_BARE = re.compile(
+    rf"(?i)(?P<before>)(?<![a-z0-9@/\\.#=&?%-])(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-])"
+)
+# Behind a name and `=` (`href=www.tiktok.com/…`), where no other link begins before it.
+_LABELLED = re.compile(
+    rf"(?i)\A(?P<before>[\w-]{{0,30}}[=@/]{{1,3}})(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-])"
+)
 _RELATIVE = re.compile(rf"(?i)//(?=(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-]))")
 _OPENING = "\"'`<([{\u00ab\u2018\u201c\u2039"
-# A scheme that runs or reads something is no label that was glued to a link.
-_OTHER_SCHEME = re.compile(r"(?i)(?:javascript|vbscript|data|file|blob|filesystem):")
 _HOST_BEFORE = re.compile(rf"(?i)(?://)?{_LABELS}{{1,6}}[a-z]{{2,24}}\.?(?::[0-9]+)?[/?#]")
 _TIKTOK_AFTER_SCHEME = re.compile(rf"(?i)https?://(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9.-])")
 # What a parameter's value or a path's part is joined with, so that a link after it is its part.
@@ -37,7 +42,7 @@ _EMPHASIS = "_~"
 
 
 def links_in(text: str) -> list[str]:
-    """Each link in `text`, in order, as typed, without what stands around it.
+    """Each link in `text`, in order, in a URL's own characters, without what stands around it.
 
     Links are what begins with `http://` or `https://`, and TikTok's host names without a scheme.
     A link inside another one's path or query is a part of that one.
@@ -45,13 +50,15 @@ def links_in(text: str) -> list[str]:
     Arguments:
         text: a cell's text; its length is the caller's to limit.
     """
-    # Invisible characters (zero-width, direction marks, soft hyphens) come with pasted text.
-    visible = "".join(
-        character if unicodedata.category(character) != "Cc" else " "
-        for character in text
-        if unicodedata.category(character) != "Cf"
-    )
-    return [link for match in _PIECE.finditer(visible) for link in _links_of(match)]
+    plain = as_in_a_url(text)
+    pieces = [match for match in _PIECE.finditer(plain) if not _runs_something(plain, match)]
+    return [link for match in pieces for link in _links_of(match)]
+
+
+def _runs_something(text: str, piece: re.Match[str]) -> bool:
+    """Whether what the piece belongs to, up to white space, begins with another scheme."""
+    start = max(text.rfind(space, 0, piece.start()) for space in " \t\r\n") + 1
+    return OTHER_SCHEME.search(text, start, piece.start()) is not None
 
 
 def _links_of(piece: re.Match[str]) -> Iterator[str]:
@@ -59,7 +66,7 @@ def _links_of(piece: re.Match[str]) -> Iterator[str]:
     before = piece.string[piece.start() - 1] if piece.start() else " "
     starts = [match.start() for match in _SCHEME.finditer(text)]
     head = text[: starts[0]] if starts else text
-    if _OTHER_SCHEME.search(head):
+    if OTHER_SCHEME.search(head):
         return
     is_tiktok = _BARE.match(head.removeprefix("//"))
     joints = _JOINTS_OF_TIKTOK if is_tiktok else _JOINTS
@@ -68,6 +75,8 @@ def _links_of(piece: re.Match[str]) -> Iterator[str]:
         return
     if (bare := _bare_start(head, before)) is not None:
         yield _without_emphasis(head, bare)
+    elif _HOST_BEFORE.match(head):
+        yield head.rstrip(_SENTENCE_END)  # another site's, without a scheme
     end = 0
     for number, start in enumerate(starts):
         if start < end:
@@ -81,8 +90,8 @@ def _links_of(piece: re.Match[str]) -> Iterator[str]:
 def _bare_start(head: str, before: str) -> int | None:
     if (before.isspace() or before in _OPENING) and _RELATIVE.match(head):
         return 0
-    bare = _BARE.search(head)
-    return bare.start() if bare else None
+    bare = _BARE.search(head) or _LABELLED.search(head)
+    return bare.end("before") if bare else None
 
 
 def _without_emphasis(text: str, start: int) -> str:

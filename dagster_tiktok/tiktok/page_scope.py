@@ -19,6 +19,8 @@ _SCRIPT_ID = "__UNIVERSAL_DATA_FOR_REHYDRATION__"
 _SCOPE = "__DEFAULT_SCOPE__"
 # Attributes of the script's own tag stand within this distance of the id.
 _TAG_BYTES = 500
+_MAX_MENTIONS = 1_000
+"""Of the id in a page. Real ones have a few, in code that reads the script; each takes a search."""
 _SCRIPT_TAG = re.compile(rb"""(?i)<script(?=[\s/])(?:[^<>"']|"[^"]*"|'[^']*')*>""")
 
 _CHALLENGE_BYTES = 64 * 1024
@@ -100,7 +102,9 @@ def _as_json(data: Any) -> str | None:
 def _script_start(page: bytes, script_id: bytes) -> int:
     """Where the data begins, -1 without it. The id also stands in code that reads the script."""
     at = page.find(script_id)
-    while at >= 0:
+    for _ in range(_MAX_MENTIONS):
+        if at < 0:
+            break
         opening = page.rfind(b"<", max(0, at - _TAG_BYTES), at)
         if opening >= 0:
             tag = _SCRIPT_TAG.match(page, opening, at + _TAG_BYTES)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from dagster_tiktok.models import DataQuality, Metrics, Post, SlideSource
 from dagster_tiktok.tiktok import captions
-from dagster_tiktok.tiktok.addresses import AddressError, canonical_url, parse_address
+from dagster_tiktok.tiktok.addresses import AddressError, canonical_url, parse_url
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     classify_status,
@@ -243,7 +243,7 @@ def _account(
     if item.author is not None and item.author.unique_id:
         return item.author.unique_id, item.author.verified
     try:
-        ref = parse_address(_canonical(scope))
+        ref = parse_url(_canonical(scope))
     except AddressError:
         return None, None
     return (ref.user if ref.tiktok_id == tiktok_id else None), None

@@ -10,7 +10,7 @@ import re
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
-from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address
+from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_url
 from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
 
 _NOWHERE = frozenset({"", "notfound", "404", "foryou", "explore"})
@@ -42,7 +42,7 @@ def target_ref(url: str) -> PostRef:
     if len(segments) <= 1 and "".join(segments) in _NOWHERE and _is_tiktok(url):
         raise unavailable(FailureKind.DEAD_LINK, f"redirect to {urlsplit(url).path or '/'}")
     try:
-        ref = parse_address(url, now=_ANY_TIME)
+        ref = parse_url(url, now=_ANY_TIME)
     except AddressError as error:
         if segments and _is_tiktok(url) and _is_other_page(segments):
             raise unavailable(FailureKind.NOT_A_POST, str(error)) from error

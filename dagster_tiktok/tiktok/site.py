@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from dagster_tiktok.clock import Clock
 from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.tiktok.addresses import AddressError, parse_address
+from dagster_tiktok.tiktok.addresses import AddressError, parse_url
 from dagster_tiktok.tiktok.breaker import PAUSE_AFTER, Breaker
 from dagster_tiktok.tiktok.failures import FailureKind, PostUnavailable, PostUnreadable, unreadable
 from dagster_tiktok.tiktok.short_links import refuse_region_notice
@@ -100,7 +100,7 @@ class Site:
         if self._is_real:
             return address
         try:
-            ref = parse_address(address)
+            ref = parse_url(address)
         except AddressError:
             return address
         if ref.short_code is not None:

@@ -103,7 +103,6 @@ HOSTILE = (
     f"file:///www.tiktok.com/@a/video/{ID}",
     f"ftp://www.tiktok.com/@a/video/{ID}",
     f"htp://www.tiktok.com/@a/video/{ID}",
-    f"https:/www.tiktok.com/@a/video/{ID}",
     "hello",
     ID,
     '=IMPORTXML("https://evil.example","//a")',
