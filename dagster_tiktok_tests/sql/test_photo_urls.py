@@ -17,7 +17,7 @@ from dagster_tiktok_tests.sql.support import (
     slide,
 )
 
-VIDEO = {"post_url": "https://www.tiktok.com/@mia/video/1"}
+VIDEO: dict[str, Any] = {"post_url": "https://www.tiktok.com/@mia/video/1"}
 
 
 def _due_tomorrow(db: Database) -> list[dict[str, Any]]:

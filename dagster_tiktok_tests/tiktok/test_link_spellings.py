@@ -105,7 +105,7 @@ def test_given_a_link_in_another_writing_then_it_is_read_as_what_it_is(text: str
 
 @pytest.mark.parametrize("quotes", QUOTES)
 def test_given_quotes_of_any_script_then_they_are_no_part_of_the_link(quotes: str) -> None:
-    opening, closing = quotes
+    opening, closing = quotes[0], quotes[1]
     for link in (URL, PATH, f"{URL}?lang=en"):
         assert parse_address(f"{opening}{link}{closing}", now=NOW).tiktok_id == ID
     text = f"{opening}https://vm.tiktok.com/{CODE}{closing}"
