@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.retry import TransientError, retrying
@@ -25,6 +25,7 @@ from dagster_tiktok.sheet.formulas import (
     without_computed,
 )
 from dagster_tiktok.sheet.grid import Grid, column_name
+from dagster_tiktok.sheet.headerless import restores_without_header
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.mending import plan_mending
 from dagster_tiktok.sheet.ranges import as_ranges
@@ -40,6 +41,7 @@ from dagster_tiktok.sheet.writeback import (
 )
 
 _READINGS = 3
+_NAMED_ROWS = 5
 MAX_REFUSED_WRITES = 40
 """Of one answer: the quota is 60 writes a minute."""
 
@@ -268,10 +270,26 @@ class Answer:
         if not _has_header(after):
             cells = repair_header(after, first, self._sent)
             if not cells:
-                find_layout(after)  # raises, and says what is there instead
+                self._leave(after, first, computed)
             self._restore(replace(first, grid=after), cells)
             after = self._tab.read_values()
         return after
+
+    def _leave(self, after: Grid, first: WritePlan, computed: Computed) -> NoReturn:
+        """Puts back what the write hit on a tab that cannot be used any more, and says why."""
+        cells, rows = restores_without_header(after, first, self._sent, computed)
+        self._restore(replace(first, grid=after), cells)
+        try:
+            find_layout(after)
+        except ConfigurationError as error:
+            if not rows:
+                raise
+            named = ", ".join(map(str, rows[:_NAMED_ROWS])) + (", …" * (len(rows) > _NAMED_ROWS))
+            raise ConfigurationError(
+                f"{error} It was changed at the moment of a write; please check row"
+                f"{'s' if len(rows) > 1 else ''} {named}."
+            ) from None
+        raise AssertionError("the caller found no header")
 
     def _restore(self, plan: WritePlan, cells: list[CellWrite]) -> None:
         for typed in (False, True):
@@ -291,4 +309,4 @@ def _has_header(grid: Grid) -> bool:
 
 
 def _check_row(cell: CellWrite) -> str:
-    return f"rows moved while it was written; please check row {cell.row_number}"
+    return f"rows or columns moved while it was written; please check row {cell.row_number}"

@@ -32,11 +32,6 @@ _ARRAY_INSIDE = re.compile(rf"\b(?:{_ARRAY_FUNCTIONS})\s*\(|\{{", re.IGNORECASE)
 _RANGE = re.compile(
     r"\$?(?P<c0>[A-Z]{1,3})\$?(?P<r0>\d*):\$?(?P<c1>[A-Z]{1,3})\$?(?P<r1>\d*)", re.IGNORECASE
 )
-_CELL = re.compile(
-    r"\"(?:[^\"]|\"\")*\"|(?P<sheet>(?:'(?:[^']|'')*'|[\w.]+)!)?(?<![\w$])"
-    r"(?P<column>\$?[A-Z]{1,3})(?P<fixed>\$?)(?P<row>\d+)(?![\w(])",
-    re.IGNORECASE,
-)
 _FAR = 10**6
 
 
@@ -184,27 +179,6 @@ def refused(title: str, anchor: Anchor | None, column: str) -> ConfigurationErro
         f"formula{by}, and writing into it would empty it; nothing was written: use a tab "
         "of plain values (copy the columns, then Edit > Paste special > Values only)."
     )
-
-
-def moved_formula(text: str, old_row: int, new_row: int, header_row: int) -> str | None:
-    """A row's formula where the row stands now, as Sheets itself would have moved it.
-
-    Returns:
-        None where that is not certain: it refers to other rows or other tabs.
-    """
-    if old_row == new_row:
-        return text
-    pieces, end = [], 0
-    for match in _CELL.finditer(text):
-        if match["row"] is None:
-            continue
-        row = int(match["row"])
-        if match["sheet"] or (row != old_row and row > header_row):
-            return None
-        if row == old_row and not match["fixed"]:
-            pieces.append(text[end : match.start("row")] + str(new_row))
-            end = match.end("row")
-    return "".join(pieces) + text[end:]
 
 
 def _status_is_computed(number: int, column: int) -> str:

@@ -8,45 +8,17 @@ in the row that they hit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
 
+from dagster_tiktok.sheet.columns import Columns
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
 from dagster_tiktok.sheet.layout import Layout
-from dagster_tiktok.sheet.writeback import RowWrite, WritePlan
-
-_MAX_NEW_COLUMNS = 4
+from dagster_tiktok.sheet.writeback import RowWrite, WritePlan, rows_by_key, same
 
 Hit = tuple[WritePlan, RowWrite, Mapping[str, int]]
-"""A plan that was sent, a row's write of it, and the columns that its cells stand in now."""
+"""A plan that was sent, a row's write of it, and the columns that its cells stand in now.
 
-
-def column_pairs(then: Sequence[Cell], now: Sequence[Cell]) -> dict[int, int]:
-    """Columns as they stand now to where they stood, by their headers.
-
-    A header that was renamed in its place is the same column; what stands in no pair is new, or
-    is not known again.
-    """
-    old, new = [cell_text(cell) for cell in then], [cell_text(cell) for cell in now]
-    width = max(len(old), len(new))
-    if len(old) < width or len(new) < width:
-        # Trailing empty headers are not read.
-        shorter = old if len(old) < width else new
-        if old[: len(shorter)] == new[: len(shorter)]:
-            shorter.extend([""] * (width - len(shorter)))
-    pairs: dict[int, int] = {}
-    matcher = SequenceMatcher(a=old, b=new, autojunk=False)
-    for kind, a0, a1, b0, b1 in matcher.get_opcodes():
-        if kind == "equal" or (kind == "replace" and a1 - a0 == b1 - b0):
-            pairs.update(zip(range(b0, b1), range(a0, a1), strict=True))
-    return pairs
-
-
-def new_columns(then: Sequence[Cell], now: Sequence[Cell]) -> set[int]:
-    """Columns that were inserted for certain: under every other header nothing changed."""
-    pairs = column_pairs(then, now)
-    if len({*pairs.values()}) < len([cell for cell in then if cell_text(cell)]):
-        return set()
-    return {column for column in range(len(now)) if column not in pairs}
+A cell whose column was deleted after the write is not among them.
+"""
 
 
 class Hits:
@@ -55,57 +27,70 @@ class Hits:
     Arguments:
         after: read just now.
         sent: the plans that were sent.
+        enough: so many filled cells tell a write where the columns of others are gone.
     """
 
-    def __init__(self, after: Grid, layout: Layout, sent: Sequence[WritePlan]) -> None:
-        self._after, self._layout = after, layout
+    def __init__(
+        self, after: Grid, layout: Layout, sent: Sequence[WritePlan], *, enough: int = 2
+    ) -> None:
+        self.sent = sent
+        self._after, self._enough = after, enough
         # For each set of columns: the texts in them to the write that puts them there.
-        self._index: dict[tuple[int, ...], dict[tuple[str, ...], Hit]] = {}
+        self._index: dict[tuple[int, ...], dict[tuple[str, ...], list[Hit]]] = {}
+        undone = not _are_in_place(after, layout, sent)
         header = after.row(layout.header_row)
         for plan in sent:
-            for places in self._mappings(plan, header):
+            columns = Columns(plan.grid.row(plan.layout.header_row), header)
+            names = dict.fromkeys(name for write in plan.writes for name in write.cells)
+            for places in columns.places([plan.layout[name] for name in names], undone=undone):
                 for write in plan.writes:
                     named = {
                         name: places[plan.layout[name]]
                         for name in write.cells
                         if plan.layout[name] in places
                     }
-                    if len(named) == len(write.cells):
-                        self._add(plan, write, named)
+                    self._add(plan, write, named)
 
     def of(self, number: int) -> Iterable[Hit]:
         """The writes whose filled cells all stand in the row."""
         row = self._after.row(number)
         for columns, by_texts in self._index.items():
-            hit = by_texts.get(tuple(cell_text(cell_at(row, column)) for column in columns))
-            if hit is not None:
-                yield hit
+            yield from by_texts.get(tuple(cell_text(cell_at(row, at)) for at in columns), ())
 
     def _add(self, plan: WritePlan, write: RowWrite, named: Mapping[str, int]) -> None:
-        filled = [(named[name], cell_text(value)) for name, value in write.cells.items()]
-        filled = sorted((column, text) for column, text in filled if text)
-        if filled:
+        filled = sorted(
+            (column, text)
+            for name, column in named.items()
+            if (text := cell_text(write.cells[name]))
+        )
+        if filled and (
+            len(named) == len(write.cells) or "Status" in named or len(filled) >= self._enough
+        ):
             columns = tuple(column for column, _ in filled)
             texts = tuple(text for _, text in filled)
-            self._index.setdefault(columns, {}).setdefault(texts, (plan, write, named))
+            hits = self._index.setdefault(columns, {}).setdefault(texts, [])
+            if all(named != other for _, _, other in hits):
+                hits.append((plan, write, named))
 
-    def _mappings(self, plan: WritePlan, header: Sequence[Cell]) -> list[dict[int, int]]:
-        """Where the columns of the moment of the write may stand now."""
-        then = plan.grid.row(plan.layout.header_row)
-        pairs = column_pairs(then, header)
-        by_name = {old: new for new, old in pairs.items()}
-        width = max(len(then), len(header), *plan.layout.columns.values()) + 1
-        found = [{column: column for column in range(width)}, by_name]
-        inserted = sorted(new_columns(then, header))[:_MAX_NEW_COLUMNS]
-        for bits in range(1, 2 ** len(inserted) - 1):
-            # Those of the new columns that came only after the write did not shift it.
-            late = {column for i, column in enumerate(inserted) if bits >> i & 1}
-            early = (column for column in range(width + len(late)) if column not in late)
-            found.append(dict(enumerate(early)))
-        unique: list[dict[int, int]] = []
-        for places in found:
-            columns = plan.layout.columns.values()
-            kept = {column: places[column] for column in columns if column in places}
-            if kept not in unique:
-                unique.append(kept)
-        return unique
+
+def _are_in_place(after: Grid, layout: Layout, sent: Sequence[WritePlan]) -> bool:
+    """Whether every write stands where it belongs, so that none has to be looked for."""
+    if "Post URL" not in layout or "Status" not in layout:
+        return False
+    groups: dict[str, list[RowWrite]] = {}
+    for plan in sent:
+        for write in plan.writes:
+            groups.setdefault(write.source_key, []).append(write)
+    rows = rows_by_key(after, layout, groups)
+    return all(
+        sum(_holds(after.row(number), layout, writes[-1]) for number in rows.get(key, ()))
+        >= len({write.row_number for write in writes})
+        for key, writes in groups.items()
+    )
+
+
+def _holds(row: Sequence[Cell], layout: Layout, write: RowWrite) -> bool:
+    return all(
+        name in layout and same(cell_at(row, layout[name]), value)
+        for name, value in write.cells.items()
+    )

@@ -10,12 +10,16 @@ gets back what it held. The same comparison makes a write safe to repeat whose a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from dagster_tiktok.sheet.formulas import Computed, moved_formula
+from dagster_tiktok.sheet.before import Before
+from dagster_tiktok.sheet.columns import Columns
+from dagster_tiktok.sheet.formulas import Computed
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
-from dagster_tiktok.sheet.hits import Hits, column_pairs, new_columns
+from dagster_tiktok.sheet.hits import Hits
 from dagster_tiktok.sheet.layout import Layout, find_layout
+from dagster_tiktok.sheet.origins import with_keys
+from dagster_tiktok.sheet.putback import put_back
 from dagster_tiktok.sheet.rows import READY, row_key, status_of
 from dagster_tiktok.sheet.writeback import (
     CellWrite,
@@ -49,13 +53,19 @@ def plan_mending(
         ConfigurationError: the tab no longer has the columns.
     """
     layout = find_layout(after, left_alone=first.layout.left_alone)
-    comparison = _Comparison(after, layout, first, sent, computed)
+    hits = Hits(after, layout, sent)
+    origins = with_keys(after, layout, first, hits, computed)
+    after = origins.grid
+    comparison = _Comparison(after, layout, first, hits, computed)
     writes: list[RowWrite] = []
-    conflicts: list[Conflict] = []
+    conflicts = list(origins.conflicts)
     for key, group in comparison.groups.items():
-        comparison.check(key, group, writes, conflicts)
-    restores = comparison.restores(conflicts)
-    return WritePlan(after, layout, tuple(writes), (), tuple(conflicts), tuple(restores))
+        if key not in origins.lost:
+            comparison.check(key, group, writes, conflicts)
+    url = layout["Post URL"]
+    settled = {(number, url) for number in origins.untold}
+    restores = (*origins.restores, *comparison.restores(conflicts, settled))
+    return WritePlan(after, layout, tuple(writes), (), tuple(conflicts), restores)
 
 
 class _Comparison:
@@ -64,18 +74,20 @@ class _Comparison:
         after: Grid,
         layout: Layout,
         first: WritePlan,
-        sent: Sequence[WritePlan],
+        hits: Hits,
         computed: Computed | None,
     ) -> None:
         self.computed = computed
-        self.hits = Hits(after, layout, sent)
-        self.after, self.layout, self.first, self.sent = after, layout, first, sent
+        self.hits = hits
+        header = after.row(layout.header_row)
+        self.pairs = Columns(first.grid.row(first.layout.header_row), header).pairs
+        self.after, self.layout, self.first, self.sent = after, layout, first, hits.sent
         self.groups: dict[str, list[RowWrite]] = {}
         for write in first.writes:
             self.groups.setdefault(write.source_key, []).append(write)
         # What each place, a row number and a column, was sent: for whom, for which header.
         self.sent_to: dict[tuple[int, int], list[tuple[str, str, Value]]] = {}
-        for plan in sent:
+        for plan in hits.sent:
             for write in plan.writes:
                 for name, value in write.cells.items():
                     place = (write.row_number, plan.layout[name])
@@ -110,26 +122,34 @@ class _Comparison:
                 writes.append(RowWrite(key, number, cells))
             # A row that has the outcome but waits again was set back by a person just now.
 
-    def restores(self, conflicts: list[Conflict]) -> list[CellWrite]:
-        """Cells that a sent write hit although they were not meant, wherever they are now."""
-        found: dict[tuple[int, int], CellWrite] = {}
-        before = {id(plan): _Before(plan, self.after, self.layout) for plan in self.sent}
-        original = _Before(self.first, self.after, self.layout)
+    def restores(
+        self, conflicts: list[Conflict], settled: Collection[tuple[int, int]] = ()
+    ) -> list[CellWrite]:
+        """Cells that a sent write hit although they were not meant, wherever they are now.
+
+        Arguments:
+            settled: places of which somebody is told already.
+        """
+        found: dict[tuple[int, int], CellWrite | None] = dict.fromkeys(settled)
+        before = {id(plan): Before(plan, self.after, self.layout) for plan in self.sent}
+        original = Before(self.first, self.after, self.layout)
+        shifted = False
         for number in range(self.layout.header_row + 1, len(self.after.rows) + 1):
             key = row_key(self.after.row(number), self.layout)
             for plan, write, named in self.hits.of(number):
-                if write.source_key != key:
+                if write.source_key != key or self._is_shifted(named):
                     held = [original, before[id(plan)]]
-                    for name, value in write.cells.items():
+                    for name, column in named.items():
                         self._restore(
-                            (number, named[name]),
+                            (number, column),
                             key,
                             write.source_key,
-                            value,
+                            write.cells[name],
                             held,
                             conflicts,
                             found,
                         )
+                shifted = shifted or self._is_shifted(named)
         # What people typed over a part of a hit: by its place, where that did not move again.
         for plan in self.sent:
             for write in plan.writes:
@@ -140,7 +160,11 @@ class _Comparison:
                     self._restore(
                         (number, column), key, write.source_key, value, held, conflicts, found
                     )
-        return list(found.values())
+        if shifted:
+            for key, rows in self.rows_after.items():
+                for number in rows:
+                    self._ask_of_others(number, key, original, found, conflicts)
+        return [cell for cell in found.values() if cell is not None]
 
     def _restore(  # noqa: PLR0917  # one cell, what is known of it, and where it is told
         self,
@@ -148,9 +172,9 @@ class _Comparison:
         key: str,
         source_key: str,
         value: Value,
-        held: Sequence[_Before],
+        held: Sequence[Before],
         conflicts: list[Conflict],
-        found: dict[tuple[int, int], CellWrite],
+        found: dict[tuple[int, int], CellWrite | None],
     ) -> None:
         number, column = place
         row = self.after.row(number)
@@ -166,7 +190,14 @@ class _Comparison:
                 break
         if len(old) == 1:
             ((old_value, old_row, old_column),) = old
-            cell = self._as_it_was(number, column, old_value, old_row, old_column)
+            cell = put_back(
+                self.computed,
+                place,
+                old_value,
+                (old_row, old_column),
+                self.pairs,
+                self.first.layout.header_row,
+            )
             if cell is None:
                 self._ask(number, source_key, conflicts)
             elif not same(cell.value, value):
@@ -174,24 +205,28 @@ class _Comparison:
         elif cell_text(value) and not any(same(item, value) for item, _, _ in old):
             self._ask(number, source_key, conflicts)
 
-    def _as_it_was(
-        self, number: int, column: int, value: Cell, old_row: int, old_column: int
-    ) -> CellWrite | None:
-        """None where a formula can't be put back for certain."""
-        if self.computed is None or not old_row:
-            return CellWrite(number, column, value)
-        formula = self.computed.formula(old_row, old_column)
-        if formula is None:
-            filled = self.computed.is_filled(old_row, old_column)
-            return CellWrite(number, column, "" if filled else value)
-        moved = moved_formula(formula, old_row, number, self.first.layout.header_row)
-        if moved is None or column != old_column:
-            return None
-        return CellWrite(number, column, moved, typed=True)
+    def _ask_of_others(
+        self,
+        number: int,
+        key: str,
+        original: Before,
+        found: Mapping[tuple[int, int], CellWrite | None],
+        conflicts: list[Conflict],
+    ) -> None:
+        """Where columns moved twice, a value may stand in one that none of the cases explains."""
+        texts = {cell_text(value) for value in self.groups[key][0].cells.values()} - {""}
+        for column, cell in enumerate(self.after.row(number)):
+            text = cell_text(cell)
+            if text in texts and (number, column) not in found:
+                held = {cell_text(value) for value, _, _ in original.cells(key, column)}
+                if text not in held and not self._is_meant(number, column):
+                    self._ask(number, key, conflicts)
 
     def _ask(self, number: int, source_key: str, conflicts: list[Conflict]) -> None:
-        text = f"rows moved while it was written; please check row {number}"
-        conflicts.append(Conflict(source_key, text, written=True))
+        text = f"rows or columns moved while it was written; please check row {number}"
+        conflict = Conflict(source_key, text, written=True)
+        if conflict not in conflicts:
+            conflicts.append(conflict)
 
     def _rows_meant(self, key: str, group: list[RowWrite]) -> list[int]:
         """The rows of the key, without those that held it before and were not to be answered."""
@@ -226,7 +261,14 @@ class _Comparison:
         return any(
             (other, name) != (key, "Status") and same(status, value)
             for other, name, value in self.sent_to.get((number, column), ())
-        ) or any(write.source_key != key for _, write, _ in self.hits.of(number))
+        ) or any(
+            write.source_key != key or self._is_shifted(named)
+            for _, write, named in self.hits.of(number)
+        )
+
+    def _is_shifted(self, named: Mapping[str, int]) -> bool:
+        """Whether cells stand in other columns than they were meant for."""
+        return any(self.layout.columns.get(name) != column for name, column in named.items())
 
     def _was_hit(self, number: int, write: RowWrite) -> bool:
         """Whether the row, which waits, took on what was sent for it: then a person set it back."""
@@ -251,44 +293,6 @@ class _Comparison:
         return own is not None and any(
             name in self.layout and self.layout[name] == column for name in own[0].cells
         )
-
-
-class _Before:
-    """What cells held on the tab that a plan was made on."""
-
-    def __init__(self, plan: WritePlan, after: Grid, layout: Layout) -> None:
-        self._grid, self._layout = plan.grid, plan.layout
-        self._rows: dict[str, list[int]] | None = None
-        self._known: dict[tuple[str, int], frozenset[tuple[Cell, int, int]]] = {}
-        self._blank_key = row_key((), plan.layout)
-        then, now = plan.grid.row(plan.layout.header_row), after.row(layout.header_row)
-        self._pairs, self._new = column_pairs(then, now), new_columns(then, now)
-        self._width = len(now)
-
-    def cells(self, key: str, column: int) -> frozenset[tuple[Cell, int, int]]:
-        """What the rows with that key held in the column that now stands there: value, row, column.
-
-        Empty if that is not known; one of each value, row 0 for a cell that was not there.
-        """
-        place = (key, column)
-        if place not in self._known:
-            self._known[place] = self._cells(key, column)
-        return self._known[place]
-
-    def _cells(self, key: str, column: int) -> frozenset[tuple[Cell, int, int]]:
-        if self._rows is None:
-            self._rows = rows_by_key(self._grid, self._layout)
-        rows = self._rows.get(key, [])
-        if column in self._new or (not rows and key == self._blank_key):
-            return frozenset([("", 0, column)])
-        old = column if column >= self._width else self._pairs.get(column)
-        if old is None:
-            return frozenset()
-        by_value: dict[str, tuple[Cell, int, int]] = {}
-        for row in rows:
-            value = cell_at(self._grid.row(row), old)
-            by_value.setdefault(cell_text(value), (value, row, old))
-        return frozenset(by_value.values())
 
 
 def _trimmed(row: Sequence[Cell]) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def test_given_a_new_row_with_cells_was_hit_when_mended_then_a_person_is_asked_t
     mending = plan_mending(sheet.grid, first, [first])
     assert [write.row_number for write in mending.writes] == [3]
     assert {conflict.text for conflict in mending.conflicts} == {
-        "rows moved while it was written; please check row 2"
+        "rows or columns moved while it was written; please check row 2"
     }
 
 

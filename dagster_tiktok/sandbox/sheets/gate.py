@@ -107,16 +107,18 @@ class Faults:
 
     def next(self, operation: str) -> Fault | None:
         """The fault that hits this request, which is counted."""
+        found = None
         with self._lock:
             for fault in self._faults:
                 if fault.operation not in (operation, "any"):
                     continue
                 if fault.skip > 0:
+                    # Also beside one that hits it: all count the same requests.
                     fault.skip -= 1
-                elif fault.count > 0:
+                elif fault.count > 0 and found is None:
                     fault.count -= 1
-                    return fault
-        return None
+                    found = fault
+        return found
 
     def describe(self) -> list[dict[str, Any]]:
         with self._lock:
@@ -144,6 +146,8 @@ class RequestLog:
             "unix": time.time(),
             "monotonic": time.monotonic(),
             "status": None,
+            # What people did right before it: the `edit` faults that struck.
+            "edits": None,
         }
         with self._lock:
             self._entries.append(entry)

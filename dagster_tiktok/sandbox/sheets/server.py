@@ -152,6 +152,8 @@ class SheetsServer:
         async def handle(request: web.Request) -> web.StreamResponse:
             entry = self.gate.log.open(operation, request.method, request.path)
             fault = self.gate.faults.next(operation)
+            if fault is not None and fault.kind == "edit":
+                entry["edits"] = fault.edits
             try:
                 response = await self._answer(operation, handler, request, fault)
             except ApiError as error:
