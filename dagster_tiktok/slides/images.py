@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
@@ -60,6 +61,13 @@ class ImageInfo:
     size: int
 
 
+_SVG = re.compile(
+    rb"(?is)\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!doctype\s+svg[^>]*>\s*)?<(?:[a-z]+:)?svg[\s>]"
+)
+# Of text, that is: what no text holds. Tabs, line ends, form feeds and escapes it does.
+_BINARY = frozenset(map(chr, {*range(32), 127} - {8, 9, 10, 11, 12, 13, 27}))
+
+
 def inspect_image(path: Path, *, max_bytes: int, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """Reads, checks and fully decodes the file. Blocks: call it in a thread.
 
@@ -106,16 +114,24 @@ def _supported_format(data: bytes) -> ImageFormat:
 
 
 def _is_text(data: bytes) -> bool:
-    # An error with status 200, be it HTML, XML, JSON or plain text, says nothing about the slide,
-    # so it is tried again. An SVG or a PDF is a type of its own that is refused.
-    head = data[:512].removeprefix(b"\xef\xbb\xbf")
-    if b"<svg" in head.lower() or head.startswith(b"%PDF"):
+    # An error with status 200, be it HTML, XML, JSON or plain text in whatever encoding, says
+    # nothing about the slide, so it is tried again. An SVG or a PDF is a type of its own that is
+    # refused; an error page may hold an SVG as its logo.
+    head = data[:512].removeprefix(b"\xef\xbb\xbf").rstrip(b"\0")
+    if _SVG.match(head) or head.startswith((b"%PDF", b"%!PS")):
         return False
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last sign may be cut
-    except UnicodeDecodeError:
-        return False
-    return all(sign.isprintable() or sign.isspace() for sign in text)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = head.decode("utf-16", "replace")
+    else:
+        # A proxy's page may be in any of the old encodings, whose letters are mostly ASCII, too.
+        marked_up = head.lstrip()[:1] in (b"<", b"{", b"[")
+        mostly_ascii = 4 * sum(byte < 128 for byte in head) >= 3 * len(head)
+        encoding = "latin-1" if marked_up or mostly_ascii else "utf-8"
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(head)  # the last sign may be cut
+        except UnicodeDecodeError:
+            return False
+    return not any(sign in _BINARY for sign in text)
 
 
 def _decode(data: bytes, image_format: ImageFormat, max_pixels: int) -> tuple[int, int]:

@@ -156,6 +156,9 @@ class StatsShape(PageShape):
     share_count: Count = None
     collect_count: Count = None
     follower_count: Count = None
+    # Of an account; read to tell a new one from a blank one.
+    video_count: Count = None
+    heart_count: Count = None
 
     @property
     def is_blank(self) -> bool:

@@ -213,9 +213,9 @@ def _metrics(item: ItemShape, scope: dict[str, Any]) -> Metrics:
     counts = [count for _, count in metrics if count is not None]
     if not counts:
         _raise_incomplete(scope, "no count of the item can be read")
-    if not item.create_time and not any(counts):
-        # Behind the login wall both are blanked (the time is "0", empty or left out); zeros would
-        # be recorded as the truth.
+    if _plausible_time(item) is None and not any(counts):
+        # Behind the login wall both are blanked (the time is "0", empty, left out or some other
+        # placeholder); zeros would be recorded as the truth.
         raise unreadable(FailureKind.LOGIN_WALL, "the item's time and counts are blank")
     return metrics
 
@@ -233,6 +233,10 @@ def _first_count(name: str, *sources: StatsShape | None) -> int | None:
 
 
 def _followers(v2: StatsShape | None, stats: StatsShape | None) -> int | None:
+    given = [source for source in (v2, stats) if source is not None]
+    if all(source.is_blank for source in given) and any(s.video_count == 0 for s in given):
+        # The account has the post that is looked at: a blank, not an account without followers.
+        return None
     return _first_count("follower_count", *_preferred(v2, stats))
 
 
@@ -254,9 +258,15 @@ def _canonical(scope: dict[str, Any]) -> str:
     return SeoShape.model_validate(seo if isinstance(seo, dict) else {}).canonical
 
 
-def _posted_at(item: ItemShape, tiktok_id: str) -> datetime:
+def _plausible_time(item: ItemShape) -> int | None:
     seconds = item.create_time
-    if seconds is None or not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+    is_time = seconds is not None and _FIRST_SECOND <= seconds <= _LAST_SECOND
+    return seconds if is_time else None
+
+
+def _posted_at(item: ItemShape, tiktok_id: str) -> datetime:
+    seconds = _plausible_time(item)
+    if seconds is None:
         # The id's upper half is the upload time, 11 s before `createTime` (median).
         seconds = int(tiktok_id) >> 32
     return datetime.fromtimestamp(seconds, timezone.utc)

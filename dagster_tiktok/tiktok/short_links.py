@@ -14,13 +14,12 @@ from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_url
 from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
 
 _NOWHERE = frozenset({"", "notfound", "404", "foryou", "explore"})
-_NOTICES = frozenset({"notfound", "404"})
 # TikTok's own languages, which prefix a path as regions do: `/en/` is a language, `/hk/` a region.
 _LANGUAGES = re.compile(
     r"(?:a[frz]|b[egns]|c[asy]|ceb|d[ae]|e[lnstu]|f[air]|fil|g[alu]|h[eiruy]|i[dst]|j[av]|k[akmno]"
     r"|l[tv]|m[klrsy]|n[blo]|p[alst]|r[ou]|s[klqrvw]|t[aehr]|u[krz]|vi|z[hu])(?:-|\Z)"
 )
-_PREFIX = re.compile(r"(?:[a-z]{2}|fil|ceb)(?:-[a-z]{2,4}){0,2}\Z")
+_PREFIX = re.compile(r"(?:[a-z]{2}|fil|ceb)(?:-[a-z0-9]{2,4}){0,2}\Z")
 # Pages that a share link may lead to, and that never show a post.
 _OTHER_THAN_POSTS = frozenset({"live", "tag", "music", "search", "discover", "question", "sticker"})
 # TikTok gave the target: our clock has no say in it.
@@ -55,7 +54,8 @@ def target_ref(url: str) -> PostRef:
 def refuse_region_notice(url: str) -> None:
     """Raises PostUnreadable where a redirect leads to the notice for a region without TikTok."""
     segments = [segment for segment in urlsplit(url).path.lower().split("/") if segment]
-    if len(segments) == 2 and segments[1] in _NOTICES and _is_region(segments[0]):
+    # Beside the notice itself: a region's home page, where TikTok sends whoever it shows nothing.
+    if len(segments) in (1, 2) and _is_region(segments[0]) and "".join(segments[1:]) in _NOWHERE:
         raise unreadable(FailureKind.REGION_NOTICE, f"redirect to {urlsplit(url).path}")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import random
@@ -106,6 +107,22 @@ def test_given_random_damage_then_nothing_but_a_slide_error_is_raised(
         b"Too many requests\r\n",
         "Zugriff verweigert: später".encode(),
         b"a" + ("é" * 400).encode(),
+        # an error page in other encodings, with a logo, with what terminals and C programs add
+        "<html><body>Accès refusé</body></html>".encode("latin-1"),
+        "Accès refusé par le serveur".encode("cp1252"),
+        "<html><title>アクセスが拒否されました</title></html>".encode("shift-jis"),
+        "<html><title>访问被拒绝</title></html>".encode("gbk"),
+        "Access denied".encode("utf-16"),
+        codecs.BOM_UTF16_BE + "<html>Access denied</html>".encode("utf-16-be"),
+        codecs.BOM_UTF8 + b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>',
+        b"<!DOCTYPE html><html><head></head><body><svg width='10'></svg>503</body></html>",
+        b'<html><link rel="icon" href="data:image/svg+xml,<svg></svg>"></html>',
+        b"Access Denied\0\0\0",
+        b"\x1b[31mAccess Denied\x1b[0m",
+        b"  \r\n",
+        b"403",
+        b"null",
+        b"[]",
     ],
 )
 def test_given_a_page_or_nothing_instead_of_a_picture_then_it_is_a_transient_failure(
@@ -121,6 +138,11 @@ def test_given_a_page_or_nothing_instead_of_a_picture_then_it_is_a_transient_fai
     [
         b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script/></svg>',
         b"<svg><foreignObject><html></html></foreignObject></svg>",
+        b"<!-- a logo -->\n<svg:svg width='1'/>",
+        b'<?xml version="1.0"?>\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "x">\n<svg></svg>',
+        b"%!PS-Adobe-3.0 EPSF-3.0",
+        b"8BPS\0\1" + bytes(20),
+        b"\x1f\x8b\x08\0" + bytes(20),
         zip_file(),
         encoded("BMP"),
         encoded("TIFF"),

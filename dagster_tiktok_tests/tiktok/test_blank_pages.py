@@ -42,7 +42,9 @@ def parse(html: bytes | str) -> Post:
     return parse_post_page(html, expected_id=POST_ID, scraped_at=NOW)
 
 
-@pytest.mark.parametrize("create_time", ["0", 0, "", None, ABSENT, "soon"])
+@pytest.mark.parametrize(
+    "create_time", ["0", 0, "", None, ABSENT, "soon", -1, "-62135596800", 1, "999"]
+)
 @pytest.mark.parametrize("stats_v2", [ZEROS_V2, {}, ABSENT])
 def test_given_counts_of_zero_and_no_time_when_parsed_then_it_is_a_login_wall(
     create_time: Any, stats_v2: Any
@@ -154,3 +156,26 @@ def test_given_an_item_that_names_neither_when_its_url_does_not_say_photo_then_i
 ):
     """TikTok leaves `video` out now and then; its counts are worth having."""
     assert parse(post_page(without(item(), video=ABSENT))).slides == ()
+
+
+ZERO_ACCOUNT = {"followerCount": 0, "followingCount": 0, "heartCount": 0, "videoCount": 0}
+
+
+@pytest.mark.parametrize(
+    ("stats", "stats_v2", "followers"),
+    [
+        (ZERO_ACCOUNT, ABSENT, None),
+        (ZERO_ACCOUNT, dict.fromkeys(ZERO_ACCOUNT, "0"), None),
+        (ABSENT, dict.fromkeys(ZERO_ACCOUNT, "0"), None),
+        ({"followerCount": 0}, ABSENT, 0),
+        ({**ZERO_ACCOUNT, "videoCount": 1}, ABSENT, 0),
+        ({**ZERO_ACCOUNT, "videoCount": 1}, {"followerCount": "0", "videoCount": "1"}, 0),
+        ({**ZERO_ACCOUNT, "followerCount": 7}, dict.fromkeys(ZERO_ACCOUNT, "0"), 7),
+    ],
+)
+def test_given_an_account_all_of_whose_counts_are_zero_then_its_followers_are_unknown(
+    stats: Any, stats_v2: Any, followers: int | None
+) -> None:
+    """It has the post that is looked at, so a video count of zero is a blank."""
+    struct = without(item(), authorStats=stats, authorStatsV2=stats_v2)
+    assert parse(post_page(struct)).followers == followers

@@ -53,7 +53,12 @@ NOWHERE = (
     "/en/notfound",
     "/zh-Hant/404",
     "/de/foryou",
+    "/pt-BR/",
+    "/es-419/notfound/",
+    "/explore?lang=en",
+    "/NotFound?_r=1",
 )
+REGIONS = ("/hk/notfound", "/HK/notfound/", "/in/404", "/hk/", "/us", "/kr/foryou?x=1")
 
 
 def on_site(
@@ -337,8 +342,16 @@ def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_foun
         (redirect("https://www.tiktok.com/?_r=1"), FailureKind.DEAD_LINK),
         (redirect("/?_r=1"), FailureKind.DEAD_LINK),
         *((redirect(path), FailureKind.DEAD_LINK) for path in NOWHERE),
-        (redirect("/hk/notfound"), FailureKind.REGION_NOTICE),
+        *((redirect(path), FailureKind.REGION_NOTICE) for path in REGIONS),
         (redirect("https://www.tiktok.com/HK/notfound?x=1"), FailureKind.REGION_NOTICE),
+        # What is not known ends nothing.
+        (redirect("/hk/some-new-page"), FailureKind.UNKNOWN_STATUS),
+        (redirect("/about"), FailureKind.UNKNOWN_STATUS),
+        (redirect("/download?from=share"), FailureKind.UNKNOWN_STATUS),
+        (redirect("/@nasa/video/"), FailureKind.UNKNOWN_STATUS),
+        (redirect("/@nasa/video/73000"), FailureKind.UNKNOWN_STATUS),
+        (redirect("https://play.google.com/store/apps"), FailureKind.UNKNOWN_STATUS),
+        (redirect("snssdk1233://aweme/detail/1"), FailureKind.UNKNOWN_STATUS),
         (redirect("/some-new-page"), FailureKind.UNKNOWN_STATUS),
         (status(404), FailureKind.DEAD_LINK),
         (redirect("https://www.tiktok.com/@nasa"), FailureKind.NOT_A_POST),
