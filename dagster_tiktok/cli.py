@@ -15,6 +15,7 @@ import click
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.models import RUN_FIGURES
+from dagster_tiktok.redaction import redacted
 from dagster_tiktok.settings import load_settings
 from dagster_tiktok.text import printable
 
@@ -184,10 +185,12 @@ def sandbox(only: str, posts: int | None, seed: int, env_file: Path, state_dir: 
 
 
 class _PrintableFormatter(logging.Formatter):
-    """Lines may hold scraped text: none of it may steer the terminal."""
+    """Lines may hold scraped text, which must not steer the terminal, and tracebacks what a
+    library quotes of a request."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(printable(line) for line in super().format(record).splitlines())
+        lines = redacted(super().format(record)).splitlines()
+        return "\n".join(printable(line) for line in lines)
 
 
 def _log_to_stderr(*, verbose: bool = False) -> None:

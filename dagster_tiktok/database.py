@@ -56,7 +56,8 @@ class Database:
         try:
             response = await self._client.rpc(function, {"p": _plain(arguments)}).execute()
         except APIError as error:
-            raise _understand(error, function) from error
+            # Without its cause, which may quote the whole response, and which Dagster keeps.
+            raise _understand(error, function) from None
         if not isinstance(response.data, dict):
             raise ServiceUnavailable(f"SUPABASE_URL did not answer {function} as Supabase does.")
         return response.data
@@ -144,6 +145,6 @@ def _understand(error: APIError, function: str) -> ConfigurationError | ServiceU
         return ConfigurationError(
             "SUPABASE_KEY is refused by the database: use the project's secret (service_role) key."
         )
-    sentence = f"The database refused {function}: {message} ({code})"
+    sentence = f"The database refused {function}: {message[:300]} ({code})"
     # Wrong values, and values that break a constraint.
     return (DataRefused if code[:2] in ("22", "23") else ServiceUnavailable)(sentence)

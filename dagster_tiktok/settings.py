@@ -156,6 +156,17 @@ class Settings(BaseSettings):
     def timezone(self) -> ZoneInfo:
         return ZoneInfo(self.pipeline_timezone)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that no message may hold: see `redaction`."""
+        account = self.google_sheets_credentials.get_secret_value()
+        webhook = self.alert_webhook_url
+        return (
+            self.supabase_key.get_secret_value(),
+            *([webhook.get_secret_value()] if webhook else []),
+            *_account_secrets(account),
+        )
+
     def today(self) -> date:
         """Today's date in the pipeline's time zone: the key of the partition that is due."""
         return datetime.now(self.timezone).date()
@@ -231,6 +242,17 @@ def _reason(kind: str, message: str, context: Mapping[str, Any]) -> str:
     }
     reason = message.removeprefix("Value error, ")
     return words.get(kind, f"{reason[:1].lower()}{reason[1:]}")
+
+
+def _account_secrets(setting: str) -> tuple[str, ...]:
+    """What is secret of a service account that was set as JSON; a path is none."""
+    if not setting.lstrip().startswith("{"):
+        return ()
+    try:
+        key = json.loads(setting).get("private_key")
+    except ValueError:
+        return (setting,)
+    return (setting, key) if isinstance(key, str) else (setting,)
 
 
 def _key_problem(key: str) -> str | None:

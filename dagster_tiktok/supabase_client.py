@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
+from dagster_tiktok.bounded_bodies import BodyTooLarge, read_start, read_whole
 from dagster_tiktok.errors import ServiceUnavailable, Unreachable
+from dagster_tiktok.redaction import redacted_body
 from dagster_tiktok.retry import TransientError, async_retrying, may_pass, retry_after_seconds
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.supabase_states import ProjectUnavailable, known_state, says_it_may_pass
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+
+MAX_ERROR_BYTES = 64 * 2**10
+"""Of an error's body, which is cut there. Supabase's own are below 2 kB."""
+
+MAX_ANSWER_BYTES = 64 * 2**20
+"""Of the answer of a function or a listing, unpacked. The largest claims are about 8 MB."""
 
 
 class RetryingTransport(httpx.AsyncBaseTransport):
@@ -32,12 +40,16 @@ class RetryingTransport(httpx.AsyncBaseTransport):
             ProjectUnavailable: the project is in a state that somebody has to end).
     """
 
-    def __init__(self, *, attempts: int = 4, max_connections: int = 16) -> None:
+    def __init__(
+        self, *, attempts: int = 4, max_connections: int = 16, secrets: Collection[str] = ()
+    ) -> None:
+        """`secrets` are those of the settings: no error's text holds one of them."""
         # HTTP/2 is off: such connections die after a number of streams.
         self._inner = httpx.AsyncHTTPTransport(
             http2=False, limits=httpx.Limits(max_connections=max_connections)
         )
         self._attempts = attempts
+        self._secrets = secrets
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         # A body that is held in memory can be sent again. A form reads its file again by itself,
@@ -63,12 +75,17 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         except httpx.ConnectError as error:
             raise TransientError("cannot be reached") from error
         except httpx.TransportError as error:
-            # Without its cause: httpx quotes header values, and one of them is the key.
-            raise TransientError(f"did not answer ({type(error).__name__})") from None
-        if response.is_success or response.is_redirect:
+            raise _lost(error) from None
+        if response.is_success:
+            return await self._taken(request, response)
+        try:
+            body = redacted_body(await read_start(response, MAX_ERROR_BYTES), self._secrets)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise _lost(error) from None
+        response = _with_body(request, response, body)
+        if response.is_redirect:
             return response
-        # Errors are small. The response can still be read by the caller.
-        said = error_of(await response.aread())
+        said = error_of(body)
         status = true_status(request.url, response.status_code, said)
         retry_after = retry_after_seconds(response.headers)
         known = known_state(status, code=str(said.get("code")), message=str(said.get("message")))
@@ -94,8 +111,38 @@ class RetryingTransport(httpx.AsyncBaseTransport):
             raise TransientError(told, retry_after=retry_after)
         return response
 
+    async def _taken(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        """A success, read whole, unless it is an object of the bucket: its reader has a limit."""
+        if request.method == "GET" and "/storage/v1/object/" in request.url.path:
+            return response
+        try:
+            body = await read_whole(response, MAX_ANSWER_BYTES)
+        except BodyTooLarge:
+            raise ServiceUnavailable(
+                f"SUPABASE_URL answered with more than {MAX_ANSWER_BYTES:,} bytes, which Supabase "
+                "does not: check the URL, and what stands before it."
+            ) from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise _lost(error) from None
+        if "json" not in response.headers.get("Content-Type", ""):
+            # A page of a proxy, which the clients above quote as the reason why it is no JSON.
+            body = redacted_body(body, self._secrets)
+        return _with_body(request, response, body)
+
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _lost(error: httpx.HTTPError) -> TransientError:
+    # Without its cause: httpx quotes header values, and one of them is the key.
+    return TransientError(f"did not answer ({type(error).__name__})")
+
+
+def _with_body(request: httpx.Request, response: httpx.Response, body: bytes) -> httpx.Response:
+    """The response with a body that is read and unpacked already."""
+    about_the_body = ("content-length", "content-encoding", "transfer-encoding")
+    headers = [(k, v) for k, v in response.headers.multi_items() if k not in about_the_body]
+    return httpx.Response(response.status_code, headers=headers, content=body, request=request)
 
 
 class _NotToBeHad(TransientError):
@@ -124,7 +171,10 @@ def true_status(url: httpx.URL, status: int, said: dict[str, Any]) -> int:
 async def open_supabase(settings: Settings, *, attempts: int = 4) -> AsyncIterator[AsyncClient]:
     """A client of the project's Supabase, closed on exit."""
     async with httpx.AsyncClient(
-        transport=RetryingTransport(attempts=attempts), timeout=TIMEOUT, follow_redirects=False
+        transport=RetryingTransport(attempts=attempts, secrets=settings.secrets),
+        timeout=TIMEOUT,
+        follow_redirects=False,
+        headers={"Accept-Encoding": "gzip, deflate"},
     ) as http:
         yield await acreate_client(
             settings.supabase_url,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import requests
@@ -14,6 +15,7 @@ from google.auth.exceptions import RefreshError, TransportError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.redaction import redacted
 from dagster_tiktok.retry import TransientError, may_pass, retry_after_seconds
 from dagster_tiktok.sheet.sessions import TooLargeAnswerError, UnexpectedAnswerError
 
@@ -26,6 +28,9 @@ _OFFICE_FILE = re.compile(r"not supported for this document|office file", re.IGN
 _NO_PERMISSION = re.compile(r"caller does not have permission|PERMISSION_DENIED", re.IGNORECASE)
 _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.-]*")
 _SHOWN_CHARACTERS = 80
+_REPEATED_CHARACTERS = 12
+"""So many characters in common with a text that was sent are no chance."""
+_LEAST_CHARACTERS = 4
 
 # What a 403 says, and what it means. The first that fits is taken.
 _PROJECT = "GOOGLE_SHEETS_CREDENTIALS: the Google Cloud project of {email}"
@@ -106,7 +111,9 @@ def of_response(
         return AnswerLostError(
             f"Google Sheets answered {status}", retry_after=retry_after_seconds(response.headers)
         )
-    return _of_refusal(status, _message(response), email, writing)
+    return _of_refusal(
+        status, _message(response), email, writing, sent_texts(response.request.body)
+    )
 
 
 def of_exception(error: Exception, api_url: str, token_uri: str) -> Exception:
@@ -146,7 +153,9 @@ def unreachable(error: UnreachableError) -> ConfigurationError:
     )
 
 
-def _of_refusal(status: int, message: str, email: str, writing: bool) -> Exception:
+def _of_refusal(
+    status: int, message: str, email: str, writing: bool, sent: Collection[str]
+) -> Exception:
     if status == requests.codes.unauthorized:
         return ConfigurationError(
             f"GOOGLE_SHEETS_CREDENTIALS: Google does not accept the sign-in of {email}; check that "
@@ -160,14 +169,14 @@ def _of_refusal(status: int, message: str, email: str, writing: bool) -> Excepti
     if status == requests.codes.forbidden:
         if re.search("rate ?limit ?exceeded|quota exceeded", message, re.IGNORECASE):
             return TransientError("Google Sheets answered 403: the quota is used up")
-        return ConfigurationError(_forbidden(message, email, writing))
+        return ConfigurationError(_forbidden(message, email, writing, sent))
     if status == requests.codes.not_found:
         return ConfigurationError(
             "GOOGLE_SHEET_URL: there is no such spreadsheet; copy its address from the browser, "
             f"and share it with {email} as editor."
         )
     if status == requests.codes.bad_request:
-        return _bad_request(message)
+        return _bad_request(message, sent)
     return ServiceUnavailable(f"Google Sheets answered {status}, which is not expected.")
 
 
@@ -196,13 +205,14 @@ def protected(email: str, cell: str | None = None) -> ProtectedError:
     )
 
 
-def _forbidden(message: str, email: str, writing: bool) -> str:
+def _forbidden(message: str, email: str, writing: bool, sent: Collection[str]) -> str:
     for pattern, told in FORBIDDEN:
         if re.search(pattern, message, re.IGNORECASE):
             return told.replace("{email}", email)
     if message and not _NO_PERMISSION.search(message):
         return (
-            f"GOOGLE_SHEETS_CREDENTIALS: Google refuses the request (403){_first_words(message)}; "
+            f"GOOGLE_SHEETS_CREDENTIALS: Google refuses the request (403)"
+            f"{_first_words(message, sent)}; "
             f"check the project of {email} in the Google Cloud console, and that the spreadsheet "
             "is shared with that address as editor."
         )
@@ -217,7 +227,7 @@ def _forbidden(message: str, email: str, writing: bool) -> str:
     )
 
 
-def _bad_request(message: str) -> Exception:
+def _bad_request(message: str, sent: Collection[str]) -> Exception:
     if _NO_SUCH_RANGE.search(message):
         return UnknownRangeError(
             "GOOGLE_SHEET_URL: the spreadsheet has no tab with that gid; open the tab in the "
@@ -229,19 +239,46 @@ def _bad_request(message: str) -> Exception:
             "Google Sheet (File > Save as Google Sheets) and use that one's URL."
         )
     return ServiceUnavailable(
-        f"Google Sheets refused the request as invalid (400){_first_words(message)}; this will "
-        "not pass by itself: report it with this message."
+        f"Google Sheets refused the request as invalid (400){_first_words(message, sent)}; this "
+        "will not pass by itself: report it with this message."
     )
 
 
-def _first_words(message: str) -> str:
+def _first_words(message: str, sent: Collection[str]) -> str:
     """`: "…"` with the plain words that a message begins with.
 
-    Values and ranges follow a colon, a quote, a bracket or a number: all of that is cut.
+    Values and ranges follow a colon, a quote, a bracket or a number: all of that is cut, and so is
+    what the message has in common with the texts that were sent.
     """
-    found = _PLAIN_WORDS.match(message)
-    words = found[0].strip(" ,.-")[:_SHOWN_CHARACTERS] if found else ""
+    found = _PLAIN_WORDS.match(redacted(message))
+    words = found[0][:_SHOWN_CHARACTERS] if found else ""
+    for start in range(len(words)):
+        rest = words[start:].casefold()
+        repeated = rest[:_REPEATED_CHARACTERS]
+        if any(
+            rest.startswith(text) or (len(repeated) == _REPEATED_CHARACTERS and repeated in text)
+            for text in sent
+        ):
+            words = words[:start]
+            break
+    words = words.strip(" ,.-")
     return f': "{words}"' if words else ""
+
+
+def sent_texts(body: bytes | str | None) -> frozenset[str]:
+    """The texts of a request's cells and ranges, in lower case, which an error may quote."""
+    try:
+        values = [json.loads(body or "null")]
+    except (ValueError, RecursionError):
+        return frozenset()
+    found: set[str] = set()
+    while values:
+        value = values.pop()
+        if isinstance(value, (dict, list)):
+            values += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, str) and len(text := value.casefold()) >= _LEAST_CHARACTERS:
+            found |= {text, text.rpartition("!")[0].strip("'") or text}
+    return frozenset(text for text in found if len(text) >= _LEAST_CHARACTERS)
 
 
 def _message(response: requests.Response) -> str:

@@ -145,7 +145,7 @@ class SlideStore:
         )
         said = error_of(response.content)
         if true_status(response.url, response.status_code, said) in (401, 403):
-            raise ConfigurationError(_wrong_key(response.text[:200]))
+            raise ConfigurationError(_wrong_key(str(said.get("message"))[:200]))
         if response.status_code >= 500:
             raise ServiceUnavailable(f"Supabase storage answered {response.status_code}.")
         try:

@@ -18,6 +18,7 @@ from yarl import URL
 from dagster_tiktok.clock import Clock
 from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
 from dagster_tiktok.rate import ConnectionLost, RateLimit, without_silent_repetition
+from dagster_tiktok.redaction import told
 from dagster_tiktok.retry import (
     TransientError,
     async_retrying,
@@ -202,7 +203,7 @@ def _reason(error: BaseException) -> str:
     number = cause.errno if isinstance(cause, OSError) else None
     if number is not None and number in errno.errorcode:
         return os.strerror(number).lower()
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {told(str(error))}"
 
 
 async def _capped(response: ClientResponse) -> bytes:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import requests
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.sheet.errors import of_response
 from dagster_tiktok_tests.sheet.answering import AnsweringServer
 from dagster_tiktok_tests.sheets_support import RunningSheets
 
@@ -54,3 +56,29 @@ def test_given_a_refusal_when_read_then_its_own_cause_is_told(
     assert told in str(raised.value)
     assert CELL not in str(raised.value)
     assert len(server.requests) == 1
+
+
+QUOTED: list[tuple[int, str, list[str], str]] = [
+    # Status, what Google says, the cells that were sent, what is told of it.
+    (400, "Invalid value at data", ["This post was deleted"], '(400): "Invalid value at data"; '),
+    (400, "Ana Reyes sent me this is not valid", ["Ana Reyes sent me this"], "invalid (400); this"),
+    (400, "Invalid text ana reyes sent me", ["X Ana Reyes sent me"], '(400): "Invalid text"; this'),
+    # Cut by Google, so that it is only a part of the cell.
+    (400, "Invalid text Ana Reyes sen", ["Ana Reyes sent me this"], '(400): "Invalid text"; this'),
+    (403, "Secret Agency Tab may not be edited", ["x"], "the request (403); check"),
+    # Letters alone may be a token too.
+    (400, "Bad header Bearer abcdefghijklmnop", ["x"], '(400): "Bad header Bearer"; this'),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "cells", "told"), QUOTED)
+def test_given_a_message_that_quotes_what_was_sent_when_told_then_the_quote_is_cut(
+    status: int, message: str, cells: list[str], told: str
+) -> None:
+    body = {"data": [{"range": "'Secret Agency Tab'!A1:B1", "values": [cells]}]}
+    response = requests.Response()
+    response.status_code = status
+    response._content = json.dumps({"error": {"message": message}}).encode()
+    response.request = requests.Request("POST", "https://x.example", json=body).prepare()
+    error = of_response(response, "robot@example.com", writing=True, refusals=0)
+    assert told in str(error)

@@ -1,0 +1,265 @@
+"""No secret leaves through an error, whatever a server or a proxy repeats of the request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from dagster_tiktok import supabase_client
+from dagster_tiktok.cli import main
+from dagster_tiktok.database import Database
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.redaction import redacted, redacted_body, told
+from dagster_tiktok.settings import Settings, load_settings
+from dagster_tiktok.slides.store import open_slide_store
+from dagster_tiktok.supabase_client import open_supabase
+
+KEY = "sb_secret_TOPSECRETKEYVALUE1234567890"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.TOPSECRETsignature"
+
+TEXTS = (
+    # Text, what is told of it.
+    (f"apikey={KEY} Authorization=Bearer {KEY}", "apikey=[hidden] Authorization=[hidden]"),
+    (f"proxy log: {JWT}, retry", "proxy log: [hidden], retry"),
+    # Cut in the middle, by us or by the server.
+    (f"proxy log: {KEY[:25]}", "proxy log: [hidden]"),
+    (f"proxy log: {JWT[:15]}", "proxy log: [hidden]"),
+    ("sent Bearer TOPSECRETopaque.token", "sent Bearer [hidden]"),
+    ("token ya29.TOPSECRET-x_y", "token [hidden]"),
+    ("to postgresql://postgres:TOPSECRET@db.example.com:5432/x", "[hidden]@db.example.com"),
+    ("https://hooks.slack.com/services/T0/B0/TOPSECRET", "[hidden]"),
+    ("-----BEGIN PRIVATE KEY-----\nTOPSECRET\n-----END PRIVATE KEY-----", "[hidden]"),
+    ('{"authorization": "Basic VE9QU0VDUkVU"}', '{"authorization": "[hidden]"}'),
+    ("x?apikey%3Dsb_secret_TOPSECRET&b=1", "[hidden]&b=1"),
+    # Of a page the title, or its first words.
+    ("<html><head><title>403 Forbidden</title></head><p>TOPSECRET", "403 Forbidden"),
+    (f"<p>Blocked by proxy. apikey={KEY}</p>", "Blocked by proxy. apikey=[hidden]"),
+    ("<style>TOPSECRET</style><b>Access</b> denied", "Access denied"),
+    # What Supabase and Google say themselves stays as it is.
+    ("Invalid API key", "Invalid API key"),
+    ("JWT expired", "JWT expired"),
+    ('duplicate key value violates "x_key"', 'duplicate key value violates "x_key"'),
+)
+
+
+@pytest.mark.parametrize(("text", "wanted"), TEXTS)
+def test_given_a_text_with_a_secret_when_it_is_told_then_the_secret_is_hidden(
+    text: str, wanted: str
+) -> None:
+    assert wanted in told(text)
+    assert "TOPSECRET" not in told(text) + redacted_body(text.encode()).decode()
+    assert "<" not in told(text)
+
+
+def test_given_a_configured_secret_of_any_form_when_a_text_repeats_it_then_it_is_hidden() -> None:
+    secret = 'https://hook.example/a b"c'
+    quoted = "https%3A%2F%2Fhook.example%2Fa%20b%22c"
+    texts = [secret, quoted, json.dumps({"webhook": secret})]
+    assert not any("hook.example" in redacted(text, [secret]) for text in texts)
+
+
+def test_given_an_error_in_json_when_it_is_redacted_then_its_code_and_words_stay() -> None:
+    body = {"code": "22P02", "message": f"bad {KEY}", "details": [{"x": JWT}], "hint": None}
+    assert json.loads(redacted_body(json.dumps(body).encode())) == {
+        "code": "22P02",
+        "message": "bad [hidden]",
+        "details": [{"x": "[hidden]"}],
+        "hint": None,
+    }
+
+
+@asynccontextmanager
+async def echoing(status: int, form: str) -> AsyncIterator[str]:
+    """The URL of a server that repeats the request's headers, as some proxies do."""
+
+    async def handle(request: web.Request) -> web.Response:
+        await request.read()
+        told_headers = f"apikey={request.headers.get('apikey')} {request.headers!r}"
+        body = {
+            "html": f"<p>Blocked by proxy. {told_headers}</p>",
+            "text": told_headers,
+            "json": json.dumps({"message": f"blocked {told_headers}", "code": "X"}),
+            "storage": json.dumps({"statusCode": "403", "error": "x", "message": told_headers}),
+        }[form]
+        kind = "text/html" if form == "html" else "text/plain" if form == "text" else None
+        return web.Response(
+            status=status,
+            text=body,
+            content_type=kind or "application/json",
+            headers={"Retry-After": "0", "Location": f"/x?{KEY}"},
+        )
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def settings_of(url: str, key: str = KEY) -> Settings:
+    return load_settings(
+        None,
+        supabase_url=url,
+        supabase_key=key,
+        google_sheets_credentials="unused",
+        google_sheet_url="https://docs.google.com/spreadsheets/d/unused-unused/edit",
+    )
+
+
+def everything_of(error: BaseException | None) -> str:
+    """The error's text and those of its causes: Dagster keeps the whole chain."""
+    texts = []
+    while error is not None:
+        texts.append(f"{error} {getattr(error, 'args', '')} {vars(error)}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return " ".join(texts)
+
+
+ECHOES = [
+    (status, form)
+    for status in (200, 302, 400, 401, 402, 403, 404, 500, 503, 540)
+    for form in ("html", "text", "json", "storage")
+]
+
+
+@pytest.mark.parametrize(("status", "form"), ECHOES)
+def test_given_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_error_has_the_key(
+    status: int, form: str
+) -> None:
+    async def errors() -> list[BaseException]:
+        found: list[BaseException] = []
+        async with echoing(status, form) as url:
+            try:
+                async with open_supabase(settings_of(url), attempts=2) as client:
+                    await Database(client, "UTC").check_schema()
+            except (ConfigurationError, ServiceUnavailable, KeyError) as error:
+                found.append(error)
+            try:
+                async with open_slide_store(settings_of(url), attempts=2) as store:
+                    await store.check()
+            except (ConfigurationError, ServiceUnavailable) as error:
+                found.append(error)
+        return found
+
+    found = asyncio.run(errors())
+    assert found
+    text = " ".join(everything_of(error) for error in found)
+    assert "TOPSECRET" not in text
+    assert "<" not in " ".join(str(error) for error in found)
+
+
+@pytest.mark.parametrize(("status", "form"), [(403, "html"), (403, "json"), (500, "json")])
+@pytest.mark.parametrize("command", [["doctor"], ["run", "--json"]])
+def test_given_a_proxy_that_repeats_the_request_when_a_command_runs_then_it_prints_no_key(
+    tmp_path: Path, command: list[str], status: int, form: str
+) -> None:
+    async def run() -> str:
+        async with echoing(status, form) as url:
+            env = tmp_path / "env"
+            env.write_text(
+                f"SUPABASE_URL={url}\nSUPABASE_KEY={KEY}\nGOOGLE_SHEETS_CREDENTIALS=./none.json\n"
+                "GOOGLE_SHEET_URL=https://docs.google.com/spreadsheets/d/unused-unused/edit\n"
+                f"TIKTOK_BASE_URL={url}\nSLIDE_CACHE_DIR={tmp_path}/cache\n"
+            )
+            arguments = [*command, "--env-file", str(env)]
+            result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+            assert result.exit_code in (1, 2)
+            return result.output + everything_of(result.exception)
+
+    output = asyncio.run(run())
+    assert "TOPSECRET" not in output
+    assert "<p>" not in output
+
+
+async def flood(
+    request: web.Request, status: int, size: int, sent: list[int]
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers={"Retry-After": "0"})
+    response.content_type = "application/json"
+    await response.prepare(request)
+    piece = b" " * 2**20
+    try:
+        for _ in range(size):
+            await response.write(piece)
+            sent.append(len(piece))
+    except ConnectionError:
+        pass  # the client has gone: that is what is asked for
+    return response
+
+
+@pytest.mark.parametrize(
+    ("status", "most_mb"),
+    [
+        # An error is cut after 64 kB: what is under way in buffers of the sockets comes on top.
+        (500, 4 * 16),
+        (403, 16),
+        # A success is given up past its limit, once.
+        (200, supabase_client.MAX_ANSWER_BYTES / 2**20 + 16),
+    ],
+)
+def test_given_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
+    status: int, most_mb: float
+) -> None:
+    sent: list[int] = []
+
+    async def run() -> None:
+        app = web.Application()
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await flood(request, status, 500, sent)
+
+        app.router.add_route("*", "/{path:.*}", handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            async with open_supabase(settings_of(url)) as client:
+                with pytest.raises((ServiceUnavailable, ConfigurationError)):
+                    await Database(client, "UTC").call("schema_version")
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(run())
+    assert sum(sent) / 2**20 <= most_mb
+
+
+def test_given_a_packed_body_that_unpacks_to_more_than_is_taken_then_it_is_given_up() -> None:
+    packing = zlib.compressobj(wbits=31)
+    packed = packing.compress(b" " * (supabase_client.MAX_ANSWER_BYTES + 1)) + packing.flush()
+
+    async def run() -> None:
+        app = web.Application()
+
+        async def handle(request: web.Request) -> web.Response:
+            return web.Response(
+                body=packed,
+                content_type="application/json",
+                headers={"Content-Encoding": "gzip"},
+            )
+
+        app.router.add_route("*", "/{path:.*}", handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            async with open_supabase(settings_of(url)) as client:
+                with pytest.raises(ServiceUnavailable, match="more than 67,108,864 bytes"):
+                    await Database(client, "UTC").call("schema_version")
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(run())
