@@ -19,6 +19,7 @@ FAULT_KINDS = frozenset(
         "dropped",
         "dropped_after",
         "slow",
+        "slow_after",
         "html",
         "html_after",
         "truncated",
