@@ -46,6 +46,7 @@ def examine(env_file: str | Path) -> list[Finding]:
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         *_sheets(settings),
         ("database", lambda s: asyncio.run(_database(s))),
+        ("ledger", lambda s: asyncio.run(_ledger(s))),
         ("clock", lambda s: asyncio.run(_clock(s))),
         ("bucket", lambda s: asyncio.run(_bucket(s))),
         ("tiktok", lambda s: asyncio.run(_tiktok(s))),
@@ -90,6 +91,15 @@ async def _database(settings: Settings) -> str:
     async with open_ledger(settings, owner=uuid4(), starting=True):
         # Opening calls functions that only a secret key may call, so the key's right is shown.
         return f"migration {SCHEMA_VERSION:03} is there, and the key may write"
+
+
+async def _ledger(settings: Settings) -> str:
+    async with open_ledger(settings, owner=uuid4(), starting=True) as ledger:
+        elsewhere = await ledger.elsewhere()
+    # No failure: several deployments may share a database.
+    return printable("; ".join(map(str, elsewhere))) or (
+        "every row that waits is of a sheet in GOOGLE_SHEET_URL"
+    )
 
 
 async def _clock(settings: Settings) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import date, datetime
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from dagster_tiktok.models import (
     Unit,
     UnitError,
     UnitState,
+    WaitingElsewhere,
 )
 from dagster_tiktok.settings import Settings
 
@@ -110,6 +111,12 @@ class WrittenErrors(BaseModel):
     known: tuple[str, ...]
 
 
+class Elsewhere(BaseModel):
+    """What waits for sheets that this deployment does not read."""
+
+    sheets: tuple[WaitingElsewhere, ...]
+
+
 class Unfinished(BaseModel):
     """What is due and not done: `leased` of them are held by a run that works on them now,
     `waiting` of them have their next try later."""
@@ -118,6 +125,10 @@ class Unfinished(BaseModel):
     leased: int
     waiting: int = 0
     units: tuple[UnitError, ...] = ()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Ledger:
@@ -211,9 +222,19 @@ class Ledger:
         )
         return Persisted.model_validate(answer)
 
-    async def finish(self, notes: dict[int, str | None]) -> None:
-        """Ends units by id, with a note where the sheet could not be answered."""
-        results = [{"unit_id": unit_id, "note": note} for unit_id, note in notes.items()]
+    async def finish(
+        self, notes: Mapping[int, str | None], *, waiting: Collection[int] = ()
+    ) -> None:
+        """Ends units by id, with a note where the sheet could not be answered.
+
+        Arguments:
+            waiting: those of them whose rows still wait. They stay open, and later runs only try
+                to answer: their posts are not scraped again.
+        """
+        results = [
+            {"unit_id": unit_id, "note": note, "waits": unit_id in waiting}
+            for unit_id, note in notes.items()
+        ]
         await self._call("finish_units", owner=self.owner, results=results)
 
     async def written_errors(
@@ -223,16 +244,18 @@ class Ledger:
 
         Records the texts `writing`: to be called before they are written. Only hashes are sent.
         """
-        hashes = {hashlib.sha256(text.encode()).hexdigest(): text for text in found}
-        new = [hashlib.sha256(text.encode()).hexdigest() for text in writing]
+        hashes = {_hash(text): text for text in found}
+        asked, new = list(hashes), [_hash(text) for text in writing]
         known: set[str] = set()
-        asked = list(hashes)
-        for start in range(0, len(asked), _HASHES_A_CALL):
-            part = asked[start : start + _HASHES_A_CALL]
-            answer = await self._call("written_errors", found=part, writing=[])
+        # One call, but for a sheet of thousands of different texts: then the last one records what
+        # is about to be written, after all questions.
+        last = max(len(asked) - 1, 0) // _HASHES_A_CALL
+        for number in range(last + 1):
+            part = asked[number * _HASHES_A_CALL : (number + 1) * _HASHES_A_CALL]
+            answer = await self._call(
+                "written_errors", found=part, writing=new if number == last else []
+            )
             known.update(WrittenErrors.model_validate(answer).known)
-        if new:
-            await self._call("written_errors", found=[], writing=new)
         return frozenset(hashes[item] for item in known & hashes.keys())
 
     async def record_stage(self, stage: str, metrics: dict[str, Any]) -> None:
@@ -248,6 +271,11 @@ class Ledger:
             limit=limit,
         )
         return Unfinished.model_validate(answer)
+
+    async def elsewhere(self) -> tuple[WaitingElsewhere, ...]:
+        """What waits for sheets that are not among the settings'."""
+        answer = await self._call("units_elsewhere", sources=self._sources)
+        return Elsewhere.model_validate(answer).sheets
 
     async def close_batch(
         self, *, error: str | None = None, error_limit: int = 100

@@ -124,6 +124,8 @@ class Unit(Record):
     """Whether one more failure that is its own ends it with that reason."""
     error_kind: str | None = None
     error: str | None = None
+    unanswered_since: datetime | None = None
+    """Since when its row waits although it could have been answered; None: it could be so far."""
     tiktok_id: str | None = None
     is_photo: bool = False
     """Whether the post is known to be a carousel, or the URL behind its short link says so."""
@@ -146,6 +148,8 @@ class UnitError(Record):
     outcome: Outcome | None = None
     error_kind: str | None = None
     error: str | None = None
+    unanswered_since: datetime | None = None
+    """Since when its row cannot be answered: `error` names what is in the way."""
     next_try_at: datetime | None = None
     """When an unfinished unit may be tried again; None: at once."""
 
@@ -158,6 +162,24 @@ class RepeatedRow(Record):
     source_key: str
     first_source: str
     first_key: str
+
+
+class WaitingElsewhere(Record):
+    """Rows that wait for a sheet which GOOGLE_SHEET_URL does not name. `source` is that of
+    `SheetUrl`."""
+
+    source: str
+    units: int
+    since: datetime
+
+    def __str__(self) -> str:
+        rows = "1 row waits" if self.units == 1 else f"{self.units:,} rows wait"
+        return (
+            f"{rows} for the sheet {self.source} since {self.since:%Y-%m-%d}, which "
+            "GOOGLE_SHEET_URL does not name: add its URL again to have them scraped and answered, "
+            "or remove them (docs/troubleshoot.md); where another deployment reads that sheet, "
+            "they are its own"
+        )
 
 
 class BatchSummary(Record):
@@ -181,6 +203,7 @@ class BatchSummary(Record):
     sheets_failed: dict[str, str] = Field(default_factory=dict)
     """Sheets that could not be read or answered, by name, and why."""
     repeated: tuple[RepeatedRow, ...] = ()
+    elsewhere: tuple[WaitingElsewhere, ...] = ()
 
     @property
     def only_waits(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timezone
 from typing import Any, TextIO
 
@@ -28,6 +29,7 @@ def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
         ],
         "warnings": [notice.model_dump() for notice in outcome.notices],
         "repeated_rows": [row.model_dump() for row in summary.repeated],
+        "waiting_elsewhere": [sheet.model_dump(mode="json") for sheet in summary.elsewhere],
     }
 
 
@@ -36,29 +38,34 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
     console = Console(file=file, highlight=False, soft_wrap=True)
     summary = outcome.summary
     console.print(Text(headline(summary)))
-    unfinished = [error for error in summary.errors if error.state != "done" and error.error]
-    for error in unfinished[:LISTED]:
-        console.print(Text(f"  {_until(error)}: {describe(error)}", style="yellow"))
-    if len(unfinished) > LISTED:
-        console.print(Text(f"  and {len(unfinished) - LISTED} more with a reason (see --json)"))
-    unanswered = [e for e in summary.errors if e.state == "done" and e.outcome == "scraped"]
-    for error in unanswered[:LISTED]:
-        console.print(Text(f"  row not answered in full: {describe(error)}", style="yellow"))
-    if len(unanswered) > LISTED:
-        console.print(Text(f"  and {len(unanswered) - LISTED} more rows (see --json)"))
-    for notice in outcome.notices[:LISTED]:
-        console.print(Text(f"  please look at the sheet: {notice}", style="yellow"))
-    if len(outcome.notices) > LISTED:
-        console.print(Text(f"  and {len(outcome.notices) - LISTED} more such rows (see --json)"))
-    for row in summary.repeated[:LISTED]:
-        console.print(Text(f"  same post twice: {_repeated(row, outcome)}", style="yellow"))
-    if len(summary.repeated) > LISTED:
-        console.print(Text(f"  and {len(summary.repeated) - LISTED} more such rows (see --json)"))
+    errors = summary.errors
+    unfinished = [e for e in errors if e.state != "done" and e.error and not e.unanswered_since]
+    _list(console, (f"{_until(error)}: {describe(error)}" for error in unfinished), "with a reason")
+    blocked = [error for error in errors if error.unanswered_since]
+    texts = (f"row not answered, please help: {describe(error)}" for error in blocked)
+    _list(console, texts, "rows")
+    partly = [e for e in errors if e.state == "done" and e.outcome == "scraped"]
+    texts = (f"row not answered in full: {describe(error)}" for error in partly)
+    _list(console, texts, "rows")
+    texts = (f"please look at the sheet: {notice}" for notice in outcome.notices)
+    _list(console, texts, "such rows")
+    texts = (f"same post twice: {_repeated(row, outcome)}" for row in summary.repeated)
+    _list(console, texts, "such rows")
+    texts = (f"another sheet: {printable(str(sheet))}" for sheet in summary.elsewhere)
+    _list(console, texts, "such sheets")
     waiting = summary.unfinished - len(unfinished)
     if waiting > 0:
         console.print(Text(f"  {waiting} wait for a further run: run again to go on"))
     for sentence in outcome.failures:
         console.print(Text(f"  {printable(sentence)}", style="red"))
+
+
+def _list(console: Console, texts: Iterable[str], what: str) -> None:
+    lines = list(texts)
+    for text in lines[:LISTED]:
+        console.print(Text(f"  {text}", style="yellow"))
+    if len(lines) > LISTED:
+        console.print(Text(f"  and {len(lines) - LISTED} more {what} (see --json)"))
 
 
 def _until(error: UnitError) -> str:

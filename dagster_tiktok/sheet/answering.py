@@ -235,7 +235,7 @@ class Answer:
             if name
             else f"row {write.row_number} was not written: too many cells are protected"
         )
-        self._conflicts.add(Conflict(write.source_key, text))
+        self._conflicts.add(Conflict(write.source_key, text, waits=True))
 
     def _told(self, plan: WritePlan, write: RowWrite, name: str) -> str:
         cell = f"{column_name(plan.layout[name])}{write.row_number}"

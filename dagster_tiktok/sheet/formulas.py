@@ -148,7 +148,8 @@ def without_computed(plan: WritePlan, computed: Computed) -> Guarded:
         if computed.formula(number, status) or computed.is_filled(number, status):
             if computed.is_filled(number, status):
                 filled.append(write)
-            conflicts.append(Conflict(write.source_key, _status_is_computed(number, status)))
+            text = _status_is_computed(number, status)
+            conflicts.append(Conflict(write.source_key, text, waits=True))
             continue
         kept.append(write)
         for name in write.cells:

@@ -108,7 +108,7 @@ class _Comparison:
         missing = {number: self._missing(number, wanted) for number in rows}
         if len(rows) > len(group):
             if sum(not cells for cells in missing.values()) < len(group):
-                conflicts.append(Conflict(key, doubled(rows, len(group))))
+                conflicts.append(Conflict(key, doubled(rows, len(group)), waits=True))
             return
         for number, cells in missing.items():
             if not cells or ("Status" not in cells and not self.sent):

@@ -45,12 +45,14 @@ class RowOutcome(Record):
 class Conflict:
     """What kept a key from being answered, in words that end a sentence.
 
-    `written` says that it was answered all the same, but a person should look.
+    `written` says that it was answered all the same, but a person should look; `waits` that the
+    row still says that it is ready: what is in the way may be gone at the next try.
     """
 
     source_key: str
     text: str
     written: bool = False
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,10 @@ def plan_writeback(
         waiting = [number for number, state in states.items() if state == READY]
         target = SCRAPED if outcome.outcome == "scraped" else FAILED
         if not rows:
-            conflicts.append(Conflict(key, unread or "the row is gone from the sheet"))
+            gone = unread or "the row is gone from the sheet"
+            conflicts.append(Conflict(key, gone, waits=bool(unread)))
         elif len(waiting) > outcome.copies:
-            conflicts.append(Conflict(key, doubled(waiting, outcome.copies)))
+            conflicts.append(Conflict(key, doubled(waiting, outcome.copies), waits=True))
         elif waiting:
             cells = wanted_cells(outcome, layout, timezone)
             writes.extend(RowWrite(key, number, cells) for number in waiting)

@@ -13,7 +13,7 @@ from dagster_tiktok.ledger import Ledger
 from dagster_tiktok.models import Metrics, Post, Unit
 from dagster_tiktok.sheet.client import SheetClient, WriteReport
 from dagster_tiktok.sheet.urls import SheetUrl
-from dagster_tiktok.sheet.writeback import RowOutcome
+from dagster_tiktok.sheet.writeback import Conflict, RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
 from dagster_tiktok.stages.open import raise_if_none
 
@@ -46,6 +46,9 @@ class AnswerReport:
 async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -> AnswerReport:
     """Writes the outcomes of all persisted units into their rows and ends the units.
 
+    A row that cannot be answered although it waits (its status is protected or computed) keeps its
+    unit: every further run tries to answer it, and none asks TikTok again.
+
     Each sheet is answered in one call, whatever happens to the others.
 
     A process that is killed after the write and before the end writes nothing the second time:
@@ -76,7 +79,11 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
         return asyncio.run_coroutine_threadsafe(asked, loop).result()
 
     for client in clients:
-        units = rows.get(client.sheet.source, [])
+        # Those that could not be answered before come last: looking for the cells that are in the
+        # way again must not use up the writes that the others need.
+        units = sorted(
+            rows.get(client.sheet.source, []), key=lambda u: u.unanswered_since is not None
+        )
         try:
             written = await asyncio.to_thread(
                 client.write_outcomes, map(_outcome, units), written_before
@@ -85,9 +92,8 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
             log.warning("sheet_status: %s cannot be answered: %s", client.sheet.name, error)
             errors[client.sheet.name] = error
             continue
-        conflicts = {conflict.source_key: conflict.text for conflict in written.conflicts}
         if units:
-            await ledger.finish({unit.id: conflicts.get(unit.source_key) for unit in units})
+            await _finish(ledger, units, written.conflicts)
         report.sheets.append(AnsweredSheet(client.sheet, written))
         log.info(
             "sheet_status: %s: %d rows written, %d answered already, %d conflicts, %d cells",
@@ -101,6 +107,17 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
     report.failed = {name: str(error) for name, error in errors.items()}
     report.seconds = time.monotonic() - started
     return report
+
+
+async def _finish(ledger: Ledger, units: Sequence[Unit], conflicts: Sequence[Conflict]) -> None:
+    notes: dict[str, list[str]] = {}
+    for conflict in conflicts:
+        notes.setdefault(conflict.source_key, []).append(conflict.text)
+    waiting = {conflict.source_key for conflict in conflicts if conflict.waits}
+    await ledger.finish(
+        {unit.id: "; ".join(notes.get(unit.source_key, ())) or None for unit in units},
+        waiting={unit.id for unit in units if unit.source_key in waiting},
+    )
 
 
 def _slide_count(post: Post) -> int | None:

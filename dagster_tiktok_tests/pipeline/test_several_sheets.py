@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
 
 
@@ -167,3 +168,24 @@ def test_given_a_post_in_several_rows_then_the_first_row_counts_and_the_others_a
     (post,) = sandbox.rows("tiktok_posts")
     assert (post["va"], post["set_id"]) == ("Ann", 1)
     assert "stands in row 2 too, which came first" in again.stdout
+
+
+def test_given_a_tab_that_was_taken_out_then_report_and_doctor_say_what_waits_for_it(
+    sandbox: RunningSandbox,
+) -> None:
+    may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
+    june = _add_tab(sandbox, "June", _row("https://vm.tiktok.com/ZMabcdefg/", "Ben"))
+    sandbox.tiktok.faults.add(Fault("status", on="short_link", status=503))
+    assert _run(sandbox, may, june).status == 1
+
+    without = _run(sandbox, may)
+    examined = sandbox.invoke("doctor", GOOGLE_SHEET_URL=may)
+    both = sandbox.invoke("doctor", GOOGLE_SHEET_URL=f"{may} {june}")
+
+    (sheet,) = without.result["waiting_elsewhere"]
+    assert sheet["units"] == 1
+    for told in (without.stderr, examined.stdout):
+        assert f"1 row waits for the sheet {sheet['source']} since" in told
+        assert "add its URL again" in told
+    assert without.status == 0  # nothing of its own sheets is unfinished
+    assert "every row that waits is of a sheet in GOOGLE_SHEET_URL" in both.stdout

@@ -198,6 +198,23 @@ class Database:
     def store(self, *results: dict[str, Any], batch: str) -> dict[str, Any]:
         return self.call("record_slides", owner=batch, results=list(results))
 
+    def fail(self, state: str, unit_id: int, *, batch: str) -> None:
+        """A try of the stage that works on the state, which fails; the batch holds the unit."""
+        failure = {"unit_id": unit_id, "result": "retry", "error_kind": "network", "error": "cut"}
+        if state == "pending":
+            self.scrape(failure, batch=batch)
+        elif state == "scraped":
+            self.store(failure, batch=batch)
+        else:
+            post = self.unit(unit_id)["post"]
+            self._set_post(unit_id, {**post, "metrics": {**post["metrics"], "views": "many"}})
+            assert len(self.persist(unit_id, batch=batch)["failed"]) == 1
+            self._set_post(unit_id, post)
+
+    def _set_post(self, unit_id: int, post: dict[str, Any]) -> None:
+        given = json.dumps(post).replace("'", "''")
+        self.execute(f"update public.scrape_units set post = '{given}' where id = {unit_id}")
+
     def persist(self, *unit_ids: int, batch: str, zone: str = "UTC") -> dict[str, Any]:
         return self.call("persist_units", owner=batch, unit_ids=list(unit_ids), timezone=zone)
 

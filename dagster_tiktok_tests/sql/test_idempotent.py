@@ -27,7 +27,7 @@ RENEWED = {
     "record_slides": {"updated_at"},
 }
 # What the interface does not serve, and yet writes when its owner calls it.
-PRIVATE = {"fail_units", "prune_audit_log", "shrink_units"}
+PRIVATE = {"prune_audit_log", "shrink_units"}
 
 
 def _contents(db: Database, but: set[str]) -> dict[str, list[dict[str, Any]]]:
@@ -94,7 +94,6 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     heir = new_batch()
     db.pass_time(timedelta(hours=1))
     assert set(twice.claim("pending", heir)) == {one, other}
-    twice("fail_units", owner=heir, results=[failure])
     twice("release_leases", owner=heir)
     twice("record_stage", batch_id=batch, stage="slide_files", metrics={"uploaded": 1})
     twice("close_batch", batch_id=batch, timezone="UTC", sources=["sheet"], limit=10, error="")

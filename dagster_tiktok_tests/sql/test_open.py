@@ -116,8 +116,7 @@ def _refused(db: Database, state: str) -> dict[str, Any]:
         stored = {"unit_id": unit["id"], "result": "stored", "slides": [slide("1", 1)]}
         db.store(stored, batch=batch)
         db.claim("stored", batch=batch)
-    failure = {"unit_id": unit["id"], "error_kind": "not_written", "error": "refused"}
-    db.call_private("fail_units", owner=batch, results=[failure])
+    db.fail(state, unit["id"], batch=batch)
     refused = db.unit(unit["id"])
     assert (refused["state"], refused["attempts"]) == (state, 1)
     return refused

@@ -126,8 +126,7 @@ def _fail(db: Database, state: str, unit: int) -> None:
     """One failed try of the stage, by a batch of its own."""
     batch = new_batch()
     db.claim(state, batch=batch)
-    failure = {"unit_id": unit, "error_kind": "network", "error": "cut"}
-    assert db.call_private("fail_units", owner=batch, results=[failure])["failed"] == 1
+    db.fail(state, unit, batch=batch)
     assert db.unit(unit)["attempts"] == 1
     db.pass_time(timedelta(hours=1))
 
@@ -256,23 +255,21 @@ def test_given_a_persisted_unit_when_finished_then_its_payload_is_gone(db: Datab
     assert after["finished_at"] is not None
 
 
-def test_given_a_sheet_that_fails_then_the_reason_for_the_assistant_stays(db: Database) -> None:
+def test_given_a_row_that_cannot_be_answered_then_the_reason_for_the_va_stays(
+    db: Database,
+) -> None:
     batch = new_batch()
     db.open(row("a", problems=["bad type"]), batch=batch)
     (unit,) = db.claimed("persisted", batch=batch)
 
-    failure = {"unit_id": unit["id"], "error_kind": "sheet", "error": "the sheet said 503"}
-    assert db.call_private("fail_units", owner=batch, results=[failure]) == {
-        "failed": 1,
-        "ignored": [],
-    }
+    results = [{"unit_id": unit["id"], "note": "F2 is protected", "waits": True}]
+    assert db.call("finish_units", owner=batch, results=results) == {"finished": 1, "ignored": []}
 
-    db.pass_time(timedelta(hours=1))
     assert db.claimed("persisted", batch=batch) == []
     (again,) = db.claimed("persisted", batch=new_batch())
     assert (again["error_kind"], again["error"], again["attempts"]) == (
         "invalid_row",
         "bad type",
-        1,
+        0,
     )
     assert db.unit(unit["id"])["note"] == "the sheet said 503"

@@ -103,6 +103,7 @@ create table public.scrape_units (
   error_kind text,
   error text,
   note text,
+  unanswered_since timestamptz,
   tiktok_id text,
   is_photo_url boolean not null default false,
   is_carousel boolean not null default false,
@@ -121,6 +122,8 @@ create table public.scrape_units (
   constraint scrape_units_source_check check ((slot = 0) = (source is not null)),
   constraint scrape_units_origin_check check (not is_origin or (slot = 0 and tiktok_id is not null)),
   constraint scrape_units_pending_check check ((state = 'pending') = (outcome is null)),
+  constraint scrape_units_unanswered_check
+    check (unanswered_since is null or (slot = 0 and state = 'persisted')),
   constraint scrape_units_daily_check
     check (slot = 0 or (tiktok_id = source_key and tiktok_id is not null)),
   constraint scrape_units_done_check check (
@@ -190,11 +193,12 @@ comment on column public.scrape_units.next_try_at is 'Before that nobody claims 
 comment on column public.scrape_units.error_kind is 'Kind of the last failure.';
 comment on column public.scrape_units.error is 'The last failure, in a sentence that an assistant understands.';
 comment on column public.scrape_units.note is 'What the sheet could not be told, and why.';
+comment on column public.scrape_units.unanswered_since is 'Since when the row waits although it could have been answered: note says what is in the way. Every run tries to answer it again; TikTok is not asked again.';
 comment on column public.scrape_units.tiktok_id is 'The post, as soon as it is known (tiktok_posts.tiktok_id).';
 comment on column public.scrape_units.is_photo_url is 'Whether a short link led to a URL that names the post a photo post (/photo/): without slides its page is not complete.';
 comment on column public.scrape_units.is_carousel is 'Whether the post has slides.';
 comment on column public.scrape_units.is_origin is 'Whether the post has its VA, creator and set from this row: the first of several rows with one post.';
-comment on column public.scrape_units.batch_id is 'The batch that opened or claimed the unit last (scraping_logs.batch_id).';
+comment on column public.scrape_units.batch_id is 'The batch that opened or claimed the unit last (scraping_logs.batch_id); one that only failed to answer its row again does not count.';
 comment on column public.scrape_units.failed_batch_id is 'The batch that failed on the unit last; it does not claim it again.';
 comment on column public.scrape_units.details is 'What the row says, for the later stages; NULL when done.';
 comment on column public.scrape_units.post is 'What the page said, for the later stages; NULL when done.';

@@ -110,7 +110,8 @@ begin
   update public.scrape_units as u
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
     counted_at = null, next_try_at = null,
-    error_kind = g.error_kind, error = g.error, note = null, is_carousel = false,
+    error_kind = g.error_kind, error = g.error, note = null, unanswered_since = null,
+    is_carousel = false,
     tiktok_id = coalesce(g.tiktok_id, u.tiktok_id), details = g.details, post = null,
     is_origin = u.is_origin and coalesce(g.tiktok_id, u.tiktok_id) = u.tiktok_id,
     slides = null, batch_id = v_batch_id, failed_batch_id = null,
@@ -121,7 +122,7 @@ begin
   where u.source_key = g.source_key and u.source = v_source and u.slot = 0
     and (u.lease_until is null or u.lease_until <= now())
     and (u.state = 'pending' or (u.state = 'persisted' and u.error_kind = 'invalid_row')
-      or (u.state in ('scraped', 'stored') and g.invalid))
+      or ((u.state in ('scraped', 'stored') or u.unanswered_since is not null) and g.invalid))
     and (
       u.details is distinct from g.details
       or (u.state = 'persisted') is distinct from g.invalid
@@ -129,17 +130,21 @@ begin
     );
   get diagnostics v_updated = row_count;
 
-  -- A row was corrected after its page was read, say because the database had refused it: the
-  -- post and its slides are still right, and what failed is worth a try with the new details.
+  -- A row was corrected after its page was read, say because the database had refused it, or while
+  -- something was in the way of its answer: the post and its slides are still right, and what failed
+  -- is worth a try with the new details.
   update public.scrape_units as u
-  set details = g.details, attempts = 0, counted_at = null, next_try_at = null, batch_id = v_batch_id, failed_batch_id = null,
+  set details = g.details, attempts = 0, counted_at = null, next_try_at = null,
+    state = case when u.state = 'persisted' then 'stored' else u.state end,
+    unanswered_since = null, batch_id = v_batch_id, failed_batch_id = null,
     error_kind = case when u.outcome = 'unavailable' then u.error_kind end,
     error = case when u.outcome = 'unavailable' then u.error end, note = null,
     claim_id = null, lease_owner = null, lease_until = null
   from jsonb_to_recordset(v_rows) as g (source_key text, details jsonb, invalid boolean)
   where u.source_key = g.source_key and u.source = v_source and u.slot = 0 and not g.invalid
     and (u.lease_until is null or u.lease_until <= now())
-    and u.state in ('scraped', 'stored') and u.details is distinct from g.details;
+    and (u.state in ('scraped', 'stored') or u.unanswered_since is not null)
+    and u.details is distinct from g.details;
   get diagnostics v_corrected = row_count;
   v_updated := v_updated + v_corrected;
 
@@ -229,7 +234,9 @@ begin
       for update of u skip locked
     ), claimed as (
       update public.scrape_units as u
-      set batch_id = v_owner, lease_owner = v_owner, claim_id = v_claim_id,
+      -- Trying to answer a row again is no work that a batch is counted by, until it succeeds.
+      set batch_id = case when u.unanswered_since is null then v_owner else u.batch_id end,
+        lease_owner = v_owner, claim_id = v_claim_id,
         lease_until = v_lease_until
       from due
       where u.id = due.id
@@ -256,6 +263,7 @@ begin
       select from public.tiktok_posts as t
       where t.tiktok_id = u.tiktok_id and (t.slide_count > 0 or t.post_url like '%/photo/%')
     ),
+    'unanswered_since', u.unanswered_since,
     'details', u.details, 'post', u.post, 'slides', coalesce(u.slides, '[]'),
     'known_slides', case when v_state = 'scraped' then private.known_slides(u.tiktok_id)
       else '[]' end

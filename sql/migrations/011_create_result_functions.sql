@@ -153,8 +153,11 @@ begin
 end
 $$;
 
--- {owner, results: [{unit_id, note?}]} -> {finished, ignored}: the sheet is answered, or `note`
--- says why it could not be.
+-- {owner, results: [{unit_id, note?, waits?}]} -> {finished, ignored}: the sheet is answered, or
+-- `note` says why it could not be. `waits`: the row still says that it is ready, because what is in
+-- the way is people's to remove. Its unit is not done, or the next run would take the row for asked
+-- again and scrape its post, as often as runs start: it keeps what it knows, and further runs only
+-- try to answer.
 create function public.finish_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -164,63 +167,37 @@ declare
   v_finished bigint[];
 begin
   with held as (
-    select u.id, r.note
-    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, note text)
+    select u.id, r.note, coalesce(r.waits, false) as waits
+    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, note text, waits boolean)
     join public.scrape_units as u on u.id = r.unit_id
     where u.lease_owner = v_owner and u.state = 'persisted'
     order by u.id
     for update of u
+  ), waiting as (
+    update public.scrape_units as u set
+      note = held.note, failed_batch_id = v_owner, attempts = 0, counted_at = null,
+      next_try_at = null,
+      unanswered_since = coalesce(u.unanswered_since, private.current_instant()),
+      claim_id = null, lease_owner = null, lease_until = null
+    from held
+    where u.id = held.id and held.waits
+    returning u.id
   ), finished as (
     update public.scrape_units as u set
       state = 'done', attempts = 0, counted_at = null, next_try_at = null,
-      finished_at = private.current_instant(), note = held.note,
+      finished_at = private.current_instant(), note = held.note, unanswered_since = null,
+      batch_id = v_owner,
       error_kind = case when u.outcome <> 'scraped' then u.error_kind end,
       error = case when u.outcome <> 'scraped' then u.error end,
       failed_batch_id = null, details = null, post = null, slides = null,
       claim_id = null, lease_owner = null, lease_until = null
     from held
-    where u.id = held.id
+    where u.id = held.id and not held.waits
     returning u.id
   )
-  select coalesce(array_agg(finished.id), '{}') into v_finished from finished;
+  select coalesce(array_agg(both_kinds.id), '{}') into v_finished
+  from (select waiting.id from waiting union all select finished.id from finished) as both_kinds;
   return private.recorded_and_ignored('finished', v_finished, p -> 'results');
-end
-$$;
-
--- {owner, results: [{unit_id, error_kind, error}]} -> {failed, ignored}: the units stay in their
--- state for another batch. The reason why a post is unavailable stays; the failure is noted.
-create function private.fail_units(p jsonb) returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-  v_owner constant uuid := (p ->> 'owner')::uuid;
-  v_failed bigint[];
-begin
-  with held as (
-    select u.id, r.error_kind, r.error
-    from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, error_kind text, error text)
-    join public.scrape_units as u on u.id = r.unit_id
-    where u.lease_owner = v_owner and u.state <> 'done'
-    order by u.id
-    for update of u
-  ), failed as (
-    update public.scrape_units as u set
-      attempts = u.attempts + private.may_count(u.counted_at)::integer,
-      counted_at = case when private.may_count(u.counted_at) then private.current_instant()
-        else u.counted_at end,
-      next_try_at = private.next_try(u.attempts + private.may_count(u.counted_at)::integer),
-      failed_batch_id = v_owner,
-      error_kind = case when u.outcome = 'unavailable' then u.error_kind else held.error_kind end,
-      error = case when u.outcome = 'unavailable' then u.error else held.error end,
-      note = case when u.outcome = 'unavailable' then held.error else u.note end,
-      claim_id = null, lease_owner = null, lease_until = null
-    from held
-    where u.id = held.id
-    returning u.id
-  )
-  select coalesce(array_agg(failed.id), '{}') into v_failed from failed;
-  return private.recorded_and_ignored('failed', v_failed, p -> 'results');
 end
 $$;
 
@@ -239,15 +216,14 @@ $$;
 
 comment on function public.record_scrapes(jsonb) is '{owner, timezone, results} -> {recorded, ignored}: what the pages said.';
 comment on function public.record_slides(jsonb) is '{owner, results} -> {recorded, ignored}: which slides are in the bucket.';
-comment on function public.finish_units(jsonb) is '{owner, results} -> {finished, ignored}: ends units whose row is answered.';
-comment on function private.fail_units(jsonb) is '{owner, results} -> {failed, ignored}: gives units back with the reason of a failure that may pass.';
+comment on function public.finish_units(jsonb) is '{owner, results} -> {finished, ignored}: ends units whose row is answered, and keeps those whose row still waits.';
 comment on function private.recorded_and_ignored(text, bigint[], jsonb) is 'Part of the functions that record results: their answer.';
 
 revoke all on function public.record_scrapes(jsonb), public.record_slides(jsonb),
-  public.finish_units(jsonb), private.fail_units(jsonb),
+  public.finish_units(jsonb),
   private.recorded_and_ignored(text, bigint[], jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.record_scrapes(jsonb), public.record_slides(jsonb),
-  public.finish_units(jsonb), private.fail_units(jsonb),
+  public.finish_units(jsonb),
   private.recorded_and_ignored(text, bigint[], jsonb)
   to service_role;

@@ -98,7 +98,9 @@ create type private.owed as (
 revoke all on type private.owed from public;
 grant usage on type private.owed to service_role;
 
--- What is due and not done: of the caller's own sheets, and every daily look. The looks of a paused post wait for the person who paused it.
+-- What is due and not done: of the caller's own sheets, and every daily look. The looks of a paused
+-- post wait for the person who paused it; a row that cannot be answered waits for people too: it is
+-- listed, but no run can do more about it.
 create function private.units_owed(due_date date, time_zone text, sources text[])
 returns setof private.owed
 language sql stable
@@ -107,7 +109,7 @@ as $$
   select u.id, u.due_date, u.slot, coalesce(u.error_kind, u.state), u.lease_until,
     coalesce(u.next_try_at > private.current_instant(), false)
   from public.scrape_units as u
-  where u.state <> 'done'
+  where u.state <> 'done' and u.unanswered_since is null
     and u.due_date <= least(units_owed.due_date, private.current_day(units_owed.time_zone))
     and (u.slot > 0 or u.source = any (units_owed.sources))
     and (u.slot = 0 or u.state <> 'pending' or not exists (
@@ -125,9 +127,10 @@ as $$
     'unit_id', u.id, 'source', u.source, 'source_key', u.source_key, 'slot', u.slot, 'state', u.state,
     'outcome', u.outcome, 'error_kind', u.error_kind,
     'error', nullif(concat_ws('; ', u.error, u.note), ''),
+    'unanswered_since', u.unanswered_since,
     'next_try_at', case when u.state <> 'done' and u.next_try_at > private.current_instant()
       then u.next_try_at end
-  ) order by u.state = 'done', u.due_date, u.slot, u.id), '[]')
+  ) order by u.state = 'done', u.unanswered_since is not null, u.due_date, u.slot, u.id), '[]')
   from public.scrape_units as u
   where u.id = any (unit_ids)
 $$;
@@ -161,6 +164,36 @@ begin
   into v_answer
   from owed;
   return v_answer;
+end
+$$;
+
+-- Rows that wait for sheets which the caller does not read: of a tab that was taken out of its
+-- settings, or of another deployment. Nobody claims them for it, so it has to be said that they are
+-- there. Units that a batch works on now are left out.
+create function private.units_elsewhere(sources text[]) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(to_jsonb(s) order by s.source), '[]')
+  from (
+    select u.source, count(*) as units, min(u.opened_at) as since
+    from public.scrape_units as u
+    where u.state <> 'done' and u.slot = 0 and u.source <> all (units_elsewhere.sources)
+      and (u.lease_until is null or u.lease_until <= now())
+    group by u.source
+  ) as s
+$$;
+
+-- {sources} -> {sheets: [{source, units, since}]}
+create function public.units_elsewhere(p jsonb) returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if private.sources_of(p) is null then
+    raise exception 'units_elsewhere needs sources' using errcode = '22023';
+  end if;
+  return jsonb_build_object('sheets', private.units_elsewhere(private.sources_of(p)));
 end
 $$;
 
@@ -220,12 +253,13 @@ begin
   v_after := v_before;
 
   select count(*),
-    count(*) filter (where u.state = 'done' and u.outcome = 'scraped'),
-    count(*) filter (where u.state = 'done' and u.outcome = 'unavailable'),
-    count(*) filter (where u.state = 'done' and u.outcome = 'expired'),
+    count(*) filter (where ended and u.outcome = 'scraped'),
+    count(*) filter (where ended and u.outcome = 'unavailable'),
+    count(*) filter (where ended and u.outcome = 'expired'),
     count(distinct u.tiktok_id) filter (where u.is_carousel)
   into v_total, v_succeeded, v_unavailable, v_expired, v_carousels
   from public.scrape_units as u
+  cross join lateral (select u.state = 'done' or u.unanswered_since is not null as ended) as e
   where u.batch_id = v_batch_id;
 
   with owed as materialized (
@@ -239,6 +273,14 @@ begin
     array(select owed.id from owed order by owed.due_date, owed.slot, owed.id limit v_limit)
   into v_unfinished, v_waiting, v_kinds, v_listed;
 
+  -- Rows that could not be answered are named by every run, until they are.
+  v_listed := v_listed || array(
+    select u.id from public.scrape_units as u
+    where u.state = 'persisted' and u.state <> 'done' and u.unanswered_since is not null
+      and u.source = any (v_sources)
+    order by u.due_date, u.slot, u.id
+    limit v_limit - cardinality(v_listed)
+  );
   v_listed := v_listed || array(
     select u.id from public.scrape_units as u
     where u.batch_id = v_batch_id and u.state = 'done'
@@ -296,7 +338,8 @@ begin
     'slides_uploaded', v_after.slides_uploaded,
     'bytes_downloaded', coalesce((v_before.metrics #>> '{slide_files,bytes}')::bigint, 0),
     'errors', private.units_listed(v_listed), 'sheets_failed', v_sheets_failed,
-    'repeated', private.repeated_rows(v_batch_id, v_limit)
+    'repeated', private.repeated_rows(v_batch_id, v_limit),
+    'elsewhere', private.units_elsewhere(v_sources)
   );
 end
 $$;
@@ -314,6 +357,8 @@ comment on function private.close_dead_batches() is 'Part of open_batch: closes 
 comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} -> {}: the totals of a stage.';
 comment on function private.units_owed(date, text, text[]) is 'Part of unfinished_units and close_batch: what is due and not done.';
 comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
+comment on function private.units_elsewhere(text[]) is 'Part of units_elsewhere and close_batch: what waits for other sheets.';
+comment on function public.units_elsewhere(jsonb) is '{sources} -> {sheets}: how many rows wait for sheets that are not among the sources.';
 comment on function private.repeated_rows(uuid, integer) is 'Part of close_batch: rows whose post stands in an earlier row.';
 comment on function public.unfinished_units(jsonb) is '{due_date, timezone, sources, limit} -> {count, leased, waiting, units}.';
 comment on function public.close_batch(jsonb) is '{batch_id, timezone, sources, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
@@ -322,12 +367,14 @@ comment on function public.schema_version(jsonb) is '{} -> {version}: the newest
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
   private.units_owed(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
-  public.unfinished_units(jsonb),
+  public.unfinished_units(jsonb), public.units_elsewhere(jsonb),
+  private.units_elsewhere(text[]),
   public.close_batch(jsonb), public.schema_version(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
   private.units_owed(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
-  public.unfinished_units(jsonb),
+  public.unfinished_units(jsonb), public.units_elsewhere(jsonb),
+  private.units_elsewhere(text[]),
   public.close_batch(jsonb), public.schema_version(jsonb)
   to service_role;
