@@ -175,7 +175,7 @@ def test_given_a_tab_that_was_taken_out_then_report_and_doctor_say_what_waits_fo
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
     june = _add_tab(sandbox, "June", _row("https://vm.tiktok.com/ZMabcdefg/", "Ben"))
-    sandbox.tiktok.faults.add(Fault("status", on="short_link", status=503))
+    sandbox.tiktok.faults.add(Fault("status", on="short", status=503))
     assert _run(sandbox, may, june).status == 1
 
     without = _run(sandbox, may)

@@ -150,6 +150,7 @@ class SheetsServer:
         self, operation: str, handler: _Handler
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
+            await request.read()  # what is logged has arrived, whatever becomes of its sender
             entry = self.gate.log.open(operation, request.method, request.path)
             fault = self.gate.faults.next(operation)
             if fault is not None and fault.kind == "edit":
