@@ -85,6 +85,12 @@ def summary_metadata(summary: BatchSummary) -> dict[str, dg.MetadataValue]:
                 [[row.source_key, row.first_key] for row in summary.repeated[:50]],
             )
         ),
+        "waiting_elsewhere": dg.MetadataValue.md(
+            markdown_table(
+                ["sheet that is not configured", "rows", "since"],
+                [[sheet.source, sheet.units, sheet.since] for sheet in summary.elsewhere[:50]],
+            )
+        ),
         "errors": dg.MetadataValue.md(
             markdown_table(["look", "slot", "state", "kind", "reason", "next try"], errors)
         ),

@@ -92,8 +92,12 @@ def test_given_a_metric_and_a_status_that_are_formulas_when_answered_then_they_s
         report = sheets.client().write_outcomes([scraped(1), scraped(2), scraped(3)])
         rows = sheets.by_note()
     assert report.warnings == ('"Views" is computed by a formula and left alone (row 2)',)
-    assert [(c.source_key, c.text) for c in report.conflicts] == [
-        (address(2), 'the cell F3 ("Status") is computed by a formula; type the status instead')
+    assert [(c.source_key, c.text, c.waits) for c in report.conflicts] == [
+        (
+            address(2),
+            'the cell F3 ("Status") is computed by a formula; type the status instead',
+            True,
+        )
     ]
     assert (rows["note 1"]["Status"], rows["note 1"]["Views"]) == ("Scraped", {"formula": "=K2*2"})
     assert rows["note 2"]["Status"] == {"formula": '="Ready to Scrape"'}
@@ -144,6 +148,7 @@ def test_given_protected_cells_when_answered_then_only_they_are_left_and_named(
         rows = sheets.by_note()
     told = {conflict.source_key: conflict.text for conflict in report.conflicts}
     assert told.keys() == {address(number) for number in conflicts}
+    assert all(conflict.waits for conflict in report.conflicts)
     for number, cell in conflicts.items():
         assert f"the cell {cell} (" in told[address(number)]
         assert "is protected; allow" in told[address(number)]
@@ -158,8 +163,8 @@ def test_given_a_protected_metric_when_answered_then_the_rest_of_its_row_is_writ
         sheets.edit({"do": "protect", "range": "J3:J3"})
         report = sheets.client().write_outcomes([scraped(1), scraped(2), scraped(3)])
         rows = sheets.by_note()
-    assert [(c.written, c.text[:24]) for c in report.conflicts] == [
-        (True, 'the cell J3 ("Views") is')
+    assert [(c.written, c.waits, c.text[:24]) for c in report.conflicts] == [
+        (True, False, 'the cell J3 ("Views") is')
     ]
     assert (rows["note 2"]["Status"], rows["note 2"]["Views"]) == ("Scraped", "")
     assert rows["note 2"]["Likes"] == 2

@@ -66,12 +66,14 @@ def test_given_only_the_required_columns_when_failed_then_the_status_is_all_that
 def test_given_the_row_is_gone_when_planned_then_it_is_a_conflict() -> None:
     planned = plan(SCRAPED, sheet_row(2))
     assert (planned.writes, conflict(planned)) == ((), "the row is gone from the sheet")
+    assert not planned.conflicts[0].waits
 
 
 def test_given_more_copies_than_were_read_when_planned_then_it_is_a_conflict() -> None:
     planned = plan(SCRAPED, sheet_row(1), sheet_row(2), sheet_row(1))
     assert planned.writes == ()
     assert conflict(planned) == "its address now waits in rows 2 and 4, but was read once"
+    assert planned.conflicts[0].waits
 
 
 def test_given_thousands_of_copies_when_planned_then_the_conflict_names_a_few() -> None:
@@ -106,6 +108,7 @@ def test_given_another_status_when_planned_then_it_is_a_conflict(status: str) ->
     planned = plan(SCRAPED, sheet_row(1, Status=status))
     assert (planned.writes, planned.already) == ((), ())
     assert conflict(planned) == f'the status was changed to "{status}" (row 2)'
+    assert not planned.conflicts[0].waits
 
 
 def test_given_an_old_answered_row_with_the_address_when_planned_then_only_the_ready_one_is() -> (
