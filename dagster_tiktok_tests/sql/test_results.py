@@ -272,4 +272,4 @@ def test_given_a_row_that_cannot_be_answered_then_the_reason_for_the_va_stays(
         "bad type",
         0,
     )
-    assert db.unit(unit["id"])["note"] == "the sheet said 503"
+    assert db.unit(unit["id"])["note"] == "F2 is protected"
