@@ -20,13 +20,15 @@ from dagster_tiktok.retry import TransientError, may_pass, retry_after_seconds
 from dagster_tiktok.sheet.sessions import TooLargeAnswerError, UnexpectedAnswerError
 
 # Seen in Google's responses: 400, and 403 too.
-_PROTECTED = re.compile(r"protected (cell|range|sheet|object)", re.IGNORECASE)
+_PROTECTED = re.compile(
+    r"protected (cell|range|sheet|object)|(cell|range|sheet) is protected", re.IGNORECASE
+)
 _NO_SUCH_RANGE = re.compile(
     r"no grid with id|unable to parse range|exceeds grid limits|no sheet with id", re.IGNORECASE
 )
 _OFFICE_FILE = re.compile(r"not supported for this document|office file", re.IGNORECASE)
 _NO_PERMISSION = re.compile(r"caller does not have permission|PERMISSION_DENIED", re.IGNORECASE)
-_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.-]*")
+_PLAIN_WORDS = re.compile(r"[A-Za-z](?:[A-Za-z ,.-]|(?<=[a-z])'(?=[a-z]))*")
 _SHOWN_CHARACTERS = 80
 _REPEATED_CHARACTERS = 12
 """So many characters in common with a text that was sent are no chance."""
@@ -46,7 +48,7 @@ FORBIDDEN = (
         f"{_PROJECT} has a billing problem; check Billing in the Google Cloud console.",
     ),
     (
-        "has not been used|is disabled|SERVICE_DISABLED",
+        "has not been used|is disabled|SERVICE_DISABLED|access not configured",
         "GOOGLE_SHEETS_CREDENTIALS: the Google Sheets API is not enabled in the service "
         "account's project; enable it in the Google Cloud console.",
     ),

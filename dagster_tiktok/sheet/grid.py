@@ -133,6 +133,11 @@ _NO_VALUES = {
         "#CALC!", "#GETTING_DATA", "#CONNECT!", "#BLOCKED!", "#FIELD!", "#UNKNOWN!", "#BUSY!",
         "#NV", "#BEZUG!", "#FEHLER!", "#WERT!", "#ZAHL!", "#REF", "#ERREUR!", "#NOM?", "#VALEUR!",
         "#NOMBRE!", "#VALOR!", "#NOME?", "#RIF!", "#VALORE!", "#ERRORE!",
+        "#¡REF!", "#¡VALOR!", "#¡NUM!", "#¡DIV/0!", "#¿NOMBRE?", "#N/D", "#ADR!", "#ARG!",
+        "#NAZWA?", "#LICZBA!", "#N/B", "#NB", "#WAARDE!", "#NAAM?", "#VERW!", "#GETAL!",
+        "#ССЫЛКА!", "#ЗНАЧ!", "#ИМЯ?", "#ЧИСЛО!", "#ДЕЛ/0!", "#Н/Д",  # noqa: RUF001
+        "Loading data...", "Chargement...", "Cargando...", "Carregando...", "Caricamento...",
+        "Загрузка...",
         "Loading...", "Loading\u2026", "Loading", "Wird geladen...", "Wird geladen\u2026",
     )
 }  # fmt: skip

@@ -6,10 +6,18 @@ import re
 from dataclasses import dataclass
 
 _SHEET_URL = re.compile(
-    r"^https?://[^/]+/(?:a/[^/]+/)?spreadsheets/(?:u/[0-9]+/)?d/(?P<id>[A-Za-z0-9_-]{10,})"
+    r"^(?i:https?)://[^/]+/(?:a/[^/]+/)?spreadsheets/(?:u/[0-9]+/)?d/(?P<id>[A-Za-z0-9_-]{10,})"
 )
 # The browser goes by what stands after the "#".
 _GID = re.compile(r"(?:#|[?&](?!.*#gid=))gid=([0-9]{1,10})(?![0-9])")
+
+_MAX_GID = 2**31 - 1
+"""Google's ids of tabs are 32 bits: a larger one was not copied whole, or typed."""
+
+_SCHEME = re.compile(r"(?i)https?://")
+# White space by contract; a comma or a semicolon before the next URL is what people type.
+_BETWEEN = re.compile(r"[\s,;]+(?=(?i:https?)://)|\s+")
+_INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,11 @@ def parse_sheet_urls(text: str) -> tuple[SheetUrl, ...]:
     Raises:
         ValueError: one is not the URL of a sheet, or a tab is named twice.
     """
-    parts = text.split()
+    parts = [
+        part.rstrip(",;")
+        for part in _BETWEEN.split(text.translate(_INVISIBLE).strip())
+        if part.strip(",;")
+    ]
     sheets = tuple(_parse(part, number, len(parts)) for number, part in enumerate(parts, start=1))
     if not sheets:
         raise ValueError("must be the URL of the sheet, as the browser shows it")
@@ -67,7 +79,10 @@ def _parse(url: str, number: int, of: int) -> SheetUrl:
             f"{which}must be the sheet's address as the browser shows it "
             "(https://docs.google.com/spreadsheets/d/…/edit#gid=0)"
         )
+    if len(_SCHEME.findall(url)) > 1:
+        # Else the second one would be dropped without a word.
+        raise ValueError(f"{which}must be one URL; put a space between two")
     gid = _GID.search(url)
-    if "gid=" in url and gid is None:
+    if "gid=" in url and (gid is None or int(gid[1]) > _MAX_GID):
         raise ValueError(f"{which}must end in a gid that is a number (#gid=0)")
     return SheetUrl(url, match["id"], int(gid[1]) if gid else None, number, of)

@@ -36,6 +36,10 @@ REFUSALS: list[tuple[int, str, str]] = [
      "owner to remove protection if you need to edit.", "are protected"),
     (400, "This operation is not supported for this document", "is an Office document"),
     (400, "The document must not be an Office file.", "is an Office document"),
+    (400, "The sheet is protected.", "are protected"),
+    (403, "Access Not Configured.", "is not enabled"),
+    # An apostrophe inside a word ends no word; one before a value does.
+    (403, f"The owner's file is locked: '{CELL}'", '(403): "The owner\'s file is locked"'),
     (400, "No grid with id: 7", "no tab with that gid"),
     (400, f'Invalid value at data.values: "{CELL}"',
      '(400): "Invalid value at data.values"; this will not pass by itself'),

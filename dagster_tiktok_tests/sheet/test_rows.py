@@ -139,7 +139,7 @@ def test_given_a_status_of_somebodys_own_when_read_then_the_known_one_is_said(st
     "shows",
     [
         "Loading...", "#N/A", "#REF!", "#ERROR!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!",
-        "#NULL!", " loading\u2026 ", "#SPILL!",
+        "#NULL!", " loading\u2026 ", "#SPILL!", "#\u00a1REF!", "#NAZWA?", "Cargando...",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("column", ["Post_URL", "VA", "Creator", "Set_ID", "Type", "Date"])

@@ -1,0 +1,57 @@
+"""`GOOGLE_SHEET_URL`: one URL or several, as people copy and paste them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dagster_tiktok.sheet.urls import parse_sheet_urls
+
+ID = "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
+URL = f"https://docs.google.com/spreadsheets/d/{ID}"
+OF_A_USER = f"https://docs.google.com/spreadsheets/u/0/d/{ID}"
+
+
+@pytest.mark.parametrize(
+    ("text", "gids"),
+    [
+        (f"{URL}/edit?usp=sharing", [None]),
+        (f"{URL}/edit?usp=sharing&gid=12", [12]),
+        # The browser goes by what stands after the "#".
+        (f"{URL}/edit?gid=5#gid=7", [7]),
+        (f"{OF_A_USER}/edit#gid=3", [3]),
+        (f"HTTPS://DOCS.GOOGLE.COM/spreadsheets/d/{ID}/edit#gid=1", [1]),
+        (f"\ufeff{URL}/edit#gid=1\u200b", [1]),
+        (f"{URL}/edit#gid=0\t{URL}/edit?gid=1\r\n\n{URL}/edit?gid=2#gid=2\n", [0, 1, 2]),
+        # No white space between, as the setting wants it: no tab may be lost without a word.
+        (f"{URL}/edit#gid=0,{URL}/edit#gid=1", [0, 1]),
+        (f"{URL}/edit#gid=0; {URL}/edit#gid=1;", [0, 1]),
+    ],
+)
+def test_given_urls_as_people_paste_them_then_each_tab_is_known(
+    text: str, gids: list[int | None]
+) -> None:
+    assert [(sheet.spreadsheet_id, sheet.gid) for sheet in parse_sheet_urls(text)] == [
+        (ID, gid) for gid in gids
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{URL}/edit#gid=0\n{URL}/edit?gid=0", "URLs 1 and 2 are the same"),
+        (f"{OF_A_USER}/edit#gid=3 {URL}/edit?usp=sharing#gid=3", "are the same"),
+        (f"{URL}/edit#gid=00 {URL}/edit#gid=0", "are the same"),
+        (f"{URL}/edit?usp=sharing {URL}/edit", "are the same"),
+        (f"{URL}/edit {URL}/edit#gid=0", "add the gid of its tab"),
+        (f"{URL}/edit#gid=0{URL}/edit#gid=1", "put a space between two"),
+        (f"{URL}/edit#gid=4294967296", "a gid that is a number"),
+        (f"{URL}/edit#gid=", "a gid that is a number"),
+        (f"{URL}/edit#gid=1 https://docs.google.com/document/d/{ID}/edit", "(URL 2) must be"),
+        (" ,; ", "must be the URL of the sheet"),
+    ],
+)
+def test_given_urls_that_are_not_clear_then_the_message_says_which_and_why(
+    text: str, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told.replace("(", r"\(").replace(")", r"\)")):
+        parse_sheet_urls(text)
