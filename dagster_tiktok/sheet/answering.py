@@ -180,7 +180,7 @@ class Answer:
                 continue
             _log.info("sheets write rows=%d cells=%d", len(plan.writes), len(cells))
             try:
-                self._tab.update(as_ranges(plan.grid.title, cells), typed=typed)
+                self._tab.update(as_ranges(cells), typed=typed)
             except AnswerLostError:
                 self._sent.append(plan)
                 raise
@@ -293,7 +293,7 @@ class Answer:
 
     def _restore(self, plan: WritePlan, cells: list[CellWrite]) -> None:
         for typed in (False, True):
-            data = as_ranges(plan.grid.title, [cell for cell in cells if cell.typed == typed])
+            data = as_ranges([cell for cell in cells if cell.typed == typed])
             if data:
                 for attempt in retrying(self._attempts, self._max_wait):
                     with attempt:

@@ -23,12 +23,12 @@ from dagster_tiktok.sheet.grid import (
     Grid,
     LinkedCell,
     UnreadLink,
-    a1_range,
     cell_at,
     cell_text,
     is_computing,
 )
 from dagster_tiktok.sheet.layout import Layout, find_layout
+from dagster_tiktok.sheet.ranges import grid_range
 from dagster_tiktok.sheet.statuses import READY, status_of
 from dagster_tiktok.tiktok.addresses import AddressError, parse_address
 
@@ -37,7 +37,7 @@ FIELDS = (
     "rowData.values(hyperlink,chipRuns.chip.richLinkProperties.uri)))"
 )
 MAX_RANGES = 100
-"""Of one call: they stand in its URL, which has to stay below 8 KB."""
+"""Of one call."""
 
 _READINGS = 3
 # How nearly every cell looks: to parse each one takes seconds in a large sheet.
@@ -54,7 +54,7 @@ class Calls(Protocol):
     """The two calls that a reading needs, each one request, retried."""
 
     def values(self) -> Grid: ...
-    def cells(self, ranges: Sequence[str], fields: str) -> Any: ...
+    def cells(self, ranges: Sequence[Mapping[str, int]], fields: str) -> Any: ...
 
 
 class LinkReader:
@@ -91,7 +91,7 @@ class LinkReader:
             try:
                 answer = self._calls.cells(
                     [
-                        a1_range(grid.title, first, column, last, column)
+                        grid_range(first, column, last, column)
                         for first, last in spans(numbers, MAX_RANGES)
                     ],
                     FIELDS,

@@ -30,6 +30,7 @@ from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.sheet.writeback import CellWrite, Conflict, RowOutcome, probe_of
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
+_TABS = "sheets.properties(sheetId,index,hidden,sheetType)"
 _log = logging.getLogger(__name__)
 
 
@@ -92,6 +93,7 @@ class SheetClient:
     ) -> None:
         self.sheet = sheet
         self._settings = settings
+        self._gid = sheet.gid
         self._too_large = False
         self._attempts = attempts
         self._max_wait = max_wait
@@ -143,7 +145,7 @@ class SheetClient:
         try:
             with _service_errors():
                 answer = self.cells((), merged.FIELDS)
-            return replace(grid, merges=merged.merges_of_answer(answer, grid.title))
+            return replace(grid, merges=merged.merges_of_answer(answer, self._tab_id()))
         except (ServiceUnavailable, ConfigurationError) as error:
             _log.warning("sheet: merged cells could not be read: %s", error)
             return grid
@@ -174,6 +176,7 @@ class SheetClient:
             written_before=written_before,
         )
         with _service_errors():
+            self._tab_id()
             return _report(answer.write(outcomes))
 
     def check(self) -> SheetCheck:
@@ -183,6 +186,7 @@ class SheetClient:
             protected cells, of which the first is named.
         """
         with _service_errors():
+            self._tab_id()
             grid, computed = read_with_formulas(self)
             layout = find_layout(grid)
             rows = read_rows(self._with_merges(grid), layout, self._settings.timezone)
@@ -191,7 +195,7 @@ class SheetClient:
             # A null leaves the cell alone, but asks for the right to write.
             cells = [replace(cell, value=None) for cell in guarded.plan.cells()]
             if cells:
-                self._try(grid.title, layout, cells)
+                self._try(layout, cells)
         return SheetCheck(
             tab=grid.title,
             client_email=self.client_email,
@@ -219,15 +223,15 @@ class SheetClient:
             ),
         )
 
-    def _try(self, title: str, layout: Layout, cells: list[CellWrite]) -> None:
+    def _try(self, layout: Layout, cells: list[CellWrite]) -> None:
         """Raises ProtectedError that names the first protected cell, found by halving."""
         try:
-            self.update(as_ranges(title, cells))
+            self.update(as_ranges(cells))
         except ProtectedError:
             while len(cells) > 1:
                 half = cells[: len(cells) // 2]
                 try:
-                    self.update(as_ranges(title, half))
+                    self.update(as_ranges(half))
                 except ProtectedError:
                     cells = half
                 else:
@@ -249,9 +253,14 @@ class SheetClient:
         """The tab as it reads, without the links under texts, in one read request."""
         return self._values("UNFORMATTED_VALUE")
 
-    def cells(self, ranges: Sequence[str], fields: str) -> Any:
-        """One `spreadsheets.get`: what the values leave out."""
-        return self._http.cells(self.sheet.spreadsheet_id, ranges, fields)
+    def cells(self, ranges: Sequence[Mapping[str, int]], fields: str) -> Any:
+        """One `spreadsheets.getByDataFilter`: what the values leave out.
+
+        Arguments:
+            ranges: of this tab; none means all tabs.
+        """
+        filters = [{"gridRange": self._of_the_tab(item)} for item in ranges]
+        return self._http.cells(self.sheet.spreadsheet_id, filters, fields)
 
     def read_formulas(self) -> Grid:
         """The tab with formulas as people typed them, in one read request."""
@@ -267,7 +276,7 @@ class SheetClient:
         if self._too_large:
             grid = read_needed_columns(
                 lambda filters: self._ask(filters, render),
-                self.sheet.gid,
+                self._gid,
                 self._settings.google_sheet_columns,
             )
         _log.info("sheets read rows=%d", len(grid.rows))
@@ -276,8 +285,8 @@ class SheetClient:
     def _whole_tab(self, render: str) -> Grid:
         where: dict[str, Any] = (
             {"a1Range": _EVERYTHING_OF_THE_FIRST_TAB}
-            if self.sheet.gid is None
-            else {"gridRange": {"sheetId": self.sheet.gid}}
+            if self._gid is None
+            else {"gridRange": {"sheetId": self._gid}}
         )
         answer = self._ask([where], render)
         try:
@@ -298,11 +307,44 @@ class SheetClient:
         )
 
     def update(self, data: Sequence[dict[str, Any]], *, typed: bool = False) -> None:
-        """One `values.batchUpdate`. `typed` for formulas of people's own that are put back."""
+        """One `values.batchUpdateByDataFilter` on this tab, whatever its title is by then.
+
+        Arguments:
+            data: as `as_ranges` gives it.
+            typed: for formulas of people's own that are put back.
+        """
         # RAW: a text that begins with "=" stays a text.
         option = "USER_ENTERED" if typed else "RAW"
-        body = {"valueInputOption": option, "data": list(data)}
+        located = [
+            {**item, "dataFilter": {"gridRange": self._of_the_tab(item["dataFilter"]["gridRange"])}}
+            for item in data
+        ]
+        body = {"valueInputOption": option, "data": located}
         self._http.update_values(self.sheet.spreadsheet_id, body)
+
+    def _of_the_tab(self, grid_range: Mapping[str, int]) -> dict[str, int]:
+        return {"sheetId": self._tab_id(), **grid_range}
+
+    def _tab_id(self) -> int:
+        """The tab's gid. A URL without one means the first tab: which that is, is asked once.
+
+        From then on every call is about that tab, also when people put another one in front.
+        """
+        if self._gid is None:
+            answer = self._http.cells(self.sheet.spreadsheet_id, (), _TABS)
+            self._gid = _first_tab(answer)
+        return self._gid
+
+
+def _first_tab(answer: Any) -> int:
+    """The id of the first tab that is a grid and not hidden, as `A1` without a title means it."""
+    try:
+        tabs = [sheet["properties"] for sheet in answer["sheets"]]
+        shown = [tab for tab in tabs if not tab.get("hidden") and tab.get("sheetType") != "OBJECT"]
+        first = min(shown or tabs, key=lambda tab: tab.get("index", 0))
+        return int(first.get("sheetId", 0))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise unknown_form() from None
 
 
 def _report(answered: Answered) -> WriteReport:

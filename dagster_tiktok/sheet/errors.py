@@ -24,7 +24,10 @@ _PROTECTED = re.compile(
     r"protected (cell|range|sheet|object)|(cell|range|sheet) is protected", re.IGNORECASE
 )
 _NO_SUCH_RANGE = re.compile(
-    r"no grid with id|unable to parse range|exceeds grid limits|no sheet with id", re.IGNORECASE
+    r"no grid with id|unable to parse range|exceeds grid limits|no sheet with id|"
+    # What is left of the range is smaller than the values.
+    r"cannot fit the data",
+    re.IGNORECASE,
 )
 _OFFICE_FILE = re.compile(r"not supported for this document|office file", re.IGNORECASE)
 _NO_PERMISSION = re.compile(r"caller does not have permission|PERMISSION_DENIED", re.IGNORECASE)

@@ -143,12 +143,6 @@ _NO_VALUES = {
 }  # fmt: skip
 
 
-def a1_range(title: str, row: int, column: int, end_row: int, end_column: int) -> str:
-    """The range in A1 notation. Rows count from 1, columns from 0; both ends are included."""
-    tab = title.replace("'", "''")
-    return f"'{tab}'!{column_name(column)}{row}:{column_name(end_column)}{end_row}"
-
-
 def tab_title(value_range: str) -> str:
     """The title in a range such as `'My tab'!A1:Z1000`. Raises ValueError if there is none."""
     title, column = _tab_and_column(value_range)

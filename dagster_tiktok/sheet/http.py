@@ -18,7 +18,6 @@ from google.auth.exceptions import GoogleAuthError
 from gspread.http_client import FileType, ParamsType
 from gspread.urls import (
     SPREADSHEET_URL,
-    SPREADSHEET_VALUES_BATCH_UPDATE_URL,
     SPREADSHEETS_API_V4_BASE_URL,
 )
 
@@ -33,6 +32,9 @@ TIMEOUT_SECONDS = (5.0, 30.0)
 
 _UNREACHABLE_ATTEMPTS = 3
 _BY_FILTER = SPREADSHEET_URL + "/values:batchGetByDataFilter"
+_UPDATE_BY_FILTER = SPREADSHEET_URL + "/values:batchUpdateByDataFilter"
+_CELLS_BY_FILTER = SPREADSHEET_URL + ":getByDataFilter"
+_READING = ("/values:batchGetByDataFilter", ":getByDataFilter")
 
 _EVERY_DIGIT_AS_0 = bytes.maketrans(b"123456789", b"0" * 9)
 _MAX_DIGITS = 308
@@ -69,20 +71,26 @@ class SheetsHTTPClient(gspread.HTTPClient):
         """
         return _parsed(self.request("post", _BY_FILTER % spreadsheet_id, json=body))
 
-    def cells(self, spreadsheet_id: str, ranges: Sequence[str], fields: str) -> Any:
-        """What the values leave out. `fields` says what of it; without ranges of all tabs.
+    def cells(self, spreadsheet_id: str, filters: Sequence[Mapping[str, Any]], fields: str) -> Any:
+        """What the values leave out. `fields` says what of it; without filters of all tabs.
 
-        https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets/get
+        https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets/getByDataFilter
         """
-        params: ParamsType = {"ranges": list(ranges), "fields": fields}
-        return _parsed(self.request("get", SPREADSHEET_URL % spreadsheet_id, params=params))
+        params: ParamsType = {"fields": fields}
+        if not filters:
+            return _parsed(self.request("get", SPREADSHEET_URL % spreadsheet_id, params=params))
+        body = {"dataFilters": list(filters)}
+        url = _CELLS_BY_FILTER % spreadsheet_id
+        return _parsed(self.request("post", url, params=params, json=body))
 
     def update_values(self, spreadsheet_id: str, body: Mapping[str, Any]) -> None:
-        """https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets.values/batchUpdate
+        """https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets.values/batchUpdateByDataFilter
 
-        What the answer holds is not looked at: only reading the tab tells where the cells went.
+        The tab is found by its id: by its title another one could be hit, which took the title
+        over since it was read. What the response holds is not looked at: only reading the tab
+        tells where the cells went.
         """
-        self.request("post", SPREADSHEET_VALUES_BATCH_UPDATE_URL % spreadsheet_id, json=body)
+        self.request("post", _UPDATE_BY_FILTER % spreadsheet_id, json=body)
 
     def request(  # noqa: PLR0917  # the signature is gspread's
         self,
@@ -99,7 +107,7 @@ class SheetsHTTPClient(gspread.HTTPClient):
         A write raises AnswerLostError where it may have been applied, else TransientError.
         """
         url = endpoint.replace(SPREADSHEETS_API_V4_BASE_URL, f"{self._api_url}/v4/spreadsheets", 1)
-        writing = method.lower() != "get" and not endpoint.endswith("ByDataFilter")
+        writing = method.lower() != "get" and not endpoint.endswith(_READING)
         attempt = 0
 
         def once() -> requests.Response:

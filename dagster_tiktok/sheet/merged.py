@@ -14,7 +14,7 @@ from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sheet.grid import Grid, Merge, cell_at, cell_text, column_name
 from dagster_tiktok.sheet.layout import Layout, find_layout
 
-FIELDS = "sheets(properties(sheetId,title),merges)"
+FIELDS = "sheets(properties.sheetId,merges)"
 
 
 def may_hide_rows(grid: Grid) -> bool:
@@ -32,8 +32,8 @@ def may_hide_rows(grid: Grid) -> bool:
     return False
 
 
-def merges_of_answer(answer: Any, title: str) -> tuple[Merge, ...]:
-    """The merges of the tab with that title.
+def merges_of_answer(answer: Any, gid: int) -> tuple[Merge, ...]:
+    """The merges of the tab with that id.
 
     Raises:
         ServiceUnavailable: another form than Google documents.
@@ -47,7 +47,7 @@ def merges_of_answer(answer: Any, title: str) -> tuple[Merge, ...]:
                 int(merge["endColumnIndex"]) - 1,
             )
             for sheet in answer["sheets"]
-            if sheet["properties"]["title"] == title
+            if sheet["properties"].get("sheetId", 0) == gid
             for merge in sheet.get("merges", [])
         )
     except (KeyError, TypeError, AttributeError, ValueError):

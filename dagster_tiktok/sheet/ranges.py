@@ -1,4 +1,4 @@
-"""Cells as the ranges of one `values.batchUpdate`: neighbours go together."""
+"""Cells as the ranges of one `values.batchUpdateByDataFilter`: neighbours go together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from dagster_tiktok.sheet.grid import Cell, a1_range
+from dagster_tiktok.sheet.grid import Cell
 from dagster_tiktok.sheet.writeback import CellWrite
 
 
@@ -21,10 +21,11 @@ class _Block:
         return len(self.values[0])
 
 
-def as_ranges(title: str, cells: Iterable[CellWrite]) -> list[dict[str, Any]]:
-    """The `data` of a `values.batchUpdate`, built anew for each call.
+def as_ranges(cells: Iterable[CellWrite]) -> list[dict[str, Any]]:
+    """The `data` of a `values.batchUpdateByDataFilter`, built again for each call.
 
-    Only the given cells are in it: nothing is filled in between, so nothing else can be hit.
+    The ranges name no tab: the client adds the tab's id, which no renaming changes. Only the
+    given cells are in it: nothing is filled in between, so nothing else can be hit.
     """
     blocks: list[_Block] = []
     above: dict[tuple[int, int], _Block] = {}
@@ -37,18 +38,33 @@ def as_ranges(title: str, cells: Iterable[CellWrite]) -> list[dict[str, Any]]:
             blocks.append(run)
     return [
         {
-            "range": a1_range(
-                title,
-                block.row,
-                block.column,
-                block.row + len(block.values) - 1,
-                block.column + block.width - 1,
-            ),
+            "dataFilter": {
+                "gridRange": grid_range(
+                    block.row,
+                    block.column,
+                    block.row + len(block.values) - 1,
+                    block.column + block.width - 1,
+                )
+            },
+            # Without it Google takes only squares (seen in 2022).
             "majorDimension": "ROWS",
             "values": block.values,
         }
         for block in blocks
     ]
+
+
+def grid_range(row: int, column: int, end_row: int, end_column: int) -> dict[str, int]:
+    """A `GridRange` of a tab. Rows count from 1, columns from 0; both ends are included.
+
+    https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets/other#GridRange
+    """
+    return {
+        "startRowIndex": row - 1,
+        "endRowIndex": end_row,
+        "startColumnIndex": column,
+        "endColumnIndex": end_column + 1,
+    }
 
 
 def _runs(cells: Iterable[CellWrite]) -> list[_Block]:

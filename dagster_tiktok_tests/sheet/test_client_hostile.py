@@ -200,14 +200,14 @@ def test_given_a_write_that_is_answered_with_nonsense_when_checked_then_the_tab_
 ) -> None:
     grid = sheets.client().read()
     values = of_values(json.dumps(grid.rows))
-    with AnsweringServer(lambda path: b"{" if path.endswith("Update") else values) as server:
+    with AnsweringServer(lambda path: b"{" if "batchUpdate" in path else values) as server:
         report = sheets.client(google_sheets_api_url=server.url).write_outcomes([scraped(2)])
     # That tab never takes anything on, so the second reading asks for the same cells again.
     assert 0 < report.mended < report.cells
     assert [path.rpartition(":")[2] for path in server.requests] == [
         "batchGetByDataFilter",
         "batchGetByDataFilter",
-        "batchUpdate",
+        "batchUpdateByDataFilter",
         "batchGetByDataFilter",
-        "batchUpdate",
+        "batchUpdateByDataFilter",
     ]

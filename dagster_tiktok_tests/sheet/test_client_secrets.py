@@ -50,6 +50,6 @@ def test_given_every_failure_when_all_output_is_searched_then_there_is_no_secret
     captured = capfd.readouterr()
     output = "\n".join([caplog.text, captured.out, captured.err, *told])
     output += "\n".join(repr(vars(record)) for record in caplog.records)
-    assert "sheets call=post:values:batchUpdate" in output
+    assert "sheets call=post:values:batchUpdateByDataFilter" in output
     for secret in (*key_lines, "ya29.", CELL, "assertion="):
         assert secret not in output

@@ -167,15 +167,13 @@ def test_given_any_cells_when_made_into_ranges_then_they_cover_exactly_these(
     cells: dict[tuple[int, int], int],
 ) -> None:
     covered = {}
-    for item in as_ranges("It's", [CellWrite(*place, value) for place, value in cells.items()]):
-        title, _, corners = item["range"].rpartition("!")
-        assert title == "'It''s'"
-        first, last = corners.split(":")
-        assert ord(last[0]) - ord(first[0]) + 1 == len(item["values"][0])
-        assert int(last[1:]) - int(first[1:]) + 1 == len(item["values"])
+    for item in as_ranges([CellWrite(*place, value) for place, value in cells.items()]):
+        box = item["dataFilter"]["gridRange"]
+        assert box["endColumnIndex"] - box["startColumnIndex"] == len(item["values"][0])
+        assert box["endRowIndex"] - box["startRowIndex"] == len(item["values"])
         for down, line in enumerate(item["values"]):
             for right, value in enumerate(line):
-                place = (int(first[1:]) + down, ord(first[0]) - ord("A") + right)
+                place = (box["startRowIndex"] + 1 + down, box["startColumnIndex"] + right)
                 assert place not in covered
                 covered[place] = value
     assert covered == cells
@@ -183,5 +181,10 @@ def test_given_any_cells_when_made_into_ranges_then_they_cover_exactly_these(
 
 def test_given_a_block_of_rows_when_made_into_ranges_then_it_is_one_range() -> None:
     cells = [CellWrite(row, column, "x") for row in range(2, 1002) for column in (7, 5, 6)]
-    (item,) = as_ranges("Posts", cells)
-    assert item["range"] == "'Posts'!F2:H1001"
+    (item,) = as_ranges(cells)
+    assert item["dataFilter"]["gridRange"] == {
+        "startRowIndex": 1,
+        "endRowIndex": 1001,
+        "startColumnIndex": 5,
+        "endColumnIndex": 8,
+    }

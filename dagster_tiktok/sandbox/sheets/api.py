@@ -60,19 +60,30 @@ class SheetsApi:
 
     async def metadata(self, request: web.Request) -> Any:
         book = self._of(request)
-        fields = request.query.get("fields")
+        located = [_located(book, text) for text in request.query.getall("ranges", [])]
+        with_data = request.query.get("includeGridData") == "true"
+        return self._spreadsheet(book, request.query.get("fields"), located, with_data)
+
+    async def metadata_by_data_filter(self, request: web.Request) -> Any:
+        book, body = self._of(request), await _json_object(request)
+        filters = body.get("dataFilters")
+        if not isinstance(filters, list) or not filters:
+            raise ApiError(400, "Must specify at least one data filter.")
+        located = [_filtered(book, item) for item in filters]
+        with_data = body.get("includeGridData") is True
+        return self._spreadsheet(book, request.query.get("fields"), located, with_data)
+
+    def _spreadsheet(
+        self, book: Book, fields: str | None, located: list[tuple[Tab, Box]], with_data: bool
+    ) -> Any:
         try:
             mask = field_mask(fields) if fields else {}
         except FieldsError as error:
             raise ApiError(400, str(error)) from None
-        located = [_located(book, text) for text in request.query.getall("ranges", [])]
         wanted = [tab for tab in book.tabs if not located or any(tab is t for t, _ in located)]
         # As documented, `includeGridData` is ignored where there is a mask.
-        with_data = (
-            "data" in mask.get("sheets", {})
-            if fields
-            else request.query.get("includeGridData") == "true"
-        )
+        if fields:
+            with_data = "data" in mask.get("sheets", {})
         answer: dict[str, Any] = {
             "spreadsheetId": book.spreadsheet_id,
             "properties": {"title": book.title, "locale": "en_US", "timeZone": "Etc/GMT"},
@@ -143,7 +154,21 @@ class SheetsApi:
         data = body.get("data")
         if not isinstance(data, list):
             raise ApiError(400, "Invalid JSON payload received: data must be a list.")
-        responses = _write(book, data, _typed(body.get("valueInputOption")))
+        return self._updated(book, _write(book, data, _typed(body.get("valueInputOption"))))
+
+    async def batch_update_by_data_filter(self, request: web.Request) -> Any:
+        book, body = self._of(request), await _json_object(request)
+        data = body.get("data")
+        if not isinstance(data, list):
+            raise ApiError(400, "Invalid JSON payload received: data must be a list.")
+        ranges = [_range_of_filter(book, index, item) for index, item in enumerate(data)]
+        responses = _write(book, ranges, _typed(body.get("valueInputOption")))
+        for response, item in zip(responses, data, strict=True):
+            del response["spreadsheetId"]
+            response["dataFilter"] = item["dataFilter"]
+        return self._updated(book, responses)
+
+    def _updated(self, book: Book, responses: list[dict[str, Any]]) -> dict[str, Any]:
         book.save()
         tabs = {answer["updatedRange"].rpartition("!")[0] for answer in responses}
         totals = {
@@ -194,6 +219,40 @@ def _filtered(book: Book, item: Any) -> tuple[Tab, Box]:
         return tab, tab.bounded(area)
     except RangeError as error:
         raise ApiError(400, str(error)) from None
+
+
+def _range_of_filter(book: Book, index: int, item: Any) -> dict[str, Any]:
+    """A `DataFilterValueRange` as the value range of the cells that its filter matches."""
+    if not isinstance(item, dict) or not item.keys() <= {"dataFilter", "majorDimension", "values"}:
+        raise ApiError(400, "Invalid JSON payload received.")
+    tab, box = _filtered(book, item.get("dataFilter"))
+    if item.get("majorDimension") not in _DIMENSIONS:
+        # Google's: with a dimension that is not given only squares fit.
+        raise ApiError(
+            400,
+            f"Invalid dataFilterValueRange[{index}]: dataFilterValueRange.dataFilter matched range "
+            f"{format_range(tab.title, box)} whose dimension_unspecified cannot fit the data "
+            "described in data.values.",
+        )
+    values = item.get("values", [])
+    by_columns = item["majorDimension"] == "COLUMNS"
+    height, width = box.end_row - box.row, box.end_column - box.column
+    limits = (width, height) if by_columns else (height, width)
+    if isinstance(values, list) and (
+        len(values) > limits[0]
+        or any(isinstance(line, list) and len(line) > limits[1] for line in values)
+    ):
+        raise ApiError(
+            400,
+            f"Invalid dataFilterValueRange[{index}]: dataFilterValueRange.dataFilter matched range "
+            f"{format_range(tab.title, box)} whose {item['majorDimension'].lower()} cannot fit the "
+            "data described in data.values.",
+        )
+    return {
+        "range": format_range(tab.title, box),
+        "majorDimension": item["majorDimension"],
+        "values": values,
+    }
 
 
 def _options(query: Mapping[str, Any]) -> tuple[str, bool, str]:

@@ -137,6 +137,14 @@ class SheetsServer:
                     self._guarded("read", api.batch_get_by_data_filter),
                 ),
                 web.post(f"{sheet}/values:batchUpdate", self._guarded("write", api.batch_update)),
+                web.post(
+                    f"{sheet}/values:batchUpdateByDataFilter",
+                    self._guarded("write", api.batch_update_by_data_filter),
+                ),
+                web.post(
+                    f"{sheet}:getByDataFilter",
+                    self._guarded("metadata", api.metadata_by_data_filter),
+                ),
                 web.get(f"{sheet}/values/{{range:.+}}", self._guarded("read", api.get)),
                 web.put(f"{sheet}/values/{{range:.+}}", self._guarded("write", api.update)),
                 web.get(sheet, self._guarded("metadata", api.metadata)),
