@@ -34,7 +34,7 @@ _LABELLED = re.compile(
 _RELATIVE = re.compile(rf"(?i)//(?=(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-]))")
 _OPENING = "\"'`<([{\u00ab\u2018\u201c\u2039"
 _HOST_BEFORE = re.compile(rf"(?i)(?://)?{_LABELS}{{1,6}}[a-z]{{2,24}}\.?(?::[0-9]+)?[/?#]")
-_TIKTOK_AFTER_SCHEME = re.compile(rf"(?i)https?://(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9.-])")
+_TIKTOK_AFTER_SCHEME = re.compile(rf"(?i)https?://(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9.@-])")
 # What a parameter's value or a path's part is joined with, so that a link after it is its part.
 _JOINTS_OF_TIKTOK, _JOINTS = "=&", "=&/?_#:!"
 _SENTENCE_END = ".:!?*"

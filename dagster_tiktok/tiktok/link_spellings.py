@@ -76,7 +76,7 @@ _BROKEN_CODE = re.compile(
     r"(?i)((?:\bv[a-z0-9]?\.tiktok\.com/|\btiktok\.com/t/)[a-z0-9]{5,40}-)[ \t]*[\r\n]\s*"
     r"(?=[a-z0-9]{3,10}(?:[/?\s]|\Z))"
 )
-_BROKEN_AT_SLASH = re.compile(r"(?<=/)\s+(?=[@%A-Za-z0-9])|\s*[\r\n]\s*(?=/)")
+_BROKEN_AT_SLASH = re.compile(r"(?<=/)\s+(?=[@%A-Za-z0-9])|\s+(?=/@)|\s*[\r\n]\s*(?=/)")
 
 
 def as_in_a_url(text: str) -> str:

@@ -73,7 +73,9 @@ DAMAGED_SCHEME = [
 LINE_BREAKS = [
     f"https://www.tiktok.com/\n@user/video/{ID}", f"https://www.tiktok.com/@user/\nvideo/{ID}",
     f"https://www.tiktok.com/@user\r\n/video/{ID}", f"https://www.tiktok.com/@user/video/\n{ID}",
-    f"https://www.tiktok.com/@user/video/ {ID}", f"https://\n{PATH}", f"Title\n{URL}\nText",
+    f"https://www.tiktok.com/@user/video/ {ID}", f"https://\n{PATH}",
+    f"www.tiktok.com /@user/video/{ID}", f"https://www.tiktokv.us/share/video/{ID}/",
+    f"Title\n{URL}\nText",
 ]  # fmt: skip
 UNSEEN = [
     *(URL[:30] + sign + URL[30:] for sign in "\u200b\u200d\u2060\ufeff\u00ad\ufe0f\u034f\u3164"),
@@ -132,6 +134,7 @@ HOSTILE = [
     f"https://tiktok.com.evil.example/@a/video/{ID}",
     f"https://evil.example/@www.tiktok.com/video/{ID}",
     f"https://evil.example/{URL}",
+    f"https://www.tiktok.com@evil.example/{URL}",
     f"https://evil.example?u={URL}",
     f"https://evil.example/www.tiktok.com/@a/video/{ID}",
     f"https://evil.example\\@www.tiktok.com/@a/video/{ID}",
