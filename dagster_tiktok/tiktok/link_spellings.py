@@ -70,6 +70,8 @@ _DAMAGED_SCHEME = re.compile(
     rf"(?i)(?<![a-z0-9])https?(?:[:;]?/{{1,4}}|:)(?={_TIKTOK}(?![a-z0-9.-]))"
 )
 _SPACED_SCHEME = re.compile(rf"(?i)(?<![a-z0-9])https?[ \t]*:[ \t]*//[ \t]*(?={_TIKTOK})")
+_ANY_SCHEME = re.compile(r"(?i)http")
+_WHOLE_SCHEME = re.compile(r"(?i)https?://(?!http)[a-z0-9]")
 _REPEATED_SCHEME = re.compile(r"(?i)(?:https?:/{1,3}|https?//){2,}")
 # Today's codes have a hyphen, at which programs break lines.
 _BROKEN_CODE = re.compile(
@@ -85,11 +87,13 @@ def as_in_a_url(text: str) -> str:
     Arguments:
         text: a cell's text; its length is the caller's to limit.
     """
-    text = _BROKEN_CODE.sub(r"\1", text)
-    for undo in (_visible, _unescaped, _narrow, _decoded):
-        text = _visible(undo(text))
-    text = _SPACED_SCHEME.sub("https://", text)
-    return _CHUNK.sub(_with_its_scheme, _ANY_HYPHEN.sub("-", text))
+    text = _visible(_BROKEN_CODE.sub(r"\1", text))
+    for undo in (_unescaped, _narrow, _decoded):
+        if (undone := undo(text)) != text:
+            text = _visible(undone)
+    if len(_WHOLE_SCHEME.findall(text)) != len(_ANY_SCHEME.findall(text)):
+        text = _CHUNK.sub(_with_its_scheme, _SPACED_SCHEME.sub("https://", text))
+    return text if text.isascii() else _ANY_HYPHEN.sub("-", text)
 
 
 def without_breaks(text: str) -> str:
@@ -110,7 +114,8 @@ def _visible(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     if "\\" not in text:
         return text
     text = _ESCAPED_SIGN.sub(lambda match: chr(int(match[1], 16)), text)
