@@ -258,9 +258,22 @@ class Ledger:
             known.update(WrittenErrors.model_validate(answer).known)
         return frozenset(hashes[item] for item in known & hashes.keys())
 
-    async def record_stage(self, stage: str, metrics: dict[str, Any]) -> None:
-        """Leaves a stage's totals in the batch's record, for the stage that closes it."""
-        await self._call("record_stage", batch_id=self.owner, stage=stage, metrics=metrics)
+    async def record_stage(
+        self, stage: str, metrics: dict[str, Any], failures: dict[str, Any] | None = None
+    ) -> None:
+        """Leaves a stage's totals in the batch's record, for the stage that closes it.
+
+        Arguments:
+            metrics: read by every signed-in user.
+            failures: texts of what failed, which may quote servers, names and URLs.
+        """
+        await self._call(
+            "record_stage",
+            batch_id=self.owner,
+            stage=stage,
+            metrics=metrics,
+            failures=failures or {},
+        )
 
     async def unfinished(self, *, due_date: date, limit: int = 100) -> Unfinished:
         answer = await self._call(

@@ -70,7 +70,7 @@ async def sheet_rows(
         with sheet.clients() as clients:
             report = await open_ready(ledger, clients, timezone=settings.load().timezone)
         await ledger.record_stage(
-            "sheet_rows", {**_totals(report), "sheets_failed": dict(report.failed)}
+            "sheet_rows", _totals(report), {"sheets_failed": dict(report.failed)}
         )
     notices = _notices(report)
     return dg.MaterializeResult(

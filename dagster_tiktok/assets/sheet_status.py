@@ -46,7 +46,7 @@ async def sheet_status(
             "daily_looks_done": report.looks,
             "seconds": round(report.seconds, 3),
         }
-        await ledger.record_stage("sheet_status", {**totals, "sheets_failed": report.failed})
+        await ledger.record_stage("sheet_status", totals, {"sheets_failed": report.failed})
     conflicts = [
         [answered.sheet.name, conflict.source_key, conflict.text]
         for answered in report.sheets

@@ -79,9 +79,9 @@ async def slide_files(
                 # What ended the stage is the error to report; its figures may not be written
                 # either.
                 with suppress(ConfigurationError, ServiceUnavailable):
-                    await ledger.record_stage("slide_files", _totals(report))
+                    await ledger.record_stage("slide_files", _totals(report), _refusal(report))
                 raise
-        await ledger.record_stage("slide_files", _totals(report))
+        await ledger.record_stage("slide_files", _totals(report), _refusal(report))
     return dg.MaterializeResult(metadata=stage_metadata(report))
 
 
@@ -91,16 +91,20 @@ def _totals(report: StoreReport) -> dict[str, Any]:
         "posts_stored": report.stored,
         "posts_incomplete": report.incomplete,
         "left_to_other_runs": report.left_to_others,
-        **({"refusal": report.refusal} if report.refusal else {}),
         **stats.as_metrics(),
         "seconds": round(report.seconds, 3),
     }
+
+
+def _refusal(report: StoreReport) -> dict[str, Any]:
+    return {"refusal": report.refusal} if report.refusal else {}
 
 
 def stage_metadata(report: StoreReport) -> dict[str, Any]:
     """The stage's figures and its first slides, for the UI."""
     stats = report.stats
     figures = {k: v for k, v in _totals(report).items() if not isinstance(v, dict)}
+    figures |= _refusal(report)
     hosts = [
         [
             name,

@@ -55,7 +55,8 @@ def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_t
         )
         assert log["status"] == "partial"
         stage = log["metrics"]["slide_files"]
-        assert "TikTok's CDN gave none of the last" in stage["refusal"]
+        refusal = log["failures"]["slide_files"]["refusal"]
+        assert "TikTok's CDN gave none of the last" in refusal
         assert stage["by_kind"].keys() == {"expired", "not_asked"}
         (host,) = stage["hosts"].values()
         assert host["failures"] == {"expired": stage["failed_requests"]}

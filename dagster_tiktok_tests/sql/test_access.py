@@ -189,7 +189,7 @@ def test_given_a_role_when_it_tries_the_tables_of_postgresql_then_it_may_what_th
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_given_a_role_when_it_reads_a_batch_then_two_columns_are_for_the_secret_key_alone(
+def test_given_a_role_when_it_reads_a_batch_then_what_servers_said_is_for_the_secret_key_alone(
     connection: psycopg.Connection, role: str
 ) -> None:
     columns = connection.execute(
@@ -207,11 +207,32 @@ def test_given_a_role_when_it_reads_a_batch_then_two_columns_are_for_the_secret_
         for (name,) in columns
     }
 
-    hidden = {"source_reference", "error_message"}
+    hidden = {"source_reference", "error_message", "failures"}
     assert {name for name in hidden if may.pop(name)} == (
         hidden if RIGHTS["scraping_logs", "select these columns"][role] else set()
     )
     assert set(may.values()) == {RIGHTS["scraping_logs", "select"][role]}
+
+
+@pytest.mark.parametrize("column", ["source_reference", "error_message", "failures"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select id from public.scraping_logs where {}::text like '%'",  # a filter tells it too
+        "select id from public.scraping_logs order by {}",
+        "select count({}) from public.scraping_logs",
+        "select l.{}, p.id from public.scraping_logs as l join public.tiktok_posts as p using (id)",
+        "select to_jsonb(l) - 'no {}' from public.scraping_logs as l",
+        "select l, '{}' from public.scraping_logs as l",
+        "table public.scraping_logs /* {} */",
+    ],
+)
+def test_given_a_signed_in_user_when_he_asks_for_a_hidden_column_in_any_way_then_he_is_refused(
+    connection: psycopg.Connection, query: str, column: str
+) -> None:
+    act_as(connection, "signed in")
+    with pytest.raises(errors.InsufficientPrivilege), connection.transaction():
+        connection.execute(query.format(column).encode())
 
 
 def test_given_a_hosted_projects_default_rights_then_the_migrations_leave_none_of_them(

@@ -20,7 +20,7 @@ CONTRACT = {
     "scraping_logs": """id batch_id batch_started_at batch_completed_at source_type
         source_reference partition_date run_id total_urls successful_scrapes failed_scrapes
         carousel_posts_processed slides_downloaded slides_uploaded duration_seconds status
-        error_message metrics heartbeat_at""",
+        error_message metrics failures heartbeat_at""",
     "post_metrics": """post_id captured_on captured_at views likes comments shares bookmarks
         followers""",
     "audit_log": """id table_name row_id operation before after actor changed_at""",

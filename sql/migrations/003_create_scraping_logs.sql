@@ -22,6 +22,8 @@ create table public.scraping_logs (
   error_message text,
   metrics jsonb not null default '{}'
     constraint scraping_logs_metrics_check check (jsonb_typeof(metrics) = 'object'),
+  failures jsonb not null default '{}'
+    constraint scraping_logs_failures_check check (jsonb_typeof(failures) = 'object'),
   heartbeat_at timestamptz not null default now(),
   constraint scraping_logs_counts_check check (
     least(total_urls, successful_scrapes, failed_scrapes, carousel_posts_processed,
@@ -50,4 +52,5 @@ comment on column public.scraping_logs.duration_seconds is 'From opening to clos
 comment on column public.scraping_logs.status is 'running; completed: nothing due is unfinished; partial: something is; failed: nothing succeeded.';
 comment on column public.scraping_logs.error_message is 'What ended the batch, or what is unfinished.';
 comment on column public.scraping_logs.metrics is 'Totals of each stage, by the name of its asset.';
+comment on column public.scraping_logs.failures is 'What stages could not do, in the words of the servers, by the name of the asset: for the secret key alone.';
 comment on column public.scraping_logs.heartbeat_at is 'The last sign of life of the run, renewed with its leases.';

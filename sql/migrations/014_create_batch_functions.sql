@@ -71,7 +71,8 @@ as $$
   where l.id = c.id
 $$;
 
--- {batch_id, stage, metrics} -> {}: totals, so that a stage that runs again replaces its own.
+-- {batch_id, stage, metrics, failures?} -> {}: totals, so that a stage that runs again replaces its
+-- own. Signed-in users read metrics; texts of what failed go into failures.
 create function public.record_stage(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -81,7 +82,9 @@ declare
 begin
   update public.scraping_logs as l
   set metrics = l.metrics || jsonb_build_object(v_stage,
-    coalesce(l.metrics -> v_stage, '{}') || coalesce(nullif(p -> 'metrics', 'null'), '{}'))
+      coalesce(l.metrics -> v_stage, '{}') || coalesce(nullif(p -> 'metrics', 'null'), '{}')),
+    failures = l.failures || jsonb_build_object(v_stage,
+      coalesce(l.failures -> v_stage, '{}') || coalesce(nullif(p -> 'failures', 'null'), '{}'))
   where l.batch_id = (p ->> 'batch_id')::uuid;
   if not found then
     raise exception 'batch % is not open', p ->> 'batch_id' using errcode = 'P0002';
@@ -298,8 +301,8 @@ begin
   v_after.slides_uploaded :=
     coalesce((v_before.metrics #>> '{slide_files,uploaded}')::integer, 0);
   -- Sheets that could not be read or answered, by name; the others were.
-  v_sheets_failed := coalesce(v_before.metrics #> '{sheet_rows,sheets_failed}', '{}')
-    || coalesce(v_before.metrics #> '{sheet_status,sheets_failed}', '{}');
+  v_sheets_failed := coalesce(v_before.failures #> '{sheet_rows,sheets_failed}', '{}')
+    || coalesce(v_before.failures #> '{sheet_status,sheets_failed}', '{}');
   v_after.error_message := coalesce(nullif(p ->> 'error', ''), nullif(concat_ws('; ',
     (
       select string_agg(format('%s: %s', f.key, f.value), '; ' order by f.key)
@@ -354,7 +357,7 @@ comment on type private.owed is 'A unit that is due and not done; used in unfini
 comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_reference, partition_date, run_id} -> {opened}.';
 comment on function private.renew_heartbeat(uuid) is 'Part of open_batch, claim_units and extend_leases: the sign of life of a batch.';
 comment on function private.close_dead_batches() is 'Part of open_batch: closes as failed what a killed run left running.';
-comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics} -> {}: the totals of a stage.';
+comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics, failures?} -> {}: the totals of a stage.';
 comment on function private.units_owed(date, text, text[]) is 'Part of unfinished_units and close_batch: what is due and not done.';
 comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
 comment on function private.units_elsewhere(text[]) is 'Part of units_elsewhere and close_batch: what waits for other sheets.';
