@@ -172,7 +172,7 @@ def stalled(after: int) -> Answer:
         response.content_length = len(body)
         await response.prepare(request)
         await response.write(body[:after])
-        await asyncio.sleep(30)
+        await asyncio.sleep(3600)
         return response
 
     return answer
