@@ -16,6 +16,7 @@ BENCHMARKS = (
     "sheet",
     "ledger",
     "persist",
+    "refused",
     "database",
     "database_size",
 )

@@ -46,14 +46,14 @@ class Writer:
         self._service = psycopg.connect(url, autocommit=True)
         self._service.execute("set role service_role")
 
-    def first_looks(self, first_id: int, posts: int) -> Chunk:
+    def first_looks(self, first_id: int, posts: int, slides: int = SLIDES) -> Chunk:
         owner = uuid4()
         values = {
             "owner": owner,
             "today": TODAY,
             "first_id": first_id,
             "posts": posts,
-            "slides": SLIDES,
+            "slides": slides,
         }
         return owner, self._ids("first_looks.sql", values)
 
@@ -67,6 +67,16 @@ class Writer:
         row = self._service.execute("select public.persist_units(%s)", (arguments,)).fetchone()
         if not row or row[0]["persisted"] != len(unit_ids):
             raise RuntimeError(f"not all of {len(unit_ids)} units were persisted: {row}")
+
+    def persist_within(self, limit: str, chunk: Chunk) -> dict[str, list[int]]:
+        """One call under a time limit, as `2s`. Answers what it says of the units."""
+        owner, unit_ids = chunk
+        arguments = json.dumps({"owner": str(owner), "unit_ids": unit_ids})
+        self._service.execute("select set_config('statement_timeout', %s, false)", (limit,))
+        row = self._service.execute("select public.persist_units(%s)", (arguments,)).fetchone()
+        if not row:
+            raise RuntimeError("persist_units gave no answer")
+        return dict(row[0])
 
     def triggers(self, action: str) -> None:
         for table in _KEYS:

@@ -157,8 +157,9 @@ def test_given_every_fault_at_once_then_all_that_can_be_is_stored_and_the_next_r
             for name, (fault, _) in LASTING.items():
                 plan = {**vars(fault), "on": "slide", "slide_number": BROKEN}
                 stage.tiktok.faults.add(Fault(**{**plan, "post_id": broken[name]}))
-            other_mirror = {"on": "slide", "slide_number": BROKEN, "mirror": 1}
-            stage.tiktok.faults.add(Fault("status", post_id=broken["stall"], **other_mirror))
+            stage.tiktok.faults.add(
+                Fault("status", on="slide", slide_number=BROKEN, post_id=broken["stall"], mirror=1)
+            )
             for name, (answer, _) in STORAGE.items():
                 stage.storage.by_path[f"{broken[name]}/{BROKEN:02}-"] = answer
             for kind, tiktok_id in zip(PASSING, ids[len(KINDS) :]):

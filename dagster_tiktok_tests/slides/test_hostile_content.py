@@ -158,7 +158,7 @@ def test_given_a_body_that_drips_then_the_total_time_ends_it_and_nothing_of_it_s
 ) -> None:
     async def run() -> None:
         async with Cdn() as cdn:
-            every = {"drip": traps.drip}
+            every: dict[str, Answer] = {"drip": traps.drip}
             result, in_bucket = await moved(make_settings, supabase, every, cdn, total_seconds=2)
 
         assert list(result.kinds.values()) == [{1: "network"}]

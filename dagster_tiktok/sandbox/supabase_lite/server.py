@@ -21,7 +21,8 @@ import aiohttp
 from dagster_tiktok.sandbox.supabase_lite.node_packages import SandboxError, install_packages
 from dagster_tiktok.sandbox.supabase_lite.project import Keys, LiteProject
 
-START_SECONDS = 60.0
+START_SECONDS = 240.0
+"""It takes two; a busy machine a minute."""
 STOP_SECONDS = 10.0
 _PORT_ATTEMPTS = 3
 
