@@ -79,7 +79,7 @@ def kill_when(process: subprocess.Popen[str], moment: Callable[[], bool]) -> Non
     process.communicate()
 
 
-def until(condition: Callable[[], bool], seconds: float = 240) -> None:
+def until(condition: Callable[[], bool], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
