@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -25,8 +26,9 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class MonotonicClock:
-    """The machine's."""
+    """The machine's. All of them are equal, because they show the same time."""
 
     def now(self) -> float:
         return time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from aiohttp import (
     ClientConnectionError,
@@ -19,6 +20,18 @@ _RESERVE = 1.01
 _MOST_GIVEN_BACK_SECONDS = 0.01
 
 
+class _Pace:
+    """When the next request of this process to one service may begin."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.next = 0.0
+
+
+_paces: dict[tuple[str, Clock], _Pace] = {}
+_lock = threading.Lock()
+
+
 class RateLimit:
     """Lets `per_second` requests begin a second, evenly spaced; 0 is no limit.
 
@@ -30,13 +43,19 @@ class RateLimit:
     on their way, and it is the server that counts them.
 
     aiolimiter loses each wait's delay: measured at 50 a second it reaches 48.
+
+    Arguments:
+        service: what is asked, such as a base URL. All limits of this process for one service
+            share its time, also in other threads and event loops: each stage of a run, `doctor`
+            and `repair` make their own client, and the service sees one.
     """
 
-    def __init__(self, per_second: float, clock: Clock | None = None) -> None:
+    def __init__(self, per_second: float, clock: Clock | None = None, *, service: str) -> None:
         self._clock = clock or MonotonicClock()
         self.interval = _RESERVE / per_second if per_second > 0 else 0.0
         """Seconds from one beginning to the next."""
-        self._next = 0.0
+        with _lock:
+            self._pace = _paces.setdefault((service, self._clock), _Pace())
         self._turn = asyncio.Lock()
 
     async def wait(self) -> None:
@@ -44,11 +63,19 @@ class RateLimit:
         if not self.interval:
             return
         async with self._turn:
-            if (left := self._next - self._clock.now()) > 0:
+            while (left := self._take()) > 0:
                 await self._clock.sleep(left)
+
+    def _take(self) -> float:
+        """The seconds that are left to wait; at 0 the request may begin, and is counted."""
+        pace = self._pace
+        with pace.lock:
+            now = self._clock.now()
+            if pace.next > now:
+                return pace.next - now
             given_back = min(self.interval / 2, _MOST_GIVEN_BACK_SECONDS)
-            earliest = self._clock.now() - given_back
-            self._next = max(self._next, earliest) + self.interval
+            pace.next = max(pace.next, now - given_back) + self.interval
+            return 0.0
 
 
 class ConnectionLost(ClientConnectionError):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +20,7 @@ def beginnings(
     per_second: float, count: int, clock: ManualClock, *, stall: float = 0
 ) -> list[float]:
     async def run() -> list[float]:
-        limit, times = RateLimit(per_second, clock), list[float]()
+        limit, times = RateLimit(per_second, clock, service="a"), list[float]()
 
         async def one(number: int) -> None:
             await limit.wait()
@@ -64,7 +66,7 @@ def test_given_no_limit_when_many_wait_then_none_is_held_up() -> None:
 def test_given_a_waiter_that_is_cancelled_when_others_wait_then_they_get_their_turn() -> None:
     async def run() -> tuple[list[int], float]:
         clock, turns = ManualClock(), list[int]()
-        limit, began = RateLimit(20, clock), clock.now()
+        limit, began = RateLimit(20, clock, service="a"), clock.now()
 
         async def one(number: int) -> None:
             await limit.wait()
@@ -83,10 +85,45 @@ def test_given_a_waiter_that_is_cancelled_when_others_wait_then_they_get_their_t
 
 def test_given_the_machine_s_clock_when_two_wait_then_the_second_is_held_up() -> None:
     async def run() -> float:
-        loop, limit = asyncio.get_running_loop(), RateLimit(20)
+        loop, limit = asyncio.get_running_loop(), RateLimit(20, service="the machine's")
         began = loop.time()
         await limit.wait()
         await limit.wait()
         return loop.time() - began
 
     assert asyncio.run(run()) >= 1 / 20 - GIVEN_BACK
+
+
+def test_given_limits_of_one_service_one_after_the_other_then_they_share_its_rate() -> None:
+    """Each stage of a run has its own client and its own event loop."""
+    clock, times = ManualClock(), list[float]()
+
+    async def stage(service: str) -> None:
+        await RateLimit(1, clock, service=service).wait()
+        times.append(clock.now())
+
+    for _ in range(4):
+        asyncio.run(stage("https://a.example"))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert all(gap >= 1 for gap in gaps)
+
+    asyncio.run(stage("https://b.example"))
+    assert times[-1] == times[-2]
+
+
+def test_given_limits_of_one_service_in_several_threads_then_they_share_its_rate() -> None:
+    clock, times, lock = ManualClock(), list[float](), threading.Lock()
+
+    async def stage() -> None:
+        limit = RateLimit(50, clock, service="a")
+        for _ in range(50):
+            await limit.wait()
+            with lock:
+                times.append(clock.now())
+
+    threads = [threading.Thread(target=lambda: asyncio.run(stage())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(times) - min(times) >= 199 / 50 - GIVEN_BACK

@@ -93,7 +93,7 @@ class SlideStream:
         cookies: Cookies | None = None,
     ) -> None:
         self._cookies = cookies
-        self._limit = RateLimit(settings.slide_requests_per_second)
+        self._limit = RateLimit(settings.slide_requests_per_second, service="the CDN of slides")
         self._cache = cache
         self._max_bytes = settings.slide_max_mb * 1024 * 1024
         self._policy = HostPolicy.of(settings.slide_allowed_hosts)

@@ -65,7 +65,9 @@ class Transport:
         self._breaker = breaker
         self._clock = clock
         self._policy = HostPolicy.of_base_url(settings.tiktok_base_url, "tiktok.com")
-        self._limit = RateLimit(settings.tiktok_requests_per_second, clock)
+        self._limit = RateLimit(
+            settings.tiktok_requests_per_second, clock, service=settings.tiktok_base_url
+        )
         self._slots = asyncio.Semaphore(settings.tiktok_max_concurrency)
         self.requests_made = 0
 
