@@ -213,6 +213,31 @@ _FINALITY = (
 )
 _BY_CODE = {code: row for row in _ROWS for code in row.codes}
 _BY_MESSAGE = {f"_{part}": row for row in _ROWS for part in row.messages}
+# What states a fact about the post or its account, where it is the whole message. The other
+# messages of permanent rows name a check, which TikTok's servers also do when they complain that
+# it did not work.
+_FACTS = frozenset(
+    {
+        *FAILURES[FailureKind.GONE].messages,
+        "status_self_see",
+        "status_private",
+        "status_reviewing",
+        "user_not_exist",
+        "user_doesn_t_exist",
+        "user_doesnt_exist",
+        "user_does_not_exist",
+        "user_banned",
+        "account_banned",
+    }
+)
+# Words of a server that could not find out. `false` and its like: the check was done, and the post
+# passed it.
+_NO_VERDICT = re.compile(
+    r"_(?:fail|unavail|error|unknown|retr(?:y|ies)|busy|limit|internal|rpc|exception|overload"
+    r"|throttl|tempor|deadline|unreachable|degrad|try_again|panic"
+    r"|(?:false|null|none|nil|0)(?![a-z0-9]))"
+    r"|timed?_?out"
+)
 _JOINTS = re.compile(r"[&,;|+]")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
@@ -226,23 +251,43 @@ def classify_status(code: int, message: str) -> Failure:
     that may pass and those that are not known. A message that is not known leaves the decision to
     the code; 10204 is in no row, because TikTok sends it for everything, so with nothing else said
     it is `unknown_status`: transient, as every code that is in no row.
+
+    Nothing is final where a server says that it could not find out: a part with such a word
+    (`timeout`, `failed`, `rpc`, …) is no reason, and under a code that is transient by itself only
+    a part counts that is, as a whole, a fact.
     """
-    known = [
+    parts = [_words(part) for part in _JOINTS.split(message[:_MAX_MESSAGE_CHARACTERS])]
+    of_code = _BY_CODE.get(code, FAILURES[FailureKind.UNKNOWN_STATUS])
+    may_pass = code in _BY_CODE and not of_code.permanent
+    known = [(part, row) for part in parts if (row := _row_of_message(part)) is not None]
+    final = [
         row
-        for part in _JOINTS.split(message[:_MAX_MESSAGE_CHARACTERS])
-        if (row := _row_of_message(part)) is not None
+        for part, row in known
+        if row.permanent and not is_no_verdict(part) and (not may_pass or part in _FACTS)
     ]
-    if final := [row for row in known if row.permanent]:
+    if final:
         return min(final, key=lambda row: _FINALITY.index(row.kind))
-    if known:
-        return known[0]
-    return _BY_CODE.get(code, FAILURES[FailureKind.UNKNOWN_STATUS])
+    if may_pass:
+        return of_code
+    if passing := [row for _, row in known if not row.permanent]:
+        return passing[0]
+    if any(is_no_verdict(part) for part in parts):
+        return FAILURES[FailureKind.UNKNOWN_STATUS]
+    return of_code
+
+
+def is_no_verdict(message: str) -> bool:
+    """Whether a message of TikTok's has a word of a server that could not find out."""
+    return _NO_VERDICT.search(f"_{_words(message)}") is not None
+
+
+def _words(text: str) -> str:
+    return _NOT_WORD.sub("_", _HUMP.sub("_", text).lower()).strip("_")
 
 
 def _row_of_message(part: str) -> Failure | None:
     """The row whose message begins at a word of `part`; of several the longest."""
-    words = "_" + _NOT_WORD.sub("_", _HUMP.sub("_", part).lower()).strip("_")
-    known = [known for known in _BY_MESSAGE if known in words]
+    known = [known for known in _BY_MESSAGE if known in f"_{part}"]
     return _BY_MESSAGE[max(known, key=len)] if known else None
 
 
