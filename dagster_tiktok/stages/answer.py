@@ -127,7 +127,7 @@ def _slide_count(post: Post) -> int | None:
 
 def _outcome(unit: Unit) -> RowOutcome:
     if unit.details is None or unit.outcome not in ("scraped", "unavailable"):
-        raise ValueError(f"look {unit.id} of a row has no row or no outcome")
+        raise ValueError(f"unit {unit.id} of a row has no row or no outcome")
     post = unit.post
     return RowOutcome(
         source_key=unit.source_key,

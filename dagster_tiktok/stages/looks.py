@@ -16,7 +16,7 @@ from functools import partial
 from dagster_tiktok.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
 from dagster_tiktok.tasks import run_together
-from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address
+from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address, shown
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok.tiktok.failures import TRIED_AGAIN, Failure, FailureKind, PostError
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
@@ -58,9 +58,10 @@ class Looks:
         self._waiting: dict[int, tuple[Unit, Miss]] = {}
         # Two rows that lead to one post share one fetch, and its failure until the next pass. A
         # post that any URL calls a photo post is asked for as one.
-        self._posts = SharedCalls(client.fetch_post)
-        self._photos = SharedCalls(partial(client.fetch_post, is_photo=True))
+        self._posts = SharedCalls(partial(self._fetch, is_photo=False))
+        self._photos = SharedCalls(partial(self._fetch, is_photo=True))
         self._photo_ids: set[str] = set()
+        self._users: dict[str, str] = {}
         self._misses: dict[str, Miss] = {}
         self._elsewhere: dict[str, Post | Miss | None] = {}
         self._last_miss_at = 0.0
@@ -98,7 +99,7 @@ class Looks:
         for _ in range(FURTHER_PASSES):
             if not self._waiting or self._is_refused_again:
                 return
-            log.info("%d posts could not be read; looking again", len(self._waiting))
+            log.info("%d posts could not be read; they are scraped again", len(self._waiting))
             await asyncio.sleep(max(0.0, self._last_miss_at + pause_seconds - time.monotonic()))
             self._misses.clear()
             units = [unit for unit, _ in self._waiting.values()]
@@ -152,14 +153,19 @@ class Looks:
                 return known
             if ref.is_photo:
                 self._photo_ids.add(ref.tiktok_id or "")
+            if ref.user is not None:
+                self._users.setdefault(ref.tiktok_id or "", ref.user)
             posts = self._photos if ref.tiktok_id in self._photo_ids else self._posts
             return await posts.get(ref.tiktok_id or "")
         except PostError as error:
-            name = f"post {ref.tiktok_id}" if ref.tiktok_id else f"short link of look {unit.id}"
-            log.info("%s: %s (%s)", name, error, error.kind.value)
+            log.info("%s: %s (%s)", _name(unit, ref), error, error.kind.value)
             self._last_miss_at = time.monotonic()
             miss = self._misses[ref.tiktok_id or ref.key] = Miss.of(ref, error)
             return miss
+
+    async def _fetch(self, tiktok_id: str, *, is_photo: bool) -> Post:
+        user = self._users.get(tiktok_id)
+        return await self._client.fetch_post(tiktok_id, is_photo=is_photo, user=user)
 
     async def _found_elsewhere(self, unit: Unit, miss: Miss) -> Post | Miss | None:
         """The post, a reason why it can't be seen, or None where no other source tells."""
@@ -169,7 +175,7 @@ class Looks:
         found = None
         if self._client.has_fallback and miss.failure.kind not in _NOT_FOR_THE_FALLBACK:
             found = await self._once(
-                f"program/{tiktok_id}",
+                f"post {tiktok_id}, asked for by the program of TIKTOK_FALLBACK",
                 miss.ref,
                 lambda: self._client.fetch_with_fallback(tiktok_id, is_photo=miss.ref.is_photo),
             )
@@ -177,7 +183,7 @@ class Looks:
         if found is None and unit.slot == 0 and is_given_up(unit, miss):
             user = _typed(unit).user
             found = await self._once(
-                f"preview/{tiktok_id}",
+                f"post {tiktok_id}, asked for by oEmbed and the embed page",
                 miss.ref,
                 lambda: self._client.fetch_preview(
                     tiktok_id, user=user, is_photo=miss.ref.is_photo
@@ -209,11 +215,20 @@ def reference(unit: Unit) -> PostRef:
         AddressError: its row's address is not understood.
     """
     if unit.tiktok_id is not None:
-        is_photo = unit.is_photo or _typed(unit).is_photo
-        return PostRef(tiktok_id=unit.tiktok_id, is_photo=is_photo)
+        typed = _typed(unit)
+        is_photo = unit.is_photo or typed.is_photo
+        return PostRef(tiktok_id=unit.tiktok_id, user=typed.user, is_photo=is_photo)
     if unit.details is None:
-        raise ValueError(f"look {unit.id} has neither an id nor a row")
+        raise ValueError(f"unit {unit.id} has neither an id nor a row")
     return parse_address(unit.details.va_url)
+
+
+def _name(unit: Unit, ref: PostRef) -> str:
+    """What a log line calls the unit, so that its row is found in the sheet."""
+    if ref.tiktok_id is not None:
+        return f"post {ref.tiktok_id}"
+    link = shown(unit.details.va_url) if unit.details else ref.key
+    return f"short link {link} (unit {unit.source_key})"
 
 
 def is_given_up(unit: Unit, miss: Miss) -> bool:

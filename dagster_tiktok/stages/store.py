@@ -109,7 +109,7 @@ class _InAnyOrder(Claims):
 
 async def _move(unit: Unit, mover: SlideMover) -> MoveResult:
     if unit.post is None:
-        raise ValueError(f"look {unit.id} is scraped but has no post")
+        raise ValueError(f"unit {unit.id} is scraped but has no post")
     return await mover.move(unit.post, [*unit.known_slides, *unit.slides])
 
 

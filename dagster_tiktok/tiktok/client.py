@@ -38,6 +38,7 @@ from dagster_tiktok.tiktok.pages import (
     parse_post_page,
     parse_profile_page,
     quality_of,
+    shows_anything,
 )
 from dagster_tiktok.tiktok.previews import parse_embed, parse_oembed
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
@@ -167,13 +168,20 @@ class TikTokClient:
         return await self._links.get(ref.short_code)
 
     async def fetch_post(
-        self, tiktok_id: str, *, is_photo: bool = False, with_followers: bool = True
+        self,
+        tiktok_id: str,
+        *,
+        is_photo: bool = False,
+        user: str | None = None,
+        with_followers: bool = True,
     ) -> Post:
         """The post as its page shows it now.
 
         Arguments:
             is_photo: whether its URL, or what is known of it, says that it shows slides: then a
                 page with neither slides nor a film is incomplete.
+            user: the account as the post's URL names it, if it does: only that account's being
+                private, banned or absent says anything of the post.
             with_followers: ask for the account's profile too if the page lacks its followers.
 
         Raises:
@@ -188,7 +196,11 @@ class TikTokClient:
                 # `/photo/` pages often lack the post; the user's name in the path is not checked.
                 page = await self._site.page(f"/@_/video/{tiktok_id}")
                 post = parse_post_page(
-                    page, expected_id=tiktok_id, scraped_at=self._now(), is_photo=is_photo
+                    page,
+                    expected_id=tiktok_id,
+                    scraped_at=self._now(),
+                    is_photo=is_photo,
+                    user=user,
                 )
         except PostUnreadable as error:
             if self._kept and error.page_json:
@@ -314,9 +326,10 @@ def _target(answer: Answer) -> str:
     if answer.location is not None:
         refuse_login(answer.location)
         return answer.location
-    if answer.status in (404, 410):
+    # The body before the status: a shield and a challenge answer whatever status they like.
+    scope = extract_scope(answer.body)
+    if answer.status in (404, 410) and not shows_anything(scope):
         raise unavailable(FailureKind.DEAD_LINK, f"HTTP {answer.status}")
-    extract_scope(answer.body)  # A refusal is named as such.
     raise unreadable(FailureKind.UNREADABLE, "the short link showed a page instead of its target")
 
 

@@ -35,7 +35,14 @@ from dagster_tiktok.tiktok.page_shapes import (
     clean,
 )
 
-__all__ = ["Profile", "extract_scope", "parse_post_page", "parse_profile_page", "quality_of"]
+__all__ = [
+    "Profile",
+    "extract_scope",
+    "parse_post_page",
+    "parse_profile_page",
+    "quality_of",
+    "shows_anything",
+]
 
 MAX_SLIDES = 35
 """TikTok takes no more, and the tables hold no more."""
@@ -58,7 +65,12 @@ class Profile:
 
 
 def parse_post_page(
-    html: bytes | str, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
+    html: bytes | str,
+    *,
+    expected_id: str,
+    scraped_at: datetime,
+    is_photo: bool = False,
+    user: str | None = None,
 ) -> Post:
     """The post that a page shows.
 
@@ -66,13 +78,18 @@ def parse_post_page(
         expected_id: the post that was asked for; TikTok sometimes shows another.
         scraped_at: when the page was read, aware.
         is_photo: whether the URL by which the post is known says that it shows slides (`/photo/`).
+        user: the post's account as that URL names it, if it does.
 
     Raises:
         PostUnavailable: TikTok says that the post can't be seen.
         PostUnreadable: the page does not tell.
     """
     return post_of_scope(
-        extract_scope(html), expected_id=expected_id, scraped_at=scraped_at, is_photo=is_photo
+        extract_scope(html),
+        expected_id=expected_id,
+        scraped_at=scraped_at,
+        is_photo=is_photo,
+        user=user,
     )
 
 
@@ -82,10 +99,11 @@ def post_of_scope(
     expected_id: str,
     scraped_at: datetime,
     is_photo: bool = False,
+    user: str | None = None,
     scraping_method: str = "page",
 ) -> Post:
     """The same from a page's scope, whoever read the page."""
-    item = _shown_item(scope, expected_id)
+    item = _shown_item(scope, expected_id, user)
     metrics = _metrics(item, scope)
     slides = _slides(item, scope, is_photo=is_photo)
     account, verified = _account(item, scope, expected_id)
@@ -140,6 +158,11 @@ def parse_profile_page(html: bytes | str) -> Profile:
     return Profile(account, followers, verified=user.verified if user else None)
 
 
+def shows_anything(scope: dict[str, Any]) -> bool:
+    """Whether a page is about a post or an account, also where it says that it is not there."""
+    return any(isinstance(scope.get(name), dict) for name in (*_DETAIL_PARTS, _USER_PART))
+
+
 def quality_of(metrics: Metrics, followers: int | None) -> DataQuality:
     """How much of what a row needs was there."""
     counts = (
@@ -154,9 +177,9 @@ def quality_of(metrics: Metrics, followers: int | None) -> DataQuality:
     return "complete" if followers is not None else "no_account"
 
 
-def _shown_item(scope: dict[str, Any], expected_id: str) -> ItemShape:
+def _shown_item(scope: dict[str, Any], expected_id: str, user: str | None) -> ItemShape:
     """The item, after every way in which the page may not show it."""
-    detail = _detail(scope)
+    detail = _detail(scope, expected_id, user)
     if detail.status_code:
         failure = classify_status(detail.status_code, detail.status_msg)
         raise unavailable_or_unreadable(failure, _status_text(detail))
@@ -177,22 +200,32 @@ def _shown_item(scope: dict[str, Any], expected_id: str) -> ItemShape:
     return item
 
 
-def _detail(scope: dict[str, Any]) -> DetailShape:
+def _detail(scope: dict[str, Any], expected_id: str, user: str | None) -> DetailShape:
     parts = [scope[name] for name in _DETAIL_PARTS if isinstance(scope.get(name), dict)]
     details = [DetailShape.model_validate(part) for part in parts]
     if not details:
-        _raise_without_detail(scope)
+        _raise_without_detail(scope, expected_id, user)
     return max(details, key=lambda detail: (detail.item is not None, bool(detail.status_code)))
 
 
-def _raise_without_detail(scope: dict[str, Any]) -> NoReturn:
-    # In place of a post TikTok may show its account, which says why there is no post.
+def _raise_without_detail(scope: dict[str, Any], expected_id: str, user: str | None) -> NoReturn:
+    # In place of a post TikTok may show its account, which says why there is no post. It may also
+    # show another one, whose reasons end nothing.
     part = scope.get(_USER_PART)
     account = UserDetailShape.model_validate(part if isinstance(part, dict) else {})
     if account.status_code:
         failure = classify_status(account.status_code, account.status_msg)
-        raise unavailable_or_unreadable(failure, _status_text(account))
+        info = account.user_info
+        shown = (info.user.unique_id if info and info.user else "") or ""
+        if _is_owner(shown, _canonical_user(scope, expected_id) or user) or not failure.permanent:
+            raise unavailable_or_unreadable(failure, _status_text(account))
+        _raise_incomplete(scope, f"an account in place of the post, {_status_text(account)}")
     _raise_incomplete(scope, f"no {_DETAIL_PARTS[0]} in the page")
+
+
+def _is_owner(shown: str, owner: str | None) -> bool:
+    # `_` stands for an account that is not known.
+    return owner is not None and owner != "_" and shown.lower() == owner.lower()
 
 
 def _status_text(detail: DetailShape | UserDetailShape) -> str:
@@ -246,11 +279,16 @@ def _account(
     """The account's name and whether it is verified; the name else from the canonical address."""
     if item.author is not None and item.author.unique_id:
         return item.author.unique_id, item.author.verified
+    return _canonical_user(scope, tiktok_id), None
+
+
+def _canonical_user(scope: dict[str, Any], tiktok_id: str) -> str | None:
+    """The account in the page's canonical URL of the post, None where that is another page's."""
     try:
         ref = parse_url(_canonical(scope))
     except AddressError:
-        return None, None
-    return (ref.user if ref.tiktok_id == tiktok_id else None), None
+        return None
+    return ref.user if ref.tiktok_id == tiktok_id else None
 
 
 def _canonical(scope: dict[str, Any]) -> str:

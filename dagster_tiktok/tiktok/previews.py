@@ -16,7 +16,7 @@ from typing import Any
 from dagster_tiktok.models import Post
 from dagster_tiktok.tiktok import captions
 from dagster_tiktok.tiktok.addresses import canonical_url
-from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
+from dagster_tiktok.tiktok.failures import FailureKind, is_no_verdict, unavailable, unreadable
 from dagster_tiktok.tiktok.page_scope import script_data, without_data
 from dagster_tiktok.tiktok.page_shapes import EmbedShape, EmbedVideoShape, OEmbedShape, clean
 
@@ -30,19 +30,26 @@ def parse_oembed(
     """The post as oEmbed describes it.
 
     Arguments:
-        status: of the HTTP answer; TikTok answers 400 for a post that is not public.
+        status: of the HTTP answer; TikTok answers 400 and a JSON object for a post that is not
+            public.
         is_photo: whether the post's URL says that it shows slides.
 
     Raises:
         PostUnavailable: TikTok says that there is no such post for the public.
         PostUnreadable: the answer does not tell.
     """
-    if status in (400, 404):
-        raise unavailable(FailureKind.GONE, f"oEmbed: HTTP {status}")
+    # The body before the status: a shield and a challenge answer whatever status they like.
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         raise without_data(body) from None
+    if status in (400, 404) and isinstance(answer, dict):
+        message = answer.get("message")
+        if not isinstance(message, str) or is_no_verdict(message):
+            raise unreadable(
+                FailureKind.UNKNOWN_STATUS, f"oEmbed: HTTP {status}: {message!r}"[:200]
+            )
+        raise unavailable(FailureKind.GONE, f"oEmbed: HTTP {status}")
     shape = OEmbedShape.model_validate(answer if isinstance(answer, dict) else {})
     profile = _PROFILE_URL.match(shape.author_url)
     account = shape.author_unique_id or (profile[1] if profile else None)

@@ -13,15 +13,18 @@ from urllib.parse import urlsplit
 from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_url
 from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
 
-_NOWHERE = frozenset({"", "notfound", "404", "foryou", "explore"})
+# What is known of dead links. An interstitial may have the name of any other page.
+_NOWHERE = frozenset({"", "notfound", "404", "foryou"})
 # TikTok's own languages, which prefix a path as regions do: `/en/` is a language, `/hk/` a region.
 _LANGUAGES = re.compile(
     r"(?:a[frz]|b[egns]|c[asy]|ceb|d[ae]|e[lnstu]|f[air]|fil|g[alu]|h[eiruy]|i[dst]|j[av]|k[akmno]"
     r"|l[tv]|m[klrsy]|n[blo]|p[alst]|r[ou]|s[klqrvw]|t[aehr]|u[krz]|vi|z[hu])(?:-|\Z)"
 )
 _PREFIX = re.compile(r"(?:[a-z]{2}|fil|ceb)(?:-[a-z0-9]{2,4}){0,2}\Z")
-# Pages that a share link may lead to, and that never show a post.
-_OTHER_THAN_POSTS = frozenset({"live", "tag", "music", "search", "discover", "question", "sticker"})
+# What a share link of another thing than a post leads to, in its whole form: an interstitial may
+# stand under the first name (`/live/wait`), not under an account or a sound's number.
+_OF_ACCOUNT = frozenset({"live", "playlist", "collection"})
+_SOUND = re.compile(r"[^/]+-[0-9]{15,20}\Z")
 # TikTok gave the target: our clock has no say in it.
 _ANY_TIME = datetime(9000, 1, 1, tzinfo=timezone.utc)
 
@@ -38,7 +41,8 @@ def target_ref(url: str) -> PostRef:
     """
     refuse_region_notice(url)
     segments = path_segments(url)
-    if len(segments) <= 1 and "".join(segments) in _NOWHERE and _is_tiktok(url):
+    is_nowhere = len(segments) <= 1 and "".join(segments) in _NOWHERE
+    if is_nowhere and _is_tiktok(url):
         raise unavailable(FailureKind.DEAD_LINK, f"redirect to {urlsplit(url).path or '/'}")
     try:
         ref = parse_url(url, now=_ANY_TIME)
@@ -53,7 +57,7 @@ def target_ref(url: str) -> PostRef:
 
 def refuse_region_notice(url: str) -> None:
     """Raises PostUnreadable where a redirect leads to the notice for a region without TikTok."""
-    segments = [segment for segment in urlsplit(url).path.lower().split("/") if segment]
+    segments = _all_segments(url)
     # Beside the notice itself: a region's home page, where TikTok sends whoever it shows nothing.
     if len(segments) in (1, 2) and _is_region(segments[0]) and "".join(segments[1:]) in _NOWHERE:
         raise unreadable(FailureKind.REGION_NOTICE, f"redirect to {urlsplit(url).path}")
@@ -61,10 +65,14 @@ def refuse_region_notice(url: str) -> None:
 
 def path_segments(url: str) -> list[str]:
     """The path's parts in lower case, without the prefix of a language."""
-    segments = [segment for segment in urlsplit(url).path.lower().split("/") if segment]
+    segments = _all_segments(url)
     if segments and _PREFIX.match(segments[0]):
         del segments[0]
     return segments
+
+
+def _all_segments(url: str) -> list[str]:
+    return [segment for segment in urlsplit(url).path.lower().split("/") if segment]
 
 
 def _is_region(prefix: str) -> bool:
@@ -72,8 +80,9 @@ def _is_region(prefix: str) -> bool:
 
 
 def _is_other_page(segments: list[str]) -> bool:
-    is_profile = segments[0].startswith("@") and segments[1:2] not in (["video"], ["photo"])
-    return is_profile or segments[0] in _OTHER_THAN_POSTS
+    if segments[0].startswith("@"):
+        return segments[0] != "@" and (len(segments) == 1 or segments[1] in _OF_ACCOUNT)
+    return segments[0] == "music" and len(segments) == 2 and bool(_SOUND.match(segments[1]))
 
 
 def _is_tiktok(url: str) -> bool:

@@ -13,7 +13,7 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.addresses import AddressError, parse_url
 from dagster_tiktok.tiktok.breaker import PAUSE_AFTER, Breaker
 from dagster_tiktok.tiktok.failures import FailureKind, PostUnavailable, PostUnreadable, unreadable
-from dagster_tiktok.tiktok.short_links import refuse_region_notice
+from dagster_tiktok.tiktok.short_links import path_segments, refuse_region_notice
 from dagster_tiktok.tiktok.transport import Answer, Transport
 
 _logger = logging.getLogger(__name__)
@@ -117,8 +117,8 @@ class Site:
 
 
 def refuse_login(address: str) -> None:
-    """Raises PostUnreadable where a redirect leads to the login page."""
-    if urlsplit(address).path.lower().split("/")[1:2] == ["login"]:
+    """Raises PostUnreadable where a redirect leads to the login page, in whatever language."""
+    if path_segments(address)[:1] in (["login"], ["signup"]):
         raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page", before_page=True)
 
 

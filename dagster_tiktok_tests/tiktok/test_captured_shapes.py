@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.tiktok.failures import FailureKind, PostError
-from dagster_tiktok.tiktok.pages import parse_profile_page
+from dagster_tiktok.tiktok.pages import parse_post_page, parse_profile_page
 from dagster_tiktok_tests.tiktok.sample_pages import (
     MOBILE_SCOPE_NAME,
+    NOW,
     POST_ID,
     VIDEO_SCOPE_NAME,
     A,
@@ -147,7 +148,7 @@ def test_given_the_page_of_a_banned_account_when_parsed_then_its_zeros_are_no_fo
     with pytest.raises(PostError) as caught:
         parse_profile_page(html)
     assert caught.value.kind is FailureKind.BANNED_ACCOUNT
-    assert kind_of(html) is FailureKind.BANNED_ACCOUNT, "also where a post was asked for"
+    assert kind_of(html) is FailureKind.INCOMPLETE, "it does not say whose account that is"
 
 
 def test_given_a_private_account_without_its_name_when_parsed_then_nothing_of_it_is_known() -> None:
@@ -155,6 +156,42 @@ def test_given_a_private_account_without_its_name_when_parsed_then_nothing_of_it
     with pytest.raises(PostError) as caught:
         parse_profile_page(html)
     assert caught.value.kind is FailureKind.PRIVATE
+
+
+@pytest.mark.parametrize(
+    ("shown", "user", "canonical", "kind"),
+    [
+        # Somebody else's account, or nobody knows whose: nothing is final.
+        ("another", None, None, FailureKind.INCOMPLETE),
+        ("another", "nasa", None, FailureKind.INCOMPLETE),
+        ("nasa", None, None, FailureKind.INCOMPLETE),
+        ("", "nasa", None, FailureKind.INCOMPLETE),
+        (None, "nasa", None, FailureKind.INCOMPLETE),
+        ("_", "_", None, FailureKind.INCOMPLETE),
+        ("another", "another", f"@nasa/video/{POST_ID}", FailureKind.INCOMPLETE),
+        ("another", None, "@another", FailureKind.INCOMPLETE),
+        ("another", None, "@another/video/7681723633164717326", FailureKind.INCOMPLETE),
+        ("_", None, f"@_/video/{POST_ID}", FailureKind.INCOMPLETE),
+        # The post's own.
+        ("nasa", "nasa", None, FailureKind.PRIVATE),
+        ("NASA", "nasa", None, FailureKind.PRIVATE),
+        ("nasa", None, f"@nasa/video/{POST_ID}", FailureKind.PRIVATE),
+        ("nasa", "renamed", f"@Nasa/photo/{POST_ID}", FailureKind.PRIVATE),
+    ],
+)
+def test_given_an_account_in_place_of_a_post_then_only_its_own_account_s_reason_is_final(
+    shown: str | None, user: str | None, canonical: str | None, kind: FailureKind
+) -> None:
+    info = {"user": {"uniqueId": shown}, "stats": {}} if shown is not None else {}
+    scope = profile_scope(statusCode=10222, userInfo=info)
+    scope["seo.abtest"] = {"canonical": f"https://www.tiktok.com/{canonical}" if canonical else ""}
+    with pytest.raises(PostError) as caught:
+        parse_post_page(page(scope), expected_id=POST_ID, scraped_at=NOW, user=user)
+    assert caught.value.kind is kind
+
+
+def test_given_a_refusal_of_us_on_an_account_s_page_then_it_is_named() -> None:
+    assert kind_of(page(profile_scope(statusCode=10114, userInfo={}))) is FailureKind.SHIELD
 
 
 def test_given_a_profile_in_the_place_of_a_post_when_parsed_then_the_post_is_not_given_up() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -59,6 +60,39 @@ NOWHERE = (
     "/NotFound?_r=1",
 )
 REGIONS = ("/hk/notfound", "/HK/notfound/", "/in/404", "/hk/", "/us", "/kr/foryou?x=1")
+
+LOGINS = (
+    "/login",
+    "/en/login",
+    "/en/login?redirect_url=x",
+    "/zh-Hant/login/phone",
+    "/DE/Login",
+    "/fil/login",
+    "/hk/login",
+    "/signup",
+)
+INTERSTITIALS = (
+    "/question/verify",
+    "/live/wait",
+    "/search",
+    "/search?q=x",
+    "/en/search",
+    "/explore",
+    "/discover/x",
+    "/sticker/x",
+    "/tag/verify",
+    "/music/verify",
+    "/verify/@a/video/1",
+    "/@",
+    "/@nasa/verify",
+)
+POSTS_INSIDE = (
+    f"https://evil.example/(https://www.tiktok.com/@a/video/{POST_ID})",
+    f"https://evil.example/?u=https://www.tiktok.com/@a/video/{POST_ID}",
+    f"https://evil.example/;https://www.tiktok.com/@a/video/{POST_ID}",
+    f"https://evil.example/@a/video/{POST_ID}",
+    f"https://www.tiktok.com/x/(https://www.tiktok.com/@a/video/{POST_ID})",
+)
 
 
 def on_site(
@@ -167,6 +201,7 @@ def test_given_followers_on_one_page_when_another_lacks_them_then_no_profile_is_
         html(CHALLENGE_PAGE),
         html(page({"webapp.user-detail": {"statusCode": 10221}})),
         html(page(profile_scope("another"))),
+        html(CHALLENGE_PAGE, status=404),
         status(403),
     ],
 )
@@ -234,6 +269,12 @@ def test_given_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the
         (status(403), FailureKind.SHIELD),
         (status(401), FailureKind.LOGIN_WALL),
         (redirect("/login?redirect_url=x"), FailureKind.LOGIN_WALL),
+        (redirect("/en/login?redirect_url=x"), FailureKind.LOGIN_WALL),
+        (redirect("/zh-Hant/login"), FailureKind.LOGIN_WALL),
+        # The body, whatever the status.
+        (html(CHALLENGE_PAGE, status=404), FailureKind.CHALLENGE),
+        (html(STUB_PAGE, status=410), FailureKind.SHIELD),
+        (html(b"", status=404), FailureKind.SHIELD),
         (redirect("/hk/notfound"), FailureKind.REGION_NOTICE),
         (redirect("https://www.tiktok.com/login/phone"), FailureKind.LOGIN_WALL),
         (redirect("https://evil.example/"), FailureKind.UNREADABLE),
@@ -353,7 +394,18 @@ def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_foun
         (redirect("https://play.google.com/store/apps"), FailureKind.UNKNOWN_STATUS),
         (redirect("snssdk1233://aweme/detail/1"), FailureKind.UNKNOWN_STATUS),
         (redirect("/some-new-page"), FailureKind.UNKNOWN_STATUS),
-        (status(404), FailureKind.DEAD_LINK),
+        (html(page({}), status=404), FailureKind.DEAD_LINK),
+        (html(page({}), status=410), FailureKind.DEAD_LINK),
+        # The body before the status: none of these is TikTok's own "not found".
+        (status(404), FailureKind.SHIELD),
+        *((html(CHALLENGE_PAGE, status=code), FailureKind.CHALLENGE) for code in (404, 410, 451)),
+        (html(STUB_PAGE, status=404), FailureKind.SHIELD),
+        (html(b"<html>404 Not Found<hr>nginx</html>", status=404), FailureKind.SHIELD),
+        (html(b"please log in", status=410), FailureKind.SHIELD),
+        (html(b"<p>" + b"x" * 9000, status=404), FailureKind.UNREADABLE),
+        (html(page(profile_scope()), status=404), FailureKind.UNREADABLE),
+        # Pages whose names an interstitial may have.
+        *((redirect(path), FailureKind.UNKNOWN_STATUS) for path in INTERSTITIALS),
         (redirect("https://www.tiktok.com/@nasa"), FailureKind.NOT_A_POST),
         (redirect("https://www.tiktok.com/@nasa/live"), FailureKind.NOT_A_POST),
         (redirect("https://evil.example/"), FailureKind.UNKNOWN_STATUS),
@@ -361,7 +413,10 @@ def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_foun
         (redirect("http://[::1:/x"), FailureKind.UNKNOWN_STATUS),
         (redirect("http://a:99999/"), FailureKind.UNKNOWN_STATUS),
         (redirect("https://www.tiktok.com@evil.example/"), FailureKind.UNKNOWN_STATUS),
-        (redirect("/login"), FailureKind.LOGIN_WALL),
+        *((redirect(path), FailureKind.LOGIN_WALL) for path in LOGINS),
+        # Exactly one URL is read in a redirect, not what a cell may hold.
+        *((redirect(url), FailureKind.UNKNOWN_STATUS) for url in POSTS_INSIDE),
+        (redirect("https://www.tiktok.com/music/x-7420633921946782469"), FailureKind.NOT_A_POST),
         (redirect(f"/t/{CODE}/"), FailureKind.UNREADABLE),
         (html(CHALLENGE_PAGE), FailureKind.CHALLENGE),
         (html(post_page()), FailureKind.UNREADABLE),
@@ -460,3 +515,35 @@ def test_given_pages_that_are_not_understood_when_fetched_then_their_data_is_kep
     assert len(files) == 50
     assert files[-1] == f"{numbered(59)}-incomplete.json"
     assert "webapp.new-shape" in (tmp_path / "kept" / files[-1]).read_text()
+
+
+def test_given_clients_one_after_the_other_then_they_ask_at_the_one_rate() -> None:
+    """Each stage, `doctor` and `repair` have their own client; with 1/s they asked 1 ms apart."""
+    clock = ManualClock()
+
+    async def run() -> list[float]:
+        async with ScriptedSite(clock) as site:
+            site.on(PAGE, html(post_page()))
+            settings = site.settings(tiktok_requests_per_second=1.0)
+            for _ in range(4):
+                async with TikTokClient(settings, clock=clock) as client:
+                    await client.fetch_post(POST_ID, with_followers=False)
+            return [seen.at for seen in site.seen]
+
+    times = asyncio.run(run())
+    assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
+
+
+def test_given_an_account_in_place_of_the_post_then_it_ends_the_post_only_if_it_is_its_own() -> (
+    None
+):
+    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+        site.on(PAGE, html(page(profile_scope("NASA", statusCode=10222))))
+        for user, kind in (
+            (None, FailureKind.INCOMPLETE),
+            ("another", FailureKind.INCOMPLETE),
+            ("nasa", FailureKind.PRIVATE),
+        ):
+            assert (await failure_of(client.fetch_post(POST_ID, user=user))).kind is kind
+
+    on_site(act)

@@ -21,7 +21,7 @@ from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok.tiktok.failures import FailureKind, PostError, PostUnavailable
 from dagster_tiktok.tiktok.previews import parse_embed, parse_oembed
 from dagster_tiktok_tests.tiktok.sample_pages import CHALLENGE_PAGE, POST_ID, STUB_PAGE
-from dagster_tiktok_tests.tiktok.scripted_site import ScriptedSite, html, status
+from dagster_tiktok_tests.tiktok.scripted_site import ScriptedSite, html
 
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
 TITLE = "Look \U0001f92f #Space @nasa"
@@ -127,7 +127,7 @@ def test_given_a_redirect_to_another_host_when_asked_for_then_it_is_not_followed
             assert caught.value.kind is FailureKind.INCOMPLETE
             assert site.paths == ["/oembed", f"/embed/v2/{POST_ID}"]
 
-            site.on("/oembed", status(404))
+            site.on("/oembed", html(b'{"message": "Something went wrong"}', status=404))
             with pytest.raises(PostUnavailable):
                 await client.fetch_preview(POST_ID)
             assert site.paths[2:] == ["/oembed"]
@@ -166,7 +166,18 @@ def test_given_answers_of_oembed_when_read_then_the_account_is_one_or_unknown(
     ("answer", "code", "kind"),
     [
         ({"code": 400, "message": "Something went wrong"}, 400, FailureKind.GONE),
-        (b"", 404, FailureKind.GONE),
+        ({"code": 404, "message": "Something went wrong"}, 404, FailureKind.GONE),
+        # What is not oEmbed's own response says nothing of the post, whatever its status.
+        (b"", 404, FailureKind.SHIELD),
+        (b"", 400, FailureKind.SHIELD),
+        (CHALLENGE_PAGE, 400, FailureKind.CHALLENGE),
+        (CHALLENGE_PAGE, 404, FailureKind.CHALLENGE),
+        (STUB_PAGE, 404, FailureKind.SHIELD),
+        (b"<html>404 Not Found<hr>nginx</html>", 404, FailureKind.SHIELD),
+        ({"message": "rpc timeout"}, 400, FailureKind.UNKNOWN_STATUS),
+        ({"message": "rate limit exceeded"}, 400, FailureKind.UNKNOWN_STATUS),
+        ({}, 400, FailureKind.UNKNOWN_STATUS),
+        ([], 400, FailureKind.INCOMPLETE),
         ({**ANSWER, "embed_product_id": "7665075736742530317"}, 200, FailureKind.WRONG_ID),
         ({"code": 400, "message": "Something went wrong"}, 200, FailureKind.INCOMPLETE),
         (ANSWER, 418, FailureKind.INCOMPLETE),
