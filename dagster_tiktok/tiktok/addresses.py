@@ -14,6 +14,7 @@ from datetime import datetime
 from dagster_tiktok.text import printable
 from dagster_tiktok.tiktok.cell_links import links_in
 from dagster_tiktok.tiktok.link_spellings import without_breaks
+from dagster_tiktok.tiktok.near_misses import mistyped_beginning
 from dagster_tiktok.tiktok.one_link import Reading, read_link
 from dagster_tiktok.tiktok.post_ids import fault_of_id, is_tiktok_id
 from dagster_tiktok.tiktok.post_refs import (
@@ -114,6 +115,11 @@ def _the_one(typed: str, readings: Sequence[Reading]) -> PostRef:
             fault = (
                 "Post URL is encoded more than once: open the post, then copy its own link from "
                 f"TikTok: {shown(typed)}"
+            )
+        if not fault and (mistyped := mistyped_beginning(typed)) is not None:
+            fault = (
+                f"{_NOT_TIKTOK}: its beginning is mistyped ({mistyped}). "
+                f"Copy the link again: {shown(typed)}"
             )
         raise AddressError(fault or f"{_NOT_TIKTOK}: {shown(typed)}")
     names = [ref.tiktok_id or ref.short_code or "" for ref in found.values()]

@@ -96,7 +96,7 @@ def _transient(
 _ROWS = (
     _permanent(
         FailureKind.GONE,
-        "The post does not exist on TikTok, or it was deleted",
+        "The post does not exist on TikTok, or it was deleted: check the link",
         messages=(
             "item_doesn_t_exist",
             "item_doesnt_exist",
@@ -128,19 +128,20 @@ _ROWS = (
     ),
     _permanent(
         FailureKind.GEOFENCED,
-        "TikTok does not show the post in the country from which it is read",
+        "TikTok does not show the post in the country from which we read: "
+        "use another post, or tell the operator",
         {10231},
         ("cross_border", "geo_fenc", "geofenc"),
     ),
     _permanent(
         FailureKind.AGE_WALL,
-        "TikTok shows the post only to signed-in adults",
+        "TikTok shows the post only to signed-in adults: use another post",
         {10213, 10214},
         ("content_classification",),
     ),
     _permanent(
         FailureKind.BANNED_ACCOUNT,
-        "The post's account does not exist, or TikTok banned it",
+        "The post's account does not exist, or TikTok banned it: use another post",
         {10202, 10221},
         (
             "author_status",
@@ -158,7 +159,10 @@ _ROWS = (
         {10235},
         ("storypost", "story_post", "is_story"),
     ),
-    _permanent(FailureKind.NOT_A_POST, "The link does not lead to a TikTok post"),
+    _permanent(
+        FailureKind.NOT_A_POST,
+        "The link does not lead to a TikTok post: open the post and copy its own link",
+    ),
     _permanent(FailureKind.DEAD_LINK, "The short link leads nowhere: paste the post's full link"),
     _transient(FailureKind.NETWORK, "TikTok could not be reached", about_post=False),
     _transient(
@@ -170,7 +174,7 @@ _ROWS = (
     _transient(FailureKind.RATE_LIMITED, "TikTok asked for fewer requests", about_post=False),
     _transient(
         FailureKind.REGION_NOTICE,
-        "TikTok is not offered in the country from which it is read",
+        "TikTok is not offered in the country from which we read",
         about_post=False,
     ),
     _transient(

@@ -69,6 +69,11 @@ _NARROW_LETTERS = _NARROW | {
 _DAMAGED_SCHEME = re.compile(
     rf"(?i)(?<![a-z0-9])https?(?:[:;]?/{{1,4}}|:)(?={_TIKTOK}(?![a-z0-9.-]))"
 )
+# `htp://`, `ttps://`, `htttps:/`: no other scheme's name, directly before TikTok's host.
+_MISTYPED_SCHEME = re.compile(
+    rf"(?i)(?<![a-z0-9])(?!https?://)h{{0,2}}t{{1,3}}p{{1,2}}s{{0,2}}[:;]?/{{1,4}}"
+    rf"(?={_TIKTOK}(?![a-z0-9.-]))"
+)
 _SPACED_SCHEME = re.compile(rf"(?i)(?<![a-z0-9])https?[ \t]*:[ \t]*//[ \t]*(?={_TIKTOK})")
 _ANY_SCHEME = re.compile(r"(?i)http")
 _WHOLE_SCHEME = re.compile(r"(?i)https?://(?!http)[a-z0-9]")
@@ -91,7 +96,8 @@ def as_in_a_url(text: str) -> str:
     for undo in (_unescaped, _narrow, _decoded):
         if (undone := undo(text)) != text:
             text = _visible(undone)
-    if len(_WHOLE_SCHEME.findall(text)) != len(_ANY_SCHEME.findall(text)):
+    is_damaged = len(_WHOLE_SCHEME.findall(text)) != len(_ANY_SCHEME.findall(text))
+    if is_damaged or _MISTYPED_SCHEME.search(text):
         text = _CHUNK.sub(_with_its_scheme, _SPACED_SCHEME.sub("https://", text))
     return text if text.isascii() else _ANY_HYPHEN.sub("-", text)
 
@@ -160,7 +166,7 @@ def _decoded_part(part: re.Match[str]) -> str:
 
 def _with_its_scheme(chunk: re.Match[str]) -> str:
     text = _REPEATED_SCHEME.sub("https://", chunk[0])
-    found = _DAMAGED_SCHEME.search(text)
+    found = _DAMAGED_SCHEME.search(text) or _MISTYPED_SCHEME.search(text)
     if found is None or OTHER_SCHEME.search(text) or _LINK_BEFORE.search(text, 0, found.start()):
         return text
     return f"{text[: found.start()]}https://{text[found.end() :]}"

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
-from dagster_tiktok.tiktok.post_ids import fault_of_id, is_cut_id
+from dagster_tiktok.tiktok.post_ids import fault_of_id, is_cut_id, is_whole_id
 from dagster_tiktok.tiktok.post_refs import PostRef, is_account, says_photo, shown
 from dagster_tiktok.tiktok.wrapped_links import wrapped_id, wrapping_host
 
 _SHOWN_HOST = 40
 _COPY_AGAIN = "Copy the link again"
+_OPEN = "Open the post and copy its own link"
 
 # Codes, names and hosts' prefixes are TikTok's to choose: nine letters and digits until 2025, then
 # thirteen, a hyphen and five, something else next. What is safe in a URL is accepted, and TikTok
@@ -47,6 +48,8 @@ _POST_PREFIXES = (
     ("i18n", "share", "video"),
     ("i18n", "share", "photo"),
 )
+# What is left of `/video/` and `/photo/` in a link that was cut there.
+_CUT_KINDS = frozenset(kind[:size] for kind in ("video", "photo") for size in range(1, 5))
 _OTHER_PAGES = {
     "live": "a live room",
     "search": "a search page",
@@ -95,9 +98,11 @@ def read_link(link: str, now: datetime | None) -> Reading:
 
 
 def _wrapped(host: str, link: str) -> str:
+    # A VA who sees the post's whole link in the cell can't know why it is not taken.
+    why = " (a link inside another site's link is not read)" if wrapped_id(link) else ""
     return (
         f"Post URL is wrapped in a link of {host[-_SHOWN_HOST:]}: open it, then copy the post's "
-        f"own link from TikTok: {shown(link)}"
+        f"own link from TikTok{why}: {shown(link)}"
     )
 
 
@@ -133,9 +138,13 @@ def _post(segments: list[str], host: str, link: str, now: datetime | None) -> Re
         known = match[0].rstrip(".") if match else ""
         if len(known) >= _MIN_CODE_CHARACTERS:
             return Reading(PostRef(short_code=known))
-        fault = f"Post URL is a short link that is not complete: {shown(link)}"
+        fault = f"Post URL is a short link that is not complete. {_COPY_AGAIN}: {shown(link)}"
         return Reading(fault=fault, part=code if code.isalnum() else None)
-    return Reading(fault=f"Post URL is {_page(user, lowered)}, not a post: {shown(link)}")
+    if user is not None and len(lowered) == 2 and lowered[1] in _CUT_KINDS:
+        fault = f"Post URL is not complete: its end is missing. {_COPY_AGAIN}: {shown(link)}"
+        return Reading(fault=fault, part="")
+    fault = f"Post URL is {_page(user, lowered)}, not a post. {_OPEN}: {shown(link)}"
+    return Reading(fault=fault)
 
 
 def _by_id(
@@ -152,10 +161,12 @@ def _by_id(
     why = fault_of_id(digits, now) if digits else "no digits"
     if why is None:
         return Reading(PostRef(tiktok_id=digits, user=user, is_photo=is_photo))
-    is_cut = digits and is_cut_id(digits)
-    start = "is not complete: it has" if is_cut else "has"
-    fault = f"Post URL {start} a post number that TikTok cannot have ({why}). {_COPY_AGAIN}"
-    return Reading(fault=f"{fault}: {shown(link)}", part=digits or None)
+    if digits and is_cut_id(digits):
+        fault = f"Post URL is not complete: it has a post number that TikTok cannot have ({why})"
+    else:
+        mistyped = ": it is mistyped" if digits and is_whole_id(digits) else ""
+        fault = f"Post URL has a post number that TikTok cannot have{mistyped} ({why})"
+    return Reading(fault=f"{fault}. {_COPY_AGAIN}: {shown(link)}", part=digits or None)
 
 
 def _code_segment(segments: list[str], host: str) -> str | None:

@@ -1,7 +1,7 @@
 """Which numbers can be the id of a post.
 
-An id is a 64-bit number whose upper 32 bits are the upload time in unix seconds, so its length and
-its first digits tell whether all of it was copied.
+An id is a 64-bit number whose upper 32 bits are the upload time in unix seconds, so its length
+tells whether all of it was copied, and its first digits whether it was typed by hand.
 """
 
 from __future__ import annotations
@@ -42,16 +42,21 @@ def fault_of_id(text: str, now: datetime | None = None) -> str | None:
         return f"{len(text)} digits, not {_USUAL_DIGITS}"
     if not _is_possible(text):
         if len(text) == _USUAL_DIGITS and not text.startswith("0"):
-            return f"it would be of {_uploaded(text).year}"
+            return _of_day(text)
         return f"{len(text)} digits" if len(text) > _USUAL_DIGITS else "it starts with 0"
     if _uploaded(text) > max(now or datetime.now(timezone.utc), _WRITTEN) + _CLOCK_TOLERANCE:
-        return f"it would be of {_uploaded(text).year}"
+        return _of_day(text)
     return None
 
 
 def is_cut_id(text: str) -> bool:
     """Whether `text`, which has a fault, is what is left of an id that was cut."""
-    return len(text) <= _USUAL_DIGITS and not text.startswith("0")
+    return len(text) < _USUAL_DIGITS and not text.startswith("0")
+
+
+def is_whole_id(text: str) -> bool:
+    """Whether `text`, which has a fault, has an id's length: a digit of it is wrong."""
+    return len(text) == _USUAL_DIGITS and not text.startswith("0")
 
 
 def _is_possible(digits: str) -> bool:
@@ -59,6 +64,10 @@ def _is_possible(digits: str) -> bool:
     if not _USUAL_DIGITS <= len(digits) <= _USUAL_DIGITS + 1 or digits.startswith("0"):
         return False
     return int(digits) <= _MAX_ID and _uploaded(digits) >= _FIRST_UPLOAD
+
+
+def _of_day(digits: str) -> str:
+    return f"the post would be of {_uploaded(digits):%Y-%m-%d}"
 
 
 def _uploaded(digits: str) -> datetime:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -108,13 +108,86 @@ def test_given_links_to_several_posts_then_one_is_asked_for(text: str) -> None:
 
 @pytest.mark.parametrize(
     "number",
-    ["730000000000000", "7300000000000000", "73000000000000000", "730000000000000000", "73000",
-     "1000000000000000000", "5275069442094787341", "9208205928595409235", "7730000000000000000"],
+    ["730000000000000", "7300000000000000", "73000000000000000", "730000000000000000", "73000"],
 )  # fmt: skip
 @pytest.mark.parametrize("form", ["https://www.tiktok.com/@u/video/{}", "tiktok.com/embed/v2/{}"])
 def test_given_an_id_that_was_cut_then_the_link_is_not_complete(form: str, number: str) -> None:
     with pytest.raises(AddressError, match=r"is not complete.*Copy the link again"):
         parse_address(form.format(number), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("number", "day"),
+    [
+        ("1000000000000000000", "1977-05-18"),
+        ("5275069442094787341", "2008-12-02"),
+        ("7730000000000000000", "2027-01-12"),
+        ("8910400000000000000", "2035-09-28"),
+        ("9208205928595409235", "2037-12-09"),
+        (str(int((NOW + timedelta(days=3)).timestamp()) << 32), "2026-11-28"),
+    ],
+)
+@pytest.mark.parametrize("form", ["https://www.tiktok.com/@u/video/{}", "tiktok.com/embed/v2/{}"])
+def test_given_an_id_of_the_right_length_and_a_wrong_time_then_it_is_mistyped_and_says_the_day(
+    form: str, number: str, day: str
+) -> None:
+    with pytest.raises(AddressError) as caught:
+        parse_address(form.format(number), now=NOW)
+    message = str(caught.value)
+    assert f"it is mistyped (the post would be of {day}). Copy the link again" in message
+    assert "not complete" not in message
+
+
+@pytest.mark.parametrize("beginning", ["htp://", "ttps://", "htps://", "htttps://", "hhttps://",
+    "tps://", "https:/", "HTP://", "httpss://", "htp:/", "ttp//"])  # fmt: skip
+@pytest.mark.parametrize("host", ["www.tiktok.com", "tiktok.com", "m.tiktok.com"])
+def test_given_a_mistyped_beginning_before_tiktok_s_host_then_the_link_is_read(
+    beginning: str, host: str
+) -> None:
+    link = f"{beginning}{host}/@user/video/{ID}"
+    for text in (link, f"see ({link})."):
+        assert parse_address(text, now=NOW) == PostRef(ID, None, "user")
+    with pytest.raises(AddressError):
+        parse_address(f"{beginning}{host}.evil.example/@user/video/{ID}", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistyped"),
+    [
+        (f"https://www.tiktok,com/@user/video/{ID}", '"www.tiktok,com", not "tiktok.com"'),
+        (f"www.tiktok,com/@user/video/{ID}", '"www.tiktok,com", not "tiktok.com"'),
+        (f"https://www.tikok.com/@user/video/{ID}", '"www.tikok.com", not "tiktok.com"'),
+        (f"tikok.com/@user/video/{ID}", '"tikok.com", not "tiktok.com"'),
+        (f"https://www.tiktok.co/@user/video/{ID}", '"www.tiktok.co", not "tiktok.com"'),
+        (f"https://www.tictok.com/@user/video/{ID}", '"www.tictok.com", not "tiktok.com"'),
+        (f"www.tiktokcom/@user/video/{ID}", '"www.tiktokcom", not "tiktok.com"'),
+        (f"wwwtikok.com/@user/video/{ID}", '"wwwtikok.com", not "tiktok.com"'),
+        (f"see (https://vm.tikok.com/{NEW_CODE})", '"vm.tikok.com", not "tiktok.com"'),
+        (f"ftp://www.tiktok.com/@user/video/{ID}", '"ftp://", not "https://"'),
+    ],
+)
+def test_given_a_mistyped_beginning_then_the_message_shows_it_and_says_what_to_do(
+    text: str, mistyped: str
+) -> None:
+    with pytest.raises(AddressError) as caught:
+        parse_address(text, now=NOW)
+    message = str(caught.value)
+    assert f"its beginning is mistyped ({mistyped}). Copy the link again" in message
+    assert len(message) < 250
+
+
+@pytest.mark.parametrize("text", ["see dm", "tiktok", "hello, world", "https://nottiktok.com/x"])
+def test_given_another_text_then_nothing_is_called_mistyped(text: str) -> None:
+    with pytest.raises(AddressError, match=r"is not a TikTok address: "):
+        parse_address(text, now=NOW)
+
+
+def test_given_a_wrapped_link_that_shows_the_post_then_the_message_says_why_it_is_not_taken() -> (
+    None
+):
+    with pytest.raises(AddressError) as caught:
+        parse_address(f"https://www.google.com/url?q={URL}", now=NOW)
+    assert "(a link inside another site's link is not read)" in str(caught.value)
 
 
 def test_given_a_clock_that_is_a_day_slow_then_today_s_posts_are_read() -> None:

@@ -56,7 +56,6 @@ NOWHERE = (
     "/de/foryou",
     "/pt-BR/",
     "/es-419/notfound/",
-    "/explore?lang=en",
     "/NotFound?_r=1",
 )
 REGIONS = ("/hk/notfound", "/HK/notfound/", "/in/404", "/hk/", "/us", "/kr/foryou?x=1")
@@ -78,6 +77,7 @@ INTERSTITIALS = (
     "/search?q=x",
     "/en/search",
     "/explore",
+    "/explore?lang=en",
     "/discover/x",
     "/sticker/x",
     "/tag/verify",

@@ -116,6 +116,7 @@ def test_given_the_table_when_read_then_each_kind_has_one_row_and_a_sentence_for
         assert 20 < len(failure.sentence) < 160
         assert not (failure.permanent and failure.refusal)
         assert failure.permanent or "it will be tried again" in failure.sentence
+        assert ": " in failure.sentence or not failure.permanent, "what to do next"
 
 
 def test_given_a_failure_when_raised_then_its_permanence_decides_the_exception() -> None:
@@ -123,7 +124,8 @@ def test_given_a_failure_when_raised_then_its_permanence_decides_the_exception()
     shield = unavailable_or_unreadable(FAILURES[FailureKind.SHIELD], "statusCode 10000")
     assert isinstance(gone, PostUnavailable)
     assert isinstance(shield, PostUnreadable)
-    assert str(gone) == gone.sentence == "The post does not exist on TikTok, or it was deleted"
+    assert str(gone) == gone.sentence
+    assert gone.sentence.startswith("The post does not exist on TikTok, or it was deleted")
     assert (gone.kind, gone.detail) == (FailureKind.GONE, "statusCode 10204")
 
 

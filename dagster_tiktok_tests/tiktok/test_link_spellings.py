@@ -150,7 +150,6 @@ HOSTILE = [
     f"data:text/html,{URL}",
     f"file:///{PATH}",
     f"ftp://{PATH}",
-    f"htp://{PATH}",
 ]
 WRITINGS: list[Callable[[str], str]] = [
     str,

@@ -1,0 +1,48 @@
+"""What was meant to be a link to TikTok, and is mistyped where it begins.
+
+Only the message for the VA comes out of this: nothing is read that looks like TikTok's host.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+
+_MOST_CHUNKS = 20
+_BEGINNING = re.compile(
+    r"(?i)[\"'(\[<{]{0,3}(?P<before>(?P<scheme>[a-z]{1,8})?(?P<joint>[:;.,]{0,2}/{1,4}|[:;]))?"
+    r"(?P<host>[a-z0-9-]{2,63}(?:[.,;][a-z0-9-]{2,63}){0,4})(?P<after>[/?:]|\Z)"
+)
+_HOST = "tiktok.com"
+_SAME = ("tiktok.com", "tiktokv.com", "tiktokv.us")
+# "tikok.com" and "ticktok.com" are, "nottiktok.com" is another name.
+_LIKE = 0.88
+
+
+def mistyped_beginning(typed: str) -> str | None:
+    """The part of a message that shows what of a link's beginning is mistyped, None if nothing is.
+
+    Arguments:
+        typed: the cell's text, printable; its length is the caller's to limit.
+    """
+    for chunk in typed.split()[:_MOST_CHUNKS]:
+        found = _BEGINNING.match(chunk)
+        if found is None:
+            continue
+        host, before = found["host"].lower(), found["before"] or ""
+        is_link = bool(before or found["after"])
+        if any(host == same or host.endswith("." + same) for same in _SAME):
+            if before.lower() not in ("", "//", "http://", "https://"):
+                return f'"{before}", not "https://"'
+        elif is_link and _is_like(host):
+            return f'"{found["host"]}", not "{_HOST}"'
+    return None
+
+
+def _is_like(host: str) -> bool:
+    labels = re.split(r"[.,;]", host.removeprefix("www"))
+    name, last = ".".join(labels[-2:]), labels[-1]
+    return any(
+        SequenceMatcher(None, text, meant).ratio() >= _LIKE
+        for text, meant in ((name, _HOST), (last, "tiktok"), (last, "tiktokcom"))
+    )
