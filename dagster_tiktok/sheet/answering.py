@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any, NoReturn, Protocol
@@ -19,8 +19,8 @@ from dagster_tiktok.sheet.errors import (
 )
 from dagster_tiktok.sheet.formulas import (
     Computed,
-    are_of_one_moment,
     broken_arrays,
+    places_of,
     refused,
     without_computed,
 )
@@ -29,6 +29,7 @@ from dagster_tiktok.sheet.headerless import restores_without_header
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.mending import plan_mending
 from dagster_tiktok.sheet.ranges import as_ranges
+from dagster_tiktok.sheet.readings import read_computed
 from dagster_tiktok.sheet.takeback import repair_header, take_back
 from dagster_tiktok.sheet.writeback import (
     CellWrite,
@@ -40,7 +41,6 @@ from dagster_tiktok.sheet.writeback import (
     safe_text,
 )
 
-_READINGS = 3
 _NAMED_ROWS = 5
 MAX_REFUSED_WRITES = 40
 """Of one answer: the quota is 60 writes a minute."""
@@ -56,6 +56,7 @@ class Tab(Protocol):
 
     def read_values(self) -> Grid: ...
     def read_formulas(self) -> Grid: ...
+    def cells(self, ranges: Sequence[Mapping[str, int]], fields: str) -> Any: ...
     def update(self, data: Sequence[dict[str, Any]], *, typed: bool = False) -> None: ...
 
 
@@ -68,20 +69,6 @@ class Answered:
     warnings: tuple[str, ...]
     cells: int
     repaired: int
-
-
-def read_with_formulas(tab: Tab) -> tuple[Grid, Computed]:
-    """The tab's values and what is computed on it, from two readings between which no row moved.
-
-    Raises:
-        TransientError: the rows moved between each two readings.
-    """
-    for _ in range(_READINGS):
-        formulas = tab.read_formulas()
-        values = tab.read_values()
-        if are_of_one_moment(values, formulas, find_layout(values)):
-            return values, Computed(values, formulas)
-    raise TransientError("The rows of the sheet moved at each reading")
 
 
 class Answer:
@@ -124,7 +111,9 @@ class Answer:
 
     def _planned(self, outcomes: Sequence[RowOutcome]) -> tuple[WritePlan, tuple[str, ...]]:
         for attempt in range(2):
-            values, computed = read_with_formulas(self._tab)
+            values, computed = read_computed(
+                self._tab, lambda grid: places_of(plan_writeback(grid, outcomes, self._timezone))
+            )
             theirs = errors_of_people(
                 values,
                 find_layout(values),

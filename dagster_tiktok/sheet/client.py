@@ -13,21 +13,29 @@ from dagster_tiktok.retry import TransientError
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.sheet import merged
 from dagster_tiktok.sheet.access import ServiceAccountSession
-from dagster_tiktok.sheet.answering import Answer, Answered, read_with_formulas
+from dagster_tiktok.sheet.answering import Answer, Answered
 from dagster_tiktok.sheet.cell_links import LinkReader
 from dagster_tiktok.sheet.error_column import WrittenBefore, nothing_written
 from dagster_tiktok.sheet.errors import ProtectedError, TooLargeError, protected, unknown_form
-from dagster_tiktok.sheet.formulas import without_computed
-from dagster_tiktok.sheet.grid import Grid, column_name, grid_of_answer
+from dagster_tiktok.sheet.formulas import places_of, without_computed
+from dagster_tiktok.sheet.grid import Grid, cell_at, column_name, grid_of_answer
 from dagster_tiktok.sheet.headers import folded
 from dagster_tiktok.sheet.http import SheetsHTTPClient
 from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.narrow import read_needed_columns
 from dagster_tiktok.sheet.ranges import as_ranges
-from dagster_tiktok.sheet.rows import read_rows
+from dagster_tiktok.sheet.readings import read_computed
+from dagster_tiktok.sheet.rows import READY, read_rows, status_of
 from dagster_tiktok.sheet.sessions import MAX_ANSWER_SECONDS, MAX_SHEET_BYTES
 from dagster_tiktok.sheet.urls import SheetUrl
-from dagster_tiktok.sheet.writeback import CellWrite, Conflict, RowOutcome, probe_of
+from dagster_tiktok.sheet.writeback import (
+    CellWrite,
+    Conflict,
+    RowOutcome,
+    WritePlan,
+    probe_of,
+    rows_by_key,
+)
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
 _TABS = "sheets.properties(sheetId,index,hidden,sheetType)"
@@ -187,13 +195,16 @@ class SheetClient:
         """
         with _service_errors():
             self._tab_id()
-            grid, computed = read_with_formulas(self)
+            grid, computed = read_computed(self, lambda grid: places_of(_probe(grid)))
             layout = find_layout(grid)
             rows = read_rows(self._with_merges(grid), layout, self._settings.timezone)
-            probe = probe_of(grid, layout, [row.row_number for row in rows.ready])
-            guarded = without_computed(probe, computed)
+            # Also where no row waits: the next one would meet the same.
+            guarded = without_computed(_probe(grid), computed)
+            tried = guarded.plan
+            if not rows.ready:
+                tried = without_computed(probe_of(grid, layout, ()), computed).plan
             # A null leaves the cell alone, but asks for the right to write.
-            cells = [replace(cell, value=None) for cell in guarded.plan.cells()]
+            cells = [replace(cell, value=None) for cell in tried.cells()]
             if cells:
                 self._try(layout, cells)
         return SheetCheck(
@@ -345,6 +356,15 @@ def _first_tab(answer: Any) -> int:
         return int(first.get("sheetId", 0))
     except (KeyError, TypeError, AttributeError, ValueError):
         raise unknown_form() from None
+
+
+def _probe(grid: Grid) -> WritePlan:
+    """What a run would write into the rows that wait; without one, into all that hold a link."""
+    layout = find_layout(grid)
+    keyed = [number for key, rows in rows_by_key(grid, layout).items() if key for number in rows]
+    status = layout["Status"]
+    ready = [row for row in keyed if status_of(cell_at(grid.row(row), status)) == READY]
+    return probe_of(grid, layout, sorted(ready or keyed))
 
 
 def _report(answered: Answered) -> WriteReport:

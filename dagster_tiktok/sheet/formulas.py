@@ -10,47 +10,17 @@ https://developers.google.com/sheets/api/reference/rest/v4/ValueRenderOption
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.sheet.arrays import FAR, Anchor, Reach, anchor_of
 from dagster_tiktok.sheet.grid import Cell, Grid, LinkedCell, cell_at, cell_text, column_name
 from dagster_tiktok.sheet.layout import Layout
 from dagster_tiktok.sheet.writeback import Conflict, RowWrite, WritePlan
 
-_ARRAY_FUNCTIONS = (
-    "ARRAYFORMULA|ARRAY_CONSTRAIN|BYCOL|BYROW|CHOOSECOLS|CHOOSEROWS|EXPAND|FILTER|FLATTEN|"
-    "FREQUENCY|GOOGLEFINANCE|HSTACK|IMPORTDATA|IMPORTFEED|IMPORTHTML|IMPORTRANGE|IMPORTXML|"
-    "MAKEARRAY|MAP|MMULT|QUERY|RANDARRAY|SCAN|SEQUENCE|SORT|SORTN|SPLIT|TOCOL|TOROW|TRANSPOSE|"
-    "UNIQUE|VSTACK|WRAPCOLS|WRAPROWS"
-)
-# These pass an array on; SUM, COUNT, JOIN and the like make one value of it.
-_PASSING = "IF|IFERROR|IFNA|IFS|INDEX|LET|SWITCH|CHOOSE|LAMBDA|OFFSET|INDIRECT|XLOOKUP"
-_OUTERMOST = re.compile(r"\s*([A-Z][A-Z0-9_.]*)\s*\(", re.IGNORECASE)
-_ARRAY_INSIDE = re.compile(rf"\b(?:{_ARRAY_FUNCTIONS})\s*\(|\{{", re.IGNORECASE)
-_RANGE = re.compile(
-    r"\$?(?P<c0>[A-Z]{1,3})\$?(?P<r0>\d*):\$?(?P<c1>[A-Z]{1,3})\$?(?P<r1>\d*)", re.IGNORECASE
-)
-_FAR = 10**6
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """A formula that may fill other cells. Row from 1, column from 0; the ends are included."""
-
-    row: int
-    column: int
-    end_row: int
-    end_column: int
-    name: str
-
-    def covers(self, row: int, column: int) -> bool:
-        return self.row <= row <= self.end_row and self.column <= column <= self.end_column
-
-    @property
-    def cell(self) -> str:
-        return f"{column_name(self.column)}{self.row}"
+Place = tuple[int, int]
+"""A cell: row from 1, column from 0."""
 
 
 class Computed:
@@ -59,12 +29,22 @@ class Computed:
     Arguments:
         values: the tab unformatted.
         formulas: the tab as formulas, read right before or after.
+        typed: cells that are known to hold what somebody typed, see `unsure`.
+        filled: cells that are known to be filled by a formula of another cell.
     """
 
-    def __init__(self, values: Grid, formulas: Grid) -> None:
+    def __init__(
+        self,
+        values: Grid,
+        formulas: Grid,
+        typed: frozenset[Place] = frozenset(),
+        filled: frozenset[Place] = frozenset(),
+    ) -> None:
+        self._grids = values, formulas
         self._values = values
-        self._formulas: dict[tuple[int, int], str] = {}
-        self._filled: set[tuple[int, int]] = set()
+        self._formulas: dict[Place, str] = {}
+        self._typed = typed
+        self._filled = {*filled}
         for number, row in enumerate(formulas.rows, start=1):
             for column, cell in enumerate(row):
                 # A text that begins with "=" reads the same both ways.
@@ -76,33 +56,69 @@ class Computed:
             for column, cell in enumerate(row):
                 if cell not in ("", None) and cell_at(others, column) == "":
                     self._filled.add((number, column))
-        found = (_anchor(row, column, text) for (row, column), text in self._formulas.items())
+        found = (anchor_of(row, column, text) for (row, column), text in self._formulas.items())
         self.anchors = [anchor for anchor in found if anchor and self._shows_a_value(anchor)]
+        self._reach: Reach | None = None
+        self._filling: set[Anchor] = set()
 
     def formula(self, row: int, column: int) -> str | None:
         return self._formulas.get((row, column))
 
-    def all_formulas(self) -> Iterable[tuple[tuple[int, int], str]]:
+    def all_formulas(self) -> Iterable[tuple[Place, str]]:
         return self._formulas.items()
 
+    def unsure(self, places: Iterable[Place]) -> set[Place]:
+        """Those of the cells that show a value which somebody typed or an array gives.
+
+        The two readings do not tell: ask Google what was entered there.
+        """
+        known = self._filled | self._typed
+        return {
+            place
+            for place in places
+            if place not in known
+            and place not in self._formulas
+            and cell_at(self._values.row(place[0]), place[1]) != ""
+            and self.anchor_over(*place) is not None
+        }
+
+    def knowing(self, typed: Iterable[Place], filled: Iterable[Place]) -> Computed:
+        """The same, where it is known what was entered in some cells."""
+        values, formulas = self._grids
+        typed = self._typed | frozenset(typed)
+        return Computed(values, formulas, typed, frozenset(self._filled | {*filled}))
+
     def is_filled(self, row: int, column: int) -> bool:
-        """Whether a formula of another cell fills this one."""
-        return (row, column) in self._filled or self.anchor_over(row, column) is not None
+        """Whether a formula of another cell fills this one, or would with its next output.
+
+        A blank cell counts where the formula itself says that it reaches so far, or where its
+        output is seen in some cell. An import that shows one value alone covers nothing: a write
+        that proves this wrong is taken back.
+        """
+        place = (row, column)
+        if place in self._filled:
+            return True
+        if place in self._typed or place in self._formulas:
+            return False
+        over = list(self._reaching().over(row, column))
+        return any(anchor.is_sized or anchor in self._filling for anchor in over)
 
     def anchor_over(self, row: int, column: int) -> Anchor | None:
-        """The array whose output covers the cell, its own cell not counted."""
-        for anchor in self.anchors:
-            if (anchor.row, anchor.column) != (row, column) and anchor.covers(row, column):
-                inside = any(
-                    (r, c) != (anchor.row, anchor.column)
-                    and anchor.row <= r <= row
-                    and anchor.column <= c <= column
-                    for r, c in self._formulas
-                )
-                # An array that shows values lies over no other formula.
-                if not inside:
-                    return anchor
-        return None
+        """The array whose output may cover the cell, its own cell not counted."""
+        return next(iter(self._reaching().over(row, column)), None)
+
+    def _reaching(self) -> Reach:
+        if self._reach is None:
+            blocked: dict[int, list[int]] = {}
+            for row, column in sorted({*self._formulas, *self._typed}):
+                blocked.setdefault(row, []).append(column)
+            last = max(len(self._values.rows), len(self._grids[1].rows)) + 1
+            self._reach = Reach(self.anchors, blocked, range(1, last + 1))
+            for place in self._filled:
+                # The last one: it begins nearest to the cell.
+                for anchor in [*self._reach.over(*place)][-1:]:
+                    self._filling.add(anchor)
+        return self._reach
 
     def _shows_a_value(self, anchor: Anchor) -> bool:
         # An array that is withheld already, or not loaded, covers nothing now.
@@ -139,17 +155,19 @@ def without_computed(plan: WritePlan, computed: Computed) -> Guarded:
     """
     status = plan.layout["Status"]
     conflicts: list[Conflict] = []
-    filled: list[RowWrite] = []
     left_out: dict[str, list[int]] = {}
     names_of: dict[str, set[str]] = {}
     kept: list[RowWrite] = []
     for write in plan.writes:
         number = write.row_number
-        if computed.formula(number, status) or computed.is_filled(number, status):
-            if computed.is_filled(number, status):
-                filled.append(write)
-            text = _status_is_computed(number, status)
-            conflicts.append(Conflict(write.source_key, text, waits=True))
+        filled = computed.is_filled(number, status)
+        if filled or computed.formula(number, status):
+            anchor = computed.anchor_over(number, status) if filled else None
+            if filled and _fills_from_the_top(plan, computed, anchor):
+                raise refused(plan.grid.title, anchor, "Status")
+            conflicts.append(
+                Conflict(write.source_key, _status_is_computed(number, status, anchor), waits=True)
+            )
             continue
         kept.append(write)
         for name in write.cells:
@@ -157,11 +175,6 @@ def without_computed(plan: WritePlan, computed: Computed) -> Guarded:
             if computed.formula(number, column) or computed.is_filled(number, column):
                 names_of.setdefault(write.source_key, set()).add(name)
                 left_out.setdefault(name, []).append(number)
-    if filled:
-        anchor = computed.anchor_over(filled[0].row_number, status)
-        endless = anchor is not None and anchor.end_row >= _FAR
-        if endless or len(filled) == len(plan.writes):
-            raise refused(plan.grid.title, anchor, "Status")
     writes = tuple(write.without(names_of.get(write.source_key, ())) for write in kept)
     warnings = tuple(
         f'"{name}" is computed by a formula and left alone (row {numbers[0]}'
@@ -182,68 +195,26 @@ def refused(title: str, anchor: Anchor | None, column: str) -> ConfigurationErro
     )
 
 
-def _status_is_computed(number: int, column: int) -> str:
+def places_of(plan: WritePlan) -> list[Place]:
+    """The cells that the plan writes."""
+    return [(write.row_number, plan.layout[name]) for write in plan.writes for name in write.cells]
+
+
+def _fills_from_the_top(plan: WritePlan, computed: Computed, anchor: Anchor | None) -> bool:
+    """Whether the array is the tab's, or the column's, and not one of some rows."""
+    top = plan.layout.header_row
+    if anchor is not None:
+        return anchor.row <= top + 1
+    status = plan.layout["Status"]
+    return computed.is_filled(top, status) or computed.is_filled(top + 1, status)
+
+
+def _status_is_computed(number: int, column: int, anchor: Anchor | None) -> str:
+    by = f"the formula in {anchor.cell} ({anchor.name})" if anchor else "a formula"
     return (
-        f'the cell {column_name(column)}{number} ("Status") is computed by a formula; type the '
+        f'the cell {column_name(column)}{number} ("Status") is computed by {by}; type the '
         "status instead"
     )
-
-
-def _anchor(row: int, column: int, formula: str) -> Anchor | None:
-    body = formula.lstrip("=+ ")
-    outermost = _OUTERMOST.match(body)
-    if body.startswith("{"):
-        name = "{…}"
-        lines = _split(body[1 : body.rfind("}")], ";")
-        sizes = [[_size(part) for part in _split(line, ",\\")] for line in lines]
-        width = max(sum(w for _, w in parts) for parts in sizes)
-        height = sum(max(h for h, _ in parts) for parts in sizes)
-    elif (outermost and re.fullmatch(_ARRAY_FUNCTIONS, outermost[1], re.IGNORECASE)) or (
-        outermost
-        and re.fullmatch(_PASSING, outermost[1], re.IGNORECASE)
-        and _ARRAY_INSIDE.search(body)
-    ):
-        name = outermost[1].upper()
-        height, width = _size(body)
-    else:
-        return None
-    return Anchor(row, column, min(row + height - 1, _FAR), min(column + width - 1, _FAR), name)
-
-
-def _size(text: str) -> tuple[int, int]:
-    """How many rows and columns an expression may give, at most as far as it can be told."""
-    ranges = list(_RANGE.finditer(text))
-    if not ranges:
-        return (_FAR, _FAR) if _ARRAY_INSIDE.search(text) else (1, 1)
-    height = width = 1
-    for match in ranges:
-        width = max(width, abs(_index(match["c1"]) - _index(match["c0"])) + 1)
-        ends = match["r1"]
-        height = max(height, int(ends) - int(match["r0"] or 1) + 1 if ends else _FAR)
-    return height, width
-
-
-def _index(name: str) -> int:
-    index = 0
-    for letter in name.upper():
-        index = index * 26 + ord(letter) - ord("A") + 1
-    return index
-
-
-def _split(text: str, marks: str) -> Sequence[str]:
-    """The parts between marks that stand in no quotes, parentheses or braces."""
-    parts, depth, quoted, start = [], 0, False, 0
-    for index, character in enumerate(text):
-        if character == '"':
-            quoted = not quoted
-        elif not quoted and character in "({":
-            depth += 1
-        elif not quoted and character in ")}":
-            depth -= 1
-        elif not quoted and not depth and character in marks:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]]
 
 
 def broken_arrays(
@@ -255,8 +226,8 @@ def broken_arrays(
     """
     known = dict(computed.all_formulas())
     return [
-        _anchor(number, column, known.get((number, column), "="))
-        or Anchor(number, column, _FAR, _FAR, "an array")
+        anchor_of(number, column, known.get((number, column), "="))
+        or Anchor(number, column, FAR, FAR, "an array")
         for number, row in enumerate(after.rows, start=1)
         for column, cell in enumerate(row)
         if type(cell) is str

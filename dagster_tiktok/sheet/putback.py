@@ -11,7 +11,7 @@ from dagster_tiktok.sheet.writeback import CellWrite
 
 _CELL = re.compile(
     r"\"(?:[^\"]|\"\")*\"|(?P<sheet>(?:'(?:[^']|'')*'|[\w.]+)!)?(?<![\w$])"
-    r"(?P<column>\$?[A-Z]{1,3})(?P<fixed>\$?)(?P<row>\d+)(?![\w(])",
+    r"(?P<column>\$?[A-Z]{1,3})(?P<fixed>\$?)(?P<row>[0-9]{1,7})(?![\w(])",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"\"(?:[^\"]|\"\")*\"")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dagster_tiktok.sheet.formulas import Anchor, Computed
+from dagster_tiktok.sheet.arrays import Anchor
+from dagster_tiktok.sheet.formulas import Computed
 from dagster_tiktok.sheet.grid import Grid, cell_at, cell_text
 from dagster_tiktok.sheet.layout import HEADER_SEARCH_ROWS
 from dagster_tiktok.sheet.writeback import CellWrite, Value, WritePlan, same

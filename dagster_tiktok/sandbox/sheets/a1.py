@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 _CELLS = re.compile(
-    r"\$?(?P<c0>[A-Za-z]{0,3})\$?(?P<r0>[0-9]*)"
-    r"(?P<to>:\$?(?P<c1>[A-Za-z]{0,3})\$?(?P<r1>[0-9]*))?\Z"
+    r"\$?(?P<c0>[A-Za-z]{0,3})\$?(?P<r0>[0-9]{0,7})"
+    r"(?P<to>:\$?(?P<c1>[A-Za-z]{0,3})\$?(?P<r1>[0-9]{0,7}))?\Z"
 )
 _PLAIN_TITLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 

@@ -35,9 +35,13 @@ class DateCell:
 
 @dataclass(frozen=True)
 class FormulaCell:
-    """A cell whose value is computed: see `formulas`."""
+    """A cell whose value is computed: see `formulas`.
+
+    `shown` is what it shows, alone, instead: for a formula that the sandbox cannot compute.
+    """
 
     formula: str
+    shown: str | int | float | None = None
 
 
 @dataclass(frozen=True)
@@ -281,12 +285,15 @@ def _to_json(cell: Cell) -> Any:
         return {"date": cell.serial}
     if isinstance(cell, LinkCell):
         return {"text": cell.text, "link": cell.link, "chip": cell.chip}
-    return {"formula": cell.formula} if isinstance(cell, FormulaCell) else cell
+    if isinstance(cell, FormulaCell):
+        shown = {} if cell.shown is None else {"shown": cell.shown}
+        return {"formula": cell.formula, **shown}
+    return cell
 
 
 def _from_json(value: Any) -> Cell:
     if isinstance(value, dict) and "link" in value:
         return LinkCell(**value)
     if isinstance(value, dict):
-        return DateCell(value["date"]) if "date" in value else FormulaCell(value["formula"])
+        return DateCell(value["date"]) if "date" in value else FormulaCell(**value)
     return raw(value)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagster_tiktok.sandbox.sheets.a1 import Area, RangeError, parse_range
 
@@ -71,7 +71,7 @@ def shown(book: Book, tab: Tab, depth: int = 0) -> Shown:
     for _ in range(2):
         found.spilled.clear()
         for row, column in anchors:
-            evaluation.place(row, column, str(getattr(tab.rows[row][column], "formula", "")))
+            evaluation.place(row, column, tab.rows[row][column])
     return found
 
 
@@ -79,9 +79,10 @@ class _Evaluation:
     def __init__(self, book: Book, tab: Tab, found: Shown, depth: int) -> None:
         self._book, self._tab, self._found, self._depth = book, tab, found, depth
 
-    def place(self, row: int, column: int, formula: str) -> None:
+    def place(self, row: int, column: int, cell: Any) -> None:
         try:
-            block = self._block(formula.removeprefix("=").strip())
+            given = cell.shown is not None
+            block = [[cell.shown]] if given else self._block(cell.formula.removeprefix("=").strip())
         except _Unknown as error:
             block = [[str(error)]]
         height, width = len(block), max(map(len, block), default=0)

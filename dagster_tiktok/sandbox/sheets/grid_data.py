@@ -63,6 +63,9 @@ def merges_of(tab: Tab) -> dict[str, Any]:
 def _cell_data(typed: Cell, value: Cell) -> dict[str, Any]:
     text = str(rendered(value, "FORMATTED_VALUE", dates_as_text=True))
     data: dict[str, Any] = {"formattedValue": text} if text else {}
+    if typed != "":
+        # Nothing was entered where an array fills the cell.
+        data["userEnteredValue"] = _entered(typed)
     if isinstance(typed, LinkCell) and typed.chip:
         properties = {"uri": typed.link}
         data["chipRuns"] = [{"chip": {"richLinkProperties": properties}}]
@@ -74,6 +77,16 @@ def _cell_data(typed: Cell, value: Cell) -> dict[str, Any]:
     elif isinstance(typed, str) and _TYPED_LINK.match(typed):
         data["hyperlink"] = typed
     return data
+
+
+def _entered(typed: Cell) -> dict[str, Any]:
+    """An `ExtendedValue`."""
+    if isinstance(typed, FormulaCell):
+        return {"formulaValue": typed.formula}
+    value = rendered(typed, "UNFORMATTED_VALUE", dates_as_text=False)
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    return {"stringValue" if isinstance(value, str) else "numberValue": value}
 
 
 def _at(rows: Sequence[Sequence[Cell]], row: int, column: int) -> Cell:

@@ -1,0 +1,120 @@
+"""A formula that somebody types into one row: it keeps no other row from being answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from dagster_tiktok.sandbox.sheets.book import FormulaCell
+from dagster_tiktok.sheet.arrays import Anchor, Reach, anchor_of
+from dagster_tiktok.sheet.formulas import Computed
+from dagster_tiktok_tests.sheet.grids import grid_of
+from dagster_tiktok_tests.sheet.outcomes import is_answered, scraped
+from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+
+NUMBERS = range(1, 5)
+ROWS = [HEADER, *(sheet_row(number) for number in NUMBERS)]
+# Typed into one cell, with the value that Sheets shows there.
+LONE = [
+    ("C3", '=IMPORTXML(A3,"//title")', "#N/A"),
+    ("C3", '=IMPORTXML(A3,"//title")', "A title"),
+    ("C3", '=IMPORTDATA("x")', "#N/A"),
+    ("B4", '=IMPORTRANGE("x","Posts!A1")', "#REF!"),
+    ("B4", '=IMPORTRANGE("x","Posts!A1")', "Ann"),
+    ("B2", '=SPLIT(A2,"/")', "#REF!"),
+    ("D2", '=GOOGLEFINANCE("USDEUR")', 0.92),
+    ("E3", "=UNIQUE(O3)", "note 2"),
+    ("C2", '=INDEX(SPLIT(A2,"/"),4)', "@someone"),
+    ("C2", '=IF(B2="Ann",{"x"},"y")', "x"),
+    ("B1", '=ARRAYFORMULA("VA")', "VA"),
+    ("O5", "=SEQUENCE(A1:A" + "9" * 5000 + ")", "#NUM!"),
+    ("O5", "=SORT(A1:A" + "9" * 5000 + ")", "#REF!"),
+    ("O5", "=A" + "9" * 5000, "#REF!"),
+]
+
+
+@pytest.mark.parametrize(("cell", "formula", "shown"), LONE)
+def test_given_a_formula_in_one_cell_when_answered_then_every_row_is_written(
+    cell: str, formula: str, shown: str | float
+) -> None:
+    rows = [list(row) for row in ROWS]
+    rows[int(cell[1:]) - 1]["ABCDEFGHIJKLMNO".index(cell[0])] = FormulaCell(formula, shown)
+    with RunningSheets(rows) as sheets:
+        client = sheets.client()
+        assert not [text for text in client.check().warnings if "computed" in text]
+        report = client.write_outcomes([scraped(number) for number in NUMBERS])
+        assert (len(report.written), report.conflicts, report.warnings) == (4, (), ())
+        rows = sheets.control("GET", "rows")["rows"]
+        for number in NUMBERS:
+            assert is_answered(dict(zip(HEADER, rows[number], strict=False)), number)
+
+
+@pytest.mark.parametrize("status", ["Ready to Scrape", "Scraped"])
+def test_given_an_array_over_some_rows_when_answered_then_they_alone_are_conflicts(
+    status: str,
+) -> None:
+    rows = [HEADER, *(sheet_row(number, Status=status) for number in range(1, 7))]
+    for row in rows[4:6]:
+        row[5] = ""
+    rows[4][5] = FormulaCell(f'={{"{status}";"{status}"}}')
+    with RunningSheets(rows) as sheets:
+        check = sheets.client().check()
+        assert [text[:26] for text in check.warnings] == [
+            'the cell F5 ("Status") is ',
+            'the cell F6 ("Status") is ',
+        ]
+        if status == "Scraped":
+            return
+        report = sheets.client().write_outcomes([scraped(number) for number in range(1, 7)])
+        assert {*report.written} == {address(number) for number in (1, 2, 3, 6)}
+        texts = {conflict.source_key: conflict.text for conflict in report.conflicts}
+        assert texts.keys() == {address(4), address(5)}
+        assert "is computed by the formula in F5 ({…})" in texts[address(5)]
+
+
+def test_given_a_helper_formula_in_every_row_then_the_work_grows_with_the_rows() -> None:
+    # With the old code 20,000 rows take years.
+    count = 20_000
+    values = grid_of([["v", "v", "Ready"] for _ in range(count)])
+    formulas = grid_of(
+        [
+            [f'=IFERROR(INDEX(SPLIT(C{n},"/"),5),"")', f'=A{n}&"x"', "Ready"]
+            for n in range(1, count + 1)
+        ]
+    )
+    computed = Computed(values, formulas)
+    assert not any(computed.is_filled(number, 2) for number in range(1, count + 1))
+    anchors = [anchor for anchor in computed.anchors if anchor]
+    reach = Reach(anchors, {n: [0, 1] for n in range(1, count + 1)}, range(1, count + 1))
+    assert reach.steps <= 2 * count
+
+
+@pytest.mark.parametrize(
+    ("formula", "reach"),
+    [
+        ("={A1:B2;A3:B3}", (3, 2)),
+        ("=SORT(UNIQUE(A1:C9))", (9, 3)),
+        ('=ARRAYFORMULA(IF(A2:A<>"",1,2))', (10**6, 1)),
+        ("={1,2;3,4}", (2, 2)),
+        ('=IF(B2="Ann",{"x"},"y")', None),
+        ("=UNIQUE(O3)", None),
+        ("=SUM(A1:A9)", None),
+        ("={", None),
+        ("=ARRAYFORMULA(", None),
+    ],
+)
+def test_given_a_formula_when_sized_then_it_reaches_as_far_as_its_ranges(
+    formula: str, reach: tuple[int, int] | None
+) -> None:
+    anchor = anchor_of(1, 0, formula)
+    assert (anchor and (anchor.end_row, anchor.end_column + 1)) == reach
+
+
+def test_given_an_array_when_a_cell_in_its_way_is_typed_then_nothing_beyond_is_reached() -> None:
+    anchor = Anchor(2, 1, 10**6, 10**6, "IMPORTRANGE", is_sized=False)
+    reach = Reach([anchor], {4: [3], 6: [1]}, range(1, 9))
+    reached = {(row, col) for row in range(1, 9) for col in range(5) if [*reach.over(row, col)]}
+    assert {place for place in reached if place[1] < 5} == {
+        *((2, col) for col in range(2, 5)),
+        *((3, col) for col in range(1, 5)),
+        *((row, col) for row in (4, 5) for col in range(1, 3)),
+    }
