@@ -103,6 +103,9 @@ def doctor(as_json: bool, env_file: Path | None) -> None:
         for finding in findings:
             mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
             click.echo(f"{mark}  {finding.name:<10} {printable(finding.message)}")
+            for warning in finding.warnings:
+                mark = click.style("warn", fg="yellow")
+                click.echo(f"{mark}  {finding.name:<10} {printable(warning)}")
     sys.exit(0 if healthy else 1)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from uuid import uuid4
 
 from dagster_tiktok.clock import MAX_SKEW, describe_skew, skew, utc_now
 from dagster_tiktok.database import SCHEMA_VERSION, open_database
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, UnexpectedError
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.sheet.client import SheetClient
@@ -22,7 +23,9 @@ from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.text import printable
 from dagster_tiktok.tiktok.client import TikTokClient
 
-SHOWN_WARNINGS = 5
+log = logging.getLogger(__name__)
+
+SHOWN_WARNINGS = 20
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,27 @@ class Finding:
     name: str
     ok: bool
     message: str
+    warnings: tuple[str, ...] = ()
+    """What somebody should look at, and what fails nothing."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a check found: `fault` fails it, and leaves what else was found to be read."""
+
+    message: str
+    warnings: tuple[str, ...] = ()
+    fault: str | None = None
+
+    def findings(self, name: str) -> list[Finding]:
+        found = Finding(name, True, self.message, self.warnings)
+        return [found] if self.fault is None else [found, Finding(name, False, self.fault)]
+
+
+Check = tuple[str, Callable[[Settings], "Found | str"]]
 
 
 def examine(env_file: str | Path) -> list[Finding]:
@@ -43,7 +64,7 @@ def examine(env_file: str | Path) -> list[Finding]:
         settings = load_settings(env_file)
     except ConfigurationError as error:
         return [Finding("settings", False, str(error))]
-    checks: list[tuple[str, Callable[[Settings], str]]] = [
+    checks: list[Check] = [
         *_sheets(settings),
         ("database", lambda s: asyncio.run(_database(s))),
         ("ledger", lambda s: asyncio.run(_ledger(s))),
@@ -52,16 +73,29 @@ def examine(env_file: str | Path) -> list[Finding]:
         ("tiktok", lambda s: asyncio.run(_tiktok(s))),
         ("disk", _disk),
     ]
-    findings = [Finding("settings", True, "every variable is set and well-formed")]
+    return [
+        Finding("settings", True, "every variable is set and well-formed"),
+        *tried(checks, settings),
+    ]
+
+
+def tried(checks: Iterable[Check], settings: Settings) -> list[Finding]:
+    """What each check found, whatever the others do."""
+    findings: list[Finding] = []
     for name, check in checks:
         try:
-            findings.append(Finding(name, True, check(settings)))
+            found = check(settings)
+            findings += (Found(found) if isinstance(found, str) else found).findings(name)
         except (ConfigurationError, ServiceUnavailable) as error:
             findings.append(Finding(name, False, str(error)))
+        except Exception as error:
+            # One check that fails unforeseen must not hide what the others find.
+            log.exception("doctor: the check %s failed", name)
+            findings.append(Finding(name, False, str(UnexpectedError(error))))
     return findings
 
 
-def _sheets(settings: Settings) -> list[tuple[str, Callable[[Settings], str]]]:
+def _sheets(settings: Settings) -> list[Check]:
     return [
         (
             "sheet" if sheet.of == 1 else f"sheet {sheet.number}",
@@ -71,19 +105,23 @@ def _sheets(settings: Settings) -> list[tuple[str, Callable[[Settings], str]]]:
     ]
 
 
-def _sheet(settings: Settings, sheet: SheetUrl) -> str:
+def _sheet(settings: Settings, sheet: SheetUrl) -> Found:
     with SheetClient(settings, sheet) as client:
         found = client.check()
     lacking = f"; no column {', '.join(found.missing_columns)}" if found.missing_columns else ""
     named = [f'{name} is "{header}"' for name, header in found.other_names.items()]
     called = f"; {', '.join(named)}" if named else ""
-    warnings = "".join(f"; {warning}" for warning in found.warnings[:SHOWN_WARNINGS])
-    if len(found.warnings) > SHOWN_WARNINGS:
-        warnings += f"; and {len(found.warnings) - SHOWN_WARNINGS} more warnings"
-    return (
-        f"tab {printable(found.tab)!r}: {found.filled_rows} rows, {found.ready_rows} ready, "
-        f"{found.client_email} may write {', '.join(found.written_columns)}"
-        f"{called}{lacking}{warnings}"
+    warnings = [*(found.protected if found.can_answer else ()), *found.warnings]
+    if len(warnings) > SHOWN_WARNINGS:
+        warnings[SHOWN_WARNINGS:] = [f"and {len(warnings) - SHOWN_WARNINGS:,} more warnings"]
+    may = "may write" if found.can_answer else "would write"
+    return Found(
+        f"tab {printable(found.tab)!r}: headers in row {found.header_row}, {found.filled_rows} "
+        f"rows, {found.ready_rows} ready, {found.client_email} {may} "
+        f"{', '.join(found.written_columns)}{called}{lacking}",
+        tuple(warnings),
+        # One protected row is skipped by a run; where each is, nothing would be answered.
+        None if found.can_answer else f"GOOGLE_SHEET_URL: {'; '.join(found.protected)}.",
     )
 
 

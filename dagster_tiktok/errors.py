@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dagster_tiktok.redaction import told
+
 
 class ConfigurationError(Exception):
     """A setting is wrong: nothing will work until a person changes it.
@@ -16,6 +18,17 @@ class ServiceUnavailable(Exception):
 
     Going on is pointless now; a later run finishes the work.
     """
+
+
+class UnexpectedError(ServiceUnavailable):
+    """A fault of the program met one sheet or one check, and must not hold up the others."""
+
+    def __init__(self, error: Exception) -> None:
+        said = told(str(error))
+        super().__init__(
+            f"an unexpected {type(error).__name__}{f' ({said})' if said else ''}: this is a fault "
+            "of the program; the log shows where, please report it."
+        )
 
 
 class Unreachable(ServiceUnavailable):

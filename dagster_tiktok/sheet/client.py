@@ -16,20 +16,19 @@ from dagster_tiktok.sheet.access import ServiceAccountSession
 from dagster_tiktok.sheet.answering import Answer, Answered
 from dagster_tiktok.sheet.cell_links import LinkReader
 from dagster_tiktok.sheet.error_column import WrittenBefore, nothing_written
-from dagster_tiktok.sheet.errors import ProtectedError, TooLargeError, protected, unknown_form
+from dagster_tiktok.sheet.errors import TooLargeError, unknown_form
 from dagster_tiktok.sheet.formulas import places_of, without_computed
 from dagster_tiktok.sheet.grid import Grid, cell_at, column_name, grid_of_answer
 from dagster_tiktok.sheet.headers import folded
 from dagster_tiktok.sheet.http import SheetsHTTPClient
 from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.narrow import read_needed_columns
-from dagster_tiktok.sheet.ranges import as_ranges
+from dagster_tiktok.sheet.probing import Protection, find_protected
 from dagster_tiktok.sheet.readings import read_computed
 from dagster_tiktok.sheet.rows import READY, read_rows, status_of
 from dagster_tiktok.sheet.sessions import MAX_ANSWER_SECONDS, MAX_SHEET_BYTES
 from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.sheet.writeback import (
-    CellWrite,
     Conflict,
     RowOutcome,
     WritePlan,
@@ -71,6 +70,10 @@ class SheetCheck:
     """Columns that would be written if the tab had them."""
     other_names: Mapping[str, str]
     """The headers of those columns that the tab calls otherwise, by column."""
+    protected: tuple[str, ...]
+    """Cells of rows that wait that may not be written, the first few."""
+    can_answer: bool
+    """Whether `Status` may be written in at least one of the rows that were tried."""
     filled_rows: int
     ready_rows: int
     warnings: tuple[str, ...]
@@ -190,8 +193,7 @@ class SheetClient:
     def check(self) -> SheetCheck:
         """Reads the tab and tries, without changing a cell, whether it may be written.
 
-        Raises: as `read`; ConfigurationError also for a missing header or missing rights, and for
-            protected cells, of which the first is named.
+        Raises: as `read`; ConfigurationError also for a missing header or missing rights.
         """
         with _service_errors():
             self._tab_id()
@@ -203,10 +205,7 @@ class SheetClient:
             tried = guarded.plan
             if not rows.ready:
                 tried = without_computed(probe_of(grid, layout, ()), computed).plan
-            # A null leaves the cell alone, but asks for the right to write.
-            cells = [replace(cell, value=None) for cell in tried.cells()]
-            if cells:
-                self._try(layout, cells)
+            protection = find_protected(self.update, tried.cells(), layout["Status"])
         return SheetCheck(
             tab=grid.title,
             client_email=self.client_email,
@@ -225,6 +224,8 @@ class SheetClient:
                 for name, header in layout.headers.items()
                 if folded(header) != folded(name)
             },
+            protected=self._protected(protection, layout),
+            can_answer=protection.any_row or not protection.cells,
             filled_rows=rows.filled_rows,
             ready_rows=rows.ready_rows,
             warnings=(
@@ -234,26 +235,17 @@ class SheetClient:
             ),
         )
 
-    def _try(self, layout: Layout, cells: list[CellWrite]) -> None:
-        """Raises ProtectedError that names the first protected cell, found by halving."""
-        try:
-            self.update(as_ranges(cells))
-        except ProtectedError:
-            while len(cells) > 1:
-                half = cells[: len(cells) // 2]
-                try:
-                    self.update(as_ranges(half))
-                except ProtectedError:
-                    cells = half
-                else:
-                    cells = cells[len(half) :]
-            names = {at: name for name, at in layout.columns.items()}
-            (cell,) = cells
-            place = f"{column_name(cell.column)}{cell.row_number}"
-            raise protected(
-                self.client_email,
-                f'{place} (row {cell.row_number}, column "{names[cell.column]}")',
-            ) from None
+    def _protected(self, protection: Protection, layout: Layout) -> tuple[str, ...]:
+        names = {at: name for name, at in layout.columns.items()}
+        told = [
+            f"the cell {column_name(cell.column)}{cell.row_number} (row {cell.row_number}, column "
+            f'"{names[cell.column]}") is protected; allow {self.client_email} to edit it (Data > '
+            "Protect sheets and ranges)"
+            for cell in protection.cells
+        ]
+        if not protection.complete:
+            told.append("more cells may be protected: not all were tried")
+        return tuple(told)
 
     def read_values(self) -> Grid:
         """As `read`, also for rows that do not wait, for those that turn a TransientError into

@@ -168,6 +168,9 @@ class _Headers:
         # The sheet's own headers first: a column that one of them names is no other column.
         for name, header in own.items():
             self._place(name, self._places.get(folded(header), []))
+        self._own_missing = [
+            (name, header) for name, header in own.items() if not self._places.get(folded(header))
+        ]
         for name in COLUMNS:
             if name not in self.columns and name not in self._ambiguous:
                 self._place(name, self._usual(name))
@@ -183,8 +186,20 @@ class _Headers:
             name for name in WANTED if name not in self.columns and name not in self._ambiguous
         ]
         warnings = [_without(absent)] if absent else []
+        warnings += [self._not_found(name, header) for name, header in self._own_missing]
         warnings += [f"{text} and is left alone" for text in self._ambiguous.values()]
         return Layout(number, self.columns, tuple(warnings), headers)
+
+    def _not_found(self, name: str, header: str) -> str:
+        instead = (
+            f'"{cut(self._texts[self.columns[name]])}" is taken instead'
+            if name in self.columns
+            else "nothing is taken instead"
+        )
+        return (
+            f'the tab has no column "{cut(header)}", which GOOGLE_SHEET_COLUMNS names for '
+            f'"{name}": {instead}; correct the setting or the header'
+        )
 
     def _usual(self, name: str) -> list[int]:
         found = self._free(self._places.get(folded(name), ()))

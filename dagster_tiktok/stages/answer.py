@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.ledger import Ledger
 from dagster_tiktok.models import Metrics, Post, Unit
 from dagster_tiktok.sheet.client import SheetClient, WriteReport
 from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.sheet.writeback import Conflict, RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.isolation import Errors, failing_alone
 from dagster_tiktok.stages.open import raise_if_none
 
 CLAIM_CHUNK = 500
@@ -71,7 +71,7 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
     if looks:
         await ledger.finish(looks)
     report.looks = len(looks)
-    errors: dict[str, ConfigurationError | ServiceUnavailable] = {}
+    errors: Errors = {}
     loop = asyncio.get_running_loop()
 
     def written_before(found: Collection[str], writing: Collection[str]) -> Collection[str]:
@@ -84,13 +84,12 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
         units = sorted(
             rows.get(client.sheet.source, []), key=lambda u: u.unanswered_since is not None
         )
-        try:
+        name = client.sheet.name
+        with failing_alone(name, errors, log, f"sheet_status: {name} cannot be answered"):
             written = await asyncio.to_thread(
                 client.write_outcomes, map(_outcome, units), written_before
             )
-        except (ConfigurationError, ServiceUnavailable) as error:
-            log.warning("sheet_status: %s cannot be answered: %s", client.sheet.name, error)
-            errors[client.sheet.name] = error
+        if name in errors:
             continue
         if units:
             await _finish(ledger, units, written.conflicts)

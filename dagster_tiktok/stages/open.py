@@ -15,6 +15,7 @@ from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.rows import SheetRows, read_rows
 from dagster_tiktok.sheet.urls import SheetUrl
+from dagster_tiktok.stages.isolation import Errors, failing_alone
 
 CHUNK = 500
 SHOWN_WARNINGS = 20
@@ -62,16 +63,14 @@ async def open_ready(
     """
     started = time.monotonic()
     opened: list[OpenedSheet] = []
-    errors: dict[str, ConfigurationError | ServiceUnavailable] = {}
+    errors: Errors = {}
     for client in clients:
         name = client.sheet.name
         read_at = (await ledger.clock()).now
-        try:
+        with failing_alone(name, errors, log, f"sheet_rows: {name} cannot be read"):
             grid = await asyncio.to_thread(client.read, merges=True)
             rows = read_rows(grid, find_layout(grid), timezone)
-        except (ConfigurationError, ServiceUnavailable) as error:
-            log.warning("sheet_rows: %s cannot be read: %s", name, error)
-            errors[name] = error
+        if name in errors:
             continue
         _log_warnings(client.sheet, rows)
         units = _sum(

@@ -146,5 +146,10 @@ def test_given_everything_is_right_then_doctor_says_so_and_changes_nothing(
 
     assert doctor.status == 0, doctor.stdout
     assert doctor.stdout.count("ok") >= 6
+    # The demo's protected cell: a run answers the other rows, so it fails nothing.
+    lines = doctor.stdout.splitlines()
+    sheet = next(i for i, line in enumerate(lines) if line.startswith("ok    sheet"))
+    assert "rows, " in lines[sheet] and "may write Status" in lines[sheet]
+    assert lines[sheet + 1].startswith("warn  sheet      the cell M8 (row 8, column")
     assert sandbox.cells == before
     assert sandbox.rows("scraping_logs") == logs

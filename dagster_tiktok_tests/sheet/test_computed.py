@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dagster_tiktok.errors import ConfigurationError
@@ -187,9 +189,14 @@ def test_given_a_protected_row_when_checked_then_the_doctor_says_so_and_not_for_
         sheets.edit({"do": "protect", "range": "A1:O1"})
         assert sheets.client().check().ready_rows == 3
         sheets.edit({"do": "protect", "range": "F2:F2"})
+        check = sheets.client().check()
+        assert (check.can_answer, check.ready_rows, len(check.protected)) == (True, 3, 1)
         told = r'the cell F2 \(row 2, column "Status"\) is protected; allow \S+@\S+ to edit it'
-        with pytest.raises(ConfigurationError, match=told):
-            sheets.client().check()
+        assert re.match(told, check.protected[0])
+        sheets.edit({"do": "protect", "range": "F:F"})
+        check = sheets.client().check()
+        assert not check.can_answer
+        assert [text[:11] for text in check.protected] == [f"the cell F{n}" for n in (2, 3, 4)]
 
 
 def test_given_a_tab_that_is_renamed_before_the_write_when_answered_then_it_is_written() -> None:

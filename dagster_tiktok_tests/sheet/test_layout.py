@@ -205,3 +205,16 @@ def test_given_headers_in_any_order_and_dress_when_looked_for_then_each_is_found
     row = [data.draw(dress)(header) for header in order]
     layout = find_layout(grid_of([row]))
     assert {name: layout[name] for name in HEADER} == {n: i for i, n in enumerate(order)}
+
+
+def test_given_a_header_of_the_settings_that_the_tab_lacks_then_a_warning_names_it() -> None:
+    own = {"VA": "Assigned To", "Set ID": "Set #", "Post URL": "Link"}
+    grid = replace(grid_of([["Link", "Status", "VA", "Creator", "Type"]]), own_headers=own)
+    layout = find_layout(grid)
+    told = [text for text in layout.warnings if "GOOGLE_SHEET_COLUMNS names" in text]
+    assert told == [
+        'the tab has no column "Assigned To", which GOOGLE_SHEET_COLUMNS names for "VA": "VA" is '
+        "taken instead; correct the setting or the header",
+        'the tab has no column "Set #", which GOOGLE_SHEET_COLUMNS names for "Set ID": nothing is '
+        "taken instead; correct the setting or the header",
+    ]

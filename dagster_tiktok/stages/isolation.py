@@ -1,0 +1,30 @@
+"""Work on several sheets of which one may fail: the others are worked on all the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, UnexpectedError
+
+Errors = dict[str, ConfigurationError | ServiceUnavailable]
+
+
+@contextmanager
+def failing_alone(name: str, errors: Errors, log: logging.Logger, told: str) -> Iterator[None]:
+    """What the block raises goes into `errors` under the sheet's name, and ends the block only.
+
+    Also what nobody foresaw, which is logged with where it came from.
+
+    Arguments:
+        told: what cannot be done, for the log: `sheet_rows: … cannot be read`.
+    """
+    try:
+        yield
+    except (ConfigurationError, ServiceUnavailable) as error:
+        log.warning("%s: %s", told, error)
+        errors[name] = error
+    except Exception as error:
+        log.exception("%s", told)
+        errors[name] = UnexpectedError(error)

@@ -1,0 +1,61 @@
+"""A fault that nobody foresaw ends what it met, not what stands beside it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from dagster_tiktok.doctor import Check, Finding, Found, tried
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.stages.isolation import Errors, failing_alone
+from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, sheet_row
+
+
+def _broken(settings: Settings) -> str:
+    return str(int("9" * 5000))
+
+
+def test_given_a_check_that_breaks_when_examined_then_it_is_named_and_the_others_are_made(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with RunningSheets([HEADER, sheet_row(1)]) as sheets:
+        settings = sheets.settings()
+    checks: list[Check] = [
+        ("sheet", _broken),
+        ("bucket", lambda _: Found("is there", ("a warning",), "and cannot be used")),
+        ("disk", lambda _: "free"),
+    ]
+    broken, *others = tried(checks, settings)
+    assert (broken.name, broken.ok) == ("sheet", False)
+    assert broken.message.startswith("an unexpected ValueError (Exceeds the limit")
+    assert others == [
+        Finding("bucket", True, "is there", ("a warning",)),
+        Finding("bucket", False, "and cannot be used"),
+        Finding("disk", True, "free"),
+    ]
+    assert "Traceback" in caplog.text
+
+
+def test_given_sheets_of_which_some_fail_when_worked_on_then_each_fails_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    errors: Errors = {}
+    done = []
+    for name, error in {
+        "tab 1": RuntimeError("apikey: 0123456789abcdef"),
+        "tab 2": ConfigurationError("not shared"),
+        "tab 3": None,
+    }.items():
+        with failing_alone(name, errors, logging.getLogger("test"), f"{name} cannot be read"):
+            if error:
+                raise error
+            done.append(name)
+    assert done == ["tab 3"]
+    assert {name: str(error)[:30] for name, error in errors.items()} == {
+        "tab 1": "an unexpected RuntimeError (ap",
+        "tab 2": "not shared",
+    }
+    assert "0123456789abcdef" not in str(errors["tab 1"])
+    assert "Traceback" in caplog.text
