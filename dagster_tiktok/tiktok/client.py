@@ -327,8 +327,18 @@ def _target(answer: Answer) -> str:
         refuse_login(answer.location)
         return answer.location
     # The body before the status: a shield and a challenge answer whatever status they like.
-    scope = extract_scope(answer.body)
-    if answer.status in (404, 410) and not shows_anything(scope):
+    gone = answer.status in (404, 410)
+    try:
+        scope = extract_scope(answer.body)
+    except PostUnreadable as error:
+        if gone and error.kind is FailureKind.SHIELD:
+            # A dead link may look like this too: counted, so that it ends at last, and no
+            # rejection, so that ten such links don't keep every other post from being asked for.
+            raise unreadable(
+                FailureKind.UNKNOWN_STATUS, f"HTTP {answer.status} without a page"
+            ) from error
+        raise
+    if gone and not shows_anything(scope):
         raise unavailable(FailureKind.DEAD_LINK, f"HTTP {answer.status}")
     raise unreadable(FailureKind.UNREADABLE, "the short link showed a page instead of its target")
 

@@ -397,11 +397,12 @@ def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_foun
         (html(page({}), status=404), FailureKind.DEAD_LINK),
         (html(page({}), status=410), FailureKind.DEAD_LINK),
         # The body before the status: none of these is TikTok's own "not found".
-        (status(404), FailureKind.SHIELD),
+        # It may be a dead link: no rejection, or ten of them would stop the run.
+        (status(404), FailureKind.UNKNOWN_STATUS),
         *((html(CHALLENGE_PAGE, status=code), FailureKind.CHALLENGE) for code in (404, 410, 451)),
-        (html(STUB_PAGE, status=404), FailureKind.SHIELD),
-        (html(b"<html>404 Not Found<hr>nginx</html>", status=404), FailureKind.SHIELD),
-        (html(b"please log in", status=410), FailureKind.SHIELD),
+        (html(STUB_PAGE, status=404), FailureKind.UNKNOWN_STATUS),
+        (html(b"<html>404 Not Found<hr>nginx</html>", status=404), FailureKind.UNKNOWN_STATUS),
+        (html(b"please log in", status=410), FailureKind.UNKNOWN_STATUS),
         (html(b"<p>" + b"x" * 9000, status=404), FailureKind.UNREADABLE),
         (html(page(profile_scope()), status=404), FailureKind.UNREADABLE),
         # Pages whose names an interstitial may have.
