@@ -25,12 +25,13 @@ from dagster_tiktok.sheet.formulas import (
     without_computed,
 )
 from dagster_tiktok.sheet.grid import Grid, column_name
+from dagster_tiktok.sheet.header_repair import HeaderRepair, repair_header
 from dagster_tiktok.sheet.headerless import restores_without_header
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.mending import plan_mending
 from dagster_tiktok.sheet.ranges import as_ranges
 from dagster_tiktok.sheet.readings import read_computed
-from dagster_tiktok.sheet.takeback import repair_header, take_back
+from dagster_tiktok.sheet.takeback import take_back
 from dagster_tiktok.sheet.writeback import (
     CellWrite,
     Conflict,
@@ -256,12 +257,16 @@ class Answer:
         if broken:
             self._restore(first, take_back(after, first, self._sent, broken, computed))
             raise refused(first.grid.title, broken[0], "Status")
-        if not _has_header(after):
-            cells = repair_header(after, first, self._sent)
-            if not cells:
-                self._leave(after, first, computed)
-            self._restore(replace(first, grid=after), cells)
+        repair = repair_header(after, first, self._sent)
+        if repair:
+            self._conflicts |= {
+                Conflict(first.writes[0].source_key, _header_lost(repair, at), written=True)
+                for at in repair.lost
+            }
+            self._restore(replace(first, grid=after), list(repair.cells))
             after = self._tab.read_values()
+        if not _has_header(after):
+            self._leave(after, first, computed)
         return after
 
     def _leave(self, after: Grid, first: WritePlan, computed: Computed) -> NoReturn:
@@ -299,3 +304,11 @@ def _has_header(grid: Grid) -> bool:
 
 def _check_row(cell: CellWrite) -> str:
     return f"rows or columns moved while it was written; please check row {cell.row_number}"
+
+
+def _header_lost(repair: HeaderRepair, column: int) -> str:
+    return (
+        "rows and columns moved while it was written, and the header of a new column was "
+        f"overwritten; please check the headers in row {repair.row} (column {column_name(column)}, "
+        "or one next to it)"
+    )

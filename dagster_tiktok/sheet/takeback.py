@@ -1,4 +1,4 @@
-"""After a write that hit what it must not: an array's output, or the header row."""
+"""After a write that hit the output of an array."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from dagster_tiktok.sheet.arrays import Anchor
 from dagster_tiktok.sheet.formulas import Computed
-from dagster_tiktok.sheet.grid import Grid, cell_at, cell_text
-from dagster_tiktok.sheet.layout import HEADER_SEARCH_ROWS
+from dagster_tiktok.sheet.grid import Grid, cell_at
 from dagster_tiktok.sheet.writeback import CellWrite, Value, WritePlan, same
 
 
@@ -39,23 +38,6 @@ def take_back(
                 else CellWrite(number, column, "" if column in vanished else old)
             )
     return list(cells.values())
-
-
-def repair_header(after: Grid, first: WritePlan, sent: Sequence[WritePlan]) -> list[CellWrite]:
-    """The header cells that a write hit because the header row moved under it; empty if none."""
-    header = first.grid.row(first.layout.header_row)
-    hits = {(number, column): value for number, column, value in _sent_cells(sent)}
-    values = {cell_text(value) for value in hits.values()}
-    for number, row in enumerate(after.rows[: HEADER_SEARCH_ROWS + 1], start=1):
-        wrong = [
-            column
-            for column in range(max(len(row), len(header)))
-            if not same(cell_at(row, column), cell_at(header, column))
-        ]
-        right = len([text for text in map(cell_text, header) if text]) - len(wrong)
-        if wrong and right > 0 and all(cell_text(cell_at(row, c)) in values for c in wrong):
-            return [CellWrite(number, column, cell_at(header, column)) for column in wrong]
-    return []
 
 
 def _sent_cells(sent: Sequence[WritePlan]) -> Iterator[tuple[int, int, Value]]:
