@@ -35,6 +35,9 @@ class DatabaseClock(BaseModel):
 
     now: datetime
     today: date
+    is_sandbox: bool = False
+    """Whether its clock can be moved, which no database but a sandbox's allows."""
+    ahead_seconds: float = 0.0
 
 
 class Database:

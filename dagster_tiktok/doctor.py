@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from dagster_tiktok.clock import MAX_SKEW, describe_skew, skew, utc_now
@@ -145,6 +146,22 @@ async def _clock(settings: Settings) -> str:
         before = utc_now()
         clock = await ledger.clock()
         ahead = skew(before, clock.now, utc_now())
+    if clock.is_sandbox and not _is_local(settings.supabase_url):
+        raise ConfigurationError(
+            f"the database at SUPABASE_URL has the schema sandbox, and its clock is moved by "
+            f"{clock.ahead_seconds:.0f} seconds: whoever has the key can move it, and days are "
+            "decided by it. Run `drop schema sandbox cascade; drop function "
+            "public.sandbox_clock(jsonb);` in the SQL editor, and apply private.current_instant() "
+            "of sql/migrations/007_create_scrape_units.sql again."
+        )
+    if clock.ahead_seconds and not clock.is_sandbox:
+        raise ConfigurationError(
+            f"the database's private.current_instant() is {clock.ahead_seconds:.0f} seconds ahead "
+            "of its clock, and days are decided by it: apply that function of "
+            "sql/migrations/007_create_scrape_units.sql again."
+        )
+    if clock.is_sandbox and clock.ahead_seconds:
+        return f"a sandbox's, moved by {clock.ahead_seconds:.0f} seconds; it is {clock.today}"
     if abs(ahead) > MAX_SKEW:
         raise ConfigurationError(
             f"this machine's clock is {describe_skew(ahead)} the database's "
@@ -152,6 +169,10 @@ async def _clock(settings: Settings) -> str:
             "(timedatectl set-ntp true), or Google will not let it sign in."
         )
     return f"agrees with the database's; in {settings.pipeline_timezone} it is {clock.today}"
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 async def _bucket(settings: Settings) -> str:

@@ -23,7 +23,7 @@ from dagster_tiktok.resources.alerts import AlertResource
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
-from dagster_tiktok.sandbox.serve import CLOCK, MIGRATIONS
+from dagster_tiktok.sandbox.serve import CLOCK, MARK, MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, sheet_row
 
@@ -65,7 +65,7 @@ def webhook() -> Iterator[Webhook]:
 
 @pytest.fixture(scope="module")
 def supabase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseServer]:
-    server = SupabaseServer(tmp_path_factory.mktemp("supabase"), MIGRATIONS, also=[CLOCK])
+    server = SupabaseServer(tmp_path_factory.mktemp("supabase"), MIGRATIONS, also=[MARK, CLOCK])
     asyncio.run(server.start())
     yield server
     asyncio.run(server.close())

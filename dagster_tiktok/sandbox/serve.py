@@ -26,6 +26,7 @@ __all__ = ["PARTS", "Sandbox", "SandboxError", "describe", "serve_until_interrup
 
 PARTS = frozenset({"tiktok", "sheets", "supabase"})
 MIGRATIONS = Path(__file__).resolve().parents[2] / "sql" / "migrations"
+MARK = Path(__file__).with_name("supabase_lite") / "sql"
 CLOCK = MIGRATIONS.with_name("sandbox")
 """The migration that lets the database's clock be moved; only the sandbox has it."""
 
@@ -69,7 +70,7 @@ class Sandbox:
         self.supabase = SupabaseServer(
             self.folder / "supabase",
             MIGRATIONS,
-            also=[CLOCK],
+            also=[MARK, CLOCK],
             port=int(self._kept.setdefault("supabase_port", 0)),
         )
         self._stack = AsyncExitStack()

@@ -16,7 +16,7 @@ import pytest
 
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
-from dagster_tiktok.sandbox.serve import CLOCK, MIGRATIONS
+from dagster_tiktok.sandbox.serve import CLOCK, MARK, MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
@@ -126,7 +126,7 @@ class Stage:
 async def stage_on(folder: Path) -> AsyncIterator[Stage]:
     world = World(posts=len(KINDS) + len(PASSING) + 3, only="carousel", slide_count=SLIDES)
     async with (
-        SupabaseServer(folder / "supabase", MIGRATIONS, also=[CLOCK]) as supabase,
+        SupabaseServer(folder / "supabase", MIGRATIONS, also=[MARK, CLOCK]) as supabase,
         FaultProxy(supabase.url) as storage,
         TikTokServer(world) as tiktok,
     ):

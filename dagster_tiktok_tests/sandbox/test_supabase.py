@@ -25,6 +25,7 @@ from dagster_tiktok_tests.pipeline.support import until
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "sql" / "migrations"
 CLOCK = ROOT / "sql" / "sandbox"
+MARK = ROOT / "dagster_tiktok" / "sandbox" / "supabase_lite" / "sql"
 
 
 def _client(server: SupabaseServer) -> Client:
@@ -53,16 +54,16 @@ def test_given_a_kept_folder_when_started_again_then_data_and_keys_are_there(
     state = tmp_path / "state"
 
     async def first() -> tuple[str, int]:
-        async with SupabaseServer(state, migrations, also=[CLOCK]) as server:
+        async with SupabaseServer(state, migrations, also=[MARK, CLOCK]) as server:
             row = {"tiktok_id": "1", "post_url": "https://x/1"}
             _client(server).table("tiktok_posts").insert(row).execute()
             with pytest.raises(SandboxError, match="Another sandbox uses"):
-                await SupabaseServer(state, migrations, also=[CLOCK]).start()
+                await SupabaseServer(state, migrations, also=[MARK, CLOCK]).start()
             _client(server).rpc("sandbox_clock", {"p": {"by_seconds": 86_400}}).execute()
             return server.secret_key, server.port
 
     async def second() -> str:
-        async with SupabaseServer(state, migrations, also=[CLOCK]) as server:
+        async with SupabaseServer(state, migrations, also=[MARK, CLOCK]) as server:
             posts = _client(server).table("tiktok_posts").select("va_url,note").execute()
             assert posts.data == [{"va_url": None, "note": "new"}]
             clock: Any = _client(server).rpc("database_clock", {"p": {"timezone": "UTC"}})

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from supabase import Client, ClientOptions, create_client
 
+from dagster_tiktok.sandbox.serve import MARK
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,7 @@ CONTENTS = " union all ".join(
 def migrations_for_tests(folder: Path) -> Path:
     """The project's migrations, the sandbox's clock and the tests' own function, in one folder."""
     shutil.copytree(ROOT / "sql" / "migrations", folder)
+    shutil.copy(MARK / "899_mark_sandbox.sql", folder)
     shutil.copy(ROOT / "sql" / "sandbox" / "900_move_clock.sql", folder)
     shutil.copy(ROOT / "sql" / "tests" / "901_run_sql.sql", folder)
     return folder

@@ -47,6 +47,32 @@ def test_given_a_stage_that_runs_again_then_its_totals_are_replaced(db: Database
         db.call("record_stage", batch_id=new_batch(), stage="a", metrics={})
 
 
+def test_given_a_sheet_that_cannot_be_read_when_recorded_then_users_see_how_many_and_not_why(
+    db: Database,
+) -> None:
+    batch = new_batch()
+    _open(db, batch)
+    why = "the spreadsheet is not shared with robot@project.iam.gserviceaccount.com"
+    db.call(
+        "record_stage",
+        batch_id=batch,
+        stage="sheet_rows",
+        metrics={"sheets_failed": 1},
+        failures={"sheets_failed": {"sheet 2": why}},
+    )
+
+    summary = BatchSummary.model_validate(db.close_batch(batch_id=batch, limit=10))
+
+    assert summary.sheets_failed == {"sheet 2": why}
+    record = db.one("select metrics, failures, error_message from public.scraping_logs")
+    assert record["metrics"] == {"sheet_rows": {"sheets_failed": 1}}
+    assert record["failures"] == {"sheet_rows": {"sheets_failed": {"sheet 2": why}}}
+    assert why in record["error_message"]
+    # A stage that runs again, and could read it, takes its text back.
+    db.call("record_stage", batch_id=batch, stage="sheet_rows", metrics={}, failures={"sheets_failed": {}})
+    assert db.close_batch(batch_id=batch, limit=10)["sheets_failed"] == {}
+
+
 def test_given_nothing_due_when_closed_then_the_batch_is_completed(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)

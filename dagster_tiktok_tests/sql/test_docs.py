@@ -15,6 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from dagster_tiktok.sandbox.schema_docs import PAGE, catalogue, schema_page
+from dagster_tiktok.sandbox.serve import MARK
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.slides.stats import MoveStats
 from dagster_tiktok_tests.sql.support import ROOT, TABLES, Database, client_of, signed_in_token
@@ -56,6 +57,7 @@ def test_given_the_examples_when_run_then_they_answer_what_the_page_says(
     answers: dict[str, Any] = {}
     with psycopg.connect(postgres_url, autocommit=True, row_factory=dict_row) as connection:
         connection.execute((ROOT / "sql" / "tests" / "storage.sql").read_bytes())
+        connection.execute((MARK / "899_mark_sandbox.sql").read_bytes())
         connection.execute((ROOT / "sql" / "sandbox" / "900_move_clock.sql").read_bytes())
         for block in _blocks(EXAMPLES):
             where = f"docs/database.md, line {block.line}"

@@ -7,7 +7,8 @@
 -- changes several of them locks them with `order by … for update` first, or skips those that are
 -- locked. Only persist_units makes posts and daily looks, one call at a time.
 
--- {timezone} -> {now, today}: the database's clock, and the day in that time zone.
+-- {timezone} -> {now, today, is_sandbox, ahead_seconds}: the database's clock, and the day in that
+-- time zone. Only a sandbox's clock may be ahead of the real one.
 create function public.database_clock(p jsonb) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -17,7 +18,9 @@ begin
     raise exception 'database_clock needs timezone' using errcode = '22023';
   end if;
   return jsonb_build_object('now', private.current_instant(),
-    'today', private.current_day(p ->> 'timezone'));
+    'today', private.current_day(p ->> 'timezone'),
+    'is_sandbox', to_regnamespace('sandbox') is not null,
+    'ahead_seconds', extract(epoch from private.current_instant() - now()));
 end
 $$;
 
@@ -396,7 +399,7 @@ begin
 end
 $$;
 
-comment on function public.database_clock(jsonb) is '{timezone} -> {now, today}: by which days are decided.';
+comment on function public.database_clock(jsonb) is '{timezone} -> {now, today, is_sandbox, ahead_seconds}: by which days are decided.';
 comment on function public.open_units(jsonb) is '{source, batch_id, timezone, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
 comment on function public.claim_units(jsonb) is '{state, due_date, timezone, sources, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
 comment on function private.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';

@@ -1,7 +1,15 @@
 -- For the sandbox and the tests only, never a migration of the product: days can be played that
 -- have not come, or are over. What the product asks for the time stays its own function.
 
-create schema sandbox;
+do $$
+begin
+  if to_regnamespace('sandbox') is null then
+    raise exception 'this is no database of the sandbox: its clock must not be movable'
+      using hint = 'Apply sql/migrations alone.';
+  end if;
+end
+$$;
+
 grant usage on schema sandbox to service_role;
 
 create table sandbox.clock (

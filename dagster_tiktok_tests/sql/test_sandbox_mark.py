@@ -1,0 +1,40 @@
+"""The clock that can be moved is the sandbox's alone: no other database takes it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from dagster_tiktok.sandbox.serve import CLOCK, MARK
+
+CLOCK_FILE = (CLOCK / "900_move_clock.sql").read_bytes()
+MARK_FILE = (MARK / "899_mark_sandbox.sql").read_bytes()
+
+
+def _clock_of(connection: psycopg.Connection) -> tuple[bool, float]:
+    row = connection.execute("""select public.database_clock('{"timezone": "UTC"}')""").fetchone()
+    assert row is not None
+    return row[0]["is_sandbox"], float(row[0]["ahead_seconds"])
+
+
+def test_given_a_database_with_the_projects_migrations_alone_then_its_clock_cannot_be_moved(
+    postgres_url: str,
+) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        assert _clock_of(connection) == (False, 0)
+        connection.commit()
+        with pytest.raises(psycopg.errors.RaiseException, match="no database of the sandbox"):
+            connection.execute(CLOCK_FILE)
+        connection.rollback()
+        found = connection.execute("select to_regproc('public.sandbox_clock')").fetchone()
+        assert found == (None,)
+
+
+def test_given_the_sandboxs_mark_then_its_clock_moves_and_says_that_it_is_moved(
+    postgres_url: str,
+) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(MARK_FILE)
+        connection.execute(CLOCK_FILE)
+        connection.execute("""select public.sandbox_clock('{"by_seconds": 3600}')""")
+        assert _clock_of(connection) == (True, 3600)
