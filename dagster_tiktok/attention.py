@@ -1,12 +1,13 @@
 """What every report of a run names although the run may have succeeded.
 
-Rows that nothing happens to, and columns that are missing or left alone: an asset leaves them in
-its metadata, where the report, the alert and the UI find them.
+Rows that nothing happens to, columns that are missing or left alone, cells that were not taken: an
+asset leaves them in its metadata, where the report, the alert and the UI find them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -18,45 +19,103 @@ ATTENTION = "attention"
 KEPT = 200
 """Of one asset: metadata is no place for a whole sheet."""
 
+_COUNTS = "attention_by_kind"
 _ALERTED = 10
+_COUNTED_ALONE = frozenset({"value"})
+"""Kinds that are in no list but that of `--json`: the row is scraped all the same."""
+
+_RANKS = {"column": 0, "ready": 1, "repeated": 1, "row_ignored": 2, "value": 3}
+_NAMES = {
+    "column": ("column", "columns"),
+    "row_ignored": ("row that nothing happens to", "rows that nothing happens to"),
+    "repeated": ("post in several rows", "posts in several rows"),
+    "value": ("cell that was not taken as it is", "cells that were not taken as they are"),
+}
 
 
 class Notice(BaseModel):
-    """One thing that a VA should look at. `kind` is that of `sheet.rows.RowWarning`."""
+    """One thing that a VA should look at. `kind` is that of `sheet.rows.RowWarning`.
 
-    row: int
+    `row` is None for a column; `ready`: the row waits to be scraped.
+    """
+
+    row: int | None
     kind: str
     warning: str
+    ready: bool = False
 
     def __str__(self) -> str:
-        return printable(f"{self.warning} (row {self.row})")
+        # A column has no row, and a post in several rows names them.
+        where = "" if self.row is None or self.kind == "repeated" else f" (row {self.row})"
+        return printable(f"{self.warning}{where}")
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether reports name it one by one; the others are counted."""
+        return self.kind not in _COUNTED_ALONE
+
+
+def in_order(notices: Iterable[Notice]) -> list[Notice]:
+    """Columns, then rows that wait, then the others: the newest, which stand lowest, first."""
+    return sorted(
+        notices,
+        key=lambda n: (
+            (_RANKS.get("ready" if n.ready else n.kind, 2), -(n.row or 0))
+            if n.is_listed
+            else (_RANKS["value"], -(n.row or 0))
+        ),
+    )
 
 
 def as_metadata(notices: Iterable[Notice]) -> dict[str, Any]:
     """The metadata of an asset; `attention_count` is plotted over time."""
-    listed = [notice.model_dump() for notice in notices]
+    ordered = in_order(notices)
     return {
-        ATTENTION: dg.MetadataValue.json(listed[:KEPT]),
-        f"{ATTENTION}_count": len(listed),
+        ATTENTION: dg.MetadataValue.json([notice.model_dump() for notice in ordered[:KEPT]]),
+        _COUNTS: dg.MetadataValue.json(dict(Counter(notice.kind for notice in ordered))),
+        f"{ATTENTION}_count": sum(notice.is_listed for notice in ordered),
     }
 
 
 def notices_of(events: Iterable[dg.DagsterEvent | None]) -> tuple[Notice, ...]:
     """What the assets of a run left, in order, from its events."""
     found: dict[str, Notice] = {}
+    for value in _json_of(events, ATTENTION):
+        for item in value if isinstance(value, list) else ():
+            notice = Notice.model_validate(item)
+            found.setdefault(str(notice), notice)
+    return tuple(in_order(found.values()))
+
+
+def counts_of(events: Iterable[dg.DagsterEvent | None]) -> Counter[str]:
+    """How many notices of each kind there were, also of those that are not kept."""
+    counts: Counter[str] = Counter()
+    for value in _json_of(events, _COUNTS):
+        counts.update(value if isinstance(value, dict) else {})
+    return counts
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """`2 columns, 1 row that nothing happens to`; "" where there is nothing."""
+    return ", ".join(
+        f"{counts[kind]:,} {names[counts[kind] != 1]}"
+        for kind, names in _NAMES.items()
+        if counts.get(kind)
+    )
+
+
+def _json_of(events: Iterable[dg.DagsterEvent | None], key: str) -> Iterator[Any]:
     for event in events:
         if event is None or event.event_type is not dg.DagsterEventType.ASSET_MATERIALIZATION:
             continue
-        value = event.step_materialization_data.materialization.metadata.get(ATTENTION)
-        if isinstance(value, dg.JsonMetadataValue) and isinstance(value.data, list):
-            for item in value.data:
-                notice = Notice.model_validate(item)
-                found.setdefault(str(notice), notice)
-    return tuple(found.values())
+        value = event.step_materialization_data.materialization.metadata.get(key)
+        if isinstance(value, dg.JsonMetadataValue):
+            yield value.data
 
 
 def alert_text(partition: str | None, notices: Sequence[Notice]) -> str:
     """What an alert says of rows and columns that a VA should look at."""
+    notices = [notice for notice in notices if notice.is_listed]
     lines = [f"- {notice}" for notice in notices[:_ALERTED]]
     if len(notices) > _ALERTED:
         lines.append(f"- and {len(notices) - _ALERTED} more, see the asset sheet_rows")

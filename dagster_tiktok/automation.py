@@ -21,6 +21,7 @@ from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.rows import read_rows, ready_digest
+from dagster_tiktok.stages.open import reason_of
 
 FIRST_ASSET = dg.AssetKey("sheet_rows")
 UNDER_WAY = [
@@ -123,7 +124,9 @@ def ready_rows(
                     rows = read_rows(grid, find_layout(grid), loaded.timezone)
                 except (ConfigurationError, ServiceUnavailable) as error:
                     unreadable.append(
-                        str(error) if len(clients) == 1 else f"{client.sheet.name}: {error}"
+                        str(error)
+                        if len(clients) == 1
+                        else f"{client.sheet.name}: {reason_of(client.sheet, error)}"
                     )
                     continue
                 if rows.ready:
@@ -228,7 +231,8 @@ def sheet_alert(context: dg.RunStatusSensorContext, alerts: AlertResource) -> dg
 
 def _notices(instance: dg.DagsterInstance, run_id: str) -> tuple[Notice, ...]:
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    return notices_of(entry.dagster_event for entry in entries)
+    notices = notices_of(entry.dagster_event for entry in entries)
+    return tuple(notice for notice in notices if notice.is_listed)
 
 
 def failure_text(

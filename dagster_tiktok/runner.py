@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import dagster as dg
 
 from dagster_tiktok.assets.common import CONFIGURATION_PROBLEM, daily
-from dagster_tiktok.attention import Notice, notices_of
+from dagster_tiktok.attention import Notice, counts_of, notices_of
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.database import DatabaseClock
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
@@ -43,6 +43,8 @@ class RunOutcome:
     summary: BatchSummary
     failures: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
+    notice_counts: Mapping[str, int] = field(default_factory=dict)
+    """How many notices of each kind there were; the first of each asset are in `notices`."""
     sheet_names: Mapping[str, str] = field(default_factory=dict)
     """How messages name the sheets, by `SheetUrl.source`."""
 
@@ -86,13 +88,14 @@ def run_partition(
             if event.is_step_failure
         ]
         notices = notices_of(result.all_events)
+        counts = counts_of(result.all_events)
     ended_by = tuple(text for step, text in failures if step != LAST_STEP)
     summary = asyncio.run(_close(loaded, run_id, ended_by))
     # The last stage fails because of what is unfinished, which is listed one by one instead.
     told = ended_by if summary.unfinished else tuple(text for _, text in failures)
     sheets = tuple(f"{name}: {text}" for name, text in summary.sheets_failed.items())
     names = {sheet.source: sheet.name for sheet in loaded.sheets}
-    return RunOutcome(summary, tuple(dict.fromkeys((*told, *sheets))), notices, names)
+    return RunOutcome(summary, tuple(dict.fromkeys((*told, *sheets))), notices, counts, names)
 
 
 def run_until_interrupted(run: Callable[[UUID], T], settings: SettingsResource) -> T:

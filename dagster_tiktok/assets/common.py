@@ -133,6 +133,7 @@ def markdown_table(headers: list[str], rows: list[list[Any]]) -> str:
     return "\n".join(lines)
 
 
+_CELL_CHARACTERS = 300
 _ESCAPES = str.maketrans(
     {c: f"\\{c}" for c in "\\`*_{}[]()#!|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 )
@@ -142,5 +143,6 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = " ".join(str(value).split())
-    shown = text if len(text) <= 80 else text[:79] + "…"
+    # A message ends with what to do about it, which has to be read too.
+    shown = text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 1] + "…"
     return shown.translate(_ESCAPES)

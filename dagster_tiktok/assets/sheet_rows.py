@@ -18,10 +18,11 @@ from dagster_tiktok.assets.common import (
 from dagster_tiktok.attention import Notice, as_metadata
 from dagster_tiktok.clock import MAX_SKEW, utc_now
 from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.models import RowRequest
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
-from dagster_tiktok.sheet.rows import ROW_IGNORED
+from dagster_tiktok.sheet.rows import COLUMN, ROW_IGNORED
 from dagster_tiktok.stages.open import OpenedSheet, OpenReport, open_ready
 
 CHECK = "rows_understood"
@@ -70,7 +71,9 @@ async def sheet_rows(
         with sheet.clients() as clients:
             report = await open_ready(ledger, clients, timezone=settings.load().timezone)
         await ledger.record_stage(
-            "sheet_rows", _totals(report), {"sheets_failed": dict(report.failed)}
+            "sheet_rows",
+            {**_totals(report), "sheets_failed": len(report.failed)},
+            {"sheets_failed": dict(report.failed)},
         )
     notices = _notices(report)
     return dg.MaterializeResult(
@@ -106,9 +109,14 @@ def _is_over(day: date, now: datetime) -> str:
 
 def _notices(report: OpenReport) -> tuple[Notice, ...]:
     return tuple(
-        Notice(row=warning.row_number, kind=warning.kind, warning=_where(opened) + warning.text)
+        Notice(
+            row=None if warning.kind == COLUMN else warning.row_number,
+            kind=warning.kind,
+            warning=_where(opened) + warning.text,
+            ready=warning.ready,
+        )
         for opened in report.sheets
-        for warning in opened.rows.attention
+        for warning in opened.rows.warnings
     )
 
 
@@ -149,11 +157,17 @@ def _totals(report: OpenReport) -> dict[str, Any]:
     }
 
 
+def _post(row: RowRequest) -> str:
+    if row.tiktok_id is not None:
+        return row.tiktok_id
+    return "none: see rows_with_problems" if row.problems else "a short link"
+
+
 def _metadata(report: OpenReport) -> dict[str, Any]:
     # Rows are named by their number: what people typed stays in the sheet and the database.
     totals = _totals(report)
     ready = [(opened.tab, row) for opened in report.sheets for row in opened.rows.ready]
-    preview = [[tab, row.row_number, row.tiktok_id or "a short link"] for tab, row in ready[:10]]
+    preview = [[tab, row.row_number, _post(row)] for tab, row in ready[:10]]
     problems = [
         [tab, row.row_number, "; ".join(row.problems)] for tab, row in ready if row.problems
     ]

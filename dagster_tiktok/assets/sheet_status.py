@@ -11,9 +11,11 @@ from dagster_tiktok.assets.common import (
     open_batch,
     sheet_links,
 )
+from dagster_tiktok.attention import Notice, as_metadata
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
+from dagster_tiktok.sheet.rows import COLUMN
 from dagster_tiktok.stages.answer import answer_due
 
 
@@ -46,7 +48,11 @@ async def sheet_status(
             "daily_looks_done": report.looks,
             "seconds": round(report.seconds, 3),
         }
-        await ledger.record_stage("sheet_status", totals, {"sheets_failed": report.failed})
+        await ledger.record_stage(
+            "sheet_status",
+            {**totals, "sheets_failed": len(report.failed)},
+            {"sheets_failed": report.failed},
+        )
     conflicts = [
         [answered.sheet.name, conflict.source_key, conflict.text]
         for answered in report.sheets
@@ -57,8 +63,18 @@ async def sheet_status(
         for answered in report.sheets
         for text in answered.written.warnings
     ]
+    notices = [
+        Notice(
+            row=None,
+            kind=COLUMN,
+            warning=f"{'' if answered.sheet.of == 1 else answered.sheet.name + ': '}{text}",
+        )
+        for answered in report.sheets
+        for text in answered.written.warnings
+    ]
     return dg.MaterializeResult(
         metadata={
+            **as_metadata(notices),
             "dagster/partition_row_count": totals["rows_written"],
             **sheet_links(settings.load().sheets),
             **totals,

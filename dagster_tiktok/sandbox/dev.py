@@ -54,7 +54,14 @@ async def _serve(home: Path, port: int) -> int:
         sandbox.write_environment(Path(".sandbox/env"))
         for line in describe(sandbox):
             log.info("%s", line)
-        log.info("Dagster   http://localhost:%d\nCtrl-C ends it.", port)
+        log.info(
+            "Dagster   http://localhost:%d\n"
+            "In another terminal:\n"
+            "  .venv/bin/dagster-tiktok doctor --env-file .sandbox/env\n"
+            "  .venv/bin/dagster-tiktok run --env-file .sandbox/env\n"
+            "Ctrl-C ends it.",
+            port,
+        )
         dagster = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("dagster")),
             *("dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)),

@@ -60,6 +60,7 @@ _PASTE_THE_LINK = (
     "formatting (Ctrl+Shift+V)"
 )
 _MAX_SET_ID = 2**31 - 1
+_SHOWN_ROWS = 5
 _TYPES: dict[str, Literal["NEW", "REPOST"]] = {"NEW": "NEW", "REPOST": "REPOST"}
 # Without Date: as a formula (`=NOW()`) it gives another key at every read, so the row would never
 # be found again. Rows that share such a key have the same problem, and are answered together.
@@ -73,15 +74,19 @@ class RowWarning:
 
     `kind`: "value", a cell that was not taken; "row_ignored", nothing happens to the row;
     "column", a column that is missing or left alone; "repeated", a post that stands in several
-    rows, whose first row's VA, creator and set count.
+    rows, whose first row's VA, creator and set count. `ready`: the row waits to be scraped.
     """
 
     row_number: int
     text: str
     kind: WarningKind = VALUE
+    ready: bool = False
 
     def __str__(self) -> str:
-        return f"{self.text} (row {self.row_number})"
+        # A column has no row, and a post in several rows names them.
+        return (
+            self.text if self.kind in (COLUMN, REPEATED) else f"{self.text} (row {self.row_number})"
+        )
 
 
 @dataclass(frozen=True)
@@ -234,37 +239,23 @@ def _request(
     if not readable:
         numbers = [reading.number for reading in readings]
         text = f"{readings[0].unreadable}{_also(numbers)}"
-        warnings.append(RowWarning(numbers[0], text, ROW_IGNORED))
+        warnings.append(RowWarning(numbers[0], text, ROW_IGNORED, ready=True))
         return None
     for reading in readable:
-        warnings.extend(RowWarning(reading.number, text) for text in reading.warnings)
+        warnings.extend(RowWarning(reading.number, text, ready=True) for text in reading.warnings)
     # Of rows with one address the first that is right speaks for all of them.
     chosen = next((reading for reading in readable if not reading.problems), readable[0])
     details = chosen.details
+    counts = first if first is not None and not first.unreadable else chosen
     if len(readings) > 1:
         details = details.model_copy(update={"copies": len(readings)})
-        # Rows without an address are wrong anyway, whatever their dates are.
-        if details.va_url and any(reading.details != chosen.details for reading in readable):
-            also = _also([reading.number for reading in readings])
-            warnings.append(
-                RowWarning(
-                    readings[0].number,
-                    "rows with the same Post URL differ in VA, Creator, Set ID, Type or "
-                    f"Date{also}; row {chosen.number} is taken",
-                    REPEATED,
-                )
-            )
-    if first is not None and not first.unreadable:
-        warnings.append(
-            RowWarning(
-                chosen.number,
-                f"the post of this row stands in row {first.number} too, which came first: VA, "
-                "Creator, Set ID, Type and Date are taken from there",
-                REPEATED,
-            )
-        )
+    # Rows without an address are wrong anyway, whatever their dates are.
+    differ = any(reading.details != chosen.details for reading in readable)
+    if counts is first or (details.va_url and differ):
+        warnings.extend(_repeated(counts, readings, chosen))
+    if counts is first:
         details = details.model_copy(
-            update=first.details.model_dump(exclude={"copies", "va_url"}, exclude_none=True)
+            update=counts.details.model_dump(exclude={"copies", "va_url"}, exclude_none=True)
         )
     return RowRequest(
         source_key=key,
@@ -273,6 +264,31 @@ def _request(
         tiktok_id=chosen.tiktok_id,
         problems=tuple(chosen.problems),
     )
+
+
+def _repeated(
+    counts: _Reading, readings: Sequence[_Reading], chosen: _Reading
+) -> Iterator[RowWarning]:
+    """Which of the rows with one post counts, and what is wrong in those that do not."""
+    numbers = sorted({counts.number, *(reading.number for reading in readings)})
+    named = [str(number) for number in numbers[:_SHOWN_ROWS]]
+    if len(numbers) > _SHOWN_ROWS:
+        named.append(f"{len(numbers) - _SHOWN_ROWS:,} more")
+    listed = f"{', '.join(named[:-1])} and {named[-1]}"
+    which = "came first" if counts.number == numbers[0] else "is the first that can be used"
+    yield RowWarning(
+        readings[0].number,
+        f"rows {listed} hold the same post: VA, Creator, Set ID, Type and Date of row "
+        f"{counts.number} count, which {which}",
+        REPEATED,
+        ready=True,
+    )
+    for reading in readings:
+        if reading is chosen or reading.unreadable:
+            continue
+        for problem in reading.problems:
+            text = f"{problem}; what row {counts.number} says counts instead"
+            yield RowWarning(reading.number, text, VALUE, ready=True)
 
 
 class _Reading:

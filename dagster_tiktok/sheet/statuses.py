@@ -61,7 +61,10 @@ def not_understood(text: str, also: str) -> str:
                 f'the status {shown(text)}{also} looks like "{name}" but has other characters '
                 "than it seems: type it again"
             )
-    return f'unknown status {shown(text)}{also}; people set "{READY}"'
+    return (
+        f"unknown status {shown(text)}{also}: nothing happens to the row until the cell is set to "
+        f'"{READY}"'
+    )
 
 
 def _words(text: str) -> tuple[str, bool]:

@@ -15,7 +15,7 @@ from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.sheet.writeback import Conflict, RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
 from dagster_tiktok.stages.isolation import Errors, failing_alone
-from dagster_tiktok.stages.open import raise_if_none
+from dagster_tiktok.stages.open import raise_if_none, reason_of
 
 CLAIM_CHUNK = 500
 
@@ -103,7 +103,11 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
             written.cells,
         )
     raise_if_none(report.sheets, errors)
-    report.failed = {name: str(error) for name, error in errors.items()}
+    report.failed = {
+        client.sheet.name: reason_of(client.sheet, errors[client.sheet.name])
+        for client in clients
+        if client.sheet.name in errors
+    }
     report.seconds = time.monotonic() - started
     return report
 

@@ -92,7 +92,11 @@ async def open_ready(
             units.already_open + units.updated,
         )
     raise_if_none(opened, errors)
-    failed = {name: str(error) for name, error in errors.items()}
+    failed = {
+        client.sheet.name: reason_of(client.sheet, errors[client.sheet.name])
+        for client in clients
+        if client.sheet.name in errors
+    }
     return OpenReport(tuple(opened), failed, time.monotonic() - started)
 
 
@@ -104,9 +108,18 @@ def raise_if_none(
         return
     if len(errors) == 1:
         raise next(iter(errors.values()))
-    text = "; ".join(f"{name}: {error}" for name, error in errors.items())
+    text = "; ".join(f"{name}: {_without_variable(str(e))}" for name, e in errors.items())
     wrong = all(isinstance(error, ConfigurationError) for error in errors.values())
     raise (ConfigurationError if wrong else ServiceUnavailable)(text)
+
+
+def reason_of(sheet: SheetUrl, error: Exception) -> str:
+    """Why a sheet failed, to be read behind its name, which names the variable already."""
+    return str(error) if sheet.of == 1 else _without_variable(str(error))
+
+
+def _without_variable(text: str) -> str:
+    return text.removeprefix("GOOGLE_SHEET_URL: ")
 
 
 def _sum(parts: Sequence[Opened]) -> Opened:

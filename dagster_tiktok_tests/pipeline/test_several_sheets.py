@@ -167,7 +167,7 @@ def test_given_a_post_in_several_rows_then_the_first_row_counts_and_the_others_a
     assert _status(_tab(sandbox, "May")) == ["Scraped", "Scraped"]
     (post,) = sandbox.rows("tiktok_posts")
     assert (post["va"], post["set_id"]) == ("Ann", 1)
-    assert "stands in row 2 too, which came first" in again.stdout
+    assert "rows 2 and 3 hold the same post" in again.stdout
 
 
 def test_given_a_tab_that_was_taken_out_then_report_and_doctor_say_what_waits_for_it(

@@ -82,7 +82,8 @@ def test_given_rows_that_are_not_ready_when_read_then_only_unknown_statuses_are_
     )
     assert rows.ready == ()
     assert [str(warning) for warning in rows.warnings] == [
-        'unknown status "Ready to Scrap", also in row 5; people set "Ready to Scrape" (row 4)'
+        'unknown status "Ready to Scrap", also in row 5: nothing happens to the row until the cell '
+        'is set to "Ready to Scrape" (row 4)'
     ]
     assert (rows.filled_rows, rows.ready_rows) == (5, 0)
 
@@ -132,7 +133,10 @@ def test_given_a_status_that_only_looks_right_when_read_then_people_type_it_agai
 )
 def test_given_a_status_of_somebodys_own_when_read_then_the_known_one_is_said(status: str) -> None:
     (warning,) = read(sheet_row(1, Status=status)).warnings
-    assert warning.text == f'unknown status "{status}"; people set "Ready to Scrape"'
+    assert warning.text == (
+        f'unknown status "{status}": nothing happens to the row until the cell is set to '
+        '"Ready to Scrape"'
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,8 +234,27 @@ def test_given_the_same_address_twice_when_read_then_it_is_one_request_with_copi
     assert first.problems == ()
     assert rows.ready_rows == 3
     assert [str(warning) for warning in rows.warnings] == [
-        "rows with the same Post URL differ in VA, Creator, Set ID, Type or Date, also in row 4; "
-        "row 4 is taken (row 2)"
+        "rows 2 and 4 hold the same post: VA, Creator, Set ID, Type and Date of row 4 count, which "
+        "is the first that can be used",
+        'Set ID must be a whole number: "abc"; what row 4 says counts instead (row 2)',
+    ]
+
+
+def test_given_a_post_in_an_answered_row_and_two_that_wait_then_one_message_says_which_counts() -> (
+    None
+):
+    rows = read(
+        sheet_row(1, Status="Scraped", VA="Ann"),
+        sheet_row(2),
+        sheet_row(1, VA="Ben", Type="OLD"),
+        sheet_row(1, VA="Cy"),
+    )
+    request = next(row for row in rows.ready if row.source_key == address(1))
+    assert (request.details.va, request.details.copies, request.problems) == ("Ann", 2, ())
+    assert [str(warning) for warning in rows.warnings] == [
+        "rows 2, 4 and 5 hold the same post: VA, Creator, Set ID, Type and Date of row 2 count, "
+        "which came first",
+        'Type must be NEW or REPOST: "OLD"; what row 2 says counts instead (row 4)',
     ]
 
 
