@@ -9,11 +9,13 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from dagster_tiktok.attention import counted
 from dagster_tiktok.models import RUN_FIGURES, BatchSummary, RepeatedRow, UnitError
 from dagster_tiktok.runner import RunOutcome
 from dagster_tiktok.text import printable
 
 LISTED = 20
+_LINKS_A_REASON = 3
 
 
 def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
@@ -34,11 +36,15 @@ def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
 
 
 def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
-    """A few lines: the figures, what is unfinished or unanswered, and what ended the run."""
+    """The figures, what failed, is unfinished or unanswered, and what ended the run.
+
+    Each kind has at most LISTED lines, and a line that says how many more there are.
+    """
     console = Console(file=file, highlight=False, soft_wrap=True)
     summary = outcome.summary
     console.print(Text(headline(summary)))
     errors = summary.errors
+    _list(console, _failed(errors), "reasons")
     unfinished = [e for e in errors if e.state != "done" and e.error and not e.unanswered_since]
     _list(console, (f"{_until(error)}: {describe(error)}" for error in unfinished), "with a reason")
     blocked = [error for error in errors if error.unanswered_since]
@@ -47,7 +53,11 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
     partly = [e for e in errors if e.state == "done" and e.outcome == "scraped"]
     texts = (f"row not answered in full: {describe(error)}" for error in partly)
     _list(console, texts, "rows")
-    texts = (f"please look at the sheet: {notice}" for notice in outcome.notices)
+    if outcome.notice_counts:
+        told = f"in the sheet: {counted(outcome.notice_counts)} (see --json)"
+        console.print(Text(f"  {told}", style="yellow"))
+    listed = [notice for notice in outcome.notices if notice.is_listed]
+    texts = (f"please look at the sheet: {notice}" for notice in listed)
     _list(console, texts, "such rows")
     texts = (f"same post twice: {_repeated(row, outcome)}" for row in summary.repeated)
     _list(console, texts, "such rows")
@@ -66,6 +76,30 @@ def _list(console: Console, texts: Iterable[str], what: str) -> None:
         console.print(Text(f"  {text}", style="yellow"))
     if len(lines) > LISTED:
         console.print(Text(f"  and {len(lines) - LISTED} more {what} (see --json)"))
+
+
+def _failed(errors: Iterable[UnitError]) -> list[str]:
+    """The rows and daily looks that ended without a post, by their reason."""
+    by_reason: dict[str, list[str]] = {}
+    for error in errors:
+        if error.state == "done" and error.outcome in ("unavailable", "expired"):
+            look = f" (day {error.slot})" if error.slot else ""
+            reason = error.error or f"is {error.outcome}"
+            by_reason.setdefault(reason, []).append(f"{error.source_key}{look}")
+    if sum(map(len, by_reason.values())) <= LISTED:
+        pairs = ((name, reason) for reason, names in by_reason.items() for name in names)
+        return [printable(f"failed: {name}: {reason}") for name, reason in pairs]
+    most_first = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    return [
+        printable(f"failed: {len(names)} x {reason}: {_some(names)}")
+        for reason, names in most_first
+    ]
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _LINKS_A_REASON
+    more = f" and {rest} more" if rest > 0 else ""
+    return ", ".join(names[:_LINKS_A_REASON]) + more
 
 
 def _until(error: UnitError) -> str:
@@ -91,6 +125,10 @@ def _repeated(row: RepeatedRow, outcome: RunOutcome) -> str:
 def headline(summary: BatchSummary) -> str:
     """The day in one sentence."""
     day = summary.partition_date
+    unread = len(summary.sheets_failed)
+    if unread and summary.urls_processed == 0 and summary.unfinished == 0:
+        sheets = "1 sheet" if unread == 1 else f"{unread} sheets"
+        return f"{day}: {sheets} could not be read or answered; of the others nothing is due."
     if summary.urls_processed == 0 and summary.unfinished == 0:
         return f"{day}: nothing is due: no page fetched, no slide downloaded, no cell written."
     return (
@@ -98,6 +136,7 @@ def headline(summary: BatchSummary) -> str:
         f"{summary.expired} expired, {summary.unfinished} unfinished; "
         f"{summary.slides_downloaded} slides downloaded, {summary.slides_uploaded} uploaded "
         f"({summary.bytes_downloaded / 1e6:.1f} MB) in {summary.duration_seconds:.1f} s."
+        + (f" {unread} of the sheets could not be read or answered." if unread else "")
     )
 
 

@@ -94,6 +94,8 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
         if units:
             await _finish(ledger, units, written.conflicts)
         report.sheets.append(AnsweredSheet(client.sheet, written))
+        if not units:
+            continue  # nothing was to be written: the sheet may be one that could not be read
         log.info(
             "sheet_status: %s: %d rows written, %d answered already, %d conflicts, %d cells",
             client.sheet.name,

@@ -69,7 +69,13 @@ def test_given_a_sheet_that_cannot_be_read_when_recorded_then_users_see_how_many
     assert record["failures"] == {"sheet_rows": {"sheets_failed": {"sheet 2": why}}}
     assert why in record["error_message"]
     # A stage that runs again, and could read it, takes its text back.
-    db.call("record_stage", batch_id=batch, stage="sheet_rows", metrics={}, failures={"sheets_failed": {}})
+    db.call(
+        "record_stage",
+        batch_id=batch,
+        stage="sheet_rows",
+        metrics={},
+        failures={"sheets_failed": {}},
+    )
     assert db.close_batch(batch_id=batch, limit=10)["sheets_failed"] == {}
 
 
