@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def _sheets(settings: Settings) -> list[Check]:
 
 def _sheet(settings: Settings, sheet: SheetUrl) -> Found:
     with SheetClient(settings, sheet) as client:
-        found = client.check()
+        found = client.check(lambda texts, _: asyncio.run(_errors_known(settings, texts)))
     lacking = f"; no column {', '.join(found.missing_columns)}" if found.missing_columns else ""
     named = [f'{name} is "{header}"' for name, header in found.other_names.items()]
     called = f"; {', '.join(named)}" if named else ""
@@ -124,6 +124,16 @@ def _sheet(settings: Settings, sheet: SheetUrl) -> Found:
         # One protected row is skipped by a run; where each is, nothing would be answered.
         None if found.can_answer else f"GOOGLE_SHEET_URL: {'; '.join(found.protected)}.",
     )
+
+
+async def _errors_known(settings: Settings, texts: Collection[str]) -> Collection[str]:
+    """Which texts under `Error` are the pipeline's."""
+    try:
+        async with open_ledger(settings, owner=uuid4(), starting=True) as ledger:
+            return await ledger.written_errors(texts, [])
+    except (ConfigurationError, ServiceUnavailable):
+        # The database has a line of its own, which says so: the sheet is not to blame for it.
+        return texts
 
 
 async def _database(settings: Settings) -> str:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import unicodedata
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 conflict`, `2 conflicts`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """The text without what a terminal would obey: control, format and private characters."""
     return "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)

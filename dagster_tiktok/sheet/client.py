@@ -15,7 +15,12 @@ from dagster_tiktok.sheet import merged
 from dagster_tiktok.sheet.access import ServiceAccountSession
 from dagster_tiktok.sheet.answering import Answer, Answered
 from dagster_tiktok.sheet.cell_links import LinkReader
-from dagster_tiktok.sheet.error_column import WrittenBefore, nothing_written
+from dagster_tiktok.sheet.error_column import (
+    ERROR,
+    WrittenBefore,
+    errors_of_people,
+    nothing_written,
+)
 from dagster_tiktok.sheet.errors import TooLargeError, unknown_form
 from dagster_tiktok.sheet.formulas import places_of, without_computed
 from dagster_tiktok.sheet.grid import Grid, cell_at, column_name, grid_of_answer
@@ -190,8 +195,11 @@ class SheetClient:
             self._tab_id()
             return _report(answer.write(outcomes))
 
-    def check(self) -> SheetCheck:
+    def check(self, written_before: WrittenBefore | None = None) -> SheetCheck:
         """Reads the tab and tries, without changing a cell, whether it may be written.
+
+        Arguments:
+            written_before: as in `write_outcomes`; without it the column `Error` is not judged.
 
         Raises: as `read`; ConfigurationError also for a missing header or missing rights.
         """
@@ -200,6 +208,7 @@ class SheetClient:
             grid, computed = read_computed(self, lambda grid: places_of(_probe(grid)))
             layout = find_layout(grid)
             rows = read_rows(self._with_merges(grid), layout, self._settings.timezone)
+            theirs = written_before and errors_of_people(grid, layout, (), written_before)
             # Also where no row waits: the next one would meet the same.
             guarded = without_computed(_probe(grid), computed)
             tried = guarded.plan
@@ -212,7 +221,11 @@ class SheetClient:
             header_row=layout.header_row,
             written_columns=(
                 "Status",
-                *(name for name in WRITTEN_IF_PRESENT if name in layout),
+                *(
+                    name
+                    for name in WRITTEN_IF_PRESENT
+                    if name in layout and not (theirs and name == ERROR)
+                ),
             ),
             missing_columns=tuple(
                 name
@@ -231,6 +244,7 @@ class SheetClient:
             warnings=(
                 *(conflict.text for conflict in guarded.plan.conflicts),
                 *guarded.warnings,
+                *([theirs] if theirs else []),
                 *map(str, rows.warnings),
             ),
         )

@@ -16,6 +16,7 @@ from dagster_tiktok.sheet.writeback import Conflict, RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
 from dagster_tiktok.stages.isolation import Errors, failing_alone
 from dagster_tiktok.stages.open import raise_if_none, reason_of
+from dagster_tiktok.text import counted
 
 CLAIM_CHUNK = 500
 
@@ -97,12 +98,12 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
         if not units:
             continue  # nothing was to be written: the sheet may be one that could not be read
         log.info(
-            "sheet_status: %s: %d rows written, %d answered already, %d conflicts, %d cells",
+            "sheet_status: %s: %s written, %d answered already, %s, %s",
             client.sheet.name,
-            len(written.written),
+            counted(len(written.written), "row"),
             len(written.already),
-            len(written.conflicts),
-            written.cells,
+            counted(len(written.conflicts), "conflict"),
+            counted(written.cells, "cell"),
         )
     raise_if_none(report.sheets, errors)
     report.failed = {

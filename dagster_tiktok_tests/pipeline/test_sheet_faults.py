@@ -180,3 +180,24 @@ def _mark(sandbox: RunningSandbox) -> None:
         for name in ("va", "creator"):
             row[header.index(name)] = f"{MARK} {name}"
         row.append(MARK)
+
+
+def test_given_a_remark_under_error_then_report_json_and_doctor_say_that_reasons_are_not_written(
+    tmp_path: Path,
+) -> None:
+    with running_sandbox(tmp_path) as sandbox:
+        rows = sandbox.sheets.book.tabs[0].rows
+        column = list(sandbox.sheet()[0]).index("error")
+        rows[1][column] = "call the client first"
+
+        before = sandbox.invoke("doctor")
+        finished = sandbox.invoke("run", "--json", "--limit", "60")
+
+        told = 'the column "Error" holds "call the client first" in row 2'
+        assert told in before.stdout
+        assert f"please look at the sheet: {told}" in finished.stderr
+        (warning,) = [w for w in finished.result["warnings"] if told in w["warning"]]
+        assert (warning["kind"], warning["row"]) == ("column", None)
+        assert all(row["error"] in ("", "call the client first") for row in sandbox.sheet())
+        # The rows that failed are told all the same.
+        assert "failed: " in finished.stderr
