@@ -291,7 +291,7 @@ def test_given_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
         [
             (
                 "The sheet on 2026-11-20: please look at",
-                '- unknown status "Draft 0" (row 0)',
+                '- unknown status "Draft 11" (row 11)',
                 "- and 2 more, see the asset sheet_rows",
             )
         ]
