@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from dagster_tiktok.clock import MAX_SKEW, describe_skew, skew, utc_now
-from dagster_tiktok.database import SCHEMA_VERSION, open_database
+from dagster_tiktok.database import SCHEMA_VERSION, DatabaseClock, open_database
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, UnexpectedError
 from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.settings import Settings, load_settings
@@ -156,29 +156,37 @@ async def _clock(settings: Settings) -> str:
         before = utc_now()
         clock = await ledger.clock()
         ahead = skew(before, clock.now, utc_now())
-    if clock.is_sandbox and not _is_local(settings.supabase_url):
-        raise ConfigurationError(
-            f"the database at SUPABASE_URL has the schema sandbox, and its clock is moved by "
-            f"{clock.ahead_seconds:.0f} seconds: whoever has the key can move it, and days are "
-            "decided by it. Run `drop schema sandbox cascade; drop function "
-            "public.sandbox_clock(jsonb);` in the SQL editor, and apply private.current_instant() "
-            "of sql/migrations/007_create_scrape_units.sql again."
-        )
-    if clock.ahead_seconds and not clock.is_sandbox:
-        raise ConfigurationError(
-            f"the database's private.current_instant() is {clock.ahead_seconds:.0f} seconds ahead "
-            "of its clock, and days are decided by it: apply that function of "
-            "sql/migrations/007_create_scrape_units.sql again."
-        )
-    if clock.is_sandbox and clock.ahead_seconds:
-        return f"a sandbox's, moved by {clock.ahead_seconds:.0f} seconds; it is {clock.today}"
+    if problem := movable_clock(clock, is_local=_is_local(settings.supabase_url)):
+        raise ConfigurationError(problem)
     if abs(ahead) > MAX_SKEW:
+        moved = (
+            f" The sandbox's clock is moved by {clock.ahead_seconds:.0f} seconds."
+            if clock.is_sandbox
+            else ""
+        )
         raise ConfigurationError(
             f"this machine's clock is {describe_skew(ahead)} the database's "
             f"({clock.now:%Y-%m-%d %H:%M:%S} UTC), by which days are decided: set it "
-            "(timedatectl set-ntp true), or Google will not let it sign in."
+            f"(timedatectl set-ntp true), or Google will not let it sign in.{moved}"
         )
     return f"agrees with the database's; in {settings.pipeline_timezone} it is {clock.today}"
+
+
+def movable_clock(clock: DatabaseClock, *, is_local: bool) -> str | None:
+    """What is wrong with the database's clock: only a sandbox's, which is local, can be moved."""
+    if clock.is_sandbox and not is_local:
+        what = "has the schema sandbox, with which whoever has the key can move its clock"
+    elif clock.ahead_seconds and not clock.is_sandbox:
+        what = "has another private.current_instant() than the migrations"
+    else:
+        return None
+    return (
+        f"the database at SUPABASE_URL {what}, by which days are decided (it is moved by "
+        f"{clock.ahead_seconds:.0f} seconds): in the SQL editor, first run `create or replace "
+        "function private.current_instant()` with the text of "
+        "sql/migrations/007_create_scrape_units.sql, then `drop schema if exists sandbox cascade; "
+        "drop function if exists public.sandbox_clock(jsonb)`."
+    )
 
 
 def _is_local(url: str) -> bool:

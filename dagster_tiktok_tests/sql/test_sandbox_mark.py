@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timezone
+
 import psycopg
 import pytest
 
+from dagster_tiktok.database import DatabaseClock
+from dagster_tiktok.doctor import movable_clock
 from dagster_tiktok.sandbox.serve import CLOCK, MARK
 
 CLOCK_FILE = (CLOCK / "900_move_clock.sql").read_bytes()
@@ -38,3 +42,27 @@ def test_given_the_sandboxs_mark_then_its_clock_moves_and_says_that_it_is_moved(
         connection.execute(CLOCK_FILE)
         connection.execute("""select public.sandbox_clock('{"by_seconds": 3600}')""")
         assert _clock_of(connection) == (True, 3600)
+
+
+@pytest.mark.parametrize(
+    ("is_sandbox", "ahead", "is_local", "told"),
+    [
+        (False, 0, False, None),
+        (True, 0, True, None),
+        (True, 3600, True, None),
+        (True, 0, False, "has the schema sandbox"),
+        (True, 3600, False, "moved by 3600 seconds"),
+        (False, -60, False, "moved by -60 seconds"),
+    ],
+)
+def test_given_a_database_whose_clock_can_be_moved_then_doctor_names_it_but_for_a_sandbox(
+    is_sandbox: bool, ahead: float, is_local: bool, told: str | None
+) -> None:
+    clock = DatabaseClock(
+        now=datetime(2026, 11, 20, tzinfo=timezone.utc),
+        today=date(2026, 11, 20),
+        is_sandbox=is_sandbox,
+        ahead_seconds=ahead,
+    )
+    problem = movable_clock(clock, is_local=is_local)
+    assert problem is None if told is None else problem is not None and told in problem
