@@ -189,11 +189,12 @@ def test_given_a_remark_under_error_then_report_json_and_doctor_say_that_reasons
         rows = sandbox.sheets.book.tabs[0].rows
         column = list(sandbox.sheet()[0]).index("error")
         rows[1][column] = "call the client first"
+        sandbox.sheets.book.tabs[0].protected.clear()  # which doctor would name instead
 
         before = sandbox.invoke("doctor")
         finished = sandbox.invoke("run", "--json", "--limit", "60")
 
-        told = 'the column "Error" holds "call the client first" in row 2'
+        told = 'the column "error" holds "call the client first" in row 2'
         assert told in before.stdout
         assert f"please look at the sheet: {told}" in finished.stderr
         (warning,) = [w for w in finished.result["warnings"] if told in w["warning"]]
