@@ -23,7 +23,10 @@ def failing_alone(name: str, errors: Errors, log: logging.Logger, told: str) -> 
     try:
         yield
     except (ConfigurationError, ServiceUnavailable) as error:
-        log.warning("%s: %s", told, error)
+        # The sheet's name names the variable already, where there are several.
+        named = "GOOGLE_SHEET_URL" in name
+        text = str(error).removeprefix("GOOGLE_SHEET_URL: ") if named else str(error)
+        log.warning("%s: %s", told, text)
         errors[name] = error
     except Exception as error:
         log.exception("%s", told)

@@ -96,7 +96,9 @@ def test_given_a_tab_that_is_gone_then_the_others_are_answered_and_the_day_names
     assert _status(_tab(sandbox, "May")) == ["Scraped"]
     (log,) = sandbox.rows("scraping_logs")
     for text in (str(run.result["errors"]), log["error_message"]):
-        assert "sheet 1 of GOOGLE_SHEET_URL" in text
+        assert "sheet 1 of GOOGLE_SHEET_URL: the spreadsheet has no tab" in text
+    assert "1 of the sheets could not be read or answered" in run.stderr
+    assert "GOOGLE_SHEET_URL: GOOGLE_SHEET_URL" not in run.stderr + str(run.result)
     assert run.result["unfinished"] == 0
     assert (log["status"], log["successful_scrapes"]) == ("partial", 1)
     assert "FAIL  sheet 1" in doctor.stdout and "ok    sheet 2" in doctor.stdout
