@@ -76,14 +76,14 @@ def test_given_a_kept_folder_when_started_again_then_data_and_keys_are_there(
     assert not _can_connect(port)
     # The next migration of the project has a lower number than the sandbox's, which is there.
     later = "alter table public.tiktok_posts add column note text default 'new';"
-    (migrations / "899_add_note.sql").write_text(later)
+    (migrations / "898_add_note.sql").write_text(later)
     assert asyncio.run(second()) == key
 
     for name in ("keys.json", "supabase.log"):
         assert stat.S_IMODE((state / name).stat().st_mode) == 0o600
     assert key not in (state / "supabase" / "config.toml").read_text()
-    (migrations / "899_add_note.sql").write_text("select 1;")
-    with pytest.raises(SandboxError, match="899_add_note"):
+    (migrations / "898_add_note.sql").write_text("select 1;")
+    with pytest.raises(SandboxError, match="898_add_note"):
         asyncio.run(second())
 
 
