@@ -100,15 +100,18 @@ def test_given_two_looks_at_a_carousel_in_a_chunk_then_its_slides_count_once(
 def test_given_a_slide_at_another_address_then_it_is_written_with_that_address(
     db: Database,
 ) -> None:
+    # No upload counts as later than the database's own time.
+    later = NOON + timedelta(hours=1)
+    db.set_clock(later + timedelta(hours=1))
     first = slide("1", 1)
     persist_first_looks(db, {"a": (post("1", slides=1), [first])})
     moved = {
-        **_signed_anew(first, TOMORROW_NOON),
+        **_signed_anew(first, later),
         "slide_url": "https://p19.example/other.jpeg?x=1",
     }
 
-    _, written, _ = persist_first_looks(db, {"a": (post("1", slides=1, at=TOMORROW_NOON), [moved])})
+    _, written, _ = persist_first_looks(db, {"a": (post("1", slides=1, at=later), [moved])})
 
     stored = db.one("select * from public.tiktok_slides")
     assert (written["slides_written"], stored["slide_url"]) == (1, moved["slide_url"])
-    assert stored["uploaded_at"] == "2026-03-11T12:00:00+00:00"
+    assert stored["uploaded_at"] == "2026-03-10T13:00:00+00:00"
