@@ -29,6 +29,7 @@ from dagster_tiktok.sheet.header_repair import HeaderRepair, repair_header
 from dagster_tiktok.sheet.headerless import restores_without_header
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.mending import plan_mending
+from dagster_tiktok.sheet.other_links import link_of_formula, other_links
 from dagster_tiktok.sheet.ranges import as_ranges
 from dagster_tiktok.sheet.readings import read_computed
 from dagster_tiktok.sheet.takeback import take_back
@@ -131,7 +132,11 @@ class Answer:
                     raise
                 continue
             self._computed = computed
-            return guarded.plan, (*guarded.warnings, *([theirs] if theirs else []))
+            rows = [write.row_number for write in guarded.plan.writes]
+            column = plan.layout["Post URL"]
+            links = {row: link_of_formula(computed.formula(row, column)) for row in rows}
+            linked = other_links(values, plan.layout, rows, links)
+            return guarded.plan, (*guarded.warnings, *linked, *([theirs] if theirs else []))
         raise AssertionError("the second attempt returns or raises")
 
     def _send(self, plan: WritePlan, first: WritePlan) -> None:

@@ -14,7 +14,8 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.sheet import merged
 from dagster_tiktok.sheet.access import ServiceAccountSession
 from dagster_tiktok.sheet.answering import Answer, Answered
-from dagster_tiktok.sheet.cell_links import LinkReader
+from dagster_tiktok.sheet.cell_links import FIELDS as LINK_FIELDS
+from dagster_tiktok.sheet.cell_links import LinkReader, links_of_answer
 from dagster_tiktok.sheet.error_column import (
     ERROR,
     WrittenBefore,
@@ -28,6 +29,7 @@ from dagster_tiktok.sheet.headers import folded
 from dagster_tiktok.sheet.http import SheetsHTTPClient
 from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.narrow import read_needed_columns
+from dagster_tiktok.sheet.other_links import other_links, ranges_of
 from dagster_tiktok.sheet.probing import Protection, find_protected
 from dagster_tiktok.sheet.readings import read_computed
 from dagster_tiktok.sheet.rows import READY, read_rows, status_of
@@ -214,6 +216,7 @@ class SheetClient:
             tried = guarded.plan
             if not rows.ready:
                 tried = without_computed(probe_of(grid, layout, ()), computed).plan
+            linked = self._other_links(grid, layout)
             protection = find_protected(self.update, tried.cells(), layout["Status"])
         return SheetCheck(
             tab=grid.title,
@@ -245,9 +248,20 @@ class SheetClient:
                 *(conflict.text for conflict in guarded.plan.conflicts),
                 *guarded.warnings,
                 *([theirs] if theirs else []),
+                *linked,
                 *map(str, rows.warnings),
             ),
         )
+
+    def _other_links(self, grid: Grid, layout: Layout) -> list[str]:
+        """What is told of the cells of rows that wait that show one post and link to another."""
+        status = layout["Status"]
+        rows = range(layout.header_row + 1, len(grid.rows) + 1)
+        ready = [row for row in rows if status_of(cell_at(grid.row(row), status)) == READY]
+        if not ready:
+            return []
+        answer = self.cells(ranges_of(layout, ready), LINK_FIELDS)
+        return other_links(grid, layout, ready, links_of_answer(answer, layout["Post URL"]))
 
     def _protected(self, protection: Protection, layout: Layout) -> tuple[str, ...]:
         names = {at: name for name, at in layout.columns.items()}

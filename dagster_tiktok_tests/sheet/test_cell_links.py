@@ -272,11 +272,32 @@ def test_given_merged_cells_when_checked_then_doctor_names_them_with_one_request
     (text,) = [warning for warning in check.warnings if "merged" in warning]
     assert text.startswith(f"the {name} cell is merged with {range_[:2]}, so row 4 has no ")
     assert text.endswith("(row 4)")
-    assert sheets.counts()["metadata"] == 1
+    # The other one asks for the links of the rows that wait.
+    assert sheets.counts()["metadata"] == 2
 
 
-def test_given_no_merged_cells_when_checked_then_doctor_does_not_ask(
+def test_given_no_merged_cells_when_checked_then_doctor_does_not_ask_for_them(
     sheets: RunningSheets,
 ) -> None:
     sheets.client().check()
-    assert sheets.counts()["metadata"] == 0
+    # The one that asks for the links of the rows that wait.
+    assert sheets.counts()["metadata"] == 1
+
+
+def test_given_a_text_of_one_post_over_the_link_of_another_then_the_text_counts_and_is_told() -> (
+    None
+):
+    rows = [HEADER, *(sheet_row(number) for number in range(1, 5))]
+    with RunningSheets(rows) as sheets:
+        link = {"text": address(2), "link": address(12)}
+        sheets.edit(
+            {"do": "link", "cell": "A3", **link},
+            {"do": "link", "cell": "A2", "text": address(1), "link": address(1) + "?is_copy=1"},
+            {"do": "set", "cell": "A4", "value": f'=HYPERLINK("{address(13)}","{address(3)}")'},
+        )
+        client = sheets.client()
+        told = [text for text in client.check().warnings if "links to another" in text]
+        assert [text[:11] for text in told] == ["the cell A3", "the cell A4"]
+        report = client.write_outcomes([scraped(2), scraped(3)])
+        assert report.written == (address(2), address(3))
+        assert [text[:11] for text in report.warnings] == ["the cell A4"]

@@ -1,0 +1,62 @@
+"""Cells of `Post URL` that show one post and link to another: what they show counts.
+
+That is what a VA sees and what the row is known by. But a link that was left under a changed text
+is easily meant, so it is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from dagster_tiktok.sheet.cell_links import spans
+from dagster_tiktok.sheet.grid import Grid, LinkedCell, cell_at, cell_text, column_name
+from dagster_tiktok.sheet.layout import Layout
+from dagster_tiktok.sheet.ranges import grid_range
+from dagster_tiktok.tiktok.addresses import AddressError, parse_address
+
+_HYPERLINK = re.compile(r"[=+]\s*HYPERLINK\s*\(\s*\"([^\"]+)\"", re.IGNORECASE)
+_MAX_SPANS = 100
+
+
+def ranges_of(layout: Layout, rows: Sequence[int]) -> list[dict[str, int]]:
+    """The `Post URL` cells of these rows (ascending), to ask for their links."""
+    column = layout["Post URL"]
+    return [grid_range(a, column, b, column) for a, b in spans(rows, _MAX_SPANS)] if rows else []
+
+
+def link_of_formula(formula: str | None) -> tuple[str, ...]:
+    """The link of a `HYPERLINK` formula, where it is typed out."""
+    found = _HYPERLINK.match(formula or "")
+    return (found[1],) if found else ()
+
+
+def other_links(
+    grid: Grid, layout: Layout, rows: Iterable[int], links: Mapping[int, Sequence[str]]
+) -> list[str]:
+    """A message for each of the rows whose cell shows one post and links to another.
+
+    Arguments:
+        links: under the cells, by row.
+    """
+    column = layout["Post URL"]
+    told = []
+    for number in rows:
+        cell = cell_at(grid.row(number), column)
+        shown = None if isinstance(cell, LinkedCell) else _post(cell_text(cell))
+        posts = {post for link in links.get(number, ()) if (post := _post(link))}
+        if shown and posts and shown not in posts:
+            told.append(
+                f"the cell {column_name(column)}{number} shows the URL of one post and links to "
+                "another; the post that is shown is read: if the other one is meant, paste its "
+                f"URL into the cell again (row {number})"
+            )
+    return told
+
+
+def _post(text: str) -> str | None:
+    """The id; None for no post, and for a short link, which only TikTok can tell."""
+    try:
+        return parse_address(text).tiktok_id
+    except AddressError:
+        return None
