@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dagster_tiktok.ledger import Ledger
 from dagster_tiktok.models import Unit, UnitState
@@ -102,6 +102,7 @@ class Recorder(Generic[T]):
 
     One task of its own writes, and is never cancelled: a group is written or its error is raised.
     A process that is killed loses only the results of that moment, and their work is done again.
+    Get one from `record_while`.
     """
 
     def __init__(self, write: Callable[[list[T]], Awaitable[None]]) -> None:
@@ -112,17 +113,25 @@ class Recorder(Generic[T]):
         self._writing = asyncio.ensure_future(self._run())
 
     async def add(self, result: T) -> None:
+        """Has the result written soon. Raises what ended the writing, if something did."""
         if self._writing.done():
-            self._writing.result()  # raises what ended the writing
+            self._writing.result()
         self._waiting.append(result)
         if len(self._waiting) >= FLUSH_SIZE:
             self._wake.set()
 
-    async def close(self) -> None:
-        """Writes what is left. Raises what ended the writing, if something did."""
+    def close(self) -> None:
+        """No further result comes: what is left is written now."""
         self._closing = True
         self._wake.set()
-        await self._writing
+
+    async def written(self) -> None:
+        """Waits for the end of the writing. Raises what ended it, if something did.
+
+        A caller that is cancelled does not end the writing.
+        """
+        await asyncio.wait({self._writing})
+        self._writing.result()
 
     async def _run(self) -> None:
         while not (self._closing and not self._waiting):
@@ -134,11 +143,25 @@ class Recorder(Generic[T]):
                 await self._write(group)
 
 
-@asynccontextmanager
-async def recording(write: Callable[[list[T]], Awaitable[None]]) -> AsyncIterator[Recorder[T]]:
-    """A recorder whose last group is written on exit, also when the work was broken off."""
+async def record_while(
+    write: Callable[[list[T]], Awaitable[None]],
+    work: Callable[[Recorder[T]], Coroutine[Any, Any, None]],
+) -> None:
+    """Runs `work` with a recorder, whose last group is written also when the work is interrupted.
+
+    A write that fails cancels the work at once, and its error is raised: results that cannot be
+    recorded are requests in vain, and work that waits for one slow page would notice late.
+    """
     recorder = Recorder(write)
+
+    async def working() -> None:
+        try:
+            await work(recorder)
+        finally:
+            recorder.close()
+
     try:
-        yield recorder
+        await run_together([working(), recorder.written()])
     finally:
-        await recorder.close()
+        recorder.close()
+        await recorder.written()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dagster_tiktok.ledger import Ledger, ScrapeResult
 from dagster_tiktok.models import Post
-from dagster_tiktok.stages.claims import Claims, Due, recording
+from dagster_tiktok.stages.claims import Claims, Due, Recorder, record_while
 from dagster_tiktok.stages.looks import Looks
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 
@@ -86,8 +86,7 @@ async def scrape_due(
     async def write(results: list[ScrapeResult]) -> None:
         await ledger.record_scrapes(results)
 
-    async with recording(write) as recorder:
-
+    async def scrape(recorder: Recorder[ScrapeResult]) -> None:
         async def settle(result: ScrapeResult, at_first: bool) -> None:
             await recorder.add(result)
             report.count(result, at_first=at_first)
@@ -111,4 +110,6 @@ async def scrape_due(
             report.left_to_others = claims.left_to_others
             report.requests = client.requests_made
             log.info("scraped_posts: %s in %.1f s", report.as_line(), report.seconds)
+
+    await record_while(write, scrape)
     return report

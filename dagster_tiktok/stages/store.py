@@ -13,7 +13,7 @@ from dagster_tiktok.models import Unit
 from dagster_tiktok.slides.breaker import REFUSING
 from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.mover import MoveResult, MoveStats, SlideMover
-from dagster_tiktok.stages.claims import Claims, Due, recording
+from dagster_tiktok.stages.claims import Claims, Due, Recorder, record_while
 
 CLAIM_CHUNK = 50
 
@@ -57,7 +57,7 @@ async def store_due(
     started = time.monotonic()
     claims = _InAnyOrder(ledger, "scraped", due.without_limit(), chunk=CLAIM_CHUNK)
 
-    async with recording(ledger.record_slides) as recorder:
+    async def store(recorder: Recorder[SlidesResult]) -> None:
         doubtful: list[tuple[Unit, MoveResult]] = []
 
         async def record(unit: Unit, moved: MoveResult, *, counted: bool = True) -> None:
@@ -89,13 +89,17 @@ async def store_due(
             ended = True
         finally:
             # A refusal counts against a post only if other posts were not refused as well. A stage
-            # that was broken off can't tell.
+            # that was interrupted can't tell.
             everything = mover.refusal is not None and not report.stats.downloaded
-            await record_doubtful(counted=ended and not everything)
-            report.refusal = mover.refusal
-            report.seconds = time.monotonic() - started
-            report.left_to_others = claims.left_to_others
-            _log(report)
+            try:
+                await record_doubtful(counted=ended and not everything)
+            finally:
+                report.refusal = mover.refusal
+                report.seconds = time.monotonic() - started
+                report.left_to_others = claims.left_to_others
+                _log(report)
+
+    await record_while(ledger.record_slides, store)
     return report
 
 

@@ -5,8 +5,10 @@ from itertools import chain
 
 import pytest
 
-from dagster_tiktok.stages.claims import FLUSH_SIZE, Recorder, recording
+from dagster_tiktok.stages.claims import FLUSH_SIZE, Recorder, record_while
 from dagster_tiktok.tasks import run_together
+
+NEVER = 3600.0
 
 
 def test_given_results_then_they_are_written_in_groups_and_none_is_lost() -> None:
@@ -16,12 +18,11 @@ def test_given_results_then_they_are_written_in_groups_and_none_is_lost() -> Non
         await asyncio.sleep(0.001)
         groups.append(group)
 
-    async def work() -> None:
-        async with recording(write) as recorder:
-            for number in range(3 * FLUSH_SIZE + 1):
-                await recorder.add(number)
+    async def work(recorder: Recorder[int]) -> None:
+        for number in range(3 * FLUSH_SIZE + 1):
+            await recorder.add(number)
 
-    asyncio.run(work())
+    asyncio.run(record_while(write, work))
 
     assert sorted(chain.from_iterable(groups)) == list(range(3 * FLUSH_SIZE + 1))
     assert len(groups) < FLUSH_SIZE
@@ -30,47 +31,109 @@ def test_given_results_then_they_are_written_in_groups_and_none_is_lost() -> Non
 def test_given_a_slow_trickle_then_a_result_does_not_wait_for_the_next_one() -> None:
     written: asyncio.Queue[list[int]] = asyncio.Queue()
 
-    async def work() -> None:
-        async with recording(written.put) as recorder:
-            for number in range(3):
-                await recorder.add(number)
-                assert await written.get() == [number]
+    async def work(recorder: Recorder[int]) -> None:
+        for number in range(3):
+            await recorder.add(number)
+            assert await written.get() == [number]
 
-    asyncio.run(work())
+    asyncio.run(record_while(written.put, work))
 
 
-def test_given_work_that_is_broken_off_then_what_was_done_is_still_written() -> None:
+def test_given_work_that_fails_then_what_was_done_is_still_written() -> None:
     written: list[int] = []
 
     async def write(group: list[int]) -> None:
         written.extend(group)
 
-    async def work() -> None:
-        async with recording(write) as recorder:
-            await recorder.add(1)
-            raise RuntimeError("broken off")
+    async def work(recorder: Recorder[int]) -> None:
+        await recorder.add(1)
+        raise RuntimeError("interrupted")
 
-    with pytest.raises(RuntimeError, match="broken off"):
-        asyncio.run(work())
+    with pytest.raises(RuntimeError, match="interrupted"):
+        asyncio.run(record_while(write, work))
     assert written == [1]
 
 
-def test_given_a_write_that_fails_then_the_next_result_raises_its_error() -> None:
-    failed = asyncio.Event()
+def test_given_work_that_is_cancelled_in_mid_write_then_that_and_the_last_group_are_written() -> (
+    None
+):
+    written: list[int] = []
+
+    async def interrupt() -> None:
+        writing, go_on = asyncio.Event(), asyncio.Event()
+
+        async def write(group: list[int]) -> None:
+            writing.set()
+            await go_on.wait()
+            written.extend(group)
+
+        async def work(recorder: Recorder[int]) -> None:
+            await recorder.add(1)
+            await writing.wait()
+            await recorder.add(2)
+            await asyncio.sleep(NEVER)
+
+        recording = asyncio.ensure_future(record_while(write, work))
+        await writing.wait()
+        await asyncio.sleep(0)
+        recording.cancel()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await recording
+
+    asyncio.run(interrupt())
+    assert written == [1, 2]
+
+
+def test_given_a_write_that_fails_then_work_that_waits_is_ended_at_once_with_its_error() -> None:
+    ended: list[str] = []
 
     async def write(group: list[int]) -> None:
-        failed.set()
         raise OSError("database is down")
 
-    async def work() -> None:
-        recorder = Recorder(write)
+    async def work(recorder: Recorder[int]) -> None:
         await recorder.add(1)
-        await failed.wait()
-        await asyncio.sleep(0)
-        await recorder.add(2)
+        try:
+            await asyncio.sleep(NEVER)
+        finally:
+            ended.append("work")
 
     with pytest.raises(OSError, match="database is down"):
-        asyncio.run(work())
+        asyncio.run(record_while(write, work))
+    assert ended == ["work"]
+
+
+def test_given_a_write_that_fails_then_a_result_that_comes_after_raises_its_error() -> None:
+    raised: list[BaseException] = []
+
+    async def write(group: list[int]) -> None:
+        raise OSError("database is down")
+
+    async def work(recorder: Recorder[int]) -> None:
+        await recorder.add(1)
+        try:
+            await asyncio.sleep(NEVER)
+        finally:
+            try:
+                await recorder.add(2)
+            except OSError as error:
+                raised.append(error)
+                raise
+
+    with pytest.raises(OSError, match="database is down") as failed:
+        asyncio.run(record_while(write, work))
+    assert raised == [failed.value]
+
+
+def test_given_a_last_write_that_fails_then_its_error_is_raised() -> None:
+    async def write(group: list[int]) -> None:
+        raise OSError("database is down")
+
+    async def work(recorder: Recorder[int]) -> None:
+        await recorder.add(1)
+
+    with pytest.raises(OSError, match="database is down"):
+        asyncio.run(record_while(write, work))
 
 
 def test_given_one_worker_that_fails_then_the_others_end_and_its_error_is_raised() -> None:
