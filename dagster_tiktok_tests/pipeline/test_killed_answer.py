@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
-from dagster_tiktok_tests.pipeline.support import kill_when, quick_run, short_lease_run, until
+from dagster_tiktok_tests.pipeline.support import (
+    RUN,
+    end_leases,
+    kill_when,
+    quick_run,
+    script_run,
+    until,
+)
 from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
 
 HEADER = ["Post URL", "Status", "VA", "Creator", "Set ID", "Type", "Error", "Views"]
@@ -42,7 +49,7 @@ def test_given_a_run_killed_around_the_write_then_error_is_ours_and_right(
         tab.protected.clear()
         sandbox.sheets.gate.faults.add(fault)
 
-        process = short_lease_run(sandbox)
+        process = script_run(sandbox, RUN)
         kill_when(process, lambda: _writes(sandbox) == 1)
 
         assert process.returncode == -9
@@ -53,6 +60,7 @@ def test_given_a_run_killed_around_the_write_then_error_is_ours_and_right(
         written = {"never": "Ready to Scrape"}.get(arrives, "Failed")
         assert sandbox.sheet()[0]["status"] == written
 
+        end_leases(sandbox)
         healed = quick_run(sandbox)
 
         (row,) = sandbox.sheet()

@@ -18,6 +18,7 @@ from dagster_tiktok_tests.pipeline.support import (
     DEMO_POSTS_SCRAPED,
     DEMO_STATUSES,
     QUICK_BREAKER,
+    end_leases,
     kill_when,
     pages_by_post,
     quick_run,
@@ -95,6 +96,7 @@ def test_given_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_co
         (unit,) = units_of(sandbox, post)
         assert (unit["state"], unit["attempts"], unit["error_kind"]) == ("pending", 0, None)
         assert unit["lease_owner"] is not None
+        end_leases(sandbox, after=timedelta(seconds=3))
 
         last = quick_run(sandbox)
 
