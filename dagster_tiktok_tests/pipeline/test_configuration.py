@@ -146,10 +146,19 @@ def test_given_everything_is_right_then_doctor_says_so_and_changes_nothing(
 
     assert doctor.status == 0, doctor.stdout
     assert doctor.stdout.count("ok") >= 6
-    # The demo's protected cell: a run answers the other rows, so it fails nothing.
+    assert sandbox.cells == before
+    assert sandbox.rows("scraping_logs") == logs
+
+
+def test_given_the_demos_protected_cell_then_doctor_warns_and_shows_the_rest_first(
+    tmp_path: Path,
+) -> None:
+    # A sandbox of its own: a run answers the row of that cell, and nobody asks for it any more.
+    with running_sandbox(tmp_path) as sandbox:
+        doctor = sandbox.invoke("doctor")
+
+    assert doctor.status == 0, doctor.stdout
     lines = doctor.stdout.splitlines()
     sheet = next(i for i, line in enumerate(lines) if line.startswith("ok    sheet"))
     assert "rows, " in lines[sheet] and "may write Status" in lines[sheet]
     assert lines[sheet + 1].startswith("warn  sheet      the cell M8 (row 8, column")
-    assert sandbox.cells == before
-    assert sandbox.rows("scraping_logs") == logs
