@@ -316,10 +316,10 @@ class Ledger:
                 await self._call(
                     "extend_leases", owner=self.owner, lease_seconds=self.lease_seconds
                 )
-            except ServiceUnavailable:
+            except ServiceUnavailable as error:
                 # The next write meets the same fault and reports it; meanwhile a lease that
                 # ends lets another run take the units, and our results for them are ignored.
-                log.warning("the leases could not be renewed", exc_info=True)
+                log.warning("the leases could not be renewed: %s", error)
 
 
 @asynccontextmanager
