@@ -81,9 +81,9 @@ def test_given_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_onc
         sandbox.tiktok.faults.clear()
 
         assert stopped.status == 130
-        assert stopped.stderr.splitlines()[-1] == (
-            "dagster-tiktok: interrupted; run again to go on."
-        )
+        # The thread that works may still log a line of its own before the process is gone.
+        said = "dagster-tiktok: interrupted; run again to go on."
+        assert stopped.stderr.splitlines().count(said) == 1
         assert "Traceback" not in stopped.stderr + stopped.stdout
         leases = {unit["lease_owner"] for unit in sandbox.rows("scrape_units")}
         assert leases == {None}
