@@ -11,7 +11,7 @@ from aiohttp import web
 
 from dagster_tiktok.database import Database, DataRefused
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.retry import may_pass
+from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.supabase_client import open_supabase

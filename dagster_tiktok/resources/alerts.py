@@ -6,8 +6,8 @@ import dagster as dg
 import httpx
 
 from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.net.retry import TransientError, may_pass, retrying
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.retry import TransientError, may_pass, retrying
 
 log = logging.getLogger(__name__)
 

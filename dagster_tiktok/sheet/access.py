@@ -14,7 +14,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.service_account import Credentials
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.retry import may_pass
+from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.sheet.sessions import (
     MAX_ANSWER_SECONDS,
     MAX_SHEET_BYTES,

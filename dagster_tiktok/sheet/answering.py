@@ -9,7 +9,7 @@ from datetime import tzinfo
 from typing import Any, NoReturn, Protocol
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.retry import TransientError, retrying
+from dagster_tiktok.net.retry import TransientError, retrying
 from dagster_tiktok.sheet.error_column import ERROR, WrittenBefore, errors_of_people
 from dagster_tiktok.sheet.errors import (
     AnswerLostError,

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.retry import TransientError
+from dagster_tiktok.net.retry import TransientError
 from dagster_tiktok.sheet.errors import UnknownRangeError
 from dagster_tiktok.sheet.grid import (
     Cell,

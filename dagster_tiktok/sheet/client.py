@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.retry import TransientError
+from dagster_tiktok.net.retry import TransientError
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.sheet import merged
 from dagster_tiktok.sheet.access import ServiceAccountSession

@@ -21,7 +21,7 @@ from gspread.urls import (
     SPREADSHEETS_API_V4_BASE_URL,
 )
 
-from dagster_tiktok.retry import retrying
+from dagster_tiktok.net.retry import retrying
 from dagster_tiktok.sheet import errors
 from dagster_tiktok.sheet.access import ServiceAccountSession
 from dagster_tiktok.sheet.errors import UnreachableError

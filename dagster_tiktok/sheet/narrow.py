@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from dagster_tiktok.retry import TransientError
+from dagster_tiktok.net.retry import TransientError
 from dagster_tiktok.sheet.errors import unknown_form
 from dagster_tiktok.sheet.grid import (
     Cell,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dagster_tiktok.retry import TransientError
+from dagster_tiktok.net.retry import TransientError
 from dagster_tiktok.sheet.cell_links import spans
 from dagster_tiktok.sheet.errors import UnknownRangeError, unknown_form
 from dagster_tiktok.sheet.formulas import Computed, Place, are_of_one_moment

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from dagster_tiktok.clock import utc_now
 from dagster_tiktok.models import SlideSource
-from dagster_tiktok.retry import async_retrying
+from dagster_tiktok.net.retry import async_retrying
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache import SlideCache
 from dagster_tiktok.slides.cache_entry import CacheEntry

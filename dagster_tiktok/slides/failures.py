@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dagster_tiktok.retry import TransientError
+from dagster_tiktok.net.retry import TransientError
 
 FailureKind = Literal[
     "expired",
@@ -109,7 +109,7 @@ class AddressExpired(SlideError):
 
 
 class TransientSlideError(SlideError, TransientError):
-    """A SlideError that `dagster_tiktok.retry` tries again. Made by `slide_error`."""
+    """A SlideError that `dagster_tiktok.net.retry` tries again. Made by `slide_error`."""
 
     def __init__(
         self, kind: FailureKind, detail: str = "", *, retry_after: float | None = None

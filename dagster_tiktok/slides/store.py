@@ -16,7 +16,7 @@ from supabase import AsyncClient
 
 from dagster_tiktok.clock import utc_now
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
-from dagster_tiktok.retry import may_pass
+from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError, slide_error

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
-from dagster_tiktok.rate import ConnectionLost, RateLimit, without_silent_repetition
-from dagster_tiktok.retry import may_pass, retry_after_seconds
+from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy, PublicResolver
+from dagster_tiktok.net.rate_limit import ConnectionLost, RateLimit, without_silent_repetition
+from dagster_tiktok.net.retry import may_pass, retry_after_seconds
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache import SlideCache
 from dagster_tiktok.slides.cache_entry import CacheEntry

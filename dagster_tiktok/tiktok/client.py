@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from dagster_tiktok.clock import Clock, MonotonicClock, utc_now
 from dagster_tiktok.errors import ServiceUnavailable
-from dagster_tiktok.hosts import ForbiddenAddress
 from dagster_tiktok.models import Post
+from dagster_tiktok.net.hosts import ForbiddenAddress
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.addresses import (
     PostRef,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from dagster_tiktok.clock import Clock
-from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy
+from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.addresses import AddressError, parse_url
 from dagster_tiktok.tiktok.breaker import PAUSE_AFTER, Breaker

@@ -16,15 +16,15 @@ from aiohttp import ClientResponse
 from yarl import URL
 
 from dagster_tiktok.clock import Clock
-from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
-from dagster_tiktok.rate import ConnectionLost, RateLimit, without_silent_repetition
-from dagster_tiktok.redaction import told
-from dagster_tiktok.retry import (
+from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy, PublicResolver
+from dagster_tiktok.net.rate_limit import ConnectionLost, RateLimit, without_silent_repetition
+from dagster_tiktok.net.retry import (
     TransientError,
     async_retrying,
     may_pass,
     retry_after_seconds,
 )
+from dagster_tiktok.redaction import told
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.breaker import Breaker, TikTokRefusing
 from dagster_tiktok.tiktok.failures import FailureKind, unreadable

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from dagster_tiktok.retry import (
+from dagster_tiktok.net.retry import (
     MAX_RETRY_AFTER_SECONDS,
     TransientError,
     async_retrying,

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from dagster_tiktok.hosts import ForbiddenAddress, HostPolicy, PublicResolver
+from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy, PublicResolver
 
 CDN = HostPolicy.of(["tiktokcdn.com", "127.0.0.1:8080"])
 
