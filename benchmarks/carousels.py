@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 from storage3._async.file_api import AsyncBucketProxy
 
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.sandbox.serve import MIGRATIONS
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
@@ -31,7 +32,6 @@ from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost, FakeSlide, ImageF
 from dagster_tiktok.sandbox.tiktok.server import Shaping, TikTokServer
 from dagster_tiktok.sandbox.tiktok.world import World
 from dagster_tiktok.settings import Settings, load_settings
-from dagster_tiktok.supabase_client import open_supabase
 
 SLIDES = 6
 KINDS: tuple[tuple[int, int, ImageFormat], ...] = (

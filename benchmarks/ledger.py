@@ -12,12 +12,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from benchmarks.measure import compare
-from dagster_tiktok.ledger import Ledger, ScrapeResult, SlidesResult, open_ledger
+from dagster_tiktok.database.ledger import Ledger, ScrapeResult, SlidesResult, open_ledger
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.models import Metrics, Post, RowDetails, RowRequest
 from dagster_tiktok.sandbox.serve import MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.settings import Settings, load_settings
-from dagster_tiktok.supabase_client import open_supabase
 
 POSTS = 500
 SOURCE = "unused-unused"

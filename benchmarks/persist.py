@@ -21,12 +21,12 @@ from supabase import AsyncClient
 
 from benchmarks.ledger import NOW, SOURCE, TODAY, a_post, a_row, sandbox, tiktok_ids
 from benchmarks.measure import peak_megabytes
-from dagster_tiktok.ledger import Ledger, ScrapeResult, SlidesResult, open_ledger
+from dagster_tiktok.database.ledger import Ledger, ScrapeResult, SlidesResult, open_ledger
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.models import Post, RowRequest, SlideSource, StoredSlide, Unit
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages import answer, open, persist, scrape, store  # noqa: A004
 from dagster_tiktok.stages.claims import FLUSH_SIZE, Claims, Due
-from dagster_tiktok.supabase_client import open_supabase
 
 FIRST, POSTS, SLIDES = 1_000, 10_000, 2
 DUE = Due(TODAY, POSTS)

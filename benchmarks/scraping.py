@@ -23,7 +23,7 @@ import aiohttp
 
 from benchmarks.ledger import NOW, SOURCE, TODAY, sandbox
 from benchmarks.measure import RUNS, peak_megabytes
-from dagster_tiktok.ledger import open_ledger
+from dagster_tiktok.database.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
 from dagster_tiktok.sandbox.tiktok.world import World

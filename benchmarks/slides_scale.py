@@ -25,7 +25,7 @@ from uuid import uuid4
 from benchmarks.carousels import SLIDES, Carousels, carousels, check_bucket
 from benchmarks.ledger import NOW, SOURCE, TODAY
 from benchmarks.measure import peak_megabytes
-from dagster_tiktok.ledger import open_ledger
+from dagster_tiktok.database.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import SlideDownloader

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from benchmarks.ledger import NOW, TODAY, a_post, scrape, tiktok_ids
 from benchmarks.measure import RUNS
-from dagster_tiktok.ledger import Ledger, SlidesResult, open_ledger
+from dagster_tiktok.database.ledger import Ledger, SlidesResult, open_ledger
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader

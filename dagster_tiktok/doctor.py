@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from dagster_tiktok.clock import MAX_SKEW, describe_skew, skew, utc_now
-from dagster_tiktok.database import SCHEMA_VERSION, DatabaseClock, open_database
+from dagster_tiktok.database.functions import SCHEMA_VERSION, DatabaseClock, open_database
+from dagster_tiktok.database.ledger import open_ledger
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, UnexpectedError
-from dagster_tiktok.ledger import open_ledger
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.urls import SheetUrl

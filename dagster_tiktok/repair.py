@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from dagster_tiktok.database import Database, open_database
+from dagster_tiktok.database.functions import Database, open_database
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.progress import progress
 from dagster_tiktok.settings import Settings

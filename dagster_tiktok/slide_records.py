@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from dagster_tiktok.database import Database
+from dagster_tiktok.database.functions import Database
 from dagster_tiktok.models import Record, StoredSlide
 
 PAGE = 5000

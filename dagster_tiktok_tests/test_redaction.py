@@ -13,14 +13,14 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from dagster_tiktok import supabase_client
 from dagster_tiktok.cli import main
-from dagster_tiktok.database import Database
+from dagster_tiktok.database import supabase as supabase_client
+from dagster_tiktok.database.functions import Database
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.redaction import redacted, redacted_body, told
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
-from dagster_tiktok.supabase_client import open_supabase
 
 KEY = "sb_secret_TOPSECRETKEYVALUE1234567890"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.TOPSECRETsignature"

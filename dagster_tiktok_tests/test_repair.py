@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dagster_tiktok.database import open_database
+from dagster_tiktok.database.functions import open_database
 from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok.settings import load_settings

@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 
 import dagster as dg
 
+from dagster_tiktok.database.ledger import Ledger
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.ledger import Ledger
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.settings import load_definition_settings

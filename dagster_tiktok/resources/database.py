@@ -6,8 +6,8 @@ from uuid import UUID
 
 import dagster as dg
 
-from dagster_tiktok.database import DatabaseClock, open_database
-from dagster_tiktok.ledger import LEASE_SECONDS, Ledger, open_ledger
+from dagster_tiktok.database.functions import DatabaseClock, open_database
+from dagster_tiktok.database.ledger import LEASE_SECONDS, Ledger, open_ledger
 from dagster_tiktok.resources.settings import SettingsResource
 
 

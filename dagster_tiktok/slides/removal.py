@@ -10,9 +10,9 @@ import httpx
 from storage3.exceptions import StorageApiError
 from supabase import AsyncClient
 
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.supabase_client import open_supabase
 
 REMOVED_AT_ONCE = 100
 """Objects a request; the storage takes 1,000."""

@@ -15,14 +15,14 @@ from storage3.exceptions import StorageApiError
 from supabase import AsyncClient
 
 from dagster_tiktok.clock import utc_now
+from dagster_tiktok.database.service_states import ProjectUnavailable, known_state
+from dagster_tiktok.database.supabase import error_of, open_supabase, true_status
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
 from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError, slide_error
 from dagster_tiktok.slides.images import ImageInfo
-from dagster_tiktok.supabase_client import error_of, open_supabase, true_status
-from dagster_tiktok.supabase_states import ProjectUnavailable, known_state
 
 _ONE_YEAR = 365 * 24 * 3600
 # A path never gets other content, so whoever has it may keep it for ever. The storage puts

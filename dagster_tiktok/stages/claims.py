@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Generic, TypeVar
 
-from dagster_tiktok.ledger import Ledger
+from dagster_tiktok.database.ledger import Ledger
 from dagster_tiktok.models import Unit, UnitState
 from dagster_tiktok.tasks import run_together
 

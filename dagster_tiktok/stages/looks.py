@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from dagster_tiktok.ledger import ScrapeResult
+from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address, shown

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from dagster_tiktok.database.ledger import Ledger, Opened
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.ledger import Ledger, Opened
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.rows import SheetRows, read_rows

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dagster_tiktok.ledger import FailedUnit, Ledger
+from dagster_tiktok.database.ledger import FailedUnit, Ledger
 from dagster_tiktok.stages.claims import Claims, Due
 
 CLAIM_CHUNK = 250

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from dagster_tiktok.database import DataRefused
+from dagster_tiktok.database.functions import DataRefused
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.slide_records import (
     BucketObject,

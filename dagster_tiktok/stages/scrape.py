@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dagster_tiktok.ledger import Ledger, ScrapeResult
+from dagster_tiktok.database.ledger import Ledger, ScrapeResult
 from dagster_tiktok.models import Post
 from dagster_tiktok.stages.claims import Claims, Due, Recorder, record_while
 from dagster_tiktok.stages.looks import Looks

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from dagster_tiktok.ledger import Ledger, SlidesResult
+from dagster_tiktok.database.ledger import Ledger, SlidesResult
 from dagster_tiktok.models import Unit
 from dagster_tiktok.slides.breaker import REFUSING
 from dagster_tiktok.slides.failures import KINDS

@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import pytest
 
-from dagster_tiktok.ledger import open_ledger
+from dagster_tiktok.database.ledger import open_ledger
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sandbox.serve import CLOCK, MARK, MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
@@ -29,7 +30,6 @@ from dagster_tiktok.slides.stream import Timeouts
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.stages.store import StoreReport, store_due
-from dagster_tiktok.supabase_client import open_supabase
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.slides import fault_proxy
 from dagster_tiktok_tests.slides.fault_proxy import FaultProxy, storage_error

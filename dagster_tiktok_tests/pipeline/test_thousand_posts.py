@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from supabase import create_client
 
-from dagster_tiktok.ledger import open_ledger
+from dagster_tiktok.database.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sandbox.serve import MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer

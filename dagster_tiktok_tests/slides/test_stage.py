@@ -11,7 +11,8 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from dagster_tiktok.ledger import open_ledger
+from dagster_tiktok.database.ledger import open_ledger
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.sandbox.tiktok.faults import Fault
@@ -26,7 +27,6 @@ from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.stages.store import StoreReport, store_due
-from dagster_tiktok.supabase_client import open_supabase
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 

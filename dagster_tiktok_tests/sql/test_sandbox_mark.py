@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 import psycopg
 import pytest
 
-from dagster_tiktok.database import DatabaseClock
+from dagster_tiktok.database.functions import DatabaseClock
 from dagster_tiktok.doctor import movable_clock
 from dagster_tiktok.sandbox.serve import CLOCK, MARK
 

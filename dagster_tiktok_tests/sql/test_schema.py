@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dagster_tiktok.database import SCHEMA_VERSION
+from dagster_tiktok.database.functions import SCHEMA_VERSION
 from dagster_tiktok_tests.sql.support import ROOT, TABLES, Database
 
 CONTRACT = {

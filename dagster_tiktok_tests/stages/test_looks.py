@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from dagster_tiktok.ledger import ScrapeResult
+from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import Metrics, RowDetails, Unit
 from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagster_tiktok.ledger import ScrapeResult
+from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import RowDetails, Unit
 from dagster_tiktok.stages.looks import Looks
 from dagster_tiktok.tiktok.addresses import (

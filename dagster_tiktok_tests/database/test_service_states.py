@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from dagster_tiktok.database import Database, DataRefused
+from dagster_tiktok.database.functions import Database, DataRefused
+from dagster_tiktok.database.service_states import ProjectUnavailable
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
-from dagster_tiktok.supabase_client import open_supabase
-from dagster_tiktok.supabase_states import ProjectUnavailable
 from dagster_tiktok_tests.slides.pictures import jpeg
 from dagster_tiktok_tests.slides.test_store import slide_of
 

@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
+from dagster_tiktok.database.service_states import ProjectUnavailable, known_state, says_it_may_pass
 from dagster_tiktok.errors import ServiceUnavailable, Unreachable
 from dagster_tiktok.net.bounded_bodies import BodyTooLarge, read_start, read_whole
 from dagster_tiktok.net.retry import TransientError, async_retrying, may_pass, retry_after_seconds
 from dagster_tiktok.redaction import redacted_body
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.supabase_states import ProjectUnavailable, known_state, says_it_may_pass
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
-from dagster_tiktok.database import Database, DatabaseClock, open_database
+from dagster_tiktok.database.functions import Database, DatabaseClock, open_database
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import (
     BatchSummary,

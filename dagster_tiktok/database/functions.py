@@ -17,10 +17,10 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 from supabase import AsyncClient
 
+from dagster_tiktok.database.service_states import ProjectUnavailable, known_state
+from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.supabase_client import open_supabase
-from dagster_tiktok.supabase_states import ProjectUnavailable, known_state
 
 SCHEMA_VERSION = 18
 """The newest migration that this code needs."""

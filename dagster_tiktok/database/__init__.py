@@ -1,0 +1,1 @@
+"""The client of the database: the connection, its functions, the ledger."""
