@@ -130,8 +130,8 @@ def repair(mend: bool, hours: int, remove_most: bool, as_json: bool, env_file: P
     2 the configuration is wrong (it is named), 130 interrupted (run again to go on).
     """
     _log_to_stderr()
-    from dagster_tiktok.repair import as_json_object, print_report  # noqa: PLC0415
-    from dagster_tiktok.repair import repair as repair_bucket  # noqa: PLC0415
+    from dagster_tiktok.repair.command import as_json_object, print_report  # noqa: PLC0415
+    from dagster_tiktok.repair.command import repair as repair_bucket  # noqa: PLC0415
 
     try:
         report = asyncio.run(

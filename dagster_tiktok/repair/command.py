@@ -14,13 +14,9 @@ from rich.text import Text
 from dagster_tiktok.database.functions import Database, open_database
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.progress import progress
-from dagster_tiktok.settings import Settings
-from dagster_tiktok.slide_records import BucketObject, SlideRecords, UnsoundSlide
-from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.mover import SlideMover
-from dagster_tiktok.slides.removal import open_slide_remover
-from dagster_tiktok.slides.store import SlideStore, open_slide_store
-from dagster_tiktok.stages.repair import (
+from dagster_tiktok.repair.records import BucketObject, SlideRecords, UnsoundSlide
+from dagster_tiktok.repair.removal import open_slide_remover
+from dagster_tiktok.repair.service import (
     Pages,
     RepairReport,
     find_objects,
@@ -28,6 +24,10 @@ from dagster_tiktok.stages.repair import (
     mend_rows,
     remove_objects,
 )
+from dagster_tiktok.settings import Settings
+from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.mover import SlideMover
+from dagster_tiktok.slides.store import SlideStore, open_slide_store
 from dagster_tiktok.text import printable
 from dagster_tiktok.tiktok.client import TikTokClient
 

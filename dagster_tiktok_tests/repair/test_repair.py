@@ -14,21 +14,21 @@ import httpx
 import pytest
 
 from dagster_tiktok.database.functions import open_database
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok.settings import load_settings
-from dagster_tiktok.slide_records import RestoredSlide, SlideRecords
-from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.mover import SlideMover
-from dagster_tiktok.slides.removal import SlideRemover, is_slide_path, open_slide_remover
-from dagster_tiktok.slides.store import open_slide_store
-from dagster_tiktok.stages.repair import (
+from dagster_tiktok.repair.records import RestoredSlide, SlideRecords
+from dagster_tiktok.repair.removal import SlideRemover, is_slide_path, open_slide_remover
+from dagster_tiktok.repair.service import (
     RepairReport,
     are_most,
     find_objects,
     find_rows,
     remove_objects,
 )
+from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.settings import load_settings
+from dagster_tiktok.slides.download import SlideDownloader
+from dagster_tiktok.slides.mover import SlideMover
+from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.pipeline.support import kill_when
 from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox

@@ -17,15 +17,15 @@ from pydantic import ValidationError
 
 from dagster_tiktok.database.functions import DataRefused
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
-from dagster_tiktok.slide_records import (
+from dagster_tiktok.repair.records import (
     BucketObject,
     RestoredSlide,
     SlideRecords,
     SlidesOfPost,
     UnsoundSlide,
 )
+from dagster_tiktok.repair.removal import REMOVED_AT_ONCE, SlideRemover, is_slide_path
 from dagster_tiktok.slides.mover import MoveResult, Refresh, SlideMover, slides_wanted
-from dagster_tiktok.slides.removal import REMOVED_AT_ONCE, SlideRemover, is_slide_path
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.addresses import is_tiktok_id
 from dagster_tiktok.tiktok.failures import PostUnavailable
