@@ -37,7 +37,7 @@ import sys
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.runner import run_partition
+from dagster_tiktok.cli.run import run_partition
 
 settings = SettingsResource(env_file="/dev/null")
 definitions = build_definitions(

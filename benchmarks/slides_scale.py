@@ -88,7 +88,7 @@ def _run_of_day(servers: Carousels) -> Run:
     started = time.perf_counter()
     with _watched(settings.slide_cache_dir) as most:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dagster_tiktok.cli", "run", "--json"],
+            [sys.executable, "-m", "dagster_tiktok.cli.main", "run", "--json"],
             env={**os.environ, **servers.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

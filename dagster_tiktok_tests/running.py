@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from click.testing import CliRunner
 from supabase import Client, create_client
 
-from dagster_tiktok.cli import main
+from dagster_tiktok.cli.main import main
 from dagster_tiktok.sandbox.serve import Sandbox
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def start_command(*arguments: str, **environment: str | None) -> subprocess.Pope
     own = {k: v for k, v in os.environ.items() if not k.startswith(PREFIXES)}
     given = {k: v for k, v in environment.items() if v is not None}
     return subprocess.Popen(
-        [sys.executable, "-m", "dagster_tiktok.cli", *arguments],
+        [sys.executable, "-m", "dagster_tiktok.cli.main", *arguments],
         env={**own, **given},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from dagster_tiktok.doctor import Check, Finding, Found, tried
+from dagster_tiktok.cli.doctor import Check, Finding, Found, tried
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages.isolation import Errors, failing_alone

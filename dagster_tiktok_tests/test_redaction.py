@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from dagster_tiktok.cli import main
+from dagster_tiktok.cli.main import main
 from dagster_tiktok.database import supabase as supabase_client
 from dagster_tiktok.database.functions import Database
 from dagster_tiktok.database.supabase import open_supabase

@@ -11,9 +11,9 @@ import pytest
 
 from dagster_tiktok.assets.common import markdown_table
 from dagster_tiktok.attention import Notice, alert_text, counted, in_order
+from dagster_tiktok.cli.run import RunOutcome
+from dagster_tiktok.cli.run_report import print_outcome
 from dagster_tiktok.models import BatchSummary, UnitError
-from dagster_tiktok.report import print_outcome
-from dagster_tiktok.runner import RunOutcome
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)

@@ -73,7 +73,7 @@ async def _run(sandbox: Sandbox) -> tuple[float, int, dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "dagster_tiktok.cli",
+        "dagster_tiktok.cli.main",
         "run",
         "--json",
         "--env-file",

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
+from dagster_tiktok.cli.run import run_partition
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.tiktok import TikTokResource
-from dagster_tiktok.runner import run_partition
 from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok_tests.running import Finished, RunningSandbox
 
@@ -25,7 +25,7 @@ RUN = """
 import sys
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.runner import run_partition
+from dagster_tiktok.cli.run import run_partition
 
 settings = SettingsResource(env_file="/dev/null")
 sys.exit(not run_partition(settings, build_definitions(settings)).complete)
@@ -35,7 +35,7 @@ QUICK_BREAKER = """
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.tiktok import TikTokResource
-from dagster_tiktok.runner import run_partition
+from dagster_tiktok.cli.run import run_partition
 
 settings = SettingsResource(env_file="/dev/null")
 pauses = dict(breaker_pause_seconds=0.2, pass_pause_seconds=0.3)

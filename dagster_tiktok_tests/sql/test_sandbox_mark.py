@@ -7,8 +7,8 @@ from datetime import date, datetime, timezone
 import psycopg
 import pytest
 
+from dagster_tiktok.cli.doctor import movable_clock
 from dagster_tiktok.database.functions import DatabaseClock
-from dagster_tiktok.doctor import movable_clock
 from dagster_tiktok.sandbox.serve import CLOCK, MARK
 
 CLOCK_FILE = (CLOCK / "900_move_clock.sql").read_bytes()

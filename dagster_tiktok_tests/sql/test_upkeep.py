@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from postgrest.exceptions import APIError
 
-from dagster_tiktok.doctor import Finding, examine
+from dagster_tiktok.cli.doctor import Finding, examine
 from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.sql.support import (

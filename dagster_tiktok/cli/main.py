@@ -58,14 +58,14 @@ def run(
         # The definitions read the calendar when they are loaded, and know nothing of --env-file.
         os.environ["PIPELINE_TIMEZONE"] = loaded.pipeline_timezone
         # Imported here: Dagster takes seconds.
-        from dagster_tiktok.definitions import build_definitions  # noqa: PLC0415
-        from dagster_tiktok.report import as_json_object, print_outcome  # noqa: PLC0415
-        from dagster_tiktok.resources.settings import SettingsResource  # noqa: PLC0415
-        from dagster_tiktok.runner import (  # noqa: PLC0415
+        from dagster_tiktok.cli.run import (  # noqa: PLC0415
             Interrupted,
             run_partition,
             run_until_interrupted,
         )
+        from dagster_tiktok.cli.run_report import as_json_object, print_outcome  # noqa: PLC0415
+        from dagster_tiktok.definitions import build_definitions  # noqa: PLC0415
+        from dagster_tiktok.resources.settings import SettingsResource  # noqa: PLC0415
 
         settings = SettingsResource(env_file=str(env_file), max_posts_per_run=limit)
         partition = day.date() if day else None
@@ -93,7 +93,7 @@ def run(
 @_ENV_FILE
 def doctor(as_json: bool, env_file: Path | None) -> None:
     """Checks settings, sheet, database, bucket, TikTok and disk; exit status 1 if any fails."""
-    from dagster_tiktok.doctor import examine  # noqa: PLC0415
+    from dagster_tiktok.cli.doctor import examine  # noqa: PLC0415
 
     findings = examine(env_file or Path(".env"))
     healthy = all(finding.ok for finding in findings)

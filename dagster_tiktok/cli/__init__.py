@@ -1,0 +1,1 @@
+"""The command line: dagster-tiktok run, doctor, repair, sandbox."""
