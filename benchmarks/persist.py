@@ -25,7 +25,10 @@ from dagster_tiktok.database.ledger import Ledger, ScrapeResult, SlidesResult, o
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.models import Post, RowRequest, SlideSource, StoredSlide, Unit
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.stages import answer, open, persist, scrape, store  # noqa: A004
+from dagster_tiktok.stages import open_rows as open
+from dagster_tiktok.stages import persist, scrape
+from dagster_tiktok.stages import store_slides as store  # noqa: A004
+from dagster_tiktok.stages import write_back as answer
 from dagster_tiktok.stages.claims import FLUSH_SIZE, Claims, Due
 
 FIRST, POSTS, SLIDES = 1_000, 10_000, 2

@@ -28,7 +28,7 @@ from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
 from dagster_tiktok.sandbox.tiktok.world import World
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.stages import open  # noqa: A004
+from dagster_tiktok.stages import open_rows as open  # noqa: A004
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.tiktok.client import TikTokClient

@@ -31,10 +31,10 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import open_slide_store
-from dagster_tiktok.stages import open  # noqa: A004
+from dagster_tiktok.stages import open_rows as open  # noqa: A004
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import scrape_due
-from dagster_tiktok.stages.store import store_due
+from dagster_tiktok.stages.store_slides import store_due
 from dagster_tiktok.tiktok.client import TikTokClient
 
 SERIES = (100, 1_000)

@@ -23,7 +23,7 @@ from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import SlideStore, open_slide_store
 from dagster_tiktok.stages.claims import Due
-from dagster_tiktok.stages.store import store_due
+from dagster_tiktok.stages.store_slides import store_due
 
 SLIDES_OF_A_POST = 6
 OVERLAP_POSTS, KNOWN_POSTS = 30, 300

@@ -21,7 +21,7 @@ from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.layout import find_layout
 from dagster_tiktok.sheet.rows import read_rows, ready_digest
-from dagster_tiktok.stages.open import reason_of
+from dagster_tiktok.stages.open_rows import reason_of
 
 FIRST_ASSET = dg.AssetKey("sheet_rows")
 UNDER_WAY = [

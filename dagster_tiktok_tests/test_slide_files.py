@@ -4,7 +4,7 @@ import dagster as dg
 
 from dagster_tiktok.assets.slide_files import stage_metadata
 from dagster_tiktok.slides.stats import MoveStats
-from dagster_tiktok.stages.store import StoreReport
+from dagster_tiktok.stages.store_slides import StoreReport
 
 
 def test_given_a_stage_then_its_metadata_are_numbers_and_a_table_by_host_and_by_kind() -> None:

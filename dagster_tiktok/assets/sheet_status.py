@@ -16,7 +16,7 @@ from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.rows import COLUMN
-from dagster_tiktok.stages.answer import answer_due
+from dagster_tiktok.stages.write_back import answer_due
 
 
 @dg.asset(

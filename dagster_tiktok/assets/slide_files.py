@@ -22,7 +22,7 @@ from dagster_tiktok.resources.slide_store import SlideStoreResource
 from dagster_tiktok.resources.tiktok import TikTokResource
 from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.stats import average, p95
-from dagster_tiktok.stages.store import StoreReport, store_due
+from dagster_tiktok.stages.store_slides import StoreReport, store_due
 
 
 @dg.asset(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from dagster_tiktok.database.ledger import Ledger, ScrapeResult
 from dagster_tiktok.models import Post
 from dagster_tiktok.stages.claims import Claims, Due, Recorder, record_while
-from dagster_tiktok.stages.looks import Looks
+from dagster_tiktok.stages.scrape_passes import Looks
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 
 CLAIM_CHUNK = 100

@@ -29,7 +29,7 @@ from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.slides.stream import Timeouts
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import scrape_due
-from dagster_tiktok.stages.store import StoreReport, store_due
+from dagster_tiktok.stages.store_slides import StoreReport, store_due
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.slides import fault_proxy
 from dagster_tiktok_tests.slides.fault_proxy import FaultProxy, storage_error

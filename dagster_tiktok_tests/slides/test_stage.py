@@ -26,7 +26,7 @@ from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import scrape_due
-from dagster_tiktok.stages.store import StoreReport, store_due
+from dagster_tiktok.stages.store_slides import StoreReport, store_due
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 

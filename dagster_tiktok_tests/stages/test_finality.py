@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from dagster_tiktok.models import RowDetails
-from dagster_tiktok_tests.stages.test_looks import on_site, path_of, post_id, unit
+from dagster_tiktok_tests.stages.test_scrape_passes import on_site, path_of, post_id, unit
 from dagster_tiktok_tests.tiktok.sample_pages import page, profile_scope
 from dagster_tiktok_tests.tiktok.scripted_site import Reply, html, redirect
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import RowDetails, Unit
-from dagster_tiktok.stages.looks import Looks
+from dagster_tiktok.stages.scrape_passes import Looks
 from dagster_tiktok.tiktok.addresses import (
     AddressError,
     PostRef,

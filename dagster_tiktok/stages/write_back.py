@@ -15,7 +15,7 @@ from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.sheet.writeback import Conflict, RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
 from dagster_tiktok.stages.isolation import Errors, failing_alone
-from dagster_tiktok.stages.open import raise_if_none, reason_of
+from dagster_tiktok.stages.open_rows import raise_if_none, reason_of
 from dagster_tiktok.text import counted
 
 CLAIM_CHUNK = 500

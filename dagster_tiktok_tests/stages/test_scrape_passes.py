@@ -18,7 +18,7 @@ from dagster_tiktok.sandbox.tiktok.faults import Fault
 from dagster_tiktok.sandbox.tiktok.server import TikTokServer
 from dagster_tiktok.sandbox.tiktok.world import World
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.stages.looks import Looks
+from dagster_tiktok.stages.scrape_passes import Looks
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok_tests.sandbox.tiktok.tls_proxy import TlsProxy
 from dagster_tiktok_tests.tiktok.sample_pages import (
