@@ -17,15 +17,15 @@ from dagster_tiktok.clock import utc_now
 from dagster_tiktok.models import SlideSource
 from dagster_tiktok.net.retry import async_retrying
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.slides.cache import SlideCache
-from dagster_tiktok.slides.cache_entry import CacheEntry
+from dagster_tiktok.slides.cache.cache import SlideCache
+from dagster_tiktok.slides.cache.entry import CacheEntry
 from dagster_tiktok.slides.failures import (
     AddressExpired,
     SlideError,
     TransientSlideError,
     slide_error,
 )
-from dagster_tiktok.slides.images import ImageInfo, inspect_image
+from dagster_tiktok.slides.images.verify import ImageInfo, inspect_image
 from dagster_tiktok.slides.keyed_lock import KeyedLock
 from dagster_tiktok.slides.mirrors import host_of, live_mirrors
 from dagster_tiktok.slides.stream import Cookies, SlideStream, Timeouts, Transfer

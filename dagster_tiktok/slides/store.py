@@ -22,7 +22,7 @@ from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError, slide_error
-from dagster_tiktok.slides.images import ImageInfo
+from dagster_tiktok.slides.images.verify import ImageInfo
 
 _ONE_YEAR = 365 * 24 * 3600
 # A path never gets other content, so whoever has it may keep it for ever. The storage puts

@@ -15,8 +15,8 @@ from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy, PublicResolve
 from dagster_tiktok.net.rate_limit import ConnectionLost, RateLimit, without_silent_repetition
 from dagster_tiktok.net.retry import may_pass, retry_after_seconds
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.slides.cache import SlideCache
-from dagster_tiktok.slides.cache_entry import CacheEntry
+from dagster_tiktok.slides.cache.cache import SlideCache
+from dagster_tiktok.slides.cache.entry import CacheEntry
 from dagster_tiktok.slides.failures import AddressExpired, FailureKind, SlideError, slide_error
 from dagster_tiktok.slides.mirrors import host_of
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.slides.cache import SlideCache
-from dagster_tiktok.slides.cache_entry import CacheEntry
+from dagster_tiktok.slides.cache.cache import SlideCache
+from dagster_tiktok.slides.cache.entry import CacheEntry
 from dagster_tiktok.slides.failures import SlideError
 
 KEYS = [f"{number:032x}" for number in range(100)]
@@ -111,7 +111,7 @@ def test_given_two_downloads_of_one_key_then_they_write_to_files_of_their_own(
 def test_given_a_killed_process_then_its_part_file_is_resumed(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
-        "from dagster_tiktok.slides.cache import SlideCache\n"
+        "from dagster_tiktok.slides.cache.cache import SlideCache\n"
         "cache = SlideCache(pathlib.Path(sys.argv[1]), max_mb=1, min_free_mb=0)\n"
         "entry = cache.open(sys.argv[2])\n"
         "entry.restart('\"v1\"')\n"

@@ -10,7 +10,7 @@ import pytest
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.breaker import REFUSING
 from dagster_tiktok.slides.failures import KINDS
-from dagster_tiktok.slides.images import MAX_PIXELS
+from dagster_tiktok.slides.images.verify import MAX_PIXELS
 from dagster_tiktok.slides.stats import MoveStats
 
 DOCS = Path(__file__).parents[2] / "docs"

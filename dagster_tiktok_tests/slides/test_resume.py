@@ -120,7 +120,7 @@ def test_given_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_f
 ) -> None:
     script = (
         "import pathlib, sys, time\n"
-        "from dagster_tiktok.slides.cache import SlideCache\n"
+        "from dagster_tiktok.slides.cache.cache import SlideCache\n"
         "folder, key, file, etag, kept = sys.argv[1:]\n"
         "data = pathlib.Path(file).read_bytes()\n"
         "entry = SlideCache(pathlib.Path(folder), max_mb=9, min_free_mb=0).open(key)\n"

@@ -4,7 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from dagster_tiktok.slides.room import Room
+from dagster_tiktok.slides.images.room import Room
 
 
 def test_given_more_wishes_than_room_then_no_more_than_there_is_is_ever_taken() -> None:

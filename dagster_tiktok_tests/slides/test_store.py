@@ -12,10 +12,10 @@ from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.slides.cache import SlideCache
+from dagster_tiktok.slides.cache.cache import SlideCache
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError
-from dagster_tiktok.slides.images import inspect_image
+from dagster_tiktok.slides.images.verify import inspect_image
 from dagster_tiktok.slides.store import SlideStore, object_path, open_slide_store
 from dagster_tiktok_tests.slides import fault_proxy as faults
 from dagster_tiktok_tests.slides.conftest import MakeSettings

@@ -13,9 +13,15 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin, features
 
-from dagster_tiktok.slides.containers import Bomb, ImageFormat, end_of_image, only_padding, sniff
 from dagster_tiktok.slides.failures import SlideError, slide_error
-from dagster_tiktok.slides.room import Room
+from dagster_tiktok.slides.images.containers import (
+    Bomb,
+    ImageFormat,
+    end_of_image,
+    only_padding,
+    sniff,
+)
+from dagster_tiktok.slides.images.room import Room
 
 MAX_PIXELS = 24_000_000
 """Slides of up to 1440 x 2470 are seen (3.6 million pixels)."""

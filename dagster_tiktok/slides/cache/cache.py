@@ -22,8 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.slides.cache_entry import CacheEntry
-from dagster_tiktok.slides.cache_files import OURS, lock_file, remove_unused
+from dagster_tiktok.slides.cache.entry import CacheEntry
+from dagster_tiktok.slides.cache.files import OURS, lock_file, remove_unused
 from dagster_tiktok.slides.failures import slide_error
 
 _MB = 1024 * 1024

@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_tiktok.slides.cache_files import Origin
+from dagster_tiktok.slides.cache.files import Origin
 
 if TYPE_CHECKING:
-    from dagster_tiktok.slides.cache import SlideCache
+    from dagster_tiktok.slides.cache.cache import SlideCache
 
 log = logging.getLogger(__name__)
 

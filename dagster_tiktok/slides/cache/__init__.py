@@ -1,0 +1,1 @@
+"""The bounded disk cache of slides."""

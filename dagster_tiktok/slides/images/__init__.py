@@ -1,0 +1,1 @@
+"""What the bytes of a slide are: containers, decoding within bounds."""
