@@ -28,9 +28,9 @@ from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.sandbox.serve import MIGRATIONS
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost, FakeSlide, ImageFormat
-from dagster_tiktok.sandbox.tiktok.server import Shaping, TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost, FakeSlide, ImageFormat
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.server import Shaping, TikTokServer
 from dagster_tiktok.settings import Settings, load_settings
 
 SLIDES = 6

@@ -7,9 +7,9 @@ import time
 from datetime import datetime, timezone
 
 from benchmarks.measure import compare
-from dagster_tiktok.sandbox.tiktok.pages import PageWriter
-from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.pages import PageWriter
+from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
+from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.tiktok.pages import parse_post_page
 
 PAGES = 100

@@ -25,8 +25,8 @@ from benchmarks.ledger import NOW, SOURCE, TODAY, sandbox
 from benchmarks.measure import RUNS, peak_megabytes
 from dagster_tiktok.database.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages import open_rows as open  # noqa: A004
 from dagster_tiktok.stages.claims import Due

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from dagster_tiktok.models import SlideSource
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost, FakeSlide
-from dagster_tiktok.sandbox.tiktok.slide_images import draw
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost, FakeSlide
+from dagster_tiktok.sandbox.tiktok.content.slide_images import draw
+from dagster_tiktok.sandbox.tiktok.content.world import World
 
 FIRST_BYTE_SECONDS = 0.03
 BYTES_PER_SECOND = 5_000_000

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from itertools import chain, cycle, islice
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.content.world import World
 
 Cell = str | int | float
 READY = "Ready to Scrape"

@@ -19,8 +19,8 @@ from dagster_tiktok.sandbox.demo_sheet import DEMO_EDITS, DEMO_POSTS, demo_rows
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.sandbox.supabase_lite.node_packages import SandboxError
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 
 __all__ = ["PARTS", "Sandbox", "SandboxError", "describe", "serve_until_interrupted", "stop_event"]
 

@@ -14,7 +14,7 @@ from dagster_tiktok.cli.run import run_partition
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.tiktok import TikTokResource
-from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok_tests.running import Finished, RunningSandbox
 
 DEMO_STATUSES = (41, 13)

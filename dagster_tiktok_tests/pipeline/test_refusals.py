@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok_tests.pipeline.support import DEMO_STATUSES, quick_run
 from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
 
 

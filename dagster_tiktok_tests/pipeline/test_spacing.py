@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok_tests.pipeline.support import pages_by_post, quick_run
 from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
 

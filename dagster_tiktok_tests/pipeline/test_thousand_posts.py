@@ -20,12 +20,12 @@ from dagster_tiktok.database.ledger import open_ledger
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sandbox.serve import MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok.sandbox.tiktok import page_filler
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok.sandbox.tiktok.request_log import LogEntry
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content import page_filler
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due

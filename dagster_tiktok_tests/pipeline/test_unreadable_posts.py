@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok_tests.pipeline.support import (
     DEMO_POSTS_SCRAPED,
     DEMO_STATUSES,

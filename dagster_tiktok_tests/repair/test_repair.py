@@ -23,8 +23,8 @@ from dagster_tiktok.repair.service import (
     find_rows,
     remove_objects,
 )
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.settings import load_settings
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover

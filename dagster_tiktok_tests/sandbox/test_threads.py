@@ -11,9 +11,9 @@ import pytest
 
 from dagster_tiktok.sandbox.sheets.gate import Faults
 from dagster_tiktok.sandbox.sheets.gate import RequestLog as SheetsLog
-from dagster_tiktok.sandbox.tiktok.faults import Fault, FaultPlan, RequestFacts
-from dagster_tiktok.sandbox.tiktok.request_log import RequestLog
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault, FaultPlan, RequestFacts
+from dagster_tiktok.sandbox.tiktok.http.request_log import RequestLog
 
 WRITERS = 4
 TIMES = 400

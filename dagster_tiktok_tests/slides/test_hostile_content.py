@@ -11,7 +11,7 @@ from PIL import Image
 
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok.sandbox.tiktok import hostile_files
+from dagster_tiktok.sandbox.tiktok.content import hostile_files
 from dagster_tiktok_tests.slides import cdn as answers
 from dagster_tiktok_tests.slides import traps
 from dagster_tiktok_tests.slides.cdn import Answer, Cdn, body_of

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from dagster_tiktok.models import SlideSource
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
 from dagster_tiktok.slides.failures import AddressExpired, SlideError
 from dagster_tiktok.slides.mirrors import cache_key

@@ -15,9 +15,9 @@ from dagster_tiktok.database.ledger import open_ledger
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.models import RowDetails, RowRequest
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.breaker import OPEN_AFTER_SLIDES
 from dagster_tiktok.slides.download import SlideDownloader

@@ -14,9 +14,9 @@ import pytest
 
 from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import Metrics, RowDetails, Unit
-from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages.scrape_passes import Looks
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing

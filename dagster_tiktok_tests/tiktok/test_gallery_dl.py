@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.models import Post
-from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import load_settings
 from dagster_tiktok.tiktok import gallery_dl
 from dagster_tiktok.tiktok.client import TikTokClient

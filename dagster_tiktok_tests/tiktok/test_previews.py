@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagster_tiktok.models import Metrics, Post
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok.tiktok.failures import FailureKind, PostError, PostUnavailable
 from dagster_tiktok.tiktok.previews import parse_embed, parse_oembed

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dagster_tiktok.sandbox.tiktok.faults import Fault, FaultPlan, RequestFacts
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault, FaultPlan, RequestFacts
 
 PAGE = RequestFacts("page", "1")
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.sandbox.tiktok import refusals
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakeMetrics, FakePost, rounded
-from dagster_tiktok.sandbox.tiktok.items import as_int32
-from dagster_tiktok.sandbox.tiktok.pages import PageWriter
-from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner
-from dagster_tiktok.sandbox.tiktok.statuses import LASTING_STATUSES, STATUSES
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakeMetrics, FakePost, rounded
+from dagster_tiktok.sandbox.tiktok.content.items import as_int32
+from dagster_tiktok.sandbox.tiktok.content.pages import PageWriter
+from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
+from dagster_tiktok.sandbox.tiktok.content.statuses import LASTING_STATUSES, STATUSES
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http import refusals
 
 BASE = "http://127.0.0.1:1"
 WORLD = World(posts=90)

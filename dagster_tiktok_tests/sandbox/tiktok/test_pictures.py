@@ -7,9 +7,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner, image_key, image_path
-from dagster_tiktok.sandbox.tiktok.slide_images import SlideImages, draw
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner, image_key, image_path
+from dagster_tiktok.sandbox.tiktok.content.slide_images import SlideImages, draw
+from dagster_tiktok.sandbox.tiktok.content.world import World
 
 
 @pytest.mark.parametrize("style", ["drawn", "photo"])

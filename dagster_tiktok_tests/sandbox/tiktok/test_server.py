@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 from yarl import URL
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost
-from dagster_tiktok.sandbox.tiktok.server import Shaping, TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.server import Shaping, TikTokServer
 
 Check = Callable[[TikTokServer, aiohttp.ClientSession], Awaitable[None]]
 _SCRIPT = re.compile(r'REHYDRATION__" type="application/json">(.*?)</script>', re.S)

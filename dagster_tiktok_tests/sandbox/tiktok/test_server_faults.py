@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from dagster_tiktok.sandbox.tiktok.faults import FAULT_KINDS, Fault
-from dagster_tiktok.sandbox.tiktok.server import TikTokServer
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import FAULT_KINDS, Fault
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 
 TIMEOUT = aiohttp.ClientTimeout(total=60)
 

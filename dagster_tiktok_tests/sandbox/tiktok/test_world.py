@@ -4,10 +4,10 @@ import statistics
 
 import pytest
 
-from dagster_tiktok.sandbox.tiktok.captions import caption_of, compose
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakeMetrics
-from dagster_tiktok.sandbox.tiktok.statuses import LASTING_STATUSES
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.captions import caption_of, compose
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakeMetrics
+from dagster_tiktok.sandbox.tiktok.content.statuses import LASTING_STATUSES
+from dagster_tiktok.sandbox.tiktok.content.world import World
 
 NOON = 1_788_609_600.0 + 12 * 3600
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-from dagster_tiktok.sandbox.tiktok.captions import Caption
-from dagster_tiktok.sandbox.tiktok.statuses import STATUSES
+from dagster_tiktok.sandbox.tiktok.content.captions import Caption
+from dagster_tiktok.sandbox.tiktok.content.statuses import STATUSES
 
 SITE = "https://www.tiktok.com"
 """The real site: what canonical addresses on pages name, whichever host served the page."""

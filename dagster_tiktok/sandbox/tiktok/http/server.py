@@ -16,16 +16,16 @@ from types import TracebackType
 
 from aiohttp import web
 
-from dagster_tiktok.sandbox.tiktok import control
-from dagster_tiktok.sandbox.tiktok.answers import Answer, Answers
-from dagster_tiktok.sandbox.tiktok.faults import PICTURES, Decision, FaultPlan
-from dagster_tiktok.sandbox.tiktok.faulty_answers import faulty
-from dagster_tiktok.sandbox.tiktok.request_log import LogEntry, RequestLog
-from dagster_tiktok.sandbox.tiktok.routes import route_of
-from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner
-from dagster_tiktok.sandbox.tiktok.slide_images import SlideImages
-from dagster_tiktok.sandbox.tiktok.transmission import transmit
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
+from dagster_tiktok.sandbox.tiktok.content.slide_images import SlideImages
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http import control
+from dagster_tiktok.sandbox.tiktok.http.answers import Answer, Answers
+from dagster_tiktok.sandbox.tiktok.http.faults import PICTURES, Decision, FaultPlan
+from dagster_tiktok.sandbox.tiktok.http.faulty_answers import faulty
+from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry, RequestLog
+from dagster_tiktok.sandbox.tiktok.http.routes import route_of
+from dagster_tiktok.sandbox.tiktok.http.transmission import transmit
 
 DEFAULT_SLIDE_LIFETIME_SECONDS = 40 * 3600
 

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakeMetrics, FakePost
-from dagster_tiktok.sandbox.tiktok.faults import Fault
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakeMetrics, FakePost
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 
 if TYPE_CHECKING:
-    from dagster_tiktok.sandbox.tiktok.server import TikTokServer
+    from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 
 PREFIX = "/_control"
 _NEW_POST_FIELDS = frozenset({"slide_count", "status", "desc", "account", "metrics"})

@@ -11,17 +11,17 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from dagster_tiktok.sandbox.tiktok import pages
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost, FakeSlide
-from dagster_tiktok.sandbox.tiktok.faults import PICTURES
-from dagster_tiktok.sandbox.tiktok.pages import PageWriter
-from dagster_tiktok.sandbox.tiktok.range_requests import wanted_part
-from dagster_tiktok.sandbox.tiktok.refusals import login_page
-from dagster_tiktok.sandbox.tiktok.routes import Route
-from dagster_tiktok.sandbox.tiktok.slide_addresses import SlideSigner
-from dagster_tiktok.sandbox.tiktok.slide_images import Picture, SlideImages
-from dagster_tiktok.sandbox.tiktok.statuses import EMBEDDED_STATUSES
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content import pages
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost, FakeSlide
+from dagster_tiktok.sandbox.tiktok.content.pages import PageWriter
+from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
+from dagster_tiktok.sandbox.tiktok.content.slide_images import Picture, SlideImages
+from dagster_tiktok.sandbox.tiktok.content.statuses import EMBEDDED_STATUSES
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import PICTURES
+from dagster_tiktok.sandbox.tiktok.http.range_requests import wanted_part
+from dagster_tiktok.sandbox.tiktok.http.refusals import login_page
+from dagster_tiktok.sandbox.tiktok.http.routes import Route
 
 Delivery = Literal["whole", "reset", "cut_off", "stall", "wrong_length", "endless"]
 """How a body arrives: whole, not at all, half and then reset or silence, short, or for ever."""

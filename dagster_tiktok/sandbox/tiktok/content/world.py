@@ -14,8 +14,8 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Literal
 
-from dagster_tiktok.sandbox.tiktok.captions import caption_of, make_caption, showcase_size
-from dagster_tiktok.sandbox.tiktok.fake_posts import (
+from dagster_tiktok.sandbox.tiktok.content.captions import caption_of, make_caption, showcase_size
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import (
     FakeAccount,
     FakeMetrics,
     FakeMusic,
@@ -24,7 +24,7 @@ from dagster_tiktok.sandbox.tiktok.fake_posts import (
     ImageFormat,
     SlideStyle,
 )
-from dagster_tiktok.sandbox.tiktok.statuses import ACCOUNT_STATUSES, LASTING_STATUSES
+from dagster_tiktok.sandbox.tiktok.content.statuses import ACCOUNT_STATUSES, LASTING_STATUSES
 
 __all__ = ["FakeAccount", "FakeMetrics", "FakeMusic", "FakePost", "FakeSlide", "World"]
 

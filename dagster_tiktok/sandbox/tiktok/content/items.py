@@ -11,8 +11,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakeAccount, FakePost, FakeSlide, rounded
-from dagster_tiktok.sandbox.tiktok.statuses import STATUSES
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import (
+    FakeAccount,
+    FakePost,
+    FakeSlide,
+    rounded,
+)
+from dagster_tiktok.sandbox.tiktok.content.statuses import STATUSES
 
 Json = dict[str, Any]
 ImageAddresses = Callable[[FakeSlide], list[str]]

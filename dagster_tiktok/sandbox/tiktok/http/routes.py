@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from dagster_tiktok.sandbox.tiktok.faults import RequestFacts, RequestKind
-from dagster_tiktok.sandbox.tiktok.slide_addresses import MIRRORS, image_key
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.slide_addresses import MIRRORS, image_key
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import RequestFacts, RequestKind
 
 _POST = re.compile(r"^/@[^/]*/(?P<form>video|photo)/(?P<id>\d+)/?$")
 _SHARED_POST = re.compile(r"^/(?:(?:i18n/)?share/video/(?P<shared>\d+)/?|v/(?P<old>\d+)\.html)$")

@@ -19,8 +19,8 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont
 
-from dagster_tiktok.sandbox.tiktok.fake_posts import FakePost, FakeSlide, ImageFormat
-from dagster_tiktok.sandbox.tiktok.world import World
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost, FakeSlide, ImageFormat
+from dagster_tiktok.sandbox.tiktok.content.world import World
 
 _FontLike = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _WORKERS = 2

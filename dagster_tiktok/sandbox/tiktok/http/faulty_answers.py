@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from dagster_tiktok.sandbox.tiktok import hostile_files, refusals
-from dagster_tiktok.sandbox.tiktok.answers import (
+from dagster_tiktok.sandbox.tiktok.content import hostile_files
+from dagster_tiktok.sandbox.tiktok.content.statuses import PostStatus
+from dagster_tiktok.sandbox.tiktok.http import refusals
+from dagster_tiktok.sandbox.tiktok.http.answers import (
     Answer,
     Answers,
     Delivery,
@@ -18,9 +20,8 @@ from dagster_tiktok.sandbox.tiktok.answers import (
     is_mobile,
     page_answer,
 )
-from dagster_tiktok.sandbox.tiktok.faults import Fault
-from dagster_tiktok.sandbox.tiktok.routes import Route
-from dagster_tiktok.sandbox.tiktok.statuses import PostStatus
+from dagster_tiktok.sandbox.tiktok.http.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.routes import Route
 
 _DELIVERIES: dict[str, Delivery] = {
     "reset": "reset",

@@ -11,16 +11,16 @@ import json
 import zlib
 from typing import Any
 
-from dagster_tiktok.sandbox.tiktok import page_filler
-from dagster_tiktok.sandbox.tiktok.fake_posts import SITE, FakeAccount, FakePost
-from dagster_tiktok.sandbox.tiktok.items import (
+from dagster_tiktok.sandbox.tiktok.content import page_filler
+from dagster_tiktok.sandbox.tiktok.content.fake_posts import SITE, FakeAccount, FakePost
+from dagster_tiktok.sandbox.tiktok.content.items import (
     ImageAddresses,
     Json,
     author,
     author_stats,
     item_struct,
 )
-from dagster_tiktok.sandbox.tiktok.statuses import EMBEDDED_STATUSES, STATUSES, PostStatus
+from dagster_tiktok.sandbox.tiktok.content.statuses import EMBEDDED_STATUSES, STATUSES, PostStatus
 
 ITEM_DOESNT_EXIST = STATUSES["item_doesnt_exist"]
 ABSENT_ACCOUNT = STATUSES["absent_account"]

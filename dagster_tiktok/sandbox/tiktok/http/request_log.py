@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from dagster_tiktok.sandbox.tiktok.faults import RequestFacts
+from dagster_tiktok.sandbox.tiktok.http.faults import RequestFacts
 
 _KEPT_ENTRIES = 200_000
 

@@ -1,0 +1,1 @@
+"""What the fake TikTok shows: posts, accounts, pages, images."""

@@ -1,0 +1,1 @@
+"""How the fake TikTok serves it: routes, responses, faults, the request log."""
