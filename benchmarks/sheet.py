@@ -25,12 +25,12 @@ from gspread.urls import SPREADSHEETS_API_V4_BASE_URL
 from benchmarks.measure import compare, peak_megabytes
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.settings import Settings, load_settings
-from dagster_tiktok.sheet.access import SCOPES, TokenRequest
+from dagster_tiktok.sheet.api.access import SCOPES, TokenRequest
 from dagster_tiktok.sheet.client import SheetClient
-from dagster_tiktok.sheet.formulas import Computed
 from dagster_tiktok.sheet.grid import Grid
-from dagster_tiktok.sheet.layout import find_layout
-from dagster_tiktok.sheet.rows import read_rows
+from dagster_tiktok.sheet.read.layout import find_layout
+from dagster_tiktok.sheet.read.rows import read_rows
+from dagster_tiktok.sheet.write.formulas import Computed
 
 ROWS = 45_000
 HELPED_ROWS = 5_000

@@ -19,8 +19,8 @@ from dagster_tiktok.resources.alerts import AlertResource
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
-from dagster_tiktok.sheet.layout import find_layout
-from dagster_tiktok.sheet.rows import read_rows, ready_digest
+from dagster_tiktok.sheet.read.layout import find_layout
+from dagster_tiktok.sheet.read.rows import read_rows, ready_digest
 from dagster_tiktok.stages.open_rows import reason_of
 
 FIRST_ASSET = dg.AssetKey("sheet_rows")

@@ -21,7 +21,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.sheet.headers import parse_columns
+from dagster_tiktok.sheet.read.headers import parse_columns
 from dagster_tiktok.sheet.urls import SheetUrl, parse_sheet_urls
 
 TIKTOK_CDN_HOSTS = ("tiktokcdn.com", "tiktokcdn-us.com", "tiktokcdn-eu.com")

@@ -14,8 +14,8 @@ import requests
 
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.settings import Settings, load_settings
+from dagster_tiktok.sheet.api.sessions import MAX_SHEET_BYTES
 from dagster_tiktok.sheet.client import SheetClient
-from dagster_tiktok.sheet.sessions import MAX_SHEET_BYTES
 
 _directory = tempfile.TemporaryDirectory()
 

@@ -22,7 +22,7 @@ from dagster_tiktok.models import RowRequest
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
-from dagster_tiktok.sheet.rows import COLUMN, ROW_IGNORED
+from dagster_tiktok.sheet.read.rows import COLUMN, ROW_IGNORED
 from dagster_tiktok.stages.open_rows import OpenedSheet, OpenReport, open_ready
 
 CHECK = "rows_understood"

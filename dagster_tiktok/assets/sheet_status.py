@@ -15,7 +15,7 @@ from dagster_tiktok.attention import Notice, as_metadata
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
-from dagster_tiktok.sheet.rows import COLUMN
+from dagster_tiktok.sheet.read.rows import COLUMN
 from dagster_tiktok.stages.write_back import answer_due
 
 

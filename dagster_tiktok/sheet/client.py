@@ -11,37 +11,37 @@ from typing import Any
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.net.retry import TransientError
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.sheet import merged
-from dagster_tiktok.sheet.access import ServiceAccountSession
-from dagster_tiktok.sheet.answering import Answer, Answered
-from dagster_tiktok.sheet.cell_links import FIELDS as LINK_FIELDS
-from dagster_tiktok.sheet.cell_links import LinkReader, links_of_answer
-from dagster_tiktok.sheet.error_column import (
+from dagster_tiktok.sheet.api.access import ServiceAccountSession
+from dagster_tiktok.sheet.api.errors import TooLargeError, unknown_form
+from dagster_tiktok.sheet.api.http import SheetsHTTPClient
+from dagster_tiktok.sheet.api.sessions import MAX_ANSWER_SECONDS, MAX_SHEET_BYTES
+from dagster_tiktok.sheet.grid import Grid, cell_at, column_name, grid_of_answer
+from dagster_tiktok.sheet.read import merged
+from dagster_tiktok.sheet.read.cell_links import FIELDS as LINK_FIELDS
+from dagster_tiktok.sheet.read.cell_links import LinkReader, links_of_answer
+from dagster_tiktok.sheet.read.headers import folded
+from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout, find_layout
+from dagster_tiktok.sheet.read.narrow import read_needed_columns
+from dagster_tiktok.sheet.read.other_links import other_links, ranges_of
+from dagster_tiktok.sheet.read.readings import read_computed
+from dagster_tiktok.sheet.read.rows import READY, read_rows, status_of
+from dagster_tiktok.sheet.urls import SheetUrl
+from dagster_tiktok.sheet.write.error_column import (
     ERROR,
     WrittenBefore,
     errors_of_people,
     nothing_written,
 )
-from dagster_tiktok.sheet.errors import TooLargeError, unknown_form
-from dagster_tiktok.sheet.formulas import places_of, without_computed
-from dagster_tiktok.sheet.grid import Grid, cell_at, column_name, grid_of_answer
-from dagster_tiktok.sheet.headers import folded
-from dagster_tiktok.sheet.http import SheetsHTTPClient
-from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout, find_layout
-from dagster_tiktok.sheet.narrow import read_needed_columns
-from dagster_tiktok.sheet.other_links import other_links, ranges_of
-from dagster_tiktok.sheet.probing import Protection, find_protected
-from dagster_tiktok.sheet.readings import read_computed
-from dagster_tiktok.sheet.rows import READY, read_rows, status_of
-from dagster_tiktok.sheet.sessions import MAX_ANSWER_SECONDS, MAX_SHEET_BYTES
-from dagster_tiktok.sheet.urls import SheetUrl
-from dagster_tiktok.sheet.writeback import (
+from dagster_tiktok.sheet.write.formulas import places_of, without_computed
+from dagster_tiktok.sheet.write.outcomes import Answer, Answered
+from dagster_tiktok.sheet.write.plan import (
     Conflict,
     RowOutcome,
     WritePlan,
     probe_of,
     rows_by_key,
 )
+from dagster_tiktok.sheet.write.protection import Protection, find_protected
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
 _TABS = "sheets.properties(sheetId,index,hidden,sheetType)"

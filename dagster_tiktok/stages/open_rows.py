@@ -12,8 +12,8 @@ from datetime import tzinfo
 from dagster_tiktok.database.ledger import Ledger, Opened
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sheet.client import SheetClient
-from dagster_tiktok.sheet.layout import find_layout
-from dagster_tiktok.sheet.rows import SheetRows, read_rows
+from dagster_tiktok.sheet.read.layout import find_layout
+from dagster_tiktok.sheet.read.rows import SheetRows, read_rows
 from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.stages.isolation import Errors, failing_alone
 

@@ -12,7 +12,7 @@ from dagster_tiktok.database.ledger import Ledger
 from dagster_tiktok.models import Metrics, Post, Unit
 from dagster_tiktok.sheet.client import SheetClient, WriteReport
 from dagster_tiktok.sheet.urls import SheetUrl
-from dagster_tiktok.sheet.writeback import Conflict, RowOutcome
+from dagster_tiktok.sheet.write.plan import Conflict, RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
 from dagster_tiktok.stages.isolation import Errors, failing_alone
 from dagster_tiktok.stages.open_rows import raise_if_none, reason_of

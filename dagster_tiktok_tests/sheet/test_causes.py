@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.sheet.errors import of_response
+from dagster_tiktok.sheet.api.errors import of_response
 from dagster_tiktok_tests.sheet.answering import AnsweringServer
 from dagster_tiktok_tests.sheets_support import RunningSheets
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.sheet.cell_links import spans
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.grid import Grid
-from dagster_tiktok.sheet.layout import find_layout
-from dagster_tiktok.sheet.rows import ROW_IGNORED, SheetRows, read_rows
+from dagster_tiktok.sheet.read.cell_links import spans
+from dagster_tiktok.sheet.read.layout import find_layout
+from dagster_tiktok.sheet.read.rows import ROW_IGNORED, SheetRows, read_rows
 from dagster_tiktok_tests.sheet.outcomes import scraped
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.sheet.api.quota import QuotaLimiter
 from dagster_tiktok.sheet.client import SheetClient
-from dagster_tiktok.sheet.quota import QuotaLimiter
 from dagster_tiktok_tests.manual_clock import ManualClock
 from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address

@@ -13,8 +13,8 @@ import pytest
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sandbox.sheets.book import Book, Tab
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
-from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, find_layout
-from dagster_tiktok.sheet.writeback import RowOutcome, wanted_cells
+from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, find_layout
+from dagster_tiktok.sheet.write.plan import RowOutcome, wanted_cells
 from dagster_tiktok_tests.sheet.grids import grid_of
 from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row

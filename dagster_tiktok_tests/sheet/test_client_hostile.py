@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.sheet.api.sessions import MAX_SHEET_BYTES
 from dagster_tiktok.sheet.client import SheetClient
-from dagster_tiktok.sheet.sessions import MAX_SHEET_BYTES
 from dagster_tiktok_tests.sheet.answering import AnsweringServer
 from dagster_tiktok_tests.sheet.outcomes import scraped
 from dagster_tiktok_tests.sheets_support import RunningSheets

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.sheet.layout import find_layout
-from dagster_tiktok.sheet.rows import read_rows
+from dagster_tiktok.sheet.read.layout import find_layout
+from dagster_tiktok.sheet.read.rows import read_rows
 from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
 

@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.sheet.writeback import RowOutcome
+from dagster_tiktok.sheet.write.plan import RowOutcome
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
 
 CELL = "CELL-TEXT-THAT-IS-NOBODYS-BUSINESS"

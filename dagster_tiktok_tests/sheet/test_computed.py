@@ -8,7 +8,7 @@ import pytest
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sandbox.sheets.book import FormulaCell
-from dagster_tiktok.sheet.putback import moved_formula
+from dagster_tiktok.sheet.write.restore import moved_formula
 from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
 

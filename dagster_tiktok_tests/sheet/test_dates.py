@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagster_tiktok.sheet.dates import DateError, parse_date
+from dagster_tiktok.sheet.read.dates import DateError, parse_date
 
 DAY = date(2026, 11, 22)
 

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from dagster_tiktok.sandbox.supabase_lite.node_packages import node_command
-from dagster_tiktok.sheet import access, errors, layout
-from dagster_tiktok.sheet.formulas import refused
+from dagster_tiktok.sheet.api import access, errors
 from dagster_tiktok.sheet.grid import Grid
-from dagster_tiktok.sheet.layout import (
+from dagster_tiktok.sheet.read import layout
+from dagster_tiktok.sheet.read.layout import (
     READ_IF_PRESENT,
     REQUIRED,
     WANTED,
     WRITTEN_IF_PRESENT,
     find_layout,
 )
-from dagster_tiktok.sheet.rows import READY, read_rows
+from dagster_tiktok.sheet.read.rows import READY, read_rows
+from dagster_tiktok.sheet.write.formulas import refused
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.sheet.layout import REQUIRED, Layout, find_layout
+from dagster_tiktok.sheet.read.layout import REQUIRED, Layout, find_layout
 from dagster_tiktok_tests.sheet.grids import grid_of
 
 HEADER = ["Post URL", "VA", "Creator", "Set ID", "Type", "Status"]

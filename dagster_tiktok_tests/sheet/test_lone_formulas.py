@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dagster_tiktok.sandbox.sheets.book import FormulaCell
-from dagster_tiktok.sheet.arrays import Anchor, Reach, anchor_of
-from dagster_tiktok.sheet.formulas import Computed
+from dagster_tiktok.sheet.write.arrays import Anchor, Reach, anchor_of
+from dagster_tiktok.sheet.write.formulas import Computed
 from dagster_tiktok_tests.sheet.grids import grid_of
 from dagster_tiktok_tests.sheet.outcomes import is_answered, scraped
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row

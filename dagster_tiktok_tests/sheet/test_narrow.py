@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.errors import ServiceUnavailable
-from dagster_tiktok.sheet.layout import find_layout
-from dagster_tiktok.sheet.rows import row_key
+from dagster_tiktok.sheet.read.layout import find_layout
+from dagster_tiktok.sheet.read.rows import row_key
 from dagster_tiktok_tests.sheet.outcomes import is_answered, scraped
 from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
 

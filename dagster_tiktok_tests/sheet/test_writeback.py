@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.models import Metrics
 from dagster_tiktok.sheet.grid import cell_text
-from dagster_tiktok.sheet.ranges import as_ranges
-from dagster_tiktok.sheet.writeback import (
+from dagster_tiktok.sheet.write.plan import (
     CellWrite,
     RowOutcome,
     WritePlan,
     plan_writeback,
     safe_text,
 )
+from dagster_tiktok.sheet.write.ranges import as_ranges
 from dagster_tiktok_tests.sheet.grids import grid_of
 from dagster_tiktok_tests.sheets_support import HEADER, address, sheet_row
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
-from dagster_tiktok.sheet.layout import HEADER_SEARCH_ROWS, find_layout
-from dagster_tiktok.sheet.writeback import CellWrite, WritePlan
+from dagster_tiktok.sheet.read.layout import HEADER_SEARCH_ROWS, find_layout
+from dagster_tiktok.sheet.write.plan import CellWrite, WritePlan
 
 _SAME_HEADER = 3.0
 

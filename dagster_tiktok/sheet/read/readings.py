@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dagster_tiktok.net.retry import TransientError
-from dagster_tiktok.sheet.cell_links import spans
-from dagster_tiktok.sheet.errors import UnknownRangeError, unknown_form
-from dagster_tiktok.sheet.formulas import Computed, Place, are_of_one_moment
+from dagster_tiktok.sheet.api.errors import UnknownRangeError, unknown_form
 from dagster_tiktok.sheet.grid import Cell, Grid
-from dagster_tiktok.sheet.layout import find_layout
-from dagster_tiktok.sheet.ranges import grid_range
+from dagster_tiktok.sheet.read.cell_links import spans
+from dagster_tiktok.sheet.read.layout import find_layout
+from dagster_tiktok.sheet.write.formulas import Computed, Place, are_of_one_moment
+from dagster_tiktok.sheet.write.ranges import grid_range
 
 FIELDS = "sheets(properties.sheetId,data(startRow,startColumn,rowData.values(userEnteredValue)))"
 _READINGS = 3

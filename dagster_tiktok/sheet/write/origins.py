@@ -12,15 +12,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dagster_tiktok.sheet.alike import Alike
-from dagster_tiktok.sheet.columns import Columns
-from dagster_tiktok.sheet.formulas import Computed
 from dagster_tiktok.sheet.grid import Cell, Grid, LinkedCell, cell_at, cell_text
-from dagster_tiktok.sheet.hits import Hits
-from dagster_tiktok.sheet.layout import Layout
-from dagster_tiktok.sheet.putback import put_back
-from dagster_tiktok.sheet.rows import row_key
-from dagster_tiktok.sheet.writeback import CellWrite, Conflict, WritePlan, same
+from dagster_tiktok.sheet.read.layout import Layout
+from dagster_tiktok.sheet.read.rows import row_key
+from dagster_tiktok.sheet.write.columns import Columns
+from dagster_tiktok.sheet.write.formulas import Computed
+from dagster_tiktok.sheet.write.hits import Hits
+from dagster_tiktok.sheet.write.matching_rows import Alike
+from dagster_tiktok.sheet.write.plan import CellWrite, Conflict, WritePlan, same
+from dagster_tiktok.sheet.write.restore import put_back
 
 _NAMED_ROWS = 5
 

@@ -17,7 +17,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.net.retry import TransientError, may_pass, retry_after_seconds
 from dagster_tiktok.redaction import redacted
-from dagster_tiktok.sheet.sessions import TooLargeAnswerError, UnexpectedAnswerError
+from dagster_tiktok.sheet.api.sessions import TooLargeAnswerError, UnexpectedAnswerError
 
 # Seen in Google's responses: 400, and 403 too.
 _PROTECTED = re.compile(

@@ -15,7 +15,7 @@ from google.oauth2.service_account import Credentials
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.net.retry import may_pass
-from dagster_tiktok.sheet.sessions import (
+from dagster_tiktok.sheet.api.sessions import (
     MAX_ANSWER_SECONDS,
     MAX_SHEET_BYTES,
     MAX_TOKEN_BYTES,

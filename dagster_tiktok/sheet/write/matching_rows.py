@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dagster_tiktok.sheet.columns import Columns
 from dagster_tiktok.sheet.grid import Cell, cell_at, cell_text
+from dagster_tiktok.sheet.write.columns import Columns
 
 Texts = tuple[str, ...]
 _NOTHING: frozenset[int] = frozenset()

@@ -12,16 +12,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 
-from dagster_tiktok.sheet.before import Before
-from dagster_tiktok.sheet.columns import Columns
-from dagster_tiktok.sheet.formulas import Computed
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
-from dagster_tiktok.sheet.hits import Hits
-from dagster_tiktok.sheet.layout import Layout, find_layout
-from dagster_tiktok.sheet.origins import with_keys
-from dagster_tiktok.sheet.putback import put_back
-from dagster_tiktok.sheet.rows import READY, row_key, status_of
-from dagster_tiktok.sheet.writeback import (
+from dagster_tiktok.sheet.read.layout import Layout, find_layout
+from dagster_tiktok.sheet.read.rows import READY, row_key, status_of
+from dagster_tiktok.sheet.write.columns import Columns
+from dagster_tiktok.sheet.write.formulas import Computed
+from dagster_tiktok.sheet.write.hits import Hits
+from dagster_tiktok.sheet.write.origins import with_keys
+from dagster_tiktok.sheet.write.plan import (
     CellWrite,
     Conflict,
     RowWrite,
@@ -32,6 +30,8 @@ from dagster_tiktok.sheet.writeback import (
     same,
     status_changed,
 )
+from dagster_tiktok.sheet.write.previous_cells import Before
+from dagster_tiktok.sheet.write.restore import put_back
 
 
 def plan_mending(

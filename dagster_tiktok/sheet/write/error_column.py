@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from dagster_tiktok.sheet.grid import Grid, cell_at, cell_text, is_computing
-from dagster_tiktok.sheet.headers import folded
-from dagster_tiktok.sheet.layout import Layout, cut
+from dagster_tiktok.sheet.read.headers import folded
+from dagster_tiktok.sheet.read.layout import Layout, cut
 
 ERROR = "Error"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from dagster_tiktok.sheet.columns import Columns
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
-from dagster_tiktok.sheet.layout import Layout
-from dagster_tiktok.sheet.writeback import RowWrite, WritePlan, rows_by_key, same
+from dagster_tiktok.sheet.read.layout import Layout
+from dagster_tiktok.sheet.write.columns import Columns
+from dagster_tiktok.sheet.write.plan import RowWrite, WritePlan, rows_by_key, same
 
 Hit = tuple[WritePlan, RowWrite, Mapping[str, int]]
 """A plan that was sent, a row's write of it, and the columns that its cells stand in now.

@@ -22,10 +22,10 @@ from gspread.urls import (
 )
 
 from dagster_tiktok.net.retry import retrying
-from dagster_tiktok.sheet import errors
-from dagster_tiktok.sheet.access import ServiceAccountSession
-from dagster_tiktok.sheet.errors import UnreachableError
-from dagster_tiktok.sheet.quota import limiter
+from dagster_tiktok.sheet.api import errors
+from dagster_tiktok.sheet.api.access import ServiceAccountSession
+from dagster_tiktok.sheet.api.errors import UnreachableError
+from dagster_tiktok.sheet.api.quota import limiter
 
 TIMEOUT_SECONDS = (5.0, 30.0)
 """To connect, and between two pieces of the answer. gspread itself has no timeout."""

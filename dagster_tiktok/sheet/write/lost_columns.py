@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dagster_tiktok.sheet.alike import Alike
-from dagster_tiktok.sheet.columns import Columns
-from dagster_tiktok.sheet.formulas import Computed
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
-from dagster_tiktok.sheet.hits import Hits
-from dagster_tiktok.sheet.layout import HEADER_SEARCH_ROWS, Layout
-from dagster_tiktok.sheet.putback import put_back
-from dagster_tiktok.sheet.rows import row_key
-from dagster_tiktok.sheet.writeback import CellWrite, WritePlan, same
+from dagster_tiktok.sheet.read.layout import HEADER_SEARCH_ROWS, Layout
+from dagster_tiktok.sheet.read.rows import row_key
+from dagster_tiktok.sheet.write.columns import Columns
+from dagster_tiktok.sheet.write.formulas import Computed
+from dagster_tiktok.sheet.write.hits import Hits
+from dagster_tiktok.sheet.write.matching_rows import Alike
+from dagster_tiktok.sheet.write.plan import CellWrite, WritePlan, same
+from dagster_tiktok.sheet.write.restore import put_back
 
 
 def restores_without_header(

@@ -12,7 +12,6 @@ from datetime import tzinfo
 from typing import Literal
 
 from dagster_tiktok.models import RowDetails, RowRequest
-from dagster_tiktok.sheet.dates import DateError, parse_date
 from dagster_tiktok.sheet.grid import (
     Cell,
     Grid,
@@ -21,9 +20,10 @@ from dagster_tiktok.sheet.grid import (
     cell_text,
     is_computing,
 )
-from dagster_tiktok.sheet.layout import WRITTEN_IF_PRESENT, Layout
-from dagster_tiktok.sheet.merged import lower_rows
-from dagster_tiktok.sheet.statuses import FAILED, READY, SCRAPED, not_understood, status_of
+from dagster_tiktok.sheet.read.dates import DateError, parse_date
+from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout
+from dagster_tiktok.sheet.read.merged import lower_rows
+from dagster_tiktok.sheet.read.statuses import FAILED, READY, SCRAPED, not_understood, status_of
 from dagster_tiktok.tiktok.addresses import (
     MAX_ADDRESS_CHARACTERS,
     AddressError,

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.net.retry import TransientError
-from dagster_tiktok.sheet.errors import UnknownRangeError
+from dagster_tiktok.sheet.api.errors import UnknownRangeError
 from dagster_tiktok.sheet.grid import (
     Cell,
     Grid,
@@ -27,9 +27,9 @@ from dagster_tiktok.sheet.grid import (
     cell_text,
     is_computing,
 )
-from dagster_tiktok.sheet.layout import Layout, find_layout
-from dagster_tiktok.sheet.ranges import grid_range
-from dagster_tiktok.sheet.statuses import READY, status_of
+from dagster_tiktok.sheet.read.layout import Layout, find_layout
+from dagster_tiktok.sheet.read.statuses import READY, status_of
+from dagster_tiktok.sheet.write.ranges import grid_range
 from dagster_tiktok.tiktok.addresses import AddressError, parse_address
 
 FIELDS = (

@@ -12,7 +12,7 @@ from typing import Any
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sheet.grid import Grid, Merge, cell_at, cell_text, column_name
-from dagster_tiktok.sheet.layout import Layout, find_layout
+from dagster_tiktok.sheet.read.layout import Layout, find_layout
 
 FIELDS = "sheets(properties.sheetId,merges)"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagster_tiktok.sheet.grid import Cell
-from dagster_tiktok.sheet.writeback import CellWrite
+from dagster_tiktok.sheet.write.plan import CellWrite
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dagster_tiktok.net.retry import TransientError
-from dagster_tiktok.sheet.errors import unknown_form
+from dagster_tiktok.sheet.api.errors import unknown_form
 from dagster_tiktok.sheet.grid import (
     Cell,
     Grid,
@@ -19,7 +19,7 @@ from dagster_tiktok.sheet.grid import (
     column_name,
     grids_of_response,
 )
-from dagster_tiktok.sheet.layout import HEADER_SEARCH_ROWS, find_layout
+from dagster_tiktok.sheet.read.layout import HEADER_SEARCH_ROWS, find_layout
 
 _READINGS = 3
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dagster_tiktok.sheet.arrays import Anchor
-from dagster_tiktok.sheet.formulas import Computed
 from dagster_tiktok.sheet.grid import Grid, cell_at
-from dagster_tiktok.sheet.writeback import CellWrite, Value, WritePlan, same
+from dagster_tiktok.sheet.write.arrays import Anchor
+from dagster_tiktok.sheet.write.formulas import Computed
+from dagster_tiktok.sheet.write.plan import CellWrite, Value, WritePlan, same
 
 
 def take_back(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from dagster_tiktok.sheet.errors import ProtectedError
-from dagster_tiktok.sheet.ranges import as_ranges
-from dagster_tiktok.sheet.writeback import CellWrite
+from dagster_tiktok.sheet.api.errors import ProtectedError
+from dagster_tiktok.sheet.write.plan import CellWrite
+from dagster_tiktok.sheet.write.ranges import as_ranges
 
 MAX_PROBES = 30
 """Requests of one look: the quota is 60 writes a minute."""

@@ -10,30 +10,29 @@ from typing import Any, NoReturn, Protocol
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.net.retry import TransientError, retrying
-from dagster_tiktok.sheet.error_column import ERROR, WrittenBefore, errors_of_people
-from dagster_tiktok.sheet.errors import (
+from dagster_tiktok.sheet.api.errors import (
     AnswerLostError,
     ProtectedError,
     UnknownRangeError,
     protected,
 )
-from dagster_tiktok.sheet.formulas import (
+from dagster_tiktok.sheet.grid import Grid, column_name
+from dagster_tiktok.sheet.read.layout import find_layout
+from dagster_tiktok.sheet.read.other_links import link_of_formula, other_links
+from dagster_tiktok.sheet.read.readings import read_computed
+from dagster_tiktok.sheet.write.array_undo import take_back
+from dagster_tiktok.sheet.write.corrections import plan_mending
+from dagster_tiktok.sheet.write.error_column import ERROR, WrittenBefore, errors_of_people
+from dagster_tiktok.sheet.write.formulas import (
     Computed,
     broken_arrays,
     places_of,
     refused,
     without_computed,
 )
-from dagster_tiktok.sheet.grid import Grid, column_name
-from dagster_tiktok.sheet.header_repair import HeaderRepair, repair_header
-from dagster_tiktok.sheet.headerless import restores_without_header
-from dagster_tiktok.sheet.layout import find_layout
-from dagster_tiktok.sheet.mending import plan_mending
-from dagster_tiktok.sheet.other_links import link_of_formula, other_links
-from dagster_tiktok.sheet.ranges import as_ranges
-from dagster_tiktok.sheet.readings import read_computed
-from dagster_tiktok.sheet.takeback import take_back
-from dagster_tiktok.sheet.writeback import (
+from dagster_tiktok.sheet.write.header_repair import HeaderRepair, repair_header
+from dagster_tiktok.sheet.write.lost_columns import restores_without_header
+from dagster_tiktok.sheet.write.plan import (
     CellWrite,
     Conflict,
     RowOutcome,
@@ -42,6 +41,7 @@ from dagster_tiktok.sheet.writeback import (
     plan_writeback,
     safe_text,
 )
+from dagster_tiktok.sheet.write.ranges import as_ranges
 
 _NAMED_ROWS = 5
 MAX_REFUSED_WRITES = 40

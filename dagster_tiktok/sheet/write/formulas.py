@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.sheet.arrays import FAR, Anchor, Reach, anchor_of
 from dagster_tiktok.sheet.grid import Cell, Grid, LinkedCell, cell_at, cell_text, column_name
-from dagster_tiktok.sheet.layout import Layout
-from dagster_tiktok.sheet.writeback import Conflict, RowWrite, WritePlan
+from dagster_tiktok.sheet.read.layout import Layout
+from dagster_tiktok.sheet.write.arrays import FAR, Anchor, Reach, anchor_of
+from dagster_tiktok.sheet.write.plan import Conflict, RowWrite, WritePlan
 
 Place = tuple[int, int]
 """A cell: row from 1, column from 0."""

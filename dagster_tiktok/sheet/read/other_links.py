@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from dagster_tiktok.sheet.cell_links import spans
 from dagster_tiktok.sheet.grid import Grid, LinkedCell, cell_at, cell_text, column_name
-from dagster_tiktok.sheet.layout import Layout
-from dagster_tiktok.sheet.ranges import grid_range
+from dagster_tiktok.sheet.read.cell_links import spans
+from dagster_tiktok.sheet.read.layout import Layout
+from dagster_tiktok.sheet.write.ranges import grid_range
 from dagster_tiktok.tiktok.addresses import AddressError, parse_address
 
 _HYPERLINK = re.compile(r"[=+]\s*HYPERLINK\s*\(\s*\"([^\"]+)\"", re.IGNORECASE)

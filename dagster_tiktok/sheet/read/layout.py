@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_text, column_name, is_computing
-from dagster_tiktok.sheet.headers import (
+from dagster_tiktok.sheet.read.headers import (
     ALIASES,
     COLUMNS,
     READ_IF_PRESENT,

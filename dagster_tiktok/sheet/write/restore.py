@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from dagster_tiktok.sheet.formulas import Computed
 from dagster_tiktok.sheet.grid import Cell, column_index, column_name
-from dagster_tiktok.sheet.writeback import CellWrite
+from dagster_tiktok.sheet.write.formulas import Computed
+from dagster_tiktok.sheet.write.plan import CellWrite
 
 _CELL = re.compile(
     r"\"(?:[^\"]|\"\")*\"|(?P<sheet>(?:'(?:[^']|'')*'|[\w.]+)!)?(?<![\w$])"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dagster_tiktok.sheet.columns import Columns
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
-from dagster_tiktok.sheet.layout import Layout
-from dagster_tiktok.sheet.rows import row_key
-from dagster_tiktok.sheet.writeback import WritePlan, rows_by_key
+from dagster_tiktok.sheet.read.layout import Layout
+from dagster_tiktok.sheet.read.rows import row_key
+from dagster_tiktok.sheet.write.columns import Columns
+from dagster_tiktok.sheet.write.plan import WritePlan, rows_by_key
 
 
 class Before:

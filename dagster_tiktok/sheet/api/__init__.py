@@ -1,0 +1,1 @@
+"""The way to Google Sheets: sign-in, requests within the quota, what its errors mean."""

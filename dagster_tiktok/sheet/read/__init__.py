@@ -1,0 +1,1 @@
+"""From the cells of a tab to rows: headers, statuses, links, dates."""

@@ -1,0 +1,1 @@
+"""Writing outcomes back: what to write, where, and what is repaired when rows move meanwhile."""
