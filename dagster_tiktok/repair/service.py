@@ -27,8 +27,8 @@ from dagster_tiktok.repair.records import (
 from dagster_tiktok.repair.removal import REMOVED_AT_ONCE, SlideRemover, is_slide_path
 from dagster_tiktok.slides.mover import MoveResult, Refresh, SlideMover, slides_wanted
 from dagster_tiktok.tasks import run_together
-from dagster_tiktok.tiktok.addresses import is_tiktok_id
 from dagster_tiktok.tiktok.failures import PostUnavailable
+from dagster_tiktok.tiktok.links.post_links import is_tiktok_id
 
 MANY = 100
 """Objects without a row that are too many to remove unasked, if they are most of the bucket."""

@@ -16,9 +16,9 @@ from functools import partial
 from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
 from dagster_tiktok.tasks import run_together
-from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address, shown
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok.tiktok.failures import TRIED_AGAIN, Failure, FailureKind, PostError
+from dagster_tiktok.tiktok.links.post_links import AddressError, PostRef, parse_address, shown
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
 
 FURTHER_PASSES = 3

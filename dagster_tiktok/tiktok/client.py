@@ -14,13 +14,6 @@ from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import Post
 from dagster_tiktok.net.hosts import ForbiddenAddress
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.tiktok.addresses import (
-    PostRef,
-    canonical_url,
-    is_tiktok_id,
-    says_photo,
-    shown,
-)
 from dagster_tiktok.tiktok.breaker import TikTokRefusing
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
@@ -32,7 +25,15 @@ from dagster_tiktok.tiktok.failures import (
 )
 from dagster_tiktok.tiktok.gallery_dl import GalleryDl, find_program, parse_output
 from dagster_tiktok.tiktok.kept_pages import KeptPages
-from dagster_tiktok.tiktok.pages import (
+from dagster_tiktok.tiktok.links.post_links import (
+    PostRef,
+    canonical_url,
+    is_tiktok_id,
+    says_photo,
+    shown,
+)
+from dagster_tiktok.tiktok.links.short_links import target_ref
+from dagster_tiktok.tiktok.pages.parse import (
     Profile,
     extract_scope,
     parse_post_page,
@@ -40,9 +41,8 @@ from dagster_tiktok.tiktok.pages import (
     quality_of,
     shows_anything,
 )
-from dagster_tiktok.tiktok.previews import parse_embed, parse_oembed
+from dagster_tiktok.tiktok.pages.previews import parse_embed, parse_oembed
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
-from dagster_tiktok.tiktok.short_links import target_ref
 from dagster_tiktok.tiktok.site import (
     MAX_REDIRECTS,
     Site,

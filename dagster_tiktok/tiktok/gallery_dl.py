@@ -25,7 +25,7 @@ from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.models import Post
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.failures import FailureKind, unreadable
-from dagster_tiktok.tiktok.pages import post_of_scope
+from dagster_tiktok.tiktok.pages.parse import post_of_scope
 
 PROGRAM = "gallery-dl"
 TIMEOUT_SECONDS = 120.0

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from dagster_tiktok.clock import Clock
 from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.tiktok.addresses import AddressError, parse_url
 from dagster_tiktok.tiktok.breaker import PAUSE_AFTER, Breaker
 from dagster_tiktok.tiktok.failures import FailureKind, PostUnavailable, PostUnreadable, unreadable
-from dagster_tiktok.tiktok.short_links import path_segments, refuse_region_notice
+from dagster_tiktok.tiktok.links.post_links import AddressError, parse_url
+from dagster_tiktok.tiktok.links.short_links import path_segments, refuse_region_notice
 from dagster_tiktok.tiktok.transport import Answer, Transport
 
 _logger = logging.getLogger(__name__)

@@ -29,8 +29,8 @@ from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
-from dagster_tiktok.tiktok.addresses import parse_address
 from dagster_tiktok.tiktok.client import TikTokClient
+from dagster_tiktok.tiktok.links.post_links import parse_address
 
 POSTS = 1000
 PER_SECOND = 50

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import RowDetails, Unit
 from dagster_tiktok.stages.scrape_passes import Looks
-from dagster_tiktok.tiktok.addresses import (
+from dagster_tiktok.tiktok.client import TikTokClient
+from dagster_tiktok.tiktok.failures import PostError
+from dagster_tiktok.tiktok.links.post_links import (
     AddressError,
     PostRef,
     canonical_url,
     parse_address,
 )
-from dagster_tiktok.tiktok.client import TikTokClient
-from dagster_tiktok.tiktok.failures import PostError
 from dagster_tiktok_tests.tiktok.scripted_site import ScriptedSite, redirect
 
 ID = "7681723633164717325"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dagster_tiktok.tiktok.captions import hashtags, mentions
-from dagster_tiktok.tiktok.page_shapes import TextExtraShape
+from dagster_tiktok.tiktok.pages.captions import hashtags, mentions
+from dagster_tiktok.tiktok.pages.shapes import TextExtraShape
 
 
 def extra(**fields: object) -> TextExtraShape:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_address
+from dagster_tiktok.tiktok.links.post_links import AddressError, PostRef, parse_address
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 ID, OTHER = "7300000000000000001", "7300000000000000002"

@@ -11,7 +11,6 @@ import pytest
 from dagster_tiktok.clock import Clock
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.models import Post
-from dagster_tiktok.tiktok.addresses import PostRef
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
@@ -19,6 +18,7 @@ from dagster_tiktok.tiktok.failures import (
     PostUnavailable,
     PostUnreadable,
 )
+from dagster_tiktok.tiktok.links.post_links import PostRef
 from dagster_tiktok_tests.manual_clock import ManualClock
 from dagster_tiktok_tests.tiktok.sample_pages import (
     CHALLENGE_PAGE,

@@ -9,9 +9,9 @@ from collections.abc import Awaitable
 import pytest
 
 from dagster_tiktok.errors import ServiceUnavailable
-from dagster_tiktok.tiktok.addresses import PostRef
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.failures import PostError
+from dagster_tiktok.tiktok.links.post_links import PostRef
 from dagster_tiktok_tests.tiktok.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,

@@ -13,7 +13,7 @@ from dagster_tiktok.tiktok.failures import (
     PostUnavailable,
     PostUnreadable,
 )
-from dagster_tiktok.tiktok.pages import extract_scope, parse_profile_page
+from dagster_tiktok.tiktok.pages.parse import extract_scope, parse_profile_page
 from dagster_tiktok_tests.tiktok.sample_pages import (
     CAPTCHA_PAGE,
     CHALLENGE_PAGE,

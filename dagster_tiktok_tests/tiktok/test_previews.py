@@ -19,7 +19,7 @@ from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok.tiktok.failures import FailureKind, PostError, PostUnavailable
-from dagster_tiktok.tiktok.previews import parse_embed, parse_oembed
+from dagster_tiktok.tiktok.pages.previews import parse_embed, parse_oembed
 from dagster_tiktok_tests.tiktok.sample_pages import CHALLENGE_PAGE, POST_ID, STUB_PAGE
 from dagster_tiktok_tests.tiktok.scripted_site import ScriptedSite, html
 

@@ -30,7 +30,7 @@ from dagster_tiktok.sheet.grid import (
 from dagster_tiktok.sheet.read.layout import Layout, find_layout
 from dagster_tiktok.sheet.read.statuses import READY, status_of
 from dagster_tiktok.sheet.write.ranges import grid_range
-from dagster_tiktok.tiktok.addresses import AddressError, parse_address
+from dagster_tiktok.tiktok.links.post_links import AddressError, parse_address
 
 FIELDS = (
     "sheets(properties.sheetId,data(startRow,startColumn,"

@@ -7,7 +7,7 @@ import re
 from datetime import date, datetime, timedelta, tzinfo
 
 from dagster_tiktok.sheet.grid import Cell, cell_text
-from dagster_tiktok.tiktok.addresses import shown
+from dagster_tiktok.tiktok.links.post_links import shown
 
 _EPOCH = date(1899, 12, 30)
 _FIRST, _LAST = date(2000, 1, 1), date(2100, 12, 31)

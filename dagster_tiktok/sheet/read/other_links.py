@@ -13,7 +13,7 @@ from dagster_tiktok.sheet.grid import Grid, LinkedCell, cell_at, cell_text, colu
 from dagster_tiktok.sheet.read.cell_links import spans
 from dagster_tiktok.sheet.read.layout import Layout
 from dagster_tiktok.sheet.write.ranges import grid_range
-from dagster_tiktok.tiktok.addresses import AddressError, parse_address
+from dagster_tiktok.tiktok.links.post_links import AddressError, parse_address
 
 _HYPERLINK = re.compile(r"[=+]\s*HYPERLINK\s*\(\s*\"([^\"]+)\"", re.IGNORECASE)
 _MAX_SPANS = 100

@@ -24,7 +24,7 @@ from dagster_tiktok.sheet.read.dates import DateError, parse_date
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout
 from dagster_tiktok.sheet.read.merged import lower_rows
 from dagster_tiktok.sheet.read.statuses import FAILED, READY, SCRAPED, not_understood, status_of
-from dagster_tiktok.tiktok.addresses import (
+from dagster_tiktok.tiktok.links.post_links import (
     MAX_ADDRESS_CHARACTERS,
     AddressError,
     parse_address,

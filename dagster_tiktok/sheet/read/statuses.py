@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 from dagster_tiktok.sheet.grid import Cell, cell_text
-from dagster_tiktok.tiktok.addresses import shown
+from dagster_tiktok.tiktok.links.post_links import shown
 
 READY, SCRAPED, FAILED = "Ready to Scrape", "Scraped", "Failed"
 

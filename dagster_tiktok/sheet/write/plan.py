@@ -16,7 +16,7 @@ from dagster_tiktok.models import Metrics, Record
 from dagster_tiktok.sheet.grid import Cell, Grid, UnreadLink, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.read.rows import FAILED, READY, SCRAPED, row_key, status_of
-from dagster_tiktok.tiktok.addresses import shown
+from dagster_tiktok.tiktok.links.post_links import shown
 
 Value: TypeAlias = "str | int"
 

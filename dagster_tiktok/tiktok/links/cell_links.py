@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dagster_tiktok.tiktok.link_spellings import LABELS as _LABELS
-from dagster_tiktok.tiktok.link_spellings import OTHER_SCHEME, as_in_a_url
+from dagster_tiktok.tiktok.links.spellings import LABELS as _LABELS
+from dagster_tiktok.tiktok.links.spellings import OTHER_SCHEME, as_in_a_url
 
 # Python's \s has the no-break and ideographic spaces. `'`, `()`, `[]`, `,` and `;` are allowed in
 # a URL's query; nothing that names a post follows them.

@@ -14,11 +14,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from dagster_tiktok.models import Post
-from dagster_tiktok.tiktok import captions
-from dagster_tiktok.tiktok.addresses import canonical_url
 from dagster_tiktok.tiktok.failures import FailureKind, is_no_verdict, unavailable, unreadable
-from dagster_tiktok.tiktok.page_scope import script_data, without_data
-from dagster_tiktok.tiktok.page_shapes import EmbedShape, EmbedVideoShape, OEmbedShape, clean
+from dagster_tiktok.tiktok.links.post_links import canonical_url
+from dagster_tiktok.tiktok.pages import captions
+from dagster_tiktok.tiktok.pages.scope import script_data, without_data
+from dagster_tiktok.tiktok.pages.shapes import EmbedShape, EmbedVideoShape, OEmbedShape, clean
 
 _EMBED_SCRIPT_ID = "__FRONTITY_CONNECT_STATE__"
 _PROFILE_URL = re.compile(r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/?\Z")

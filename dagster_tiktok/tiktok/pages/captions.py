@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from dagster_tiktok.tiktok.page_shapes import MAX_CAPTION_CHARACTERS, TextExtraShape, clean
+from dagster_tiktok.tiktok.pages.shapes import MAX_CAPTION_CHARACTERS, TextExtraShape, clean
 
 _MENTION, _HASHTAG = 0, 1
 _MAX_TAGS = 200

@@ -10,8 +10,8 @@ import re
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
-from dagster_tiktok.tiktok.addresses import AddressError, PostRef, parse_url
 from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
+from dagster_tiktok.tiktok.links.post_links import AddressError, PostRef, parse_url
 
 # What is known of dead links. An interstitial may have the name of any other page.
 _NOWHERE = frozenset({"", "notfound", "404", "foryou"})

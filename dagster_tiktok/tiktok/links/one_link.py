@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
-from dagster_tiktok.tiktok.post_ids import fault_of_id, is_cut_id, is_whole_id
-from dagster_tiktok.tiktok.post_refs import PostRef, is_account, says_photo, shown
-from dagster_tiktok.tiktok.wrapped_links import wrapped_id, wrapping_host
+from dagster_tiktok.tiktok.links.post_ids import fault_of_id, is_cut_id, is_whole_id
+from dagster_tiktok.tiktok.links.post_refs import PostRef, is_account, says_photo, shown
+from dagster_tiktok.tiktok.links.wrapped_links import wrapped_id, wrapping_host
 
 _SHOWN_HOST = 40
 _COPY_AGAIN = "Copy the link again"

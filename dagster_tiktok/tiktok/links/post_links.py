@@ -12,12 +12,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from dagster_tiktok.text import printable
-from dagster_tiktok.tiktok.cell_links import links_in
-from dagster_tiktok.tiktok.link_spellings import without_breaks
-from dagster_tiktok.tiktok.near_misses import mistyped_beginning
-from dagster_tiktok.tiktok.one_link import Reading, read_link
-from dagster_tiktok.tiktok.post_ids import fault_of_id, is_tiktok_id
-from dagster_tiktok.tiktok.post_refs import (
+from dagster_tiktok.tiktok.links.cell_links import links_in
+from dagster_tiktok.tiktok.links.one_link import Reading, read_link
+from dagster_tiktok.tiktok.links.post_ids import fault_of_id, is_tiktok_id
+from dagster_tiktok.tiktok.links.post_refs import (
     AddressError,
     PostRef,
     canonical_url,
@@ -25,6 +23,8 @@ from dagster_tiktok.tiktok.post_refs import (
     says_photo,
     shown,
 )
+from dagster_tiktok.tiktok.links.spellings import without_breaks
+from dagster_tiktok.tiktok.links.typos import mistyped_beginning
 
 __all__ = [
     "MAX_ADDRESS_CHARACTERS",

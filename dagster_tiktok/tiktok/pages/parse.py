@@ -13,8 +13,6 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from dagster_tiktok.models import DataQuality, Metrics, Post, SlideSource
-from dagster_tiktok.tiktok import captions
-from dagster_tiktok.tiktok.addresses import AddressError, canonical_url, parse_url
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     classify_status,
@@ -22,8 +20,10 @@ from dagster_tiktok.tiktok.failures import (
     unavailable_or_unreadable,
     unreadable,
 )
-from dagster_tiktok.tiktok.page_scope import extract_scope, scope_json
-from dagster_tiktok.tiktok.page_shapes import (
+from dagster_tiktok.tiktok.links.post_links import AddressError, canonical_url, parse_url
+from dagster_tiktok.tiktok.pages import captions
+from dagster_tiktok.tiktok.pages.scope import extract_scope, scope_json
+from dagster_tiktok.tiktok.pages.shapes import (
     DetailShape,
     ImageShape,
     ItemShape,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from dagster_tiktok.tiktok.addresses import is_account
+from dagster_tiktok.tiktok.links.post_links import is_account
 
 MAX_CAPTION_CHARACTERS = 10_000
 """TikTok allows 4,000; the rest is room for what it may allow tomorrow."""

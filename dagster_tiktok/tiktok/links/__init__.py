@@ -1,0 +1,1 @@
+"""From what a VA pasted to the post that is meant."""

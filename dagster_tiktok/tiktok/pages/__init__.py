@@ -1,0 +1,1 @@
+"""From a page of TikTok to a record."""
