@@ -32,7 +32,7 @@ bench: $(INSTALLED) ## the benchmarks
 	@$(BIN)/python -m benchmarks
 
 docs: $(INSTALLED) ## docs/schema.md anew, from the migrations
-	@$(BIN)/python -m dagster_tiktok.sandbox.schema_docs
+	@$(BIN)/python -m tools.schema_docs
 
 backup: $(INSTALLED) ## copies the database at SUPABASE_DB_URL into backups/ (or FILE=)
 	@$(BIN)/python -m dagster_tiktok.backup backup $${FILE:+--file "$$FILE"}

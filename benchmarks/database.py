@@ -11,7 +11,7 @@ from benchmarks.database_ledger import measure_ledger
 from benchmarks.database_queries import measure_queries
 from benchmarks.database_rows import fill, migrated
 from benchmarks.database_writes import Writer, measure_daily_looks, measure_persist
-from dagster_tiktok.sandbox.postgres import PostgresServer
+from tools.postgres import PostgresServer
 
 POSTS = 1_000_000
 # All else is PostgreSQL's default; every commit waits for the disk. The default cost of a random

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 
-from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
 from dagster_tiktok.sandbox.serve import CLOCK, MIGRATIONS
+from tools.postgres import PostgresServer, apply_migrations
 
 SQL = Path(__file__).parent / "sql"
 TODAY = date(2026, 11, 22)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.database_rows import TABLES, fill, migrated
-from dagster_tiktok.sandbox.postgres import PostgresServer
+from tools.postgres import PostgresServer
 
 POSTS = 45_000
 STORAGE = Path(__file__).resolve().parents[1] / "sql" / "tests" / "storage.sql"

@@ -10,7 +10,7 @@ import time
 
 from benchmarks.database_rows import migrated
 from benchmarks.database_writes import Writer
-from dagster_tiktok.sandbox.postgres import PostgresServer
+from tools.postgres import PostgresServer
 
 CAROUSELS, SLIDES, LIMIT = 250, 35, "2s"
 MOST_CALLS = 3

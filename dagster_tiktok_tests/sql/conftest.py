@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.sql.support import ROOT, Database, client_of, migrations_for_tests
+from tools.postgres import PostgresServer, apply_migrations
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ from psycopg.types.json import Jsonb
 
 from dagster_tiktok.backup.database import connection_parameters, environment_of
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
 from dagster_tiktok_tests.sql.support import (
     ROOT,
     TABLES,
@@ -33,6 +32,7 @@ from dagster_tiktok_tests.sql.support import (
     post,
     slide,
 )
+from tools.postgres import PostgresServer, apply_migrations
 
 _PATIENCE_SECONDS = 240
 _HOSTILE = "Grüße 日本 🎉\n\\.\nCOPY public.tiktok_posts FROM stdin;\t\\N '\"{}; --"

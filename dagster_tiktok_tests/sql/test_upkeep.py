@@ -11,7 +11,6 @@ import pytest
 from postgrest.exceptions import APIError
 
 from dagster_tiktok.cli.doctor import Finding, examine
-from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.sql.support import (
     NOON,
@@ -20,6 +19,7 @@ from dagster_tiktok_tests.sql.support import (
     persist_first_looks,
     post,
 )
+from tools.postgres import PostgresServer, apply_migrations
 
 _POLICY = "signed-in users upload slides"
 # A project whose storage belongs to somebody else, as far as the migrations touch it.

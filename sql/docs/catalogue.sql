@@ -1,4 +1,4 @@
--- The schemas `public` and `private` as one jsonb, for docs/schema.md (dagster_tiktok/sandbox/schema_docs.py).
+-- The schemas `public` and `private` as one jsonb, for docs/schema.md (tools/schema_docs.py).
 -- Tables, columns and policies are in the order in which the migrations make them.
 with own as (
   select c.oid, c.relkind, c.reltype, n.nspname as schema,

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 import psycopg
 from psycopg.rows import scalar_row
 
-from dagster_tiktok.sandbox.postgres import PostgresServer, apply_migrations
+from tools.postgres import PostgresServer, apply_migrations
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "schema.md"
