@@ -10,7 +10,7 @@ from dagster_tiktok.cli.doctor import Check, Finding, Found, tried
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages.isolation import Errors, failing_alone
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, sheet_row
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, sheet_row
 
 
 def _broken(settings: Settings) -> str:

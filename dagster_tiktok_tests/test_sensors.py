@@ -25,7 +25,7 @@ from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sandbox.serve import CLOCK, MARK, MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, sheet_row
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, sheet_row
 
 
 class Webhook:

@@ -16,8 +16,8 @@ from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
-from dagster_tiktok_tests.slides.pictures import jpeg
 from dagster_tiktok_tests.slides.test_store import slide_of
+from dagster_tiktok_tests.support.images import jpeg
 
 NOT_THERE = (520, 521, 522, 523, 524, 527, 530, 540, 544, 546)
 READ_ONLY = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dagster_tiktok.net.rate_limit import RateLimit
-from dagster_tiktok_tests.manual_clock import ManualClock
+from dagster_tiktok_tests.support.manual_clock import ManualClock
 
 # What a second holds is counted in floating point.
 A_HAIR = 1e-9

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
 DAY = timedelta(days=1)
 

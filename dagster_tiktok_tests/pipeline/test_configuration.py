@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 # A run with a short lease, so that the test need not wait half a minute for a dead one's units.
-from dagster_tiktok_tests.pipeline.support import (
+from dagster_tiktok_tests.support.pipeline import (
     slides_by_path,
 )
-from dagster_tiktok_tests.running import running_sandbox
+from dagster_tiktok_tests.support.processes import running_sandbox
 
 
 def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_tiktok_tests.pipeline.support import (
+from dagster_tiktok_tests.support.pipeline import (
     DEMO_POSTS_SCRAPED,
     DEMO_STATUSES,
     RUN,
@@ -23,7 +23,7 @@ from dagster_tiktok_tests.pipeline.support import (
     slides_by_post,
     until,
 )
-from dagster_tiktok_tests.running import finished, running_sandbox
+from dagster_tiktok_tests.support.processes import finished, running_sandbox
 
 
 @pytest.mark.slow

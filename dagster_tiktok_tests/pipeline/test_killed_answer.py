@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
-from dagster_tiktok_tests.pipeline.support import (
+from dagster_tiktok_tests.support.pipeline import (
     RUN,
     end_leases,
     kill_when,
@@ -16,7 +16,7 @@ from dagster_tiktok_tests.pipeline.support import (
     script_run,
     until,
 )
-from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
 HEADER = ["Post URL", "Status", "VA", "Creator", "Set ID", "Type", "Error", "Views"]
 FOR_EVER = 3600.0

@@ -10,8 +10,8 @@ import pytest
 
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
-from dagster_tiktok_tests.pipeline.support import DEMO_STATUSES, quick_run
-from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.pipeline import DEMO_STATUSES, quick_run
+from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
 
 def append_ready(sandbox: RunningSandbox, posts: list[FakePost], width: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
-from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
 
 @pytest.fixture

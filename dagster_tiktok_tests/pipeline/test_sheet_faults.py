@@ -8,8 +8,8 @@ from pathlib import Path
 from dagster_tiktok.sandbox.sheets.a1 import column_name
 from dagster_tiktok.sandbox.sheets.book import LinkCell
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
-from dagster_tiktok_tests.pipeline.support import DEMO_STATUSES
-from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.pipeline import DEMO_STATUSES
+from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
 MARK = "NOBODYS-BUSINESS"
 

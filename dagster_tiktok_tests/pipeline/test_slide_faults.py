@@ -31,8 +31,8 @@ from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.stages.store_slides import StoreReport, store_due
 from dagster_tiktok.tiktok.client import TikTokClient
-from dagster_tiktok_tests.slides import fault_proxy
-from dagster_tiktok_tests.slides.fault_proxy import FaultProxy, storage_error
+from dagster_tiktok_tests.support import fault_proxy
+from dagster_tiktok_tests.support.fault_proxy import FaultProxy, storage_error
 
 SOURCE = "unused-unused"
 NOW = datetime.now(timezone.utc)

@@ -10,8 +10,8 @@ import pytest
 
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
-from dagster_tiktok_tests.pipeline.support import pages_by_post, quick_run
-from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.pipeline import pages_by_post, quick_run
+from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
 HEADER = ["Post URL", "Status", "VA", "Creator", "Set ID", "Type", "Error"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
-from dagster_tiktok_tests.pipeline.support import pages_by_post
-from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.pipeline import pages_by_post
+from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
 HEADER = ["Post URL", "Status", "VA", "Creator", "Set ID", "Type", "Views", "Scraped At"]
 PROTECT: dict[str, Any] = {"do": "protect", "range": "B2:B2"}

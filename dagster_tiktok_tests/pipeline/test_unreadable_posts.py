@@ -14,7 +14,8 @@ import pytest
 
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
-from dagster_tiktok_tests.pipeline.support import (
+from dagster_tiktok_tests.pipeline.test_refusals import append_ready
+from dagster_tiktok_tests.support.pipeline import (
     DEMO_POSTS_SCRAPED,
     DEMO_STATUSES,
     QUICK_BREAKER,
@@ -24,8 +25,7 @@ from dagster_tiktok_tests.pipeline.support import (
     quick_run,
     script_run,
 )
-from dagster_tiktok_tests.pipeline.test_refusals import append_ready
-from dagster_tiktok_tests.running import RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
 LAST_TRY = 4
 

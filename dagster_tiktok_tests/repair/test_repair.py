@@ -30,8 +30,8 @@ from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.tiktok.client import TikTokClient
-from dagster_tiktok_tests.pipeline.support import kill_when
-from dagster_tiktok_tests.running import Finished, RunningSandbox, running_sandbox
+from dagster_tiktok_tests.support.pipeline import kill_when
+from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
 JPEG = b"\xff\xd8\xff\xe0" + b"0" * 100
 BUCKET = "tiktok-slides"

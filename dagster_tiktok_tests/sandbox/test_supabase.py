@@ -20,7 +20,7 @@ from supabase import Client, ClientOptions, create_client
 
 from dagster_tiktok.sandbox.supabase_lite.node_packages import SandboxError
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.pipeline.support import until
+from dagster_tiktok_tests.support.pipeline import until
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "sql" / "migrations"

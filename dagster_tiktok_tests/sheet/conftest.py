@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, sheet_row
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, sheet_row
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import requests
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sheet.api.errors import of_response
-from dagster_tiktok_tests.sheet.answering import AnsweringServer
-from dagster_tiktok_tests.sheets_support import RunningSheets
+from dagster_tiktok_tests.support.scripted_sheet import AnsweringServer
+from dagster_tiktok_tests.support.sheets import RunningSheets
 
 CELL = "CELL-TEXT-THAT-IS-NOBODYS-BUSINESS"
 

@@ -14,8 +14,8 @@ from dagster_tiktok.sheet.grid import Grid
 from dagster_tiktok.sheet.read.cell_links import spans
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import ROW_IGNORED, SheetRows, read_rows
-from dagster_tiktok_tests.sheet.outcomes import scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.outcomes import scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 
 def _hyperlink(number: int, text: str = "Watch") -> dict[str, Any]:

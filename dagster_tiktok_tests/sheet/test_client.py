@@ -11,9 +11,9 @@ import pytest
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sheet.api.quota import QuotaLimiter
 from dagster_tiktok.sheet.client import SheetClient
-from dagster_tiktok_tests.manual_clock import ManualClock
-from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address
+from dagster_tiktok_tests.support.manual_clock import ManualClock
+from dagster_tiktok_tests.support.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address
 
 
 def test_given_a_sheet_when_read_then_one_request_brings_all_cells_as_they_are(

@@ -15,9 +15,9 @@ from dagster_tiktok.sandbox.sheets.book import Book, Tab
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, find_layout
 from dagster_tiktok.sheet.write.plan import RowOutcome, wanted_cells
-from dagster_tiktok_tests.sheet.grids import grid_of
-from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.grids import grid_of
+from dagster_tiktok_tests.support.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 READY = "Ready to Scrape"
 URL_FIRST = ["Post URL", "Status"]

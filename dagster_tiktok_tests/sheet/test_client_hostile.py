@@ -13,9 +13,9 @@ import pytest
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sheet.api.sessions import MAX_SHEET_BYTES
 from dagster_tiktok.sheet.client import SheetClient
-from dagster_tiktok_tests.sheet.answering import AnsweringServer
-from dagster_tiktok_tests.sheet.outcomes import scraped
-from dagster_tiktok_tests.sheets_support import RunningSheets
+from dagster_tiktok_tests.support.outcomes import scraped
+from dagster_tiktok_tests.support.scripted_sheet import AnsweringServer
+from dagster_tiktok_tests.support.sheets import RunningSheets
 
 UNKNOWN = "Google Sheets answered in an unknown form."
 GZIP = {"Content-Encoding": "gzip"}

@@ -10,8 +10,8 @@ import pytest
 
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import read_rows
-from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 MOVES: list[list[dict[str, Any]]] = [
     [{"do": "insert", "at": 2, "rows": [[*[""] * 14, "new"]]}],

@@ -9,7 +9,7 @@ import pytest
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.sheet.write.plan import RowOutcome
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 CELL = "CELL-TEXT-THAT-IS-NOBODYS-BUSINESS"
 

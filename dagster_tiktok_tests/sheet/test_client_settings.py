@@ -12,7 +12,7 @@ import pytest
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets
 
 
 @pytest.mark.parametrize(

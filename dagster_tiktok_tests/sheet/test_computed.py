@@ -9,8 +9,8 @@ import pytest
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sandbox.sheets.book import FormulaCell
 from dagster_tiktok.sheet.write.restore import moved_formula
-from dagster_tiktok_tests.sheet.outcomes import failed, is_answered, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 ROWS = [HEADER, *(sheet_row(number) for number in range(1, 4))]
 WHOLE_TABS = [

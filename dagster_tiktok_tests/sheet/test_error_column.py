@@ -7,8 +7,8 @@ from collections.abc import Collection
 import pytest
 
 from dagster_tiktok.errors import ServiceUnavailable
-from dagster_tiktok_tests.sheet.outcomes import failed, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.outcomes import failed, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 
 class Remembering:

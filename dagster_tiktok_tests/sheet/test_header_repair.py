@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok_tests.sheet.outcomes import is_answered, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 TITLE = {"do": "insert", "at": 1, "rows": [["Our posts"]]}
 

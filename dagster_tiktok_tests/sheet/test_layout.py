@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sheet.read.layout import REQUIRED, Layout, find_layout
-from dagster_tiktok_tests.sheet.grids import grid_of
+from dagster_tiktok_tests.support.grids import grid_of
 
 HEADER = ["Post URL", "VA", "Creator", "Set ID", "Type", "Status"]
 

@@ -7,9 +7,9 @@ import pytest
 from dagster_tiktok.sandbox.sheets.book import FormulaCell
 from dagster_tiktok.sheet.write.arrays import Anchor, Reach, anchor_of
 from dagster_tiktok.sheet.write.formulas import Computed
-from dagster_tiktok_tests.sheet.grids import grid_of
-from dagster_tiktok_tests.sheet.outcomes import is_answered, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.grids import grid_of
+from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 NUMBERS = range(1, 5)
 ROWS = [HEADER, *(sheet_row(number) for number in NUMBERS)]

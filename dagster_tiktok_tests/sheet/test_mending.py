@@ -14,9 +14,9 @@ from dagster_tiktok.sandbox.sheets.edits import apply_edits
 from dagster_tiktok.sheet.grid import Grid
 from dagster_tiktok.sheet.write.corrections import plan_mending
 from dagster_tiktok.sheet.write.plan import WritePlan, plan_writeback
-from dagster_tiktok_tests.sheet.grids import grid_of
-from dagster_tiktok_tests.sheet.outcomes import failed, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, address, sheet_row
+from dagster_tiktok_tests.support.grids import grid_of
+from dagster_tiktok_tests.support.outcomes import failed, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, address, sheet_row
 
 
 class Sheet:

@@ -9,8 +9,8 @@ import pytest
 from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import row_key
-from dagster_tiktok_tests.sheet.outcomes import is_answered, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 LIMIT = 200_000
 ROWS = 100

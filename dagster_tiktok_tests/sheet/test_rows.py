@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from dagster_tiktok.models import RowRequest
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import SheetRows, read_rows, ready_digest, row_key
-from dagster_tiktok_tests.sheet.grids import grid_of
-from dagster_tiktok_tests.sheets_support import HEADER, address, sheet_row
+from dagster_tiktok_tests.support.grids import grid_of
+from dagster_tiktok_tests.support.sheets import HEADER, address, sheet_row
 
 
 def read(*rows: list[Any]) -> SheetRows:

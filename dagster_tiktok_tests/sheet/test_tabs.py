@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok_tests.sandbox.sheets.calls import call
-from dagster_tiktok_tests.sheet.outcomes import is_answered, scraped
-from dagster_tiktok_tests.sheets_support import HEADER, RunningSheets, address, sheet_row
+from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.sheet_calls import call
+from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 ROWS = [HEADER, *(sheet_row(number) for number in range(1, 4))]
 

@@ -19,8 +19,8 @@ from dagster_tiktok.sheet.write.plan import (
     safe_text,
 )
 from dagster_tiktok.sheet.write.ranges import as_ranges
-from dagster_tiktok_tests.sheet.grids import grid_of
-from dagster_tiktok_tests.sheets_support import HEADER, address, sheet_row
+from dagster_tiktok_tests.support.grids import grid_of
+from dagster_tiktok_tests.support.sheets import HEADER, address, sheet_row
 
 SCRAPED = RowOutcome(
     source_key=address(1),

@@ -11,11 +11,11 @@ from dagster_tiktok.models import SlideSource
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.failures import AddressExpired
 from dagster_tiktok.slides.stream import Timeouts
-from dagster_tiktok_tests.slides import cdn as answers
-from dagster_tiktok_tests.slides.cdn import Answer, Cdn
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.slides.pictures import jpeg
-from dagster_tiktok_tests.slides.scenes import PICTURE, failure, fetch, play
+from dagster_tiktok_tests.support import cdn as answers
+from dagster_tiktok_tests.support.cdn import Answer, Cdn
+from dagster_tiktok_tests.support.images import jpeg
+from dagster_tiktok_tests.support.scenes import PICTURE, failure, fetch, play
 
 
 def test_given_a_slide_then_it_is_fetched_as_a_browser_would_and_lies_in_the_cache(

@@ -15,12 +15,12 @@ import pytest
 from dagster_tiktok.models import Post
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.settings import Settings
-from dagster_tiktok_tests.slides.cdn import Cdn
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.slides.moving import Moved, Order, moved_elsewhere, settings_of
-from dagster_tiktok_tests.slides.pictures import jpeg
 from dagster_tiktok_tests.slides.test_mover import post_of
-from dagster_tiktok_tests.slides.traps import segments
+from dagster_tiktok_tests.support.cdn import Cdn
+from dagster_tiktok_tests.support.hostile_images import segments
+from dagster_tiktok_tests.support.images import jpeg
+from dagster_tiktok_tests.support.slide_mover import Moved, Order, moved_elsewhere, settings_of
 
 KB, MB = 1024, 1024 * 1024
 SMALL = {f"small-{number}": jpeg(number) for number in range(24)}

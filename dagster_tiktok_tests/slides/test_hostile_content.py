@@ -12,13 +12,13 @@ from PIL import Image
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.sandbox.tiktok.content import hostile_files
-from dagster_tiktok_tests.slides import cdn as answers
-from dagster_tiktok_tests.slides import traps
-from dagster_tiktok_tests.slides.cdn import Answer, Cdn, body_of
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.slides.moving import Moved, Order, moved_elsewhere, settings_of
-from dagster_tiktok_tests.slides.pictures import encoded, jpeg
 from dagster_tiktok_tests.slides.test_mover import post_of
+from dagster_tiktok_tests.support import cdn as answers
+from dagster_tiktok_tests.support import hostile_images as traps
+from dagster_tiktok_tests.support.cdn import Answer, Cdn, body_of
+from dagster_tiktok_tests.support.images import encoded, jpeg
+from dagster_tiktok_tests.support.slide_mover import Moved, Order, moved_elsewhere, settings_of
 
 MOST_MEGABYTES = 250
 COLOURS = ("red", "green")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dagster_tiktok.slides.failures import SlideError
 from dagster_tiktok.slides.images.verify import MIME_TYPES, ImageInfo, inspect_image
-from dagster_tiktok_tests.slides.pictures import animated, encoded, jpeg, noise
+from dagster_tiktok_tests.support.images import animated, encoded, jpeg, noise
 
 FORMATS = sorted(MIME_TYPES)
 

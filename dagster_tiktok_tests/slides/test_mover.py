@@ -29,11 +29,11 @@ from dagster_tiktok.tiktok.failures import (
     PostUnavailable,
     PostUnreadable,
 )
-from dagster_tiktok_tests.slides import cdn as answers
-from dagster_tiktok_tests.slides.cdn import Cdn
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.slides.fault_proxy import FaultProxy, storage_error
-from dagster_tiktok_tests.slides.pictures import jpeg
+from dagster_tiktok_tests.support import cdn as answers
+from dagster_tiktok_tests.support.cdn import Cdn
+from dagster_tiktok_tests.support.fault_proxy import FaultProxy, storage_error
+from dagster_tiktok_tests.support.images import jpeg
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 _ids = count(7_400_000_000_000_000_000)

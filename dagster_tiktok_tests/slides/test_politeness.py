@@ -17,10 +17,10 @@ from dagster_tiktok.slides.failures import AddressExpired, SlideError
 from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stream import Transfer
 from dagster_tiktok.tiktok.client import TikTokClient
-from dagster_tiktok_tests.slides import cdn as answers
-from dagster_tiktok_tests.slides.cdn import Answer, Cdn
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.slides.pictures import jpeg
+from dagster_tiktok_tests.support import cdn as answers
+from dagster_tiktok_tests.support.cdn import Answer, Cdn
+from dagster_tiktok_tests.support.images import jpeg
 
 
 async def fetch(

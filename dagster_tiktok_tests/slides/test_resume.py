@@ -14,10 +14,10 @@ from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.failures import SlideError
 from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stream import Timeouts
-from dagster_tiktok_tests.slides import cdn as answers
-from dagster_tiktok_tests.slides.cdn import Answer, Cdn
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.slides.scenes import BIG, PICTURE, fetch, play
+from dagster_tiktok_tests.support import cdn as answers
+from dagster_tiktok_tests.support.cdn import Answer, Cdn
+from dagster_tiktok_tests.support.scenes import BIG, PICTURE, fetch, play
 
 
 def test_given_a_body_that_breaks_off_then_only_the_rest_is_requested(

@@ -17,10 +17,10 @@ from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError
 from dagster_tiktok.slides.images.verify import inspect_image
 from dagster_tiktok.slides.store import SlideStore, object_path, open_slide_store
-from dagster_tiktok_tests.slides import fault_proxy as faults
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.slides.fault_proxy import Fault, FaultProxy
-from dagster_tiktok_tests.slides.pictures import encoded, jpeg
+from dagster_tiktok_tests.support import fault_proxy as faults
+from dagster_tiktok_tests.support.fault_proxy import Fault, FaultProxy
+from dagster_tiktok_tests.support.images import encoded, jpeg
 
 Scene = Callable[[SlideStore, FaultProxy], Awaitable[None]]
 

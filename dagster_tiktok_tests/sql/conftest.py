@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.sql.support import ROOT, Database, client_of, migrations_for_tests
+from dagster_tiktok_tests.support.database import ROOT, Database, client_of, migrations_for_tests
 from tools.postgres import PostgresServer, apply_migrations
 
 

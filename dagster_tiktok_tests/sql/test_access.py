@@ -17,7 +17,14 @@ from psycopg import errors, sql
 from supabase import Client
 
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.sql.rights import (
+from dagster_tiktok_tests.support.database import (
+    CONTENTS,
+    TABLES,
+    Database,
+    client_of,
+    signed_in_client,
+)
+from dagster_tiktok_tests.support.rights import (
     CHANGES,
     NEW_ROWS,
     RIGHTS,
@@ -27,7 +34,6 @@ from dagster_tiktok_tests.sql.rights import (
     TABLE_RIGHTS,
     act_as,
 )
-from dagster_tiktok_tests.sql.support import CONTENTS, TABLES, Database, client_of, signed_in_client
 
 OPERATIONS = ("select", "insert", "update", "delete")
 USERS = ("anonymous", "signed in")

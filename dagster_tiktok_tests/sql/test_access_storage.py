@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.sql.rights import BUCKET, ROLES, STORAGE_RIGHTS
-from dagster_tiktok_tests.sql.support import Database, signed_in_token
+from dagster_tiktok_tests.support.database import Database, signed_in_token
+from dagster_tiktok_tests.support.rights import BUCKET, ROLES, STORAGE_RIGHTS
 
 JPEG = b"\xff\xd8\xff\xe0" + b"0" * 100
 OTHER_JPEG = JPEG + b"1"

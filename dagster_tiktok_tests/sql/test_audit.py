@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from postgrest.exceptions import APIError
 
-from dagster_tiktok_tests.sql.support import Database
+from dagster_tiktok_tests.support.database import Database
 
 _COLUMNS = (
     "post_id, post_url, slide_number, slide_url, storage_path, public_url, file_size, width, "

@@ -23,7 +23,7 @@ from psycopg.types.json import Jsonb
 
 from dagster_tiktok.backup.database import connection_parameters, environment_of
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     ROOT,
     TABLES,
     Database,

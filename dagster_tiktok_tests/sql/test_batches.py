@@ -9,7 +9,7 @@ import pytest
 from postgrest.exceptions import APIError
 
 from dagster_tiktok.models import BatchSummary
-from dagster_tiktok_tests.sql.support import TODAY, Database, new_batch, post, row, slide
+from dagster_tiktok_tests.support.database import TODAY, Database, new_batch, post, row, slide
 
 
 def _open(db: Database, batch: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
-from dagster_tiktok_tests.sql.support import TODAY, new_batch, post, slide
+from dagster_tiktok_tests.support.database import TODAY, new_batch, post, slide
 
 LIMIT = "8s"
 """The API's own. Half of it is there for the one post that is begun in the other half."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from postgrest.exceptions import APIError
 
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     NOON,
     TODAY,
     Database,

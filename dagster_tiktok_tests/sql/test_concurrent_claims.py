@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from dagster_tiktok_tests.sql.support import FAR, LATEST, new_batch, post, row, scraped
+from dagster_tiktok_tests.support.database import FAR, LATEST, new_batch, post, row, scraped
 
 WORKERS = 8
 ROUNDS = 100

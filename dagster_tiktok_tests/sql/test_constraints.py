@@ -11,7 +11,7 @@ import pytest
 from psycopg import errors, sql
 from psycopg.rows import dict_row
 
-from dagster_tiktok_tests.sql.rights import NEW_ROWS, ROWS
+from dagster_tiktok_tests.support.rights import NEW_ROWS, ROWS
 
 BIGGEST = 2**63 - 1
 NOW = "2026-03-10T12:00:00Z"

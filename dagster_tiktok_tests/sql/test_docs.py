@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from dagster_tiktok.sandbox.serve import MARK
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.slides.stats import MoveStats
-from dagster_tiktok_tests.sql.support import ROOT, TABLES, Database, client_of, signed_in_token
+from dagster_tiktok_tests.support.database import ROOT, TABLES, Database, client_of, signed_in_token
 from tools.schema_docs import PAGE, catalogue, schema_page
 
 EXAMPLES = ROOT / "docs" / "database.md"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     CONTENTS,
     FAR,
     NOON,

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.sql.support import TABLES, Database, row, signed_in_token
+from dagster_tiktok_tests.support.database import TABLES, Database, row, signed_in_token
 
 MARKER = "marker-of-a-secret"
 HIDDEN = ("source_reference", "error_message", "failures")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from dagster_tiktok.models import Unit
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     FAR,
     TODAY,
     Database,

@@ -7,7 +7,7 @@ import re
 import psycopg
 import pytest
 
-from dagster_tiktok_tests.sql.support import ROOT, Database
+from dagster_tiktok_tests.support.database import ROOT, Database
 
 LINTS = (ROOT / "sql" / "tests" / "lints.sql").read_text()
 _POLICY = "create policy p on public.post_metrics"

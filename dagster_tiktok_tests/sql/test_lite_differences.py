@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.sql.rights import act_as
-from dagster_tiktok_tests.sql.support import ROOT, Database, new_batch, signed_in_client
+from dagster_tiktok_tests.support.database import ROOT, Database, new_batch, signed_in_client
+from dagster_tiktok_tests.support.rights import act_as
 
 PAGE = (ROOT / "docs" / "set-up-supabase.md").read_text()
 HIDDEN = ("source_reference", "error_message", "failures")

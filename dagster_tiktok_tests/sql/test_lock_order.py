@@ -17,7 +17,7 @@ import pytest
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
-from dagster_tiktok_tests.sql.support import FAR, TODAY, new_batch, post, row, scraped, slide
+from dagster_tiktok_tests.support.database import FAR, TODAY, new_batch, post, row, scraped, slide
 from tools.postgres import PostgresServer
 
 ROUNDS = 100

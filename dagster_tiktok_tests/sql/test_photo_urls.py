@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     TODAY,
     Database,
     new_batch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from dagster_tiktok_tests.sql.support import ROOT
+from dagster_tiktok_tests.support.database import ROOT
 
 
 def _edited(root: Path) -> list[str]:

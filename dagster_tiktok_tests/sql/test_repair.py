@@ -12,8 +12,7 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from dagster_tiktok_tests.sql.rights import ROWS, act_as
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     FAR,
     NOON,
     ROOT,
@@ -24,6 +23,7 @@ from dagster_tiktok_tests.sql.support import (
     row,
     slide,
 )
+from dagster_tiktok_tests.support.rights import ROWS, act_as
 
 STORAGE = (ROOT / "sql" / "tests" / "storage.sql").read_text()
 LATER = FAR.isoformat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dagster_tiktok.database.functions import SCHEMA_VERSION
-from dagster_tiktok_tests.sql.support import ROOT, TABLES, Database
+from dagster_tiktok_tests.support.database import ROOT, TABLES, Database
 
 CONTRACT = {
     "tiktok_posts": """id tiktok_id va_url post_url created_date creator set_id set_code va

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     NOON,
     Database,
     persist_first_looks,

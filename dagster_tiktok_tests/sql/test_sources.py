@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     FAR,
     SHEET,
     TODAY,

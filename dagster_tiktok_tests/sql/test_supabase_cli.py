@@ -16,7 +16,7 @@ import pytest
 
 from dagster_tiktok.sandbox.supabase_lite.node_packages import install_packages, node_command
 from dagster_tiktok.sandbox.supabase_lite.server import default_cache_dir
-from dagster_tiktok_tests.sql.support import ROOT
+from dagster_tiktok_tests.support.database import ROOT
 from tools.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow

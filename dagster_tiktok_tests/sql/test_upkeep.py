@@ -12,7 +12,7 @@ from postgrest.exceptions import APIError
 
 from dagster_tiktok.cli.doctor import Finding, examine
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
-from dagster_tiktok_tests.sql.support import (
+from dagster_tiktok_tests.support.database import (
     NOON,
     ROOT,
     Database,

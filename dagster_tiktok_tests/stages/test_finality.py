@@ -8,8 +8,8 @@ import pytest
 
 from dagster_tiktok.models import RowDetails
 from dagster_tiktok_tests.stages.test_scrape_passes import on_site, path_of, post_id, unit
-from dagster_tiktok_tests.tiktok.sample_pages import page, profile_scope
-from dagster_tiktok_tests.tiktok.scripted_site import Reply, html, redirect
+from dagster_tiktok_tests.support.sample_pages import page, profile_scope
+from dagster_tiktok_tests.support.scripted_site import Reply, html, redirect
 
 CODE = "ZP9AbCdEfGhIj-8Kl9M"
 LINK = f"https://vm.tiktok.com/{CODE}/"

@@ -20,8 +20,7 @@ from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages.scrape_passes import Looks
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
-from dagster_tiktok_tests.sandbox.tiktok.tls_proxy import TlsProxy
-from dagster_tiktok_tests.tiktok.sample_pages import (
+from dagster_tiktok_tests.support.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
     item,
@@ -29,7 +28,8 @@ from dagster_tiktok_tests.tiktok.sample_pages import (
     post_page,
     post_scope,
 )
-from dagster_tiktok_tests.tiktok.scripted_site import Reply, ScriptedSite, html, redirect
+from dagster_tiktok_tests.support.scripted_site import Reply, ScriptedSite, html, redirect
+from dagster_tiktok_tests.support.tls_proxy import TlsProxy
 
 T = TypeVar("T")
 PAUSE = 0.3

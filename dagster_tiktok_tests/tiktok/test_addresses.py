@@ -19,7 +19,7 @@ from dagster_tiktok.tiktok.links.post_links import (
     canonical_url,
     parse_address,
 )
-from dagster_tiktok_tests.tiktok.scripted_site import ScriptedSite, redirect
+from dagster_tiktok_tests.support.scripted_site import ScriptedSite, redirect
 
 ID = "7681723633164717325"
 CODE = "ZMabc1234"

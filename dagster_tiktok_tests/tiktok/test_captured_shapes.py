@@ -9,7 +9,7 @@ import pytest
 
 from dagster_tiktok.tiktok.failures import FailureKind, PostError
 from dagster_tiktok.tiktok.pages.parse import parse_post_page, parse_profile_page
-from dagster_tiktok_tests.tiktok.sample_pages import (
+from dagster_tiktok_tests.support.sample_pages import (
     MOBILE_SCOPE_NAME,
     NOW,
     POST_ID,

@@ -19,8 +19,8 @@ from dagster_tiktok.tiktok.failures import (
     PostUnreadable,
 )
 from dagster_tiktok.tiktok.links.post_links import PostRef
-from dagster_tiktok_tests.manual_clock import ManualClock
-from dagster_tiktok_tests.tiktok.sample_pages import (
+from dagster_tiktok_tests.support.manual_clock import ManualClock
+from dagster_tiktok_tests.support.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
     STUB_PAGE,
@@ -30,7 +30,7 @@ from dagster_tiktok_tests.tiktok.sample_pages import (
     post_scope,
     profile_scope,
 )
-from dagster_tiktok_tests.tiktok.scripted_site import (
+from dagster_tiktok_tests.support.scripted_site import (
     Reply,
     ScriptedSite,
     cut_off,

@@ -12,7 +12,7 @@ from dagster_tiktok.errors import ServiceUnavailable
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.failures import PostError
 from dagster_tiktok.tiktok.links.post_links import PostRef
-from dagster_tiktok_tests.tiktok.sample_pages import (
+from dagster_tiktok_tests.support.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
     STUB_PAGE,
@@ -23,7 +23,7 @@ from dagster_tiktok_tests.tiktok.sample_pages import (
     post_scope,
     profile_scope,
 )
-from dagster_tiktok_tests.tiktok.scripted_site import (
+from dagster_tiktok_tests.support.scripted_site import (
     Reply,
     ScriptedSite,
     cut_off,

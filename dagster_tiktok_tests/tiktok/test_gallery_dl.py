@@ -35,9 +35,9 @@ from dagster_tiktok.tiktok.gallery_dl import (
     find_program,
     parse_output,
 )
-from dagster_tiktok_tests.sandbox.tiktok.tls_proxy import TlsProxy
-from dagster_tiktok_tests.tiktok.sample_pages import POST_ID, carousel, item
-from dagster_tiktok_tests.tiktok.scripted_site import ScriptedSite
+from dagster_tiktok_tests.support.sample_pages import POST_ID, carousel, item
+from dagster_tiktok_tests.support.scripted_site import ScriptedSite
+from dagster_tiktok_tests.support.tls_proxy import TlsProxy
 
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
 ADDRESS = f"https://www.tiktok.com/@_/video/{POST_ID}"

@@ -10,7 +10,7 @@ import pytest
 
 from dagster_tiktok.models import Post
 from dagster_tiktok.tiktok.pages.parse import parse_post_page, parse_profile_page
-from dagster_tiktok_tests.tiktok.sample_pages import (
+from dagster_tiktok_tests.support.sample_pages import (
     POST_ID,
     carousel,
     item,

@@ -14,7 +14,7 @@ from dagster_tiktok.tiktok.failures import (
     PostUnreadable,
 )
 from dagster_tiktok.tiktok.pages.parse import extract_scope, parse_profile_page
-from dagster_tiktok_tests.tiktok.sample_pages import (
+from dagster_tiktok_tests.support.sample_pages import (
     CAPTCHA_PAGE,
     CHALLENGE_PAGE,
     MOBILE_SCOPE_NAME,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dagster_tiktok.models import Post
 from dagster_tiktok.tiktok.failures import PostError
 from dagster_tiktok.tiktok.pages.parse import parse_post_page, parse_profile_page
-from dagster_tiktok_tests.tiktok.sample_pages import (
+from dagster_tiktok_tests.support.sample_pages import (
     POST_ID,
     carousel,
     page,

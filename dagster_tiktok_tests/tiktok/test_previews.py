@@ -20,8 +20,8 @@ from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 from dagster_tiktok.tiktok.failures import FailureKind, PostError, PostUnavailable
 from dagster_tiktok.tiktok.pages.previews import parse_embed, parse_oembed
-from dagster_tiktok_tests.tiktok.sample_pages import CHALLENGE_PAGE, POST_ID, STUB_PAGE
-from dagster_tiktok_tests.tiktok.scripted_site import ScriptedSite, html
+from dagster_tiktok_tests.support.sample_pages import CHALLENGE_PAGE, POST_ID, STUB_PAGE
+from dagster_tiktok_tests.support.scripted_site import ScriptedSite, html
 
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
 TITLE = "Look \U0001f92f #Space @nasa"

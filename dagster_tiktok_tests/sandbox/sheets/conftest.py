@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dagster_tiktok_tests.sandbox.sheets.calls import ROWS
-from dagster_tiktok_tests.sheets_support import RunningSheets
+from dagster_tiktok_tests.support.sheet_calls import ROWS
+from dagster_tiktok_tests.support.sheets import RunningSheets
 
 
 @pytest.fixture

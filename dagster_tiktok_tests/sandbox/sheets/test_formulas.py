@@ -8,8 +8,8 @@ import pytest
 
 from dagster_tiktok.sandbox.sheets.book import Book, FormulaCell
 from dagster_tiktok.sandbox.sheets.formulas import shown
-from dagster_tiktok_tests.sandbox.sheets.calls import call
-from dagster_tiktok_tests.sheets_support import RunningSheets
+from dagster_tiktok_tests.support.sheet_calls import call
+from dagster_tiktok_tests.support.sheets import RunningSheets
 
 SOURCE = [["URL", "Status"], ["u1", "Ready"], ["u2", "x"]]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagster_tiktok_tests.sandbox.sheets.calls import call
-from dagster_tiktok_tests.sheets_support import RunningSheets
+from dagster_tiktok_tests.support.sheet_calls import call
+from dagster_tiktok_tests.support.sheets import RunningSheets
 
 FIELDS = (
     "sheets(properties.sheetId,data(startRow,startColumn,"

@@ -15,8 +15,8 @@ import requests
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.sheet.api.access import ServiceAccountSession
 from dagster_tiktok.sheet.api.http import SheetsHTTPClient
-from dagster_tiktok_tests.sandbox.sheets.calls import ROWS, call, token
-from dagster_tiktok_tests.sheets_support import RunningSheets
+from dagster_tiktok_tests.support.sheet_calls import ROWS, call, token
+from dagster_tiktok_tests.support.sheets import RunningSheets
 
 
 def spreadsheet(sheets: RunningSheets) -> gspread.Spreadsheet:

@@ -7,8 +7,8 @@ import time
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dagster_tiktok_tests.sandbox.sheets.calls import call, token
-from dagster_tiktok_tests.sheets_support import RunningSheets
+from dagster_tiktok_tests.support.sheet_calls import call, token
+from dagster_tiktok_tests.support.sheets import RunningSheets
 
 
 def test_given_an_assertion_when_it_is_not_right_in_every_part_then_there_is_no_token(

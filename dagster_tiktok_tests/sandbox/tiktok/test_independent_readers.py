@@ -21,7 +21,7 @@ from dagster_tiktok.sandbox.tiktok.content.fake_posts import SITE, FakePost
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
-from dagster_tiktok_tests.sandbox.tiktok.tls_proxy import TlsProxy
+from dagster_tiktok_tests.support.tls_proxy import TlsProxy
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.tiktok import TikTokResource
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
-from dagster_tiktok_tests.running import Finished, RunningSandbox
+from dagster_tiktok_tests.support.processes import Finished, RunningSandbox
 
 DEMO_STATUSES = (41, 13)
 """How many rows of the demo's sheet end as Scraped and as Failed."""

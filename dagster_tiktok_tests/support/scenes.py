@@ -11,9 +11,9 @@ from dagster_tiktok.models import SlideSource
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
 from dagster_tiktok.slides.failures import SlideError
 from dagster_tiktok.slides.mirrors import cache_key
-from dagster_tiktok_tests.slides.cdn import Cdn
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.slides.pictures import jpeg
+from dagster_tiktok_tests.support.cdn import Cdn
+from dagster_tiktok_tests.support.images import jpeg
 
 PICTURE = jpeg()
 BIG = jpeg(width=900, height=900)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dagster_tiktok.models import Metrics
 from dagster_tiktok.sheet.write.plan import RowOutcome
-from dagster_tiktok_tests.sheets_support import address
+from dagster_tiktok_tests.support.sheets import address
 
 SCRAPED_AT = datetime(2026, 11, 22, 14, 3, tzinfo=timezone.utc)
 

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 from google.auth import crypt, jwt
 
-from dagster_tiktok_tests.sheets_support import RunningSheets
+from dagster_tiktok_tests.support.sheets import RunningSheets
 
 ROWS: list[list[Any]] = [
     ["Post URL", "VA", "Set ID", "Status"],

@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from dagster_tiktok_tests.sql.support import NOON, ROOT, TABLES, slide
+from dagster_tiktok_tests.support.database import NOON, ROOT, TABLES, slide
 
 ROLES = ("anonymous", "signed in", "secret key")
 BUCKET = "tiktok-slides"

@@ -11,8 +11,8 @@ from functools import lru_cache
 from aiohttp import web
 from PIL import Image
 
-from dagster_tiktok_tests.slides.cdn import Answer
-from dagster_tiktok_tests.slides.pictures import encoded, jpeg, noise
+from dagster_tiktok_tests.support.cdn import Answer
+from dagster_tiktok_tests.support.images import encoded, jpeg, noise
 
 MB = 1024 * 1024
 _PNG_START = b"\x89PNG\r\n\x1a\n"
