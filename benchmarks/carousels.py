@@ -30,7 +30,8 @@ from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost, FakeSlide, ImageFormat
 from dagster_tiktok.sandbox.tiktok.content.world import World
-from dagster_tiktok.sandbox.tiktok.http.server import Shaping, TikTokServer
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
+from dagster_tiktok.sandbox.tiktok.http.state import Shaping
 from dagster_tiktok.settings import Settings, load_settings
 
 SLIDES = 6

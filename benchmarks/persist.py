@@ -25,11 +25,9 @@ from dagster_tiktok.database.ledger import Ledger, ScrapeResult, SlidesResult, o
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.models import Post, RowRequest, SlideSource, StoredSlide, Unit
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.stages import open_rows as open
-from dagster_tiktok.stages import persist, scrape
-from dagster_tiktok.stages import store_slides as store  # noqa: A004
-from dagster_tiktok.stages import write_back as answer
-from dagster_tiktok.stages.claims import FLUSH_SIZE, Claims, Due
+from dagster_tiktok.stages import open_rows, persist, scrape, store_slides, write_back
+from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.recorder import FLUSH_SIZE
 
 FIRST, POSTS, SLIDES = 1_000, 10_000, 2
 DUE = Due(TODAY, POSTS)
@@ -71,7 +69,7 @@ async def _look_at(
     async for units in _claimed(ledger, "pending", scrape.CLAIM_CHUNK):
         for group in _groups(units):
             await ledger.record_scrapes([_scraped(unit) for unit in group])
-    async for units in _claimed(ledger, "scraped", store.CLAIM_CHUNK):
+    async for units in _claimed(ledger, "scraped", store_slides.CLAIM_CHUNK):
         for group in _groups(units):
             await ledger.record_slides([_stored(unit) for unit in group])
 
@@ -87,14 +85,14 @@ async def _look_at(
         await _bare_upserts(client, list(islice(ids, len(chunk))))
         pairs.append((between - before, time.perf_counter() - between))
 
-    async for units in _claimed(ledger, "persisted", answer.CLAIM_CHUNK):
+    async for units in _claimed(ledger, "persisted", write_back.CLAIM_CHUNK):
         await ledger.finish({unit.id: None for unit in units})
     return time.perf_counter() - started - sum(peer for _, peer in pairs), pairs
 
 
 async def _open(ledger: Ledger, ids: Sequence[str]) -> None:
-    for start in range(0, len(ids), open.CHUNK):
-        posts = [a_post(tiktok_id) for tiktok_id in ids[start : start + open.CHUNK]]
+    for start in range(0, len(ids), open_rows.CHUNK):
+        posts = [a_post(tiktok_id) for tiktok_id in ids[start : start + open_rows.CHUNK]]
         rows = [
             RowRequest(source_key=p.post_url, row_number=1, details=a_row(p), tiktok_id=p.tiktok_id)
             for p in posts

@@ -23,7 +23,7 @@ from typing import Any
 from supabase import create_client
 
 from benchmarks.carousels import SLIDES, Carousels, Truth, carousels, check_bucket
-from dagster_tiktok.sandbox.tiktok.http.server import Shaping
+from dagster_tiktok.sandbox.tiktok.http.state import Shaping
 
 POSTS, KILLS = 500, 20
 CDN = Shaping(slide_first_byte_ms=30, slide_bytes_per_second=5e6)

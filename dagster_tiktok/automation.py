@@ -12,8 +12,11 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_tiktok.assets.common import GROUP, ONLY_WAITS
-from dagster_tiktok.attention import Notice, alert_text, notices_of
+from dagster_tiktok.assets.attention import Notice, alert_text, notices_of
+from dagster_tiktok.assets.common import (
+    GROUP,
+    ONLY_WAITS,
+)
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.resources.alerts import AlertResource
 from dagster_tiktok.resources.database import DatabaseResource

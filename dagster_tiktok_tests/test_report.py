@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from dagster_tiktok.assets.attention import Notice, alert_text, counted, in_order
 from dagster_tiktok.assets.common import markdown_table
-from dagster_tiktok.attention import Notice, alert_text, counted, in_order
 from dagster_tiktok.cli.run import RunOutcome
 from dagster_tiktok.cli.run_report import print_outcome
 from dagster_tiktok.models import BatchSummary, UnitError

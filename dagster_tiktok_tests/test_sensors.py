@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 from supabase import create_client
 
-from dagster_tiktok.attention import Notice, as_metadata
+from dagster_tiktok.assets.attention import Notice, as_metadata
 from dagster_tiktok.automation import failure_alert, ready_rows, sheet_alert
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.errors import ServiceUnavailable

@@ -16,7 +16,7 @@ from psycopg.rows import scalar_row
 
 from tools.postgres import PostgresServer, apply_migrations
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "schema.md"
 
 _Entry: TypeAlias = Mapping[str, Any]

@@ -13,7 +13,6 @@ from dagster_tiktok.database.ledger import Ledger
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.settings import load_definition_settings
 from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.stages.claims import Due
 
@@ -22,14 +21,6 @@ OWNERS = ["team:content-data"]
 CONFIGURATION_PROBLEM = "configuration_problem"
 ONLY_WAITS = "only_waits"
 """In the metadata of a failure: all that is unfinished waits for its next try."""
-
-# A partition is the day on which looks are due. `end_offset=1` includes today: the run of 02:00
-# on the 10th has the key of the 10th.
-daily = dg.DailyPartitionsDefinition(
-    start_date="2026-01-01",
-    end_offset=1,
-    timezone=load_definition_settings().pipeline_timezone,
-)
 
 
 class AssetArguments(TypedDict):

@@ -4,12 +4,12 @@ import dagster as dg
 
 from dagster_tiktok.assets.common import (
     asset_arguments,
-    daily,
     due_of,
     markdown_table,
     open_batch,
     rate,
 )
+from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource

@@ -5,12 +5,12 @@ import dagster as dg
 from dagster_tiktok.assets.common import (
     ONLY_WAITS,
     asset_arguments,
-    daily,
     failed_sheets,
     markdown_table,
     open_batch,
 )
 from dagster_tiktok.models import BatchSummary
+from dagster_tiktok.partitions import daily
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 

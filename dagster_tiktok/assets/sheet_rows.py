@@ -6,19 +6,19 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_tiktok.assets.attention import Notice, as_metadata
 from dagster_tiktok.assets.common import (
     asset_arguments,
-    daily,
     due_of,
     failed_sheets,
     markdown_table,
     open_batch,
     sheet_links,
 )
-from dagster_tiktok.attention import Notice, as_metadata
 from dagster_tiktok.clock import MAX_SKEW, utc_now
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.models import RowRequest
+from dagster_tiktok.partitions import daily
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource

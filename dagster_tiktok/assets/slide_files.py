@@ -8,13 +8,13 @@ import dagster as dg
 
 from dagster_tiktok.assets.common import (
     asset_arguments,
-    daily,
     due_of,
     markdown_table,
     open_batch,
     rate,
 )
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource

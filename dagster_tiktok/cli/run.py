@@ -15,13 +15,14 @@ from uuid import UUID, uuid4
 
 import dagster as dg
 
-from dagster_tiktok.assets.common import CONFIGURATION_PROBLEM, daily
-from dagster_tiktok.attention import Notice, counts_of, notices_of
+from dagster_tiktok.assets.attention import Notice, counts_of, notices_of
+from dagster_tiktok.assets.common import CONFIGURATION_PROBLEM
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.database.functions import DatabaseClock
 from dagster_tiktok.database.ledger import open_ledger
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.models import BatchSummary
+from dagster_tiktok.partitions import daily
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from dagster_tiktok.attention import counted
+from dagster_tiktok.assets.attention import counted
 from dagster_tiktok.cli.run import RunOutcome
 from dagster_tiktok.models import RUN_FIGURES, BatchSummary, RepeatedRow, UnitError
 from dagster_tiktok.text import printable

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from dagster_tiktok.database.ledger import Ledger, ScrapeResult
 from dagster_tiktok.models import Post
-from dagster_tiktok.stages.claims import Claims, Due, Recorder, record_while
+from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.recorder import Recorder, record_while
 from dagster_tiktok.stages.scrape_passes import Looks
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
 

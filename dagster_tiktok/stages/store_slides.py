@@ -13,7 +13,8 @@ from dagster_tiktok.models import Unit
 from dagster_tiktok.slides.breaker import REFUSING
 from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.mover import MoveResult, MoveStats, SlideMover
-from dagster_tiktok.stages.claims import Claims, Due, Recorder, record_while
+from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.recorder import Recorder, record_while
 
 CLAIM_CHUNK = 50
 

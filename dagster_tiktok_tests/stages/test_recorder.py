@@ -5,7 +5,7 @@ from itertools import chain
 
 import pytest
 
-from dagster_tiktok.stages.claims import FLUSH_SIZE, Recorder, record_while
+from dagster_tiktok.stages.recorder import FLUSH_SIZE, Recorder, record_while
 from dagster_tiktok.tasks import run_together
 
 NEVER = 3600.0

@@ -1,6 +1,6 @@
 """Moves posts in a process of its own, whose memory and limits can be told apart.
 
-`python -m dagster_tiktok_tests.support.slide_mover` reads an `Order` as JSON and answers with `Moved`, a
+`python -m dagster_tiktok_tests.support.slide_mover` reads an `Order` as JSON and prints `Moved`, a
 line for each round.
 """
 

@@ -5,22 +5,29 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from dagster_tiktok.slides.cache.files import Origin
 
-if TYPE_CHECKING:
-    from dagster_tiktok.slides.cache.cache import SlideCache
-
 log = logging.getLogger(__name__)
+
+
+class EntryOwner(Protocol):
+    """What an entry needs of its cache, so that the cache may know entries and not the reverse."""
+
+    directory: Path
+
+    def disk_errors(self) -> AbstractContextManager[None]: ...
+
+    def released(self, entry: CacheEntry) -> None: ...
 
 
 class CacheEntry:
     """A file of the cache in use by this process: locked, and held until `release`."""
 
-    def __init__(self, cache: SlideCache, key: str, path: Path, descriptor: int) -> None:
+    def __init__(self, cache: EntryOwner, key: str, path: Path, descriptor: int) -> None:
         self.path = path
         self.key = key
         stat = os.fstat(descriptor)

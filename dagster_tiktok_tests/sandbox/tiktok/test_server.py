@@ -17,7 +17,8 @@ from yarl import URL
 
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.content.world import World
-from dagster_tiktok.sandbox.tiktok.http.server import Shaping, TikTokServer
+from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
+from dagster_tiktok.sandbox.tiktok.http.state import Shaping
 
 Check = Callable[[TikTokServer, aiohttp.ClientSession], Awaitable[None]]
 _SCRIPT = re.compile(r'REHYDRATION__" type="application/json">(.*?)</script>', re.S)

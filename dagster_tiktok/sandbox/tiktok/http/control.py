@@ -9,7 +9,7 @@
 | `POST /_control/posts` (`slide_count, status, desc, account, metrics`) | adds a post |
 | `POST /_control/posts/ID/metrics` (`views, likes, ...`) | changes counts |
 | `POST /_control/age` (`days`) | lets all posts grow |
-| `GET /_control/shaping`, `POST` | latency and speed, see `tiktok_server.Shaping` |
+| `GET /_control/shaping`, `POST` | latency and speed, see `tiktok_state.Shaping` |
 | `POST /_control/expire_slides` | makes every address of a picture given out so far expired |
 
 These requests are not in the log. What is wrong with one is answered with 400 and a sentence.
@@ -20,24 +20,22 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakeMetrics, FakePost
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
-
-if TYPE_CHECKING:
-    from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
+from dagster_tiktok.sandbox.tiktok.http.state import ServerState
 
 PREFIX = "/_control"
 _NEW_POST_FIELDS = frozenset({"slide_count", "status", "desc", "account", "metrics"})
 _METRICS = frozenset(field.name for field in fields(FakeMetrics))
 
 
-def application(server: TikTokServer) -> web.Application:
+def application(state: ServerState) -> web.Application:
     """The control address of a server, to be mounted at `PREFIX`."""
-    control = _Control(server)
+    control = _Control(state)
     app = web.Application(middlewares=[_answer_errors])
     app.router.add_get("/faults", control.list_faults)
     app.router.add_post("/faults", control.add_faults)
@@ -56,25 +54,25 @@ def application(server: TikTokServer) -> web.Application:
 
 
 class _Control:
-    def __init__(self, server: TikTokServer) -> None:
-        self._server = server
+    def __init__(self, state: ServerState) -> None:
+        self._state = state
 
     async def list_faults(self, request: web.Request) -> web.Response:
-        return _json({"faults": self._server.faults.listed()})
+        return _json({"faults": self._state.faults.listed()})
 
     async def add_faults(self, request: web.Request) -> web.Response:
         body = await _body(request)
         faults = [Fault.from_json(item) for item in (body if isinstance(body, list) else [body])]
-        return _json({"ids": [self._server.faults.add(fault) for fault in faults]})
+        return _json({"ids": [self._state.faults.add(fault) for fault in faults]})
 
     async def remove_faults(self, request: web.Request) -> web.Response:
         if "id" in request.query:
-            return _json({"removed": self._server.faults.remove(int(request.query["id"]))})
-        self._server.faults.clear()
+            return _json({"removed": self._state.faults.remove(int(request.query["id"]))})
+        self._state.faults.clear()
         return _json({"removed": True})
 
     async def requests(self, request: web.Request) -> web.Response:
-        log, query = self._server.log, request.query
+        log, query = self._state.log, request.query
         answer: dict[str, Any] = {"counts": log.counts()}
         if "summary" not in query:
             chosen = log.selected(
@@ -87,19 +85,19 @@ class _Control:
         return _json(answer)
 
     async def reset(self, request: web.Request) -> web.Response:
-        self._server.faults.clear()
-        self._server.log.reset()
+        self._state.faults.clear()
+        self._state.log.reset()
         return _json({"reset": True})
 
     async def posts(self, request: web.Request) -> web.Response:
-        world = self._server.world
+        world = self._state.world
         ids = request.query.get("ids")
-        chosen = world.posts if ids is None else [_find(self._server, i) for i in ids.split(",")]
+        chosen = world.posts if ids is None else [_find(self._state, i) for i in ids.split(",")]
         with_hashes = request.query.get("hashes") != "0"
         return _json({"posts": [await self._truth(p, with_hashes) for p in chosen]})
 
     async def post(self, request: web.Request) -> web.Response:
-        return _json(await self._truth(_find(self._server, request.match_info["id"]), True))
+        return _json(await self._truth(_find(self._state, request.match_info["id"]), True))
 
     async def add_post(self, request: web.Request) -> web.Response:
         body = _object(await _body(request), _NEW_POST_FIELDS)
@@ -107,40 +105,40 @@ class _Control:
             raise ValueError("slide_count is a whole number, desc a text")
         if "metrics" in body:
             body["metrics"] = FakeMetrics(**_counts(body["metrics"], complete=True))
-        if body.get("account") not in (None, *self._server.world.accounts):
+        if body.get("account") not in (None, *self._state.world.accounts):
             raise ValueError(f"no account {body['account']!r}")
-        post = self._server.world.new_post(**body)
+        post = self._state.world.new_post(**body)
         return _json(await self._truth(post, True))
 
     async def set_metrics(self, request: web.Request) -> web.Response:
-        post = _find(self._server, request.match_info["id"])
+        post = _find(self._state, request.match_info["id"])
         counts = _counts(await _body(request))
-        changed = self._server.world.set_metrics(post.tiktok_id, **counts)
+        changed = self._state.world.set_metrics(post.tiktok_id, **counts)
         return _json(await self._truth(changed, False))
 
     async def age(self, request: web.Request) -> web.Response:
         body = _object(await _body(request), frozenset({"days"}))
-        self._server.world.age(int(body.get("days", 1)))
+        self._state.world.age(int(body.get("days", 1)))
         return _json({"aged": True})
 
     async def shaping(self, request: web.Request) -> web.Response:
-        return _json(asdict(self._server.shaping))
+        return _json(asdict(self._state.shaping))
 
     async def set_shaping(self, request: web.Request) -> web.Response:
-        shaping = self._server.shaping
+        shaping = self._state.shaping
         for name, value in _object(await _body(request), frozenset(asdict(shaping))).items():
             setattr(shaping, name, value)
         return _json(asdict(shaping))
 
     async def expire_slides(self, request: web.Request) -> web.Response:
-        self._server.signer.expire_all()
+        self._state.signer.expire_all()
         return _json({"expired": True})
 
     async def _truth(self, post: FakePost, with_hashes: bool) -> dict[str, Any]:
         truth = post.truth()
         if with_hashes:
             for slide in truth["slides"]:
-                slide["sha256"] = await self._server.images.sha256(slide["image_key"])
+                slide["sha256"] = await self._state.images.sha256(slide["image_key"])
         return truth
 
 
@@ -156,8 +154,8 @@ async def _answer_errors(
         return web.json_response({"error": str(error)}, status=400)
 
 
-def _find(server: TikTokServer, tiktok_id: str) -> FakePost:
-    post = server.world.by_id.get(tiktok_id)
+def _find(state: ServerState, tiktok_id: str) -> FakePost:
+    post = state.world.by_id.get(tiktok_id)
     if post is None:
         raise LookupError(f"no post {tiktok_id!r}")
     return post

@@ -11,7 +11,6 @@ import asyncio
 import ipaddress
 import random
 import secrets
-from dataclasses import dataclass
 from types import TracebackType
 
 from aiohttp import web
@@ -25,23 +24,10 @@ from dagster_tiktok.sandbox.tiktok.http.faults import PICTURES, Decision, FaultP
 from dagster_tiktok.sandbox.tiktok.http.faulty_answers import faulty
 from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry, RequestLog
 from dagster_tiktok.sandbox.tiktok.http.routes import route_of
+from dagster_tiktok.sandbox.tiktok.http.state import ServerState, Shaping
 from dagster_tiktok.sandbox.tiktok.http.transmission import transmit
 
 DEFAULT_SLIDE_LIFETIME_SECONDS = 40 * 3600
-
-
-@dataclass
-class Shaping:
-    """How slow the server is without any fault.
-
-    `page_latency_ms`: least and most, before every answer that is no picture.
-    `slide_first_byte_ms`: before a picture's first byte.
-    `slide_bytes_per_second`: of each connection; None is as fast as it goes.
-    """
-
-    page_latency_ms: tuple[float, float] = (0.0, 0.0)
-    slide_first_byte_ms: float = 0.0
-    slide_bytes_per_second: float | None = None
 
 
 class TikTokServer:
@@ -71,6 +57,14 @@ class TikTokServer:
         self.shaping = shaping or Shaping()
         self.images = SlideImages(world, cache_mb=image_cache_mb)
         self.signer = SlideSigner(secrets.token_bytes(32), slide_lifetime_seconds)
+        self._state = ServerState(
+            world=world,
+            faults=self.faults,
+            log=self.log,
+            shaping=self.shaping,
+            images=self.images,
+            signer=self.signer,
+        )
         self.port = 0
         self._host = "127.0.0.1"
         self._public_url = public_url
@@ -98,7 +92,7 @@ class TikTokServer:
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"the sandbox listens on loopback addresses only, not on {host}")
         app = web.Application()
-        app.add_subapp(control.PREFIX, control.application(self))
+        app.add_subapp(control.PREFIX, control.application(self._state))
         app.router.add_route("*", "/{path:.*}", self._handle)
         # Cancelled when the client goes away: a request is in flight only while someone waits.
         runner = web.AppRunner(

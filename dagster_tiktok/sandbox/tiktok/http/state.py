@@ -1,0 +1,37 @@
+"""What the fake TikTok shows and does, and what was asked of it: the control URLs change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
+from dagster_tiktok.sandbox.tiktok.content.slide_images import SlideImages
+from dagster_tiktok.sandbox.tiktok.content.world import World
+from dagster_tiktok.sandbox.tiktok.http.faults import FaultPlan
+from dagster_tiktok.sandbox.tiktok.http.request_log import RequestLog
+
+
+@dataclass
+class Shaping:
+    """How slow the server is without any fault.
+
+    `page_latency_ms`: least and most, before every answer that is no picture.
+    `slide_first_byte_ms`: before a picture's first byte.
+    `slide_bytes_per_second`: of each connection; None is as fast as it goes.
+    """
+
+    page_latency_ms: tuple[float, float] = (0.0, 0.0)
+    slide_first_byte_ms: float = 0.0
+    slide_bytes_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """The parts of a running server. Each may change while it runs."""
+
+    world: World
+    faults: FaultPlan
+    log: RequestLog
+    shaping: Shaping
+    images: SlideImages
+    signer: SlideSigner
