@@ -35,11 +35,11 @@ docs: $(INSTALLED) ## docs/schema.md anew, from the migrations
 	@$(BIN)/python -m tools.schema_docs
 
 backup: $(INSTALLED) ## copies the database at SUPABASE_DB_URL into backups/ (or FILE=)
-	@$(BIN)/python -m dagster_tiktok.backup backup $${FILE:+--file "$$FILE"}
+	@$(BIN)/dagster-tiktok backup $${FILE:+--file "$$FILE"}
 
 restore: $(INSTALLED) ## fills its empty tables from FILE=; REPLACE=yes removes what is there
 	@$(if $(FILE),,$(error which backup? make restore FILE=backups/....dump))
-	@$(BIN)/python -m dagster_tiktok.backup restore "$$FILE" $(if $(filter yes,$(REPLACE)),--replace)
+	@$(BIN)/dagster-tiktok restore "$$FILE" $(if $(filter yes,$(REPLACE)),--replace)
 
 lock: $(INSTALLED) ## pins the dependencies anew, with hashes
 	$(LOCK) --all-extras pyproject.toml --output-file requirements.lock

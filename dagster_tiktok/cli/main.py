@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from dagster_tiktok.backup.commands import COMMANDS as BACKUP_COMMANDS
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
 from dagster_tiktok.models import RUN_FIGURES
 from dagster_tiktok.redaction import redacted
@@ -185,6 +186,10 @@ def sandbox(only: str, posts: int | None, seed: int, env_file: Path, state_dir: 
         )
     except SandboxError as error:
         _fail(str(error), EXIT_CONFIGURATION, as_json=False)
+
+
+for _command in BACKUP_COMMANDS:
+    main.add_command(_command)
 
 
 class _PrintableFormatter(logging.Formatter):

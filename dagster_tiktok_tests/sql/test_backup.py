@@ -114,7 +114,7 @@ def _start(folder: Path, url: str | None, *arguments: str | Path) -> subprocess.
     environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
     environment.pop("SUPABASE_DB_URL", None)
     return subprocess.Popen(
-        [sys.executable, "-m", "dagster_tiktok.backup", *map(str, arguments)],
+        [sys.executable, "-m", "dagster_tiktok.cli.main", *map(str, arguments)],
         cwd=folder,
         env=environment | ({"SUPABASE_DB_URL": url} if url else {}),
         stdout=subprocess.PIPE,
@@ -137,7 +137,7 @@ def _refused(folder: Path, url: str | None, *arguments: str | Path, status: int 
     """Answers the one line that says why."""
     _, errors = _run(folder, url, *arguments, status=status)
     (line,) = errors.splitlines()
-    assert line.startswith("backup: ")
+    assert line.startswith("dagster-tiktok: ")
     return line
 
 
@@ -235,7 +235,7 @@ def test_given_a_copy_with_other_settings_when_compared_then_it_is_equal(
 
     # updated_at of the units moved, by trigger; everything else is as it was.
     assert [line.split()[0] for line in said.splitlines() if "differs" in line] == ["scrape_units"]
-    assert errors == "backup: Not as in the backup: scrape_units.\n"
+    assert errors == "dagster-tiktok: Not as in the backup: scrape_units.\n"
 
 
 def test_given_a_changed_row_or_a_lost_one_when_compared_then_the_table_is_named(
@@ -249,7 +249,7 @@ def test_given_a_changed_row_or_a_lost_one_when_compared_then_the_table_is_named
 
     said, errors = _run(tmp_path, empty, "compare", dump, status=1)
 
-    assert errors == "backup: Not as in the backup: post_metrics, scraping_logs.\n"
+    assert errors == "dagster-tiktok: Not as in the backup: post_metrics, scraping_logs.\n"
     told = {line.split()[0]: " ".join(line.split()[1:]) for line in said.splitlines()}
     assert told["post_metrics"] == "2 rows, checksum differs"
     assert told["scraping_logs"] == "0 rows, the backup has 1"
