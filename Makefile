@@ -31,8 +31,9 @@ lint: $(INSTALLED) ## linters and the type checker
 bench: $(INSTALLED) ## the benchmarks
 	@$(BIN)/python -m benchmarks
 
-docs: $(INSTALLED) ## docs/schema.md anew, from the migrations
+docs: $(INSTALLED) ## docs/schema.md and docs/cli.md, from the migrations and the commands
 	@$(BIN)/python -m tools.schema_docs
+	@$(BIN)/python -m tools.cli_docs
 
 backup: $(INSTALLED) ## copies the database at SUPABASE_DB_URL into backups/ (or FILE=)
 	@$(BIN)/dagster-tiktok backup $${FILE:+--file "$$FILE"}

@@ -34,20 +34,22 @@ def main() -> None:
 _ENV_FILE = click.option(
     "--env-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Settings, under the real variables.  [default: .env]",
+    help="File with settings; real variables win.  [default: .env]",
 )
 
 
 @main.command()
-@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="The partition; today.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most this many posts.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line.")
+@click.option(
+    "--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Partition to run.  [default: today]"
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Scrape at most this many posts.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @_ENV_FILE
-@click.option("-v", "--verbose", is_flag=True, help="Log every call to the sheet too.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every request to the sheet too.")
 def run(
     day: datetime | None, limit: int | None, as_json: bool, env_file: Path | None, verbose: bool
 ) -> None:
-    """Runs one day's partition in this process.
+    """Run one day's partition in this process.
 
     Exit status: 0 nothing due is unfinished, 1 something is (it is listed), 2 the configuration
     is wrong (it is named), 130 interrupted (run again to go on).
@@ -90,10 +92,13 @@ def run(
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @_ENV_FILE
 def doctor(as_json: bool, env_file: Path | None) -> None:
-    """Checks settings, sheet, database, bucket, TikTok and disk; exit status 1 if any fails."""
+    """Check everything that a run needs.
+
+    A line for each: settings, sheet, database, bucket, TikTok, disk. Exit status 1 if any fails.
+    """
     from dagster_tiktok.cli.doctor import examine  # noqa: PLC0415
 
     findings = examine(env_file or Path(".env"))
@@ -111,7 +116,7 @@ def doctor(as_json: bool, env_file: Path | None) -> None:
 
 
 @main.command()
-@click.option("--mend", is_flag=True, help="Store slides again, remove objects without a row.")
+@click.option("--fix", is_flag=True, help="Store missing slides again, remove orphaned objects.")
 @click.option(
     "--older-than",
     "hours",
@@ -119,15 +124,15 @@ def doctor(as_json: bool, env_file: Path | None) -> None:
     default=24,
     show_default=True,
     metavar="HOURS",
-    help="Leave out objects that were stored within these hours.",
+    help="Keep objects that were stored within these hours.",
 )
-@click.option("--remove-most", is_flag=True, help="Remove even if most objects have no row.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line.")
+@click.option("--force", is_flag=True, help="Remove objects even if most are orphaned.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @_ENV_FILE
-def repair(mend: bool, hours: int, remove_most: bool, as_json: bool, env_file: Path | None) -> None:
-    """Finds slides on record that the bucket lacks, and objects in the bucket without a record.
+def repair(fix: bool, hours: int, force: bool, as_json: bool, env_file: Path | None) -> None:
+    """Find slides without an object, and objects without a slide.
 
-    Exit status: 0 nothing was found, or all of it is mended, 1 something is left (it is listed),
+    Exit status: 0 nothing was found, or all of it is fixed, 1 something is left (it is listed),
     2 the configuration is wrong (it is named), 130 interrupted (run again to go on).
     """
     _log_to_stderr()
@@ -138,9 +143,9 @@ def repair(mend: bool, hours: int, remove_most: bool, as_json: bool, env_file: P
         report = asyncio.run(
             repair_bucket(
                 load_settings(env_file or Path(".env")),
-                mend=mend,
+                mend=fix,
                 older_than_hours=hours,
-                remove_most=remove_most,
+                remove_most=force,
             )
         )
     except (ConfigurationError, ServiceUnavailable) as error:
@@ -151,22 +156,41 @@ def repair(mend: bool, hours: int, remove_most: bool, as_json: bool, env_file: P
     except KeyboardInterrupt:
         click.echo("dagster-tiktok: interrupted; run again to go on.", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    print_report(report, mend=mend, file=sys.stderr if as_json else sys.stdout)
+    print_report(report, mend=fix, file=sys.stderr if as_json else sys.stdout)
     if as_json:
         click.echo(json.dumps(as_json_object(report)))
     sys.exit(0 if report.ok else EXIT_UNFINISHED)
 
 
 @main.command()
-@click.option("--only", default="tiktok,sheets,supabase", show_default=True)
-@click.option("--posts", type=click.IntRange(min=1), help="Posts on the stand-in TikTok.")
-@click.option("--seed", type=int, default=7, show_default=True)
 @click.option(
-    "--env-file", type=click.Path(path_type=Path), default=".sandbox/env", show_default=True
+    "--only",
+    default="tiktok,sheets,supabase",
+    show_default=True,
+    metavar="NAMES",
+    help="Serve only these.",
 )
-@click.option("--state-dir", type=click.Path(path_type=Path), default=".sandbox", show_default=True)
+@click.option("--posts", type=click.IntRange(min=1), help="Number of posts on the fake TikTok.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the made-up posts.")
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path),
+    default=".sandbox/env",
+    show_default=True,
+    help="File to write the environment to.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    default=".sandbox",
+    show_default=True,
+    help="Folder that keeps the fakes' state.",
+)
 def sandbox(only: str, posts: int | None, seed: int, env_file: Path, state_dir: Path) -> None:
-    """Serves the local stand-ins until Ctrl-C and writes the environment that points at them."""
+    """Serve the local fakes until Ctrl-C.
+
+    Writes the environment that points at them to --env-file.
+    """
     _log_to_stderr()
     from dagster_tiktok.sandbox.serve import (  # noqa: PLC0415
         PARTS,

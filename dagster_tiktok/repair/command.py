@@ -143,9 +143,11 @@ def print_report(report: RepairReport, *, mend: bool, file: TextIO) -> None:
         console.print(Text(_shown(sentence), style="red"))
     if report.ok:
         found = report.unsound or report.unnamed
-        console.print(Text("All is mended." if found else "Nothing is wrong.", style="green"))
+        console.print(
+            Text("Everything is repaired." if found else "Nothing is wrong.", style="green")
+        )
     elif not mend and (report.unsound or report.unnamed):
-        console.print(Text("Nothing was changed; --mend mends it."))
+        console.print(Text("Nothing was changed; --fix repairs it."))
 
 
 @contextmanager

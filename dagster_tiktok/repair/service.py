@@ -163,7 +163,7 @@ async def remove_objects(
         report.errors.append(
             f"{len(report.unnamed)} of {report.objects_examined} objects have no row: that looks "
             "like lost rows, so nothing was removed. Restore the rows from a backup, or say "
-            "--remove-most."
+            "--force."
         )
         return
     for batch in _batches(report.unnamed, REMOVED_AT_ONCE):

@@ -152,7 +152,7 @@ def stage(running: Stage) -> Stage:
 def test_given_rows_and_objects_that_agree_then_nothing_is_found_or_changed(stage: Stage) -> None:
     stage.stored(2, 1)
 
-    told = stage.repair("--mend")
+    told = stage.repair("--fix")
 
     assert told.status == 0
     assert told.stdout == "3 rows, 3 objects looked at.\nNothing is wrong.\n"
@@ -170,15 +170,15 @@ def test_given_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_a
     assert f"{kept.tiktok_id}, slide 2: no object {stage.rows(kept)[1]['storage_path']}" in (
         found.stdout
     )
-    assert "Nothing was changed; --mend mends it." in found.stdout
+    assert "Nothing was changed; --fix repairs it." in found.stdout
 
     before = stage.rows(kept)
-    assert stage.repair("--mend").stdout.endswith("All is mended.\n")
+    assert stage.repair("--fix").stdout.endswith("Everything is repaired.\n")
     assert (stage.broken(), stage.requests.total, stage.rows(kept)) == ([], 0, before)
 
     stage.clear_cache()
     stage.lose(forgotten, 1, 3)
-    told = stage.repair("--mend", "--json")
+    told = stage.repair("--fix", "--json")
     assert (told.status, stage.broken(), stage.pages) == (0, [], 1)
     assert stage.requests.by_kind["slide"] == 2
     (post,) = told.result["posts"]
@@ -218,7 +218,7 @@ def test_given_an_object_that_somebody_replaced_then_its_size_tells_and_it_is_me
     (row,) = stage.rows(post)
     stage.upload(row["storage_path"])
 
-    told = stage.repair("--mend", "--json")
+    told = stage.repair("--fix", "--json")
 
     (wrong,) = told.result["rows_without_object"]
     assert (wrong["problem"], wrong["object_size"]) == ("other_size", len(JPEG))
@@ -240,7 +240,7 @@ def test_given_posts_that_are_gone_and_rows_that_are_bad_then_each_is_told_and_o
     slides.update(bad_path).eq("id", stage.rows(fine)[0]["id"]).execute()
     row = stage.rows(gone)
 
-    told = stage.repair("--mend", "--json")
+    told = stage.repair("--fix", "--json")
 
     as_json = told.result
     assert (told.status, "\x1b" in told.stderr) == (1, False)
@@ -261,7 +261,7 @@ def test_given_a_carousel_that_was_changed_then_its_rows_follow_it(stage: Stage)
     stage.sandbox.world.add_post(replace(post, slides=shown))
     hashes = [row["content_hash"] for row in stage.rows(post)]
 
-    told = stage.repair("--mend", "--json")
+    told = stage.repair("--fix", "--json")
 
     assert (told.status, stage.broken()) == (0, [])
     assert [row["content_hash"] for row in stage.rows(post)] == hashes[1:]
@@ -278,7 +278,7 @@ def test_given_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones
         stage.upload(name.replace("\x1b", "%1B"))
 
     young = stage.sandbox.invoke("repair")
-    told = stage.repair("--mend", "--json")
+    told = stage.repair("--fix", "--json")
 
     assert young.stdout == "1 rows, 7 objects looked at.\nNothing is wrong.\n"
     assert (told.status, "\x1b" in told.stderr) == (1, False)  # the foreign ones are left
@@ -297,7 +297,7 @@ def test_given_a_row_that_was_lost_then_the_picture_that_its_post_shows_is_not_r
     row = stage.rows(post)[0]
     stage.database.table("tiktok_slides").delete().eq("id", row["id"]).execute()
 
-    told = stage.repair("--mend", "--older-than", "0", "--json")
+    told = stage.repair("--fix", "--older-than", "0", "--json")
 
     assert (told.result["objects_without_row"], told.result["removed"]) == ([], [])
     assert stage.objects() == objects
@@ -348,12 +348,12 @@ def test_given_a_run_that_is_killed_when_run_again_then_all_is_mended(stage: Sta
     delay = Fault("slow", on="slide", post_id=posts[-1].tiktok_id, latency_ms=(600_000.0,) * 2)
     stage.sandbox.tiktok.faults.add(delay)
 
-    process = stage.sandbox.process("repair", "--mend")
+    process = stage.sandbox.process("repair", "--fix")
     kill_when(process, lambda: len(stage.broken()) < 8)
     assert process.returncode == -9
     assert 0 < len(stage.broken()) < 8
     stage.sandbox.tiktok.faults.clear()
-    told = stage.repair("--mend")
+    told = stage.repair("--fix")
 
     assert (told.status, stage.broken()) == (0, [])
     assert "1 objects removed." in told.stdout
