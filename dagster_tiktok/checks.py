@@ -2,7 +2,9 @@
 
 import dagster as dg
 
-from dagster_tiktok.assets.common import stage_failure
+from dagster_tiktok.assets.stage import (
+    stage_failure,
+)
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 

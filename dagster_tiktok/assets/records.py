@@ -1,19 +1,24 @@
 """`tiktok_posts` and `tiktok_slides`: a chunk's rows are written in one transaction."""
 
+from typing import Any
+
 import dagster as dg
 
 from dagster_tiktok.assets.common import (
     asset_arguments,
-    due_of,
     markdown_table,
-    open_batch,
     rate,
+)
+from dagster_tiktok.assets.stage import (
+    StageTotals,
+    due_of,
+    open_stage,
 )
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.stages.persist import persist_due
+from dagster_tiktok.stages.persist import PersistReport, persist_due
 
 
 @dg.multi_asset(
@@ -47,24 +52,23 @@ async def records(
     context: dg.AssetExecutionContext, settings: SettingsResource, database: DatabaseResource
 ) -> tuple[dg.MaterializeResult[None], dg.MaterializeResult[None]]:
     due = due_of(context, settings)
-    async with open_batch(context, database, settings) as ledger:
+    report = PersistReport()
+    async with open_stage(
+        context,
+        database,
+        settings,
+        name="tiktok_posts",
+        totals=lambda: StageTotals(_totals(report)),
+    ) as ledger:
         with progress("tiktok_posts", "posts") as bar:
-            report = await persist_due(ledger, due, advance=bar.advance)
-        totals = {
-            "persisted": report.persisted,
-            "posts_written": report.posts_written,
-            "slides_written": report.slides_written,
-            "refused": len(report.failed),
-            "seconds": round(report.seconds, 3),
-        }
-        await ledger.record_stage("tiktok_posts", totals)
+            await persist_due(ledger, due, report=report, advance=bar.advance)
     refused = markdown_table(["unit", "error"], [[f.unit_id, f.error] for f in report.failed[:50]])
     return (
         dg.MaterializeResult(
             asset_key="tiktok_posts",
             metadata={
                 "dagster/partition_row_count": report.posts_written,
-                **totals,
+                **_totals(report),
                 "posts_per_second": rate(report.posts_written, report.seconds),
                 "refused_units": dg.MetadataValue.md(refused),
             },
@@ -78,3 +82,13 @@ async def records(
             },
         ),
     )
+
+
+def _totals(report: PersistReport) -> dict[str, Any]:
+    return {
+        "persisted": report.persisted,
+        "posts_written": report.posts_written,
+        "slides_written": report.slides_written,
+        "refused": len(report.failed),
+        "seconds": round(report.seconds, 3),
+    }

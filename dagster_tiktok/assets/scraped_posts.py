@@ -6,10 +6,13 @@ import dagster as dg
 
 from dagster_tiktok.assets.common import (
     asset_arguments,
-    due_of,
     markdown_table,
-    open_batch,
     rate,
+)
+from dagster_tiktok.assets.stage import (
+    StageTotals,
+    due_of,
+    open_stage,
 )
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
@@ -41,19 +44,26 @@ async def scraped_posts(
     tiktok: TikTokResource,
 ) -> dg.MaterializeResult[None]:
     due = due_of(context, settings)
+    report = ScrapeReport()
     async with (
-        open_batch(context, database, settings) as ledger,
+        open_stage(
+            context,
+            database,
+            settings,
+            name="scraped_posts",
+            totals=lambda: StageTotals(_totals(report)),
+        ) as ledger,
         tiktok.open(now=ledger.now) as client,
     ):
         with progress("scraped_posts", "posts") as bar:
-            report = await scrape_due(
+            await scrape_due(
                 ledger,
                 client,
                 due,
+                report=report,
                 advance=bar.advance,
                 pass_pause_seconds=tiktok.pass_pause_seconds,
             )
-        await ledger.record_stage("scraped_posts", _totals(report))
     return dg.MaterializeResult(metadata=_metadata(report))
 
 

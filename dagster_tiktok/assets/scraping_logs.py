@@ -7,7 +7,9 @@ from dagster_tiktok.assets.common import (
     asset_arguments,
     failed_sheets,
     markdown_table,
-    open_batch,
+)
+from dagster_tiktok.assets.stage import (
+    open_stage,
 )
 from dagster_tiktok.models import BatchSummary
 from dagster_tiktok.partitions import daily
@@ -30,7 +32,7 @@ from dagster_tiktok.resources.settings import SettingsResource
 async def scraping_logs(
     context: dg.AssetExecutionContext, settings: SettingsResource, database: DatabaseResource
 ) -> dg.MaterializeResult[None]:
-    async with open_batch(context, database, settings) as ledger:
+    async with open_stage(context, database, settings, name="scraping_logs") as ledger:
         summary = await ledger.close_batch()
     metadata = summary_metadata(summary)
     problems = [f"{name}: {text}" for name, text in summary.sheets_failed.items()]

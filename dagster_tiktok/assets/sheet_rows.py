@@ -9,11 +9,14 @@ import dagster as dg
 from dagster_tiktok.assets.attention import Notice, as_metadata
 from dagster_tiktok.assets.common import (
     asset_arguments,
-    due_of,
     failed_sheets,
     markdown_table,
-    open_batch,
     sheet_links,
+)
+from dagster_tiktok.assets.stage import (
+    StageTotals,
+    due_of,
+    open_stage,
 )
 from dagster_tiktok.clock import MAX_SKEW, utc_now
 from dagster_tiktok.errors import ConfigurationError
@@ -56,7 +59,15 @@ async def sheet_rows(
     sheet: SheetResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses a parameter beside a check
     due = due_of(context, settings)
-    async with open_batch(context, database, settings, starting=True) as ledger:
+    report = OpenReport()
+    async with open_stage(
+        context,
+        database,
+        settings,
+        name="sheet_rows",
+        totals=lambda: _stage_totals(report),
+        starting=True,
+    ) as ledger:
         today = (await ledger.clock()).today
         if due.partition_date > today:
             raise ConfigurationError(_not_begun(due.partition_date, ledger.now()))
@@ -69,12 +80,7 @@ async def sheet_rows(
                 check_results=[_check((), read=False)],
             )
         with sheet.clients() as clients:
-            report = await open_ready(ledger, clients, timezone=settings.load().timezone)
-        await ledger.record_stage(
-            "sheet_rows",
-            {**_totals(report), "sheets_failed": len(report.failed)},
-            {"sheets_failed": dict(report.failed)},
-        )
+            await open_ready(ledger, clients, timezone=settings.load().timezone, report=report)
     notices = _notices(report)
     return dg.MaterializeResult(
         metadata={
@@ -139,6 +145,14 @@ def _check(notices: Sequence[Notice], *, read: bool = True) -> dg.AssetCheckResu
 def _where(opened: OpenedSheet) -> str:
     """Names the tab in front of a message, where there are several."""
     return "" if opened.sheet.of == 1 else f'tab "{opened.tab}": '
+
+
+def _stage_totals(report: OpenReport) -> StageTotals:
+    if not report.sheets and not report.failed:
+        return StageTotals({"read": False})  # a past day: nothing was counted, not zero rows
+    return StageTotals(
+        {**_totals(report), "sheets_failed": len(report.failed)}, {"sheets_failed": report.failed}
+    )
 
 
 def _totals(report: OpenReport) -> dict[str, Any]:

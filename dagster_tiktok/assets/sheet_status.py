@@ -1,22 +1,27 @@
 """`sheet_status`: each row gets the outcome of its look, in one call a sheet."""
 
+from typing import Any
+
 import dagster as dg
 
 from dagster_tiktok.assets.attention import Notice, as_metadata
 from dagster_tiktok.assets.common import (
     asset_arguments,
-    due_of,
     failed_sheets,
     markdown_table,
-    open_batch,
     sheet_links,
+)
+from dagster_tiktok.assets.stage import (
+    StageTotals,
+    due_of,
+    open_stage,
 )
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.read.rows import COLUMN
-from dagster_tiktok.stages.write_back import answer_due
+from dagster_tiktok.stages.write_back import AnswerReport, answer_due
 
 
 @dg.asset(
@@ -37,22 +42,20 @@ async def sheet_status(
     sheet: SheetResource,
 ) -> dg.MaterializeResult[None]:
     due = due_of(context, settings)
-    async with open_batch(context, database, settings) as ledger:
-        with sheet.clients() as clients:
-            report = await answer_due(ledger, clients, due)
-        totals = {
-            "rows_written": report.total(lambda sheet: len(sheet.written)),
-            "answered_already": report.total(lambda sheet: len(sheet.already)),
-            "conflicts": report.total(lambda sheet: len(sheet.conflicts)),
-            "cells_written": report.total(lambda sheet: sheet.cells),
-            "daily_looks_done": report.looks,
-            "seconds": round(report.seconds, 3),
-        }
-        await ledger.record_stage(
-            "sheet_status",
-            {**totals, "sheets_failed": len(report.failed)},
+    report = AnswerReport()
+    async with open_stage(
+        context,
+        database,
+        settings,
+        name="sheet_status",
+        totals=lambda: StageTotals(
+            {**_totals(report), "sheets_failed": len(report.failed)},
             {"sheets_failed": report.failed},
-        )
+        ),
+    ) as ledger:
+        with sheet.clients() as clients:
+            await answer_due(ledger, clients, due, report=report)
+    totals = _totals(report)
     conflicts = [
         [answered.sheet.name, conflict.source_key, conflict.text]
         for answered in report.sheets
@@ -85,3 +88,14 @@ async def sheet_status(
             "warnings": dg.MetadataValue.md(markdown_table(["sheet", "warning"], warnings[:50])),
         }
     )
+
+
+def _totals(report: AnswerReport) -> dict[str, Any]:
+    return {
+        "rows_written": report.total(lambda sheet: len(sheet.written)),
+        "answered_already": report.total(lambda sheet: len(sheet.already)),
+        "conflicts": report.total(lambda sheet: len(sheet.conflicts)),
+        "cells_written": report.total(lambda sheet: sheet.cells),
+        "daily_looks_done": report.looks,
+        "seconds": round(report.seconds, 3),
+    }

@@ -1,6 +1,5 @@
 """`slide_files`: the slides of scraped posts go from the CDN to the bucket."""
 
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -8,12 +7,14 @@ import dagster as dg
 
 from dagster_tiktok.assets.common import (
     asset_arguments,
-    due_of,
     markdown_table,
-    open_batch,
     rate,
 )
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.assets.stage import (
+    StageTotals,
+    due_of,
+    open_stage,
+)
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.database import DatabaseResource
@@ -47,7 +48,13 @@ async def slide_files(
     due = due_of(context, settings)
     report = StoreReport()
     async with (
-        open_batch(context, database, settings) as ledger,
+        open_stage(
+            context,
+            database,
+            settings,
+            name="slide_files",
+            totals=lambda: StageTotals(_totals(report), _refusal(report)),
+        ) as ledger,
         tiktok.open(now=ledger.now) as client,
         slide_store.open_mover(
             now=ledger.now,
@@ -64,24 +71,16 @@ async def slide_files(
                 )
 
             mover.on_slide = show
-            try:
-                await store_due(
-                    ledger,
-                    mover,
-                    due,
-                    # Posts of one slide overlap download and upload only if several are under way;
-                    # the mover bounds the slides in flight itself.
-                    concurrency=3 * settings.load().slide_max_concurrent_downloads,
-                    advance=show,
-                    report=report,
-                )
-            except (ConfigurationError, ServiceUnavailable):
-                # What ended the stage is the error to report; its figures may not be written
-                # either.
-                with suppress(ConfigurationError, ServiceUnavailable):
-                    await ledger.record_stage("slide_files", _totals(report), _refusal(report))
-                raise
-        await ledger.record_stage("slide_files", _totals(report), _refusal(report))
+            await store_due(
+                ledger,
+                mover,
+                due,
+                # Posts of one slide overlap download and upload only if several are under way;
+                # the mover bounds the slides in flight itself.
+                concurrency=3 * settings.load().slide_max_concurrent_downloads,
+                report=report,
+                advance=show,
+            )
     return dg.MaterializeResult(metadata=stage_metadata(report))
 
 

@@ -16,7 +16,9 @@ from uuid import UUID, uuid4
 import dagster as dg
 
 from dagster_tiktok.assets.attention import Notice, counts_of, notices_of
-from dagster_tiktok.assets.common import CONFIGURATION_PROBLEM
+from dagster_tiktok.assets.stage import (
+    CONFIGURATION_PROBLEM,
+)
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.database.functions import DatabaseClock
 from dagster_tiktok.database.ledger import open_ledger

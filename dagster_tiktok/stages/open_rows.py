@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from dagster_tiktok.database.ledger import Ledger, Opened
@@ -16,6 +15,7 @@ from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import SheetRows, read_rows
 from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.stages.isolation import Errors, failing_alone
+from dagster_tiktok.stages.timing import timed
 
 CHUNK = 500
 SHOWN_WARNINGS = 20
@@ -33,13 +33,13 @@ class OpenedSheet:
     units: Opened
 
 
-@dataclass(frozen=True)
+@dataclass
 class OpenReport:
     """`failed`: why a sheet could not be read, by its name; the others were."""
 
-    sheets: tuple[OpenedSheet, ...]
-    failed: Mapping[str, str]
-    seconds: float
+    sheets: list[OpenedSheet] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def units(self) -> Opened:
@@ -47,7 +47,11 @@ class OpenReport:
 
 
 async def open_ready(
-    ledger: Ledger, clients: Sequence[SheetClient], *, timezone: tzinfo
+    ledger: Ledger,
+    clients: Sequence[SheetClient],
+    *,
+    timezone: tzinfo,
+    report: OpenReport | None = None,
 ) -> OpenReport:
     """Reads each tab in one call and opens a slot-0 unit for each ready row.
 
@@ -55,49 +59,49 @@ async def open_ready(
 
     Arguments:
         timezone: of the dates in the sheets.
+        report: filled in while the stage works, for whoever needs it however the stage ends.
 
     Raises:
         ConfigurationError: no sheet can be read: it is not there, not shared, or lacks a column.
         ServiceUnavailable: Google or the database does not answer. A failed read is not an
             empty sheet.
     """
-    started = time.monotonic()
-    opened: list[OpenedSheet] = []
+    report = report or OpenReport()
     errors: Errors = {}
-    for client in clients:
-        name = client.sheet.name
-        read_at = (await ledger.clock()).now
-        with failing_alone(name, errors, log, f"sheet_rows: {name} cannot be read"):
-            grid = await asyncio.to_thread(client.read, merges=True)
-            rows = read_rows(grid, find_layout(grid), timezone)
-        if name in errors:
-            continue
-        _log_warnings(client.sheet, rows)
-        units = _sum(
-            [
-                await ledger.open_units(
-                    rows.ready[start : start + CHUNK], source=client.sheet.source, read_at=read_at
-                )
-                for start in range(0, len(rows.ready), CHUNK)
-            ]
-        )
-        opened.append(OpenedSheet(client.sheet, grid.title, rows, units))
-        log.info(
-            "sheet_rows: %s: %d rows read, %d ready (%d with problems): %d opened, %d open already",
-            name,
-            rows.filled_rows,
-            len(rows.ready),
-            sum(bool(row.problems) for row in rows.ready),
-            units.opened + units.reopened,
-            units.already_open + units.updated,
-        )
-    raise_if_none(opened, errors)
-    failed = {
-        client.sheet.name: reason_of(client.sheet, errors[client.sheet.name])
-        for client in clients
-        if client.sheet.name in errors
-    }
-    return OpenReport(tuple(opened), failed, time.monotonic() - started)
+    with timed(report):
+        for client in clients:
+            name = client.sheet.name
+            read_at = (await ledger.clock()).now
+            with failing_alone(name, errors, log, f"sheet_rows: {name} cannot be read"):
+                grid = await asyncio.to_thread(client.read, merges=True)
+                rows = read_rows(grid, find_layout(grid), timezone)
+            if name in errors:
+                report.failed[name] = reason_of(client.sheet, errors[name])
+                continue
+            _log_warnings(client.sheet, rows)
+            units = _sum(
+                [
+                    await ledger.open_units(
+                        rows.ready[start : start + CHUNK],
+                        source=client.sheet.source,
+                        read_at=read_at,
+                    )
+                    for start in range(0, len(rows.ready), CHUNK)
+                ]
+            )
+            report.sheets.append(OpenedSheet(client.sheet, grid.title, rows, units))
+            log.info(
+                "sheet_rows: %s: %d rows read, %d ready (%d with problems): "
+                "%d opened, %d open already",
+                name,
+                rows.filled_rows,
+                len(rows.ready),
+                sum(bool(row.problems) for row in rows.ready),
+                units.opened + units.reopened,
+                units.already_open + units.updated,
+            )
+    raise_if_none(report.sheets, errors)
+    return report
 
 
 def raise_if_none(

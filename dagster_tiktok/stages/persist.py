@@ -27,28 +27,40 @@ class PersistReport:
     failed: list[FailedUnit] = field(default_factory=list)
 
 
-async def persist_due(ledger: Ledger, due: Due, *, advance: Callable[[int], None]) -> PersistReport:
-    """Writes every unit whose slides are stored. `advance` is called with units done."""
-    report = PersistReport()
+async def persist_due(
+    ledger: Ledger,
+    due: Due,
+    *,
+    advance: Callable[[int], None],
+    report: PersistReport | None = None,
+) -> PersistReport:
+    """Writes every unit whose slides are stored. `advance` is called with units done.
+
+    Arguments:
+        report: filled in while the stage works, for whoever needs it however the stage ends.
+    """
+    report = report or PersistReport()
     started = time.monotonic()
     claims = Claims(ledger, "stored", due.without_limit(), chunk=CLAIM_CHUNK)
-    async for chunk in claims.chunks():
-        waiting = [unit.id for unit in chunk]
-        while waiting:
-            written = await ledger.persist(waiting)
-            report.persisted += written.persisted
-            report.posts_written += written.posts_written
-            report.slides_written += written.slides_written
-            report.failed.extend(written.failed)
-            advance(len(waiting) - len(written.not_tried))
-            waiting = list(written.not_tried)
-    report.seconds = time.monotonic() - started
-    report.left_to_others = claims.left_to_others
-    log.info(
-        "tiktok_posts: %d posts and %d slides written, %d refused in %.1f s",
-        report.posts_written,
-        report.slides_written,
-        len(report.failed),
-        report.seconds,
-    )
+    try:
+        async for chunk in claims.chunks():
+            waiting = [unit.id for unit in chunk]
+            while waiting:
+                written = await ledger.persist(waiting)
+                report.persisted += written.persisted
+                report.posts_written += written.posts_written
+                report.slides_written += written.slides_written
+                report.failed.extend(written.failed)
+                advance(len(waiting) - len(written.not_tried))
+                waiting = list(written.not_tried)
+    finally:
+        report.seconds = time.monotonic() - started
+        report.left_to_others = claims.left_to_others
+        log.info(
+            "tiktok_posts: %d posts and %d slides written, %d refused in %.1f s",
+            report.posts_written,
+            report.slides_written,
+            len(report.failed),
+            report.seconds,
+        )
     return report

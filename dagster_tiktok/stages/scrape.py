@@ -70,17 +70,19 @@ async def scrape_due(
     due: Due,
     *,
     advance: Callable[[], None],
+    report: ScrapeReport | None = None,
     pass_pause_seconds: float = PASS_PAUSE_SECONDS,
 ) -> ScrapeReport:
     """Looks at every due post, within the client's limits. `advance` is called once a unit.
 
     Arguments:
+        report: filled in while the stage works, for whoever needs it however the stage ends.
         pass_pause_seconds: the least from a failure to the next look at that post.
 
     Raises:
         ServiceUnavailable: the database is down, or TikTok refuses us; what was read is recorded.
     """
-    report = ScrapeReport()
+    report = report or ScrapeReport()
     started = time.monotonic()
     claims = Claims(ledger, "pending", due, chunk=CLAIM_CHUNK)
 

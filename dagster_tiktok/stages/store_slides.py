@@ -48,7 +48,7 @@ async def store_due(
     """Stores the slides of every scraped post. `advance` is called once a post.
 
     Arguments:
-        report: filled in while the stage works, for whoever needs it when the stage raises.
+        report: filled in while the stage works, for whoever needs it however the stage ends.
 
     Raises:
         ServiceUnavailable: the database or the storage is down; what was stored is recorded.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from dagster_tiktok.sheet.write.plan import Conflict, RowOutcome
 from dagster_tiktok.stages.claims import Claims, Due
 from dagster_tiktok.stages.isolation import Errors, failing_alone
 from dagster_tiktok.stages.open_rows import raise_if_none, reason_of
+from dagster_tiktok.stages.timing import timed
 from dagster_tiktok.text import counted
 
 CLAIM_CHUNK = 500
@@ -44,7 +44,13 @@ class AnswerReport:
         return sum(count(answered.written) for answered in self.sheets)
 
 
-async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -> AnswerReport:
+async def answer_due(
+    ledger: Ledger,
+    clients: Sequence[SheetClient],
+    due: Due,
+    *,
+    report: AnswerReport | None = None,
+) -> AnswerReport:
     """Writes the outcomes of all persisted units into their rows and ends the units.
 
     A row that cannot be answered although it waits (its status is protected or computed) keeps its
@@ -55,63 +61,61 @@ async def answer_due(ledger: Ledger, clients: Sequence[SheetClient], due: Due) -
     A process that is killed after the write and before the end writes nothing the second time:
     a row that already says what we would write counts as answered.
 
+    Arguments:
+        report: filled in while the stage works, for whoever needs it however the stage ends.
+
     Raises:
         ServiceUnavailable, ConfigurationError: the database, or every sheet, can't be reached.
     """
-    started = time.monotonic()
-    report = AnswerReport()
-    rows: dict[str, list[Unit]] = {}
-    looks: dict[int, str | None] = {}
-    claims = Claims(ledger, "persisted", due.without_limit(), chunk=CLAIM_CHUNK)
-    async for chunk in claims.chunks():
-        for unit in chunk:
-            if unit.source is None:
-                looks[unit.id] = None
-            else:
-                rows.setdefault(unit.source, []).append(unit)
-    if looks:
-        await ledger.finish(looks)
-    report.looks = len(looks)
-    errors: Errors = {}
-    loop = asyncio.get_running_loop()
+    report = report or AnswerReport()
+    with timed(report):
+        rows: dict[str, list[Unit]] = {}
+        looks: dict[int, str | None] = {}
+        claims = Claims(ledger, "persisted", due.without_limit(), chunk=CLAIM_CHUNK)
+        async for chunk in claims.chunks():
+            for unit in chunk:
+                if unit.source is None:
+                    looks[unit.id] = None
+                else:
+                    rows.setdefault(unit.source, []).append(unit)
+        if looks:
+            await ledger.finish(looks)
+        report.looks = len(looks)
+        errors: Errors = {}
+        loop = asyncio.get_running_loop()
 
-    def written_before(found: Collection[str], writing: Collection[str]) -> Collection[str]:
-        asked = ledger.written_errors(found, writing)
-        return asyncio.run_coroutine_threadsafe(asked, loop).result()
+        def written_before(found: Collection[str], writing: Collection[str]) -> Collection[str]:
+            asked = ledger.written_errors(found, writing)
+            return asyncio.run_coroutine_threadsafe(asked, loop).result()
 
-    for client in clients:
-        # Those that could not be answered before come last: looking for the cells that are in the
-        # way again must not use up the writes that the others need.
-        units = sorted(
-            rows.get(client.sheet.source, []), key=lambda u: u.unanswered_since is not None
-        )
-        name = client.sheet.name
-        with failing_alone(name, errors, log, f"sheet_status: {name} cannot be answered"):
-            written = await asyncio.to_thread(
-                client.write_outcomes, map(_outcome, units), written_before
+        for client in clients:
+            # Those that could not be written before come last: searching for the cells in the way
+            # must not use up the writes that the others need.
+            units = sorted(
+                rows.get(client.sheet.source, []), key=lambda u: u.unanswered_since is not None
             )
-        if name in errors:
-            continue
-        if units:
-            await _finish(ledger, units, written.conflicts)
-        report.sheets.append(AnsweredSheet(client.sheet, written))
-        if not units:
-            continue  # nothing was to be written: the sheet may be one that could not be read
-        log.info(
-            "sheet_status: %s: %s written, %d answered already, %s, %s",
-            client.sheet.name,
-            counted(len(written.written), "row"),
-            len(written.already),
-            counted(len(written.conflicts), "conflict"),
-            counted(written.cells, "cell"),
-        )
+            name = client.sheet.name
+            with failing_alone(name, errors, log, f"sheet_status: {name} cannot be answered"):
+                written = await asyncio.to_thread(
+                    client.write_outcomes, map(_outcome, units), written_before
+                )
+            if name in errors:
+                report.failed[name] = reason_of(client.sheet, errors[name])
+                continue
+            if units:
+                await _finish(ledger, units, written.conflicts)
+            report.sheets.append(AnsweredSheet(client.sheet, written))
+            if not units:
+                continue  # nothing was to be written: the sheet may be one that could not be read
+            log.info(
+                "sheet_status: %s: %s written, %d answered already, %s, %s",
+                client.sheet.name,
+                counted(len(written.written), "row"),
+                len(written.already),
+                counted(len(written.conflicts), "conflict"),
+                counted(written.cells, "cell"),
+            )
     raise_if_none(report.sheets, errors)
-    report.failed = {
-        client.sheet.name: reason_of(client.sheet, errors[client.sheet.name])
-        for client in clients
-        if client.sheet.name in errors
-    }
-    report.seconds = time.monotonic() - started
     return report
 
 

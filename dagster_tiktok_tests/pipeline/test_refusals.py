@@ -35,14 +35,23 @@ def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_t
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.tiktok.faults.add(Fault("challenge", on="page"))
+        # A short link that answers between two pages would begin the count again.
+        sandbox.tiktok.faults.add(Fault("status", on="short", status=403))
         refused = quick_run(sandbox)
 
         assert refused.status == 1
         assert "TikTok refused 10 requests in a row" in refused.stdout
-        assert sandbox.tiktok.log.by_kind["page"] <= 10 + 8
+        # Ten that count, and what is in flight when the pause begins and when the breaker opens.
+        by_kind = sandbox.tiktok.log.by_kind
+        assert by_kind["page"] + by_kind["short"] <= 10 + 2 * (8 - 1)
         (log,) = sandbox.rows("scraping_logs")
         assert log["status"] == "failed"
         assert "TikTok refused" in log["error_message"]
+        # However a stage ends, its totals are there: on such a day they are wanted most.
+        totals = log["metrics"]["scraped_posts"]
+        assert totals["scraped"] == 0
+        assert totals["requests"] >= 10
+        assert log["metrics"]["sheet_rows"]["ready"] > 0
 
         sandbox.tiktok.faults.clear()
         sandbox.tiktok.faults.add(Fault("expired", on="slide"))

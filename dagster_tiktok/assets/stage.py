@@ -1,0 +1,99 @@
+"""Opening a stage: the ledger with the run's batch, the stage's totals, the error that ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from dagster_tiktok.database.ledger import Ledger
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.settings import SettingsResource
+from dagster_tiktok.stages.claims import Due
+
+CONFIGURATION_PROBLEM = "configuration_problem"
+"""In the metadata of a failure: the configuration is wrong."""
+
+
+@dataclass(frozen=True)
+class StageTotals:
+    """What a stage leaves in the batch: `failures` holds texts, which only the secret key reads."""
+
+    metrics: dict[str, Any]
+    failures: dict[str, Any] = field(default_factory=dict)
+
+
+def due_of(context: dg.AssetExecutionContext, settings: SettingsResource) -> Due:
+    """What the run's partition may claim."""
+    loaded = settings.load()
+    return Due(
+        partition_date=date.fromisoformat(context.partition_key),
+        limit=loaded.pipeline_max_posts_per_run,
+    )
+
+
+@asynccontextmanager
+async def open_stage(
+    context: dg.AssetExecutionContext,
+    database: DatabaseResource,
+    settings: SettingsResource,
+    *,
+    name: str,
+    totals: Callable[[], StageTotals] | None = None,
+    starting: bool = False,
+) -> AsyncIterator[Ledger]:
+    """The ledger, with the run's batch opened: the run's id is the batch's id.
+
+    However the stage ends, its totals are recorded in the batch: on the day on which TikTok turns
+    us away they are wanted most. An error that ends the stage becomes a `dg.Failure` with the one
+    message that an operator needs, and the batch is closed with it, so that no record stays
+    `running`.
+
+    Arguments:
+        name: under which the totals are kept in the batch: the asset's.
+        totals: called when the stage has ended; None for a stage that has none.
+        starting: for the first stage, see `ledger.open_ledger`.
+    """
+    with stage_failure():
+        async with database.open(context.run.run_id, starting=starting) as ledger:
+            await ledger.open_batch(
+                partition_date=date.fromisoformat(context.partition_key),
+                source_reference=settings.load().google_sheet_url,
+                run_id=context.run.run_id,
+            )
+            try:
+                yield ledger
+            except (Exception, asyncio.CancelledError) as error:
+                # The error that ends the stage is the one to report. Where the database is what
+                # failed, nobody can record anything, and the next run closes the batch.
+                with suppress(ServiceUnavailable, ConfigurationError):
+                    await _record(ledger, name, totals)
+                    if isinstance(error, (ServiceUnavailable, ConfigurationError)):
+                        await ledger.close_batch(error=str(error))
+                raise
+            await _record(ledger, name, totals)
+
+
+async def _record(ledger: Ledger, name: str, totals: Callable[[], StageTotals] | None) -> None:
+    if totals is not None:
+        recorded = totals()
+        await ledger.record_stage(name, recorded.metrics, recorded.failures)
+
+
+@contextmanager
+def stage_failure() -> Iterator[None]:
+    """Turns the errors that end a stage into a failure of the step, never retried at once."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise dg.Failure(
+            description=str(error), metadata={CONFIGURATION_PROBLEM: True}, allow_retries=False
+        ) from error
+    except ServiceUnavailable as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
