@@ -200,7 +200,7 @@ def test_given_a_machine_three_days_ahead_then_nothing_is_dated_later_than_the_d
         first = [datetime.fromisoformat(row["uploaded_at"]) for row in stage.rows(post)]
         stage.lose(post, 1)
         stage.clear_cache()
-        told = stage.repair("--mend")
+        told = stage.repair("--fix")
         second = [datetime.fromisoformat(row["uploaded_at"]) for row in stage.rows(post)]
         clock: Any = stage.database.rpc("database_clock", {"p": {"timezone": "UTC"}}).execute().data
     finally:
