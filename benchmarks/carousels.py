@@ -42,7 +42,7 @@ KINDS: tuple[tuple[int, int, ImageFormat], ...] = (
     (1080, 1440, "webp"),
     (1200, 1800, "jpeg"),
 )
-"""Pictures of 100 to 430 KB."""
+"""Images of 100 to 430 KB."""
 _AT_ONCE, _PAGE = 8, 1000
 Truth = Mapping[tuple[str, int], str]
 """The sha256 of each slide by post and number, as the sandbox knows it."""

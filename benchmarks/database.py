@@ -10,7 +10,7 @@ from __future__ import annotations
 from benchmarks.database_ledger import measure_ledger
 from benchmarks.database_queries import measure_queries
 from benchmarks.database_rows import fill, migrated
-from benchmarks.database_writes import Writer, measure_daily_looks, measure_persist
+from benchmarks.database_writes import Writer, measure_daily_scrapes, measure_persist
 from tools.postgres import PostgresServer
 
 POSTS = 1_000_000
@@ -26,5 +26,5 @@ def main(posts: int = POSTS) -> None:
         measure_queries(full)
         writer = Writer(full)
         measure_persist(writer, Writer(migrated(server, "empty")), Writer(migrated(server, "rows")))
-        measure_daily_looks(writer)
+        measure_daily_scrapes(writer)
         measure_ledger(full)

@@ -46,7 +46,7 @@ class Writer:
         self._service = psycopg.connect(url, autocommit=True)
         self._service.execute("set role service_role")
 
-    def first_looks(self, first_id: int, posts: int, slides: int = SLIDES) -> Chunk:
+    def first_scrapes(self, first_id: int, posts: int, slides: int = SLIDES) -> Chunk:
         owner = uuid4()
         values = {
             "owner": owner,
@@ -55,11 +55,13 @@ class Writer:
             "posts": posts,
             "slides": slides,
         }
-        return owner, self._ids("first_looks.sql", values)
+        return owner, self._ids("first_scrapes.sql", values)
 
-    def daily_looks(self, posts: int) -> Chunk:
+    def daily_scrapes(self, posts: int) -> Chunk:
         owner = uuid4()
-        return owner, self._ids("daily_looks.sql", {"owner": owner, "today": TODAY, "posts": posts})
+        return owner, self._ids(
+            "daily_scrapes.sql", {"owner": owner, "today": TODAY, "posts": posts}
+        )
 
     def persist(self, chunk: Chunk) -> None:
         owner, unit_ids = chunk
@@ -69,7 +71,7 @@ class Writer:
             raise RuntimeError(f"not all of {len(unit_ids)} units were persisted: {row}")
 
     def persist_within(self, limit: str, chunk: Chunk) -> dict[str, list[int]]:
-        """One call under a time limit, as `2s`. Answers what it says of the units."""
+        """One call under a time limit, as `2s`. Returns what it says of the units."""
         owner, unit_ids = chunk
         arguments = json.dumps({"owner": str(owner), "unit_ids": unit_ids})
         self._service.execute("select set_config('statement_timeout', %s, false)", (limit,))
@@ -99,8 +101,8 @@ class BareInsert:
         self._scratch.owner.execute(
             sql.SQL("truncate {}").format(sql.SQL(", ").join(map(sql.Identifier, _KEYS)))
         )
-        self._scratch.persist(self._scratch.first_looks(first_id, POSTS))
-        self._target.first_looks(first_id, POSTS)
+        self._scratch.persist(self._scratch.first_scrapes(first_id, POSTS))
+        self._target.first_scrapes(first_id, POSTS)
         for table in _KEYS:
             self._copy(table)
         statements = sql.SQL(";").join(self._statements()).as_string(self._target.owner)
@@ -144,7 +146,7 @@ class BareInsert:
                     "update {table} as u set state = w.state, attempts = w.attempts, "
                     "failed_batch_id = w.failed_batch_id, note = w.note, "
                     "error_kind = w.error_kind, error = w.error, claim_id = w.claim_id, "
-                    "lease_owner = w.lease_owner, lease_until = w.lease_until "
+                    "leased_by = w.leased_by, lease_until = w.lease_until "
                     "from {copy} as w "
                     "where w.slot = 0 and u.slot = 0 and u.source_key = w.source_key"
                 ).format(**names)
@@ -177,8 +179,8 @@ def measure_persist(full: Writer, empty: Writer, scratch: Writer) -> None:
         def prepare() -> Work:
             writer.triggers("enable")
             # Plans that were made without the triggers are made anew: not in the timed call.
-            writer.persist(writer.first_looks(next(first_ids), 5))
-            chunk = writer.first_looks(next(first_ids), POSTS)
+            writer.persist(writer.first_scrapes(next(first_ids), 5))
+            chunk = writer.first_scrapes(next(first_ids), POSTS)
             return lambda: writer.persist(chunk)
 
         return prepare
@@ -189,13 +191,13 @@ def measure_persist(full: Writer, empty: Writer, scratch: Writer) -> None:
     compare_prepared(f"{name}, full", ours(full), "empty", ours(empty))
 
 
-def measure_daily_looks(full: Writer) -> None:
+def measure_daily_scrapes(full: Writer) -> None:
     """Prints the time of a chunk of daily looks, and how many of its posts kept their indexes."""
-    full.persist(full.daily_looks(5))
+    full.persist(full.daily_scrapes(5))
     before = _updates(full.owner)
     times = []
     for _ in range(RUNS):
-        persist = partial(full.persist, full.daily_looks(DAILY))
+        persist = partial(full.persist, full.daily_scrapes(DAILY))
         times.append(1000 * seconds(persist))
     updated, hot = (after - b for after, b in zip(_updates(full.owner), before))
     print(

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 from benchmarks.measure import RUNS
 from dagster_tiktok.models import Post
 from dagster_tiktok.sandbox.tiktok.content.pages import PageWriter
-from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
+from dagster_tiktok.sandbox.tiktok.content.slide_urls import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.tiktok.failures import PostError
 from dagster_tiktok.tiktok.pages.parse import extract_scope, parse_post_page

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from benchmarks.measure import compare
 from dagster_tiktok.sandbox.tiktok.content.pages import PageWriter
-from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
+from dagster_tiktok.sandbox.tiktok.content.slide_urls import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.tiktok.pages.parse import parse_post_page
 

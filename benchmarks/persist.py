@@ -44,9 +44,9 @@ async def _measure(settings: Settings) -> None:
         open_ledger(settings, owner=uuid4()) as ledger,
         open_supabase(settings) as client,
     ):
-        all_stages, pairs = await _look_at(ledger, client, ids, FIRST)
+        all_stages, pairs = await _scrape(ledger, client, ids, FIRST)
         peak = peak_megabytes()
-        rest = await _look_at(ledger, client, ids, POSTS - FIRST)
+        rest = await _scrape(ledger, client, ids, POSTS - FIRST)
     all_stages, pairs = all_stages + rest[0], pairs + rest[1]
     persisting = sum(ours for ours, _ in pairs)
     bare, ratio = sum(peer for _, peer in pairs), median(ours / peer for ours, peer in pairs)
@@ -57,12 +57,12 @@ async def _measure(settings: Settings) -> None:
     print(f"{name:<44} {peak:9.1f} MB   the others: {peak_megabytes() - peak:.1f} MB more")
 
 
-async def _look_at(
+async def _scrape(
     ledger: Ledger, client: AsyncClient, ids: Iterator[str], posts: int
 ) -> tuple[float, list[tuple[float, float]]]:
     """Takes new posts through all stages.
 
-    Answers the seconds of that, and of each chunk: persisting it and its bare upserts.
+    Returns the seconds of that, and of each chunk: persisting it and its bare upserts.
     """
     started = time.perf_counter()
     await _open(ledger, list(islice(ids, posts)))

@@ -23,7 +23,7 @@ _REFUSED = """
 def main() -> None:
     with PostgresServer() as server:
         writer = Writer(migrated(server, "refused"))
-        owner, units = writer.first_looks(_FIRST_ID, CAROUSELS, SLIDES)
+        owner, units = writer.first_scrapes(_FIRST_ID, CAROUSELS, SLIDES)
         writer.owner.execute(_REFUSED)
         seconds = list[float]()
         while units:

@@ -52,7 +52,7 @@ def cdn() -> Iterator[str]:
 
 def _serve(parent: Connection) -> None:
     async def until_told() -> None:
-        pictures = _pictures()
+        pictures = _images()
         server = await asyncio.get_running_loop().create_server(
             lambda: _Connection(pictures), "127.0.0.1"
         )
@@ -63,7 +63,7 @@ def _serve(parent: Connection) -> None:
     asyncio.run(until_told())
 
 
-def _pictures() -> list[bytes]:
+def _images() -> list[bytes]:
     post: FakePost = World(posts=1).posts[0]
     drawn = (
         draw(post, FakeSlide(1, f"{variant:02x}{0:030x}", width, height, "jpeg", "photo")).data
@@ -74,10 +74,10 @@ def _pictures() -> list[bytes]:
 
 
 class _Connection(asyncio.Protocol):
-    """Answers GET requests, one after the other."""
+    """Serves GET requests, one after the other."""
 
     def __init__(self, pictures: list[bytes]) -> None:
-        self._pictures = pictures
+        self._images = pictures
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -92,7 +92,7 @@ class _Connection(asyncio.Protocol):
         _, speed, name = self._received.split(b" ", 2)[1].split(b"/")
         self._received = b""
         number = int(name)
-        picture = self._pictures[number % len(self._pictures)]
+        picture = self._images[number % len(self._images)]
         comment = b"\xff\xfe\x00\x12%016d" % number
         head = (
             b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nAccept-Ranges: bytes\r\n"

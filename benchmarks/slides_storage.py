@@ -142,7 +142,7 @@ async def _known(settings: Settings) -> tuple[list[float], list[float]]:
         open_ledger(settings, owner=uuid4()) as ledger,
         _opened(settings) as (downloader, store),
     ):
-        await _look(ledger, posts, stored)
+        await _scrape_unit(ledger, posts, stored)
         stage, alone = [], []
         for _ in range(RUNS):
             await scrape(ledger, posts, read_at=datetime.now(timezone.utc))
@@ -169,7 +169,7 @@ async def _known(settings: Settings) -> tuple[list[float], list[float]]:
     return stage, alone
 
 
-async def _look(
+async def _scrape_unit(
     ledger: Ledger, posts: dict[str, Post], stored: dict[str, list[StoredSlide]]
 ) -> None:
     """A first look at every post, which leaves its slides on record."""

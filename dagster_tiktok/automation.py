@@ -17,7 +17,7 @@ from dagster_tiktok.assets.common import (
     GROUP,
     ONLY_WAITS,
 )
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.resources.alerts import AlertResource
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
@@ -125,7 +125,7 @@ def ready_rows(
                 try:
                     grid = client.read()
                     rows = read_rows(grid, find_layout(grid), loaded.timezone)
-                except (ConfigurationError, ServiceUnavailable) as error:
+                except (ConfigurationError, ServiceUnavailableError) as error:
                     unreadable.append(
                         str(error)
                         if len(clients) == 1
@@ -165,7 +165,7 @@ def _today(database: DatabaseResource, *, by_this_machine: date) -> str | Skip:
     """
     try:
         today = asyncio.run(database.clock()).today
-    except (ConfigurationError, ServiceUnavailable) as error:
+    except (ConfigurationError, ServiceUnavailableError) as error:
         return Skip(f"Rows are ready, and the database is not: {error}")
     if today > by_this_machine:
         # Dagster knows only the partitions that have begun by this machine's clock.

@@ -13,14 +13,14 @@ class ConfigurationError(Exception):
     """
 
 
-class ServiceUnavailable(Exception):
+class ServiceUnavailableError(Exception):
     """A service that every unit needs did not answer, after all retries.
 
     Going on is pointless now; a later run finishes the work.
     """
 
 
-class UnexpectedError(ServiceUnavailable):
+class UnexpectedError(ServiceUnavailableError):
     """A fault of the program met one sheet or one check, and must not hold up the others."""
 
     def __init__(self, error: Exception) -> None:
@@ -31,5 +31,5 @@ class UnexpectedError(ServiceUnavailable):
         )
 
 
-class Unreachable(ServiceUnavailable):
+class UnreachableServiceError(ServiceUnavailableError):
     """No connection at all: at a run's start the address is wrong, later the service is down."""

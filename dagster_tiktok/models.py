@@ -216,7 +216,7 @@ class BatchSummary(Record):
         return self.succeeded / self.urls_processed if self.urls_processed else 1.0
 
 
-RUN_FIGURES = (
+RUN_METRICS = (
     "duration_seconds",
     "urls_processed",
     "succeeded",

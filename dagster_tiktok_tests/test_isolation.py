@@ -17,7 +17,7 @@ def _broken(settings: Settings) -> str:
     return str(int("9" * 5000))
 
 
-def test_given_a_check_that_breaks_when_examined_then_it_is_named_and_the_others_are_made(
+def test_a_check_that_breaks_when_examined_then_it_is_named_and_the_others_are_made(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with RunningSheets([HEADER, sheet_row(1)]) as sheets:
@@ -38,7 +38,7 @@ def test_given_a_check_that_breaks_when_examined_then_it_is_named_and_the_others
     assert "Traceback" in caplog.text
 
 
-def test_given_sheets_of_which_some_fail_when_worked_on_then_each_fails_alone(
+def test_sheets_of_which_some_fail_when_worked_on_then_each_fails_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     errors: Errors = {}

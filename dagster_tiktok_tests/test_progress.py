@@ -53,7 +53,7 @@ def elsewhere(script: str) -> list[str]:
     return re.sub(r", \d+ s$", ", N s", ended.stderr, flags=re.MULTILINE).splitlines()
 
 
-def test_given_a_terminal_then_there_is_a_bar_of_slides_and_lines_go_above_it() -> None:
+def test_a_terminal_then_there_is_a_bar_of_slides_and_lines_go_above_it() -> None:
     shown = on_terminal(SCRIPT.replace("LINE_SECONDS", "0"))
     lines = [line.split("\r")[-1] for line in shown.split("\r\n")]
     slides, posts = (
@@ -69,9 +69,7 @@ def test_given_a_terminal_then_there_is_a_bar_of_slides_and_lines_go_above_it() 
     assert "known so far" not in shown
 
 
-def test_given_no_terminal_then_there_are_plain_lines_now_and_then_and_none_of_a_short_stage() -> (
-    None
-):
+def test_no_terminal_then_there_are_plain_lines_now_and_then_and_none_of_a_short_stage() -> None:
     lines = elsewhere(SCRIPT.replace("LINE_SECONDS", "0"))
     assert lines == [
         "slide_files: 100 of 400 known so far slides, 1 failed, 30 MB, N s",

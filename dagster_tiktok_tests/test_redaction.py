@@ -17,7 +17,7 @@ from dagster_tiktok.cli.main import main
 from dagster_tiktok.database import supabase as supabase_client
 from dagster_tiktok.database.functions import Database
 from dagster_tiktok.database.supabase import open_supabase
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.redaction import redacted, redacted_body, told
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
@@ -51,7 +51,7 @@ TEXTS = (
 
 
 @pytest.mark.parametrize(("text", "wanted"), TEXTS)
-def test_given_a_text_with_a_secret_when_it_is_told_then_the_secret_is_hidden(
+def test_a_text_with_a_secret_when_it_is_told_then_the_secret_is_hidden(
     text: str, wanted: str
 ) -> None:
     assert wanted in told(text)
@@ -59,14 +59,14 @@ def test_given_a_text_with_a_secret_when_it_is_told_then_the_secret_is_hidden(
     assert "<" not in told(text)
 
 
-def test_given_a_configured_secret_of_any_form_when_a_text_repeats_it_then_it_is_hidden() -> None:
+def test_a_configured_secret_of_any_form_when_a_text_repeats_it_then_it_is_hidden() -> None:
     secret = 'https://hook.example/a b"c'
     quoted = "https%3A%2F%2Fhook.example%2Fa%20b%22c"
     texts = [secret, quoted, json.dumps({"webhook": secret})]
     assert not any("hook.example" in redacted(text, [secret]) for text in texts)
 
 
-def test_given_an_error_in_json_when_it_is_redacted_then_its_code_and_words_stay() -> None:
+def test_an_error_in_json_when_it_is_redacted_then_its_code_and_words_stay() -> None:
     body = {"code": "22P02", "message": f"bad {KEY}", "details": [{"x": JWT}], "hint": None}
     assert json.loads(redacted_body(json.dumps(body).encode())) == {
         "code": "22P02",
@@ -135,7 +135,7 @@ ECHOES = [
 
 
 @pytest.mark.parametrize(("status", "form"), ECHOES)
-def test_given_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_error_has_the_key(
+def test_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_error_has_the_key(
     status: int, form: str
 ) -> None:
     async def errors() -> list[BaseException]:
@@ -144,12 +144,12 @@ def test_given_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_
             try:
                 async with open_supabase(settings_of(url), attempts=2) as client:
                     await Database(client, "UTC").check_schema()
-            except (ConfigurationError, ServiceUnavailable, KeyError) as error:
+            except (ConfigurationError, ServiceUnavailableError, KeyError) as error:
                 found.append(error)
             try:
                 async with open_slide_store(settings_of(url), attempts=2) as store:
                     await store.check()
-            except (ConfigurationError, ServiceUnavailable) as error:
+            except (ConfigurationError, ServiceUnavailableError) as error:
                 found.append(error)
         return found
 
@@ -162,7 +162,7 @@ def test_given_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_
 
 @pytest.mark.parametrize(("status", "form"), [(403, "html"), (403, "json"), (500, "json")])
 @pytest.mark.parametrize("command", [["doctor"], ["run", "--json"]])
-def test_given_a_proxy_that_repeats_the_request_when_a_command_runs_then_it_prints_no_key(
+def test_a_proxy_that_repeats_the_request_when_a_command_runs_then_it_prints_no_key(
     tmp_path: Path, command: list[str], status: int, form: str
 ) -> None:
     async def run() -> str:
@@ -209,7 +209,7 @@ async def flood(
         (200, supabase_client.MAX_ANSWER_BYTES / 2**20 + 16),
     ],
 )
-def test_given_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
+def test_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
     status: int, most_mb: float
 ) -> None:
     sent: list[int] = []
@@ -227,7 +227,7 @@ def test_given_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
         try:
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             async with open_supabase(settings_of(url)) as client:
-                with pytest.raises((ServiceUnavailable, ConfigurationError)):
+                with pytest.raises((ServiceUnavailableError, ConfigurationError)):
                     await Database(client, "UTC").call("schema_version")
         finally:
             await runner.cleanup()
@@ -236,7 +236,7 @@ def test_given_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
     assert sum(sent) / 2**20 <= most_mb
 
 
-def test_given_a_packed_body_that_unpacks_to_more_than_is_taken_then_it_is_given_up() -> None:
+def test_a_packed_body_that_unpacks_to_more_than_is_taken_then_it_is_given_up() -> None:
     packing = zlib.compressobj(wbits=31)
     packed = packing.compress(b" " * (supabase_client.MAX_ANSWER_BYTES + 1)) + packing.flush()
 
@@ -257,7 +257,7 @@ def test_given_a_packed_body_that_unpacks_to_more_than_is_taken_then_it_is_given
         try:
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             async with open_supabase(settings_of(url)) as client:
-                with pytest.raises(ServiceUnavailable, match="more than 67,108,864 bytes"):
+                with pytest.raises(ServiceUnavailableError, match="more than 67,108,864 bytes"):
                     await Database(client, "UTC").call("schema_version")
         finally:
             await runner.cleanup()

@@ -18,7 +18,7 @@ from supabase import create_client
 from dagster_tiktok.assets.attention import Notice, as_metadata
 from dagster_tiktok.automation import failure_alert, ready_rows, sheet_alert
 from dagster_tiktok.definitions import build_definitions
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.resources.alerts import AlertResource
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
@@ -122,7 +122,7 @@ def today_of(settings: SettingsResource) -> date:
     return asyncio.run(DatabaseResource(settings=settings).clock()).today
 
 
-def test_given_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
+def test_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
     tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     with RunningSheets([HEADER, sheet_row(1), sheet_row(2)]) as sheets:
@@ -139,7 +139,7 @@ def test_given_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
     assert "had their run today" in str(again.skip_message)
 
 
-def test_given_a_machine_a_day_ahead_then_the_run_is_of_the_databases_day(
+def test_a_machine_a_day_ahead_then_the_run_is_of_the_databases_day(
     tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     move_clock(supabase, timedelta(days=-1))
@@ -155,7 +155,7 @@ def test_given_a_machine_a_day_ahead_then_the_run_is_of_the_databases_day(
             assert isinstance(tick(settings, instance, result.cursor), dg.SensorResult)
 
 
-def test_given_a_machine_a_day_behind_then_the_sensor_waits_and_says_why(
+def test_a_machine_a_day_behind_then_the_sensor_waits_and_says_why(
     tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     move_clock(supabase, timedelta(days=1))
@@ -168,7 +168,7 @@ def test_given_a_machine_a_day_behind_then_the_sensor_waits_and_says_why(
     assert "By the database's clock it is" in str(result.skip_message)
 
 
-def test_given_a_database_that_does_not_respond_then_no_row_had_its_run(tmp_path: Path) -> None:
+def test_a_database_that_does_not_respond_then_no_row_had_its_run(tmp_path: Path) -> None:
     with (
         RunningSheets([HEADER, sheet_row(1)]) as sheets,
         dg.DagsterInstance.ephemeral() as instance,
@@ -178,9 +178,7 @@ def test_given_a_database_that_does_not_respond_then_no_row_had_its_run(tmp_path
     assert "Rows are ready, and the database is not: SUPABASE_URL" in str(result.skip_message)
 
 
-def test_given_45_000_rows_then_a_tick_is_one_read(
-    tmp_path: Path, supabase: SupabaseServer
-) -> None:
+def test_45_000_rows_then_a_tick_is_one_read(tmp_path: Path, supabase: SupabaseServer) -> None:
     rows = [sheet_row(number, Status="Scraped") for number in range(1, 45_000)]
     with RunningSheets([HEADER, *rows, sheet_row(45_000)]) as sheets:
         with dg.DagsterInstance.ephemeral() as instance:
@@ -189,7 +187,7 @@ def test_given_45_000_rows_then_a_tick_is_one_read(
         assert sheets.counts() == {"read": 1, "write": 0, "metadata": 0, "token": 1}
 
 
-def test_given_a_run_launched_from_the_graph_then_the_sensor_waits_for_it(tmp_path: Path) -> None:
+def test_a_run_launched_from_the_graph_then_the_sensor_waits_for_it(tmp_path: Path) -> None:
     with RunningSheets([HEADER, sheet_row(1)]) as sheets:
         settings = sheet_settings(tmp_path, sheets)
         with dg.DagsterInstance.ephemeral() as instance:
@@ -203,7 +201,7 @@ def test_given_a_run_launched_from_the_graph_then_the_sensor_waits_for_it(tmp_pa
     assert "a run is under way" in str(result.skip_message)
 
 
-def test_given_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one(
+def test_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one(
     tmp_path: Path,
 ) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
@@ -213,7 +211,7 @@ def test_given_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one
     assert "GOOGLE_SHEETS_CREDENTIALS" in str(result.skip_message)
 
 
-def test_given_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason_is_shown(
+def test_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason_is_shown(
     tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     with RunningSheets([HEADER, sheet_row(1)]) as sheets:
@@ -233,7 +231,7 @@ def test_given_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason
     assert "sheet 1 of GOOGLE_SHEET_URL: " in str(again.skip_message)
 
 
-def test_given_a_failed_run_then_the_alert_says_which_day_and_why(
+def test_a_failed_run_then_the_alert_says_which_day_and_why(
     tmp_path: Path, webhook: Webhook
 ) -> None:
     settings = settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url)
@@ -260,7 +258,7 @@ def test_given_a_failed_run_then_the_alert_says_which_day_and_why(
 
 
 @pytest.mark.parametrize(("schedule", "told"), [("daily_scrape", True), (None, False)])
-def test_given_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
+def test_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
     tmp_path: Path, webhook: Webhook, schedule: str | None, told: bool
 ) -> None:
     notices = [
@@ -300,9 +298,7 @@ def test_given_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
     )
 
 
-def test_given_text_that_slack_obeys_then_it_is_sent_as_text(
-    tmp_path: Path, webhook: Webhook
-) -> None:
+def test_text_that_slack_obeys_then_it_is_sent_as_text(tmp_path: Path, webhook: Webhook) -> None:
     alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url))
 
     alerts.send("<!channel> & <https://evil.example|click>")
@@ -310,18 +306,18 @@ def test_given_text_that_slack_obeys_then_it_is_sent_as_text(
     assert webhook.texts == ["&lt;!channel&gt; &amp; &lt;https://evil.example|click&gt;"]
 
 
-def test_given_a_webhook_that_refuses_then_the_tick_fails_and_its_address_stays_secret(
+def test_a_webhook_that_refuses_then_the_tick_fails_and_its_address_stays_secret(
     tmp_path: Path, webhook: Webhook
 ) -> None:
     webhook.answers = [404]
     alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url))
 
-    with pytest.raises(ServiceUnavailable) as error:
+    with pytest.raises(ServiceUnavailableError) as error:
         alerts.send("hello")
 
     assert "ALERT_WEBHOOK_URL refused the alert (404)" in str(error.value)
     assert "SECRET" not in str(error.value)
 
 
-def test_given_no_webhook_then_nobody_is_told(tmp_path: Path) -> None:
+def test_no_webhook_then_nobody_is_told(tmp_path: Path) -> None:
     assert AlertResource(settings=settings_file(tmp_path)).send("hello") is False

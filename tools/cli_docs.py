@@ -42,7 +42,7 @@ def _section(command: click.Command, context: click.Context) -> Iterator[str]:
     rows = [
         record
         for parameter in command.get_params(context)
-        if (record := parameter.get_help_record(context)) and record[1]
+        if parameter.name != "help" and (record := parameter.get_help_record(context)) and record[1]
     ]
     yield from ("| option | |", "|---|---|")
     yield from (f"| `{option}` | {_cell(text)} |" for option, text in rows)

@@ -103,7 +103,7 @@ class PostgresServer:
         shutil.rmtree(self._folder)
 
     def create_database(self, name: str, template: str = "template1") -> str:
-        """Answers the address of the new database."""
+        """Returns the address of the new database."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
             statement = psycopg.sql.SQL("create database {} template {}")
             names = psycopg.sql.Identifier(name), psycopg.sql.Identifier(template)

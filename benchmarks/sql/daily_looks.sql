@@ -2,7 +2,7 @@
 -- Parameters: owner, today, posts.
 update public.scrape_units as u
 set state = 'stored', outcome = 'scraped', claim_id = gen_random_uuid(), batch_id = %(owner)s,
-  lease_owner = %(owner)s, lease_until = now() + interval '10 minutes',
+  leased_by = %(owner)s, lease_until = now() + interval '10 minutes',
   slides = private.known_slides(t.tiktok_id),
   post = jsonb_build_object(
     'tiktok_id', t.tiktok_id, 'post_url', t.post_url, 'account', t.account,

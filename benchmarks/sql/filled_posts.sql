@@ -19,7 +19,7 @@ select
   day.created_date,
   day.looked_at,
   least(day.looked_at + interval '4 days', (select today from benchmark.size)::timestamptz)
-    as last_look,
+    as last_scrape,
   case when i % 3 = 0 then 1 + (i / 3) % 11 else 0 end::integer as slide_count,
   'VA ' || floor(49 * power(benchmark.share(i, 1), 2)) as va,
   'Creator ' || floor(300 * power(benchmark.share(i, 2), 2)) as creator,

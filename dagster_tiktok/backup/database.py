@@ -19,7 +19,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Jsonb
 
-from dagster_tiktok.errors import ConfigurationError, Unreachable
+from dagster_tiktok.errors import ConfigurationError, UnreachableServiceError
 from dagster_tiktok.settings import BackupSettings
 
 _TRANSACTION_POOLER = "6543"
@@ -45,7 +45,7 @@ _SET_SESSION = """
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-class ProgramFailed(Exception):
+class ProgramFailedError(Exception):
     """One of PostgreSQL's programs failed; what it said."""
 
 
@@ -97,13 +97,13 @@ def transaction(parameters: Mapping[str, str], *, read_only: bool) -> Iterator[C
     sees one snapshot.
 
     Raises:
-        Unreachable: there is no connection.
+        UnreachableServiceError: there is no connection.
     """
     try:
         connection = psycopg.connect(make_conninfo(**parameters))
     except psycopg.OperationalError as error:
         reason = str(error).splitlines()[0]
-        raise Unreachable(f"The database at SUPABASE_DB_URL: {reason}") from None
+        raise UnreachableServiceError(f"The database at SUPABASE_DB_URL: {reason}") from None
     with connection:
         if read_only:
             connection.read_only = True
@@ -122,7 +122,7 @@ def program(
         parameters: the database that it works on.
 
     Raises:
-        ProgramFailed: with the line that says why.
+        ProgramFailedError: with the line that says why.
     """
     with tempfile.TemporaryFile() as errors:
         with subprocess.Popen(  # noqa: S603
@@ -141,4 +141,4 @@ def program(
             errors.seek(0)
             lines = errors.read().decode(errors="replace").splitlines()
             said = [line for line in lines if "error:" in line] or lines[-1:]
-            raise ProgramFailed("".join(said[:1]) or f"{name} ended with {process.returncode}")
+            raise ProgramFailedError("".join(said[:1]) or f"{name} ended with {process.returncode}")

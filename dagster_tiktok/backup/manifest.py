@@ -13,7 +13,7 @@ class BackupError(Exception):
     """Nothing was backed up or restored, or a copy differs; a sentence or two that say why."""
 
 
-class TableFigures(BaseModel):
+class TableCounts(BaseModel):
     """The rows of a table, and a checksum that does not depend on their order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,7 +30,7 @@ class Manifest(BaseModel):
     created_at: datetime
     schema_version: int
     dump_sha256: str
-    tables: dict[str, TableFigures]
+    tables: dict[str, TableCounts]
 
 
 def manifest_path(dump: Path) -> Path:
@@ -49,7 +49,7 @@ def schema_problem(manifest: Manifest, version: int, tables: Collection[str]) ->
     return None
 
 
-def verdict(expected: TableFigures, found: TableFigures) -> str:
+def verdict(expected: TableCounts, found: TableCounts) -> str:
     """What a comparison says of a table."""
     if found.rows != expected.rows:
         return f"{found.rows:,} rows, the backup has {expected.rows:,}"

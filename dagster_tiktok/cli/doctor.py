@@ -16,7 +16,7 @@ from uuid import uuid4
 from dagster_tiktok.clock import MAX_SKEW, describe_skew, skew, utc_now
 from dagster_tiktok.database.functions import SCHEMA_VERSION, DatabaseClock, open_database
 from dagster_tiktok.database.ledger import open_ledger
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, UnexpectedError
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError, UnexpectedError
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.urls import SheetUrl
@@ -87,7 +87,7 @@ def tried(checks: Iterable[Check], settings: Settings) -> list[Finding]:
         try:
             found = check(settings)
             findings += (Found(found) if isinstance(found, str) else found).findings(name)
-        except (ConfigurationError, ServiceUnavailable) as error:
+        except (ConfigurationError, ServiceUnavailableError) as error:
             findings.append(Finding(name, False, str(error)))
         except Exception as error:
             # One check that fails unforeseen must not hide what the others find.
@@ -131,7 +131,7 @@ async def _errors_known(settings: Settings, texts: Collection[str]) -> Collectio
     try:
         async with open_ledger(settings, owner=uuid4(), starting=True) as ledger:
             return await ledger.written_errors(texts, [])
-    except (ConfigurationError, ServiceUnavailable):
+    except (ConfigurationError, ServiceUnavailableError):
         # The database has a line of its own, which says so: the sheet is not to blame for it.
         return texts
 

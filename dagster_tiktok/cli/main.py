@@ -14,8 +14,8 @@ from typing import NoReturn
 import click
 
 from dagster_tiktok.backup.commands import COMMANDS as BACKUP_COMMANDS
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
-from dagster_tiktok.models import RUN_FIGURES
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
+from dagster_tiktok.models import RUN_METRICS
 from dagster_tiktok.redaction import redacted
 from dagster_tiktok.settings import load_settings
 from dagster_tiktok.text import printable
@@ -62,7 +62,7 @@ def run(
         os.environ["PIPELINE_TIMEZONE"] = loaded.pipeline_timezone
         # Imported here: Dagster takes seconds.
         from dagster_tiktok.cli.run import (  # noqa: PLC0415
-            Interrupted,
+            RunInterruptedError,
             run_partition,
             run_until_interrupted,
         )
@@ -79,9 +79,9 @@ def run(
         )
     except ConfigurationError as error:
         _fail(str(error), EXIT_CONFIGURATION, as_json)
-    except ServiceUnavailable as error:
+    except ServiceUnavailableError as error:
         _fail(str(error), EXIT_UNFINISHED, as_json)
-    except Interrupted:
+    except RunInterruptedError:
         click.echo("dagster-tiktok: interrupted; run again to go on.", err=True)
         sys.stderr.flush()
         os._exit(EXIT_INTERRUPTED)
@@ -148,7 +148,7 @@ def repair(fix: bool, hours: int, force: bool, as_json: bool, env_file: Path | N
                 remove_most=force,
             )
         )
-    except (ConfigurationError, ServiceUnavailable) as error:
+    except (ConfigurationError, ServiceUnavailableError) as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "errors": [str(error)]}))
         wrong = isinstance(error, ConfigurationError)
@@ -238,7 +238,7 @@ def _log_to_stderr(*, verbose: bool = False) -> None:
 def _fail(message: str, status: int, as_json: bool) -> NoReturn:
     click.echo(f"dagster-tiktok: {printable(message)}", err=True)
     if as_json:
-        figures = dict.fromkeys(("batch_id", "partition", *RUN_FIGURES))
+        figures = dict.fromkeys(("batch_id", "partition", *RUN_METRICS))
         click.echo(json.dumps({**figures, "errors": [{"error": message}], "error": message}))
     sys.exit(status)
 

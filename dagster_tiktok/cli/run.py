@@ -22,7 +22,7 @@ from dagster_tiktok.assets.stage import (
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.database.functions import DatabaseClock
 from dagster_tiktok.database.ledger import open_ledger
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.models import BatchSummary
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.resources.settings import SettingsResource
@@ -86,7 +86,7 @@ def run_partition(
             raise_on_error=False,
         )
         failures = [
-            (event.step_key, _sentence(event))
+            (event.step_key, _message(event))
             for event in result.all_events
             if event.is_step_failure
         ]
@@ -108,7 +108,7 @@ def run_until_interrupted(run: Callable[[UUID], T], settings: SettingsResource) 
     its leases are given back, so that the next run need not wait for them.
 
     Raises:
-        Interrupted: a signal came. The thread still works: leave with `os._exit`.
+        RunInterruptedError: a signal came. The thread still works: leave with `os._exit`.
     """
     run_id = uuid4()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -116,12 +116,12 @@ def run_until_interrupted(run: Callable[[UUID], T], settings: SettingsResource) 
         return ThreadPoolExecutor(max_workers=1).submit(run, run_id).result()
     except KeyboardInterrupt:
         # Without the record closed, the next run still goes on where this one was.
-        with suppress(ServiceUnavailable, ConfigurationError):
+        with suppress(ServiceUnavailableError, ConfigurationError):
             asyncio.run(_close(settings.load(), run_id, ("interrupted",)))
-        raise Interrupted from None
+        raise RunInterruptedError from None
 
 
-class Interrupted(Exception):
+class RunInterruptedError(Exception):
     """A person or the system ended the run."""
 
 
@@ -146,7 +146,7 @@ def _instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral()
 
 
-def _sentence(event: dg.DagsterEvent) -> str:
+def _message(event: dg.DagsterEvent) -> str:
     failure = event.step_failure_data
     user = failure.user_failure_data
     if user is not None and user.description:

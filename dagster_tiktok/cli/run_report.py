@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dagster_tiktok.assets.attention import counted
 from dagster_tiktok.cli.run import RunOutcome
-from dagster_tiktok.models import RUN_FIGURES, BatchSummary, RepeatedRow, UnitError
+from dagster_tiktok.models import RUN_METRICS, BatchSummary, RepeatedRow, UnitError
 from dagster_tiktok.text import printable
 
 LISTED = 20
@@ -24,7 +24,7 @@ def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
     return {
         "batch_id": str(summary.batch_id),
         "partition": summary.partition_date.isoformat(),
-        **{name: getattr(summary, name) for name in RUN_FIGURES},
+        **{name: getattr(summary, name) for name in RUN_METRICS},
         "errors": [
             *({"error": sentence} for sentence in outcome.failures),
             *(error.model_dump(mode="json") for error in summary.errors),

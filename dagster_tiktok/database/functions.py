@@ -17,16 +17,20 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 from supabase import AsyncClient
 
-from dagster_tiktok.database.service_states import ProjectUnavailable, known_state
+from dagster_tiktok.database.service_states import ProjectUnavailableError, known_state
 from dagster_tiktok.database.supabase import open_supabase
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
+from dagster_tiktok.errors import (
+    ConfigurationError,
+    ServiceUnavailableError,
+    UnreachableServiceError,
+)
 from dagster_tiktok.settings import Settings
 
 SCHEMA_VERSION = 18
 """The newest migration that this code needs."""
 
 
-class DataRefused(ServiceUnavailable):
+class DataRejectedError(ServiceUnavailableError):
     """The database is well, and refuses these values: others may be taken."""
 
 
@@ -52,8 +56,8 @@ class Database:
         """What the function answers. Arguments may be models, dates and ids.
 
         Raises:
-            DataRefused: it refuses these arguments.
-            ServiceUnavailable: the database did not answer, after all retries.
+            DataRejectedError: it refuses these arguments.
+            ServiceUnavailableError: the database did not answer, after all retries.
             ConfigurationError: it refuses the key, or lacks a migration.
         """
         try:
@@ -62,7 +66,9 @@ class Database:
             # Without its cause, which may quote the whole response, and which Dagster keeps.
             raise _understand(error, function) from None
         if not isinstance(response.data, dict):
-            raise ServiceUnavailable(f"SUPABASE_URL did not answer {function} as Supabase does.")
+            raise ServiceUnavailableError(
+                f"SUPABASE_URL did not answer {function} as Supabase does."
+            )
         return response.data
 
     async def clock(self) -> DatabaseClock:
@@ -101,7 +107,7 @@ async def open_database(settings: Settings, *, starting: bool = False) -> AsyncI
         database = Database(client, settings.pipeline_timezone)
         try:
             await database.check_schema()
-        except Unreachable as error:
+        except UnreachableServiceError as error:
             if not starting:
                 raise
             raise ConfigurationError(
@@ -127,10 +133,10 @@ def _without_refused(value: Any) -> Any:
     return value
 
 
-def _understand(error: APIError, function: str) -> ConfigurationError | ServiceUnavailable:
+def _understand(error: APIError, function: str) -> ConfigurationError | ServiceUnavailableError:
     code, message = str(error.code or ""), str(error.message or "")
     if known := known_state(int(code) if code == "402" else None, code=code, message=message):
-        return ProjectUnavailable(known)
+        return ProjectUnavailableError(known)
     # The local Supabase tells some of these by their text only.
     missing = ("Could not find the function", "does not exist")
     refused = ("permission denied", "API key", "JWT")
@@ -150,4 +156,4 @@ def _understand(error: APIError, function: str) -> ConfigurationError | ServiceU
         )
     sentence = f"The database refused {function}: {message[:300]} ({code})"
     # Wrong values, and values that break a constraint.
-    return (DataRefused if code[:2] in ("22", "23") else ServiceUnavailable)(sentence)
+    return (DataRejectedError if code[:2] in ("22", "23") else ServiceUnavailableError)(sentence)

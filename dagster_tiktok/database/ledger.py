@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel
 
 from dagster_tiktok.database.functions import Database, DatabaseClock, open_database
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.models import (
     BatchSummary,
     Post,
@@ -38,7 +38,7 @@ _HASHES_A_CALL = 5_000
 log = logging.getLogger(__name__)
 
 
-class Opened(BaseModel):
+class OpenResult(BaseModel):
     """What became of the rows that were ready."""
 
     opened: int
@@ -47,7 +47,7 @@ class Opened(BaseModel):
     already_open: int
 
 
-class Claimed(BaseModel):
+class ClaimResult(BaseModel):
     """`expired` counts the daily looks that were found past their day, `leased` the due units
     in the same state that another run holds now."""
 
@@ -93,7 +93,7 @@ class FailedUnit(BaseModel):
     error: str
 
 
-class Persisted(BaseModel):
+class PersistResult(BaseModel):
     """`failed` names the units that the database refused, `not_tried` those for which the time of
     the call did not suffice: they are still held, and nothing is counted against them. The others
     are written."""
@@ -117,7 +117,7 @@ class Elsewhere(BaseModel):
     sheets: tuple[WaitingElsewhere, ...]
 
 
-class Unfinished(BaseModel):
+class UnfinishedUnits(BaseModel):
     """What is due and not done: `leased` of them are held by a run that works on them now,
     `waiting` of them have their next try later."""
 
@@ -135,7 +135,7 @@ class Ledger:
     """The ledger as one batch sees it. Get one from `open_ledger`.
 
     Raises (every method):
-        ServiceUnavailable: the database did not answer, after all retries.
+        ServiceUnavailableError: the database did not answer, after all retries.
         ConfigurationError: it refuses the key, or lacks a migration.
     """
 
@@ -169,7 +169,7 @@ class Ledger:
 
     async def open_units(
         self, rows: Sequence[RowRequest], *, source: str, read_at: datetime
-    ) -> Opened:
+    ) -> OpenResult:
         """Opens a slot-0 unit for each ready row, due on the day that it is for the database.
 
         Arguments:
@@ -184,9 +184,9 @@ class Ledger:
             read_at=read_at,
             rows=rows,
         )
-        return Opened.model_validate(answer)
+        return OpenResult.model_validate(answer)
 
-    async def claim(self, state: UnitState, *, due_date: date, limit: int) -> Claimed:
+    async def claim(self, state: UnitState, *, due_date: date, limit: int) -> ClaimResult:
         """Leases up to `limit` units that are due on `due_date` or before and in `state`."""
         answer = await self._call(
             "claim_units",
@@ -199,7 +199,7 @@ class Ledger:
             limit=limit,
             lease_seconds=self.lease_seconds,
         )
-        return Claimed.model_validate(answer)
+        return ClaimResult.model_validate(answer)
 
     async def record_scrapes(self, results: Iterable[ScrapeResult]) -> None:
         await self._call(
@@ -209,7 +209,7 @@ class Ledger:
     async def record_slides(self, results: Iterable[SlidesResult]) -> None:
         await self._call("record_slides", owner=self.owner, results=list(results))
 
-    async def persist(self, unit_ids: Sequence[int]) -> Persisted:
+    async def persist(self, unit_ids: Sequence[int]) -> PersistResult:
         """Writes posts, slides and snapshots of the units in one transaction.
 
         At least one of them is tried: calling again with `not_tried` comes to an end.
@@ -220,7 +220,7 @@ class Ledger:
             unit_ids=list(unit_ids),
             timezone=self._timezone,
         )
-        return Persisted.model_validate(answer)
+        return PersistResult.model_validate(answer)
 
     async def finish(
         self, notes: Mapping[int, str | None], *, waiting: Collection[int] = ()
@@ -275,7 +275,7 @@ class Ledger:
             failures=failures or {},
         )
 
-    async def unfinished(self, *, due_date: date, limit: int = 100) -> Unfinished:
+    async def unfinished(self, *, due_date: date, limit: int = 100) -> UnfinishedUnits:
         answer = await self._call(
             "unfinished_units",
             due_date=due_date,
@@ -283,7 +283,7 @@ class Ledger:
             sources=self._sources,
             limit=limit,
         )
-        return Unfinished.model_validate(answer)
+        return UnfinishedUnits.model_validate(answer)
 
     async def elsewhere(self) -> tuple[WaitingElsewhere, ...]:
         """What waits for sheets that are not among the settings'."""
@@ -316,7 +316,7 @@ class Ledger:
                 await self._call(
                     "extend_leases", owner=self.owner, lease_seconds=self.lease_seconds
                 )
-            except ServiceUnavailable as error:
+            except ServiceUnavailableError as error:
                 # The next write meets the same fault and reports it; meanwhile a lease that
                 # ends lets another run take the units, and our results for them are ignored.
                 log.warning("the leases could not be renewed: %s", error)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 
 READ_ONLY = "25006"
 """SQLSTATE `read_only_sql_transaction`: Supabase turns it on for a database whose disk is full."""
@@ -39,7 +39,7 @@ _PASSING_TEXTS = re.compile(
 )
 
 
-class ProjectUnavailable(ServiceUnavailable):
+class ProjectUnavailableError(ServiceUnavailableError):
     """The project takes nothing until somebody acts: no slide and no post is to blame."""
 
 

@@ -16,9 +16,13 @@ from typing import Any
 import httpx
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-from dagster_tiktok.database.service_states import ProjectUnavailable, known_state, says_it_may_pass
-from dagster_tiktok.errors import ServiceUnavailable, Unreachable
-from dagster_tiktok.net.bounded_bodies import BodyTooLarge, read_start, read_whole
+from dagster_tiktok.database.service_states import (
+    ProjectUnavailableError,
+    known_state,
+    says_it_may_pass,
+)
+from dagster_tiktok.errors import ServiceUnavailableError, UnreachableServiceError
+from dagster_tiktok.net.bounded_bodies import BodyTooLargeError, read_start, read_whole
 from dagster_tiktok.net.retry import TransientError, async_retrying, may_pass, retry_after_seconds
 from dagster_tiktok.redaction import redacted_body
 from dagster_tiktok.settings import Settings
@@ -36,8 +40,8 @@ class RetryingTransport(httpx.AsyncBaseTransport):
     """Sends a request again after a network error or a status that may pass.
 
     Raises:
-        ServiceUnavailable: when the last attempt failed too (Unreachable: to connect;
-            ProjectUnavailable: the project is in a state that somebody has to end).
+        ServiceUnavailableError: the last attempt failed too (UnreachableServiceError: to connect;
+            ProjectUnavailableError: the project is in a state that somebody has to end).
     """
 
     def __init__(
@@ -62,10 +66,10 @@ class RetryingTransport(httpx.AsyncBaseTransport):
                     return await self._send(request)
         except TransientError as error:
             origin = f"{request.url.scheme}://{request.url.netloc.decode()}"
-            if isinstance(error, _NotToBeHad):
-                raise ProjectUnavailable(str(error)) from error
+            if isinstance(error, _UnavailableError):
+                raise ProjectUnavailableError(str(error)) from error
             unreachable = isinstance(error.__cause__, httpx.ConnectError)
-            kind = Unreachable if unreachable else ServiceUnavailable
+            kind = UnreachableServiceError if unreachable else ServiceUnavailableError
             raise kind(f"Supabase ({origin}) {error}") from error
         raise AssertionError("tenacity ends by returning or raising")
 
@@ -91,8 +95,8 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         known = known_state(status, code=str(said.get("code")), message=str(said.get("message")))
         if known is not None:
             if not (may_pass(status) or says_it_may_pass(said)):
-                raise ProjectUnavailable(known)
-            raise _NotToBeHad(known, retry_after=retry_after)
+                raise ProjectUnavailableError(known)
+            raise _UnavailableError(known, retry_after=retry_after)
         if status in (401, 403) and not said:
             # Supabase refuses a key in JSON. A page is of a proxy before it, which takes this
             # machine for something that it is not: nothing is wrong with the key.
@@ -117,8 +121,8 @@ class RetryingTransport(httpx.AsyncBaseTransport):
             return response
         try:
             body = await read_whole(response, MAX_ANSWER_BYTES)
-        except BodyTooLarge:
-            raise ServiceUnavailable(
+        except BodyTooLargeError:
+            raise ServiceUnavailableError(
                 f"SUPABASE_URL answered with more than {MAX_ANSWER_BYTES:,} bytes, which Supabase "
                 "does not: check the URL, and what stands before it."
             ) from None
@@ -145,7 +149,7 @@ def _with_body(request: httpx.Request, response: httpx.Response, body: bytes) ->
     return httpx.Response(response.status_code, headers=headers, content=body, request=request)
 
 
-class _NotToBeHad(TransientError):
+class _UnavailableError(TransientError):
     """A known state of the project that may have ended by the next attempt."""
 
 

@@ -7,7 +7,7 @@ import zlib
 import httpx
 
 
-class BodyTooLarge(Exception):
+class BodyTooLargeError(Exception):
     """The body has more bytes than are taken."""
 
 
@@ -20,12 +20,12 @@ async def read_whole(response: httpx.Response, limit: int) -> bytes:
     """The body.
 
     Raises:
-        BodyTooLarge: it has more than `limit` bytes.
+        BodyTooLargeError: it has more than `limit` bytes.
         httpx.TransportError: it did not arrive.
     """
     body = await _read(response, limit)
     if len(body) > limit:
-        raise BodyTooLarge
+        raise BodyTooLargeError
     return body
 
 

@@ -19,7 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-_MAX_ADDRESS_LENGTH = 4096
+_MAX_URL_LENGTH = 4096
 # IPv4-compatible, NAT64 (RFC 6052), Teredo and 6to4: they lead to the IPv4 address inside them.
 _IPV4_IN_IPV6 = tuple(
     ipaddress.IPv6Network(net) for net in ("::/96", "64:ff9b::/96", "2001::/32", "2002::/16")
@@ -28,7 +28,7 @@ _IPV4_IN_IPV6 = tuple(
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\Z")
 
 
-class ForbiddenAddress(Exception):
+class ForbiddenHostError(Exception):
     """The address leads to a host that is never requested."""
 
 
@@ -67,17 +67,17 @@ class HostPolicy:
         """The address as it will be requested.
 
         Raises:
-            ForbiddenAddress: for anything not on the list, with user info, or not http(s).
+            ForbiddenHostError: for anything not on the list, with user info, or not http(s).
         """
-        if len(address) > _MAX_ADDRESS_LENGTH:
-            raise ForbiddenAddress("the address is too long")
+        if len(address) > _MAX_URL_LENGTH:
+            raise ForbiddenHostError("the address is too long")
         try:
             url = URL(address, encoded=True)
             host, port = (url.raw_host or "").lower().rstrip("."), url.port
         except ValueError:
-            raise ForbiddenAddress("the address cannot be read") from None
+            raise ForbiddenHostError("the address cannot be read") from None
         if url.scheme not in ("http", "https") or url.raw_user or url.raw_password or not host:
-            raise ForbiddenAddress(f"not an http(s) address of an allowed host: {host!r}")
+            raise ForbiddenHostError(f"not an http(s) address of an allowed host: {host!r}")
         if f"{host}:{port}" in self.origins:
             return url
         if (
@@ -87,14 +87,14 @@ class HostPolicy:
             and _NAME.match(host)
         ):
             return url
-        raise ForbiddenAddress(f"host {host!r} is not allowed")
+        raise ForbiddenHostError(f"host {host!r} is not allowed")
 
     def is_configured_host(self, host: str) -> bool:
         return any(origin.rpartition(":")[0] == host.lower() for origin in self.origins)
 
 
 class PublicResolver(AbstractResolver):
-    """Looks names up and drops every answer that is not a public address.
+    """ScrapePasses names up and drops every answer that is not a public address.
 
     Hosts of the policy's `origins` are exempt: the owner named them.
     """

@@ -78,7 +78,7 @@ class RateLimit:
             return 0.0
 
 
-class ConnectionLost(ClientConnectionError):
+class ConnectionLostError(ClientConnectionError):
     """What aiohttp does not repeat by itself."""
 
 
@@ -93,4 +93,4 @@ async def without_silent_repetition(
     try:
         return await handler(request)
     except (ClientOSError, ServerDisconnectedError) as error:
-        raise ConnectionLost(f"{type(error).__name__}: {error}") from error
+        raise ConnectionLostError(f"{type(error).__name__}: {error}") from error

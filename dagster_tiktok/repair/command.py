@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.text import Text
 
 from dagster_tiktok.database.functions import Database, open_database
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.progress import progress
-from dagster_tiktok.repair.records import BucketObject, SlideRecords, UnsoundSlide
+from dagster_tiktok.repair.records import BrokenSlide, BucketObject, SlideRecords
 from dagster_tiktok.repair.removal import open_slide_remover
 from dagster_tiktok.repair.service import (
     Pages,
     RepairReport,
+    correct_rows,
     find_objects,
     find_rows,
-    mend_rows,
     remove_objects,
 )
 from dagster_tiktok.settings import Settings
@@ -48,7 +48,7 @@ async def repair(
 
     Raises:
         ConfigurationError: a setting is wrong.
-        ServiceUnavailable: Supabase does not answer at all.
+        ServiceUnavailableError: Supabase does not answer at all.
     """
     report = RepairReport()
     async with (
@@ -62,7 +62,7 @@ async def repair(
         with _reported(report):
             await find_rows(records, report)
             if mend and report.unsound:
-                await _mend_rows(settings, database, records, store, report)
+                await _correct_rows(settings, database, records, store, report)
         with _reported(report):
             await find_objects(records, report, older_than_hours=older_than_hours)
             if mend and report.unnamed:
@@ -155,11 +155,11 @@ def _reported(report: RepairReport) -> Iterator[None]:
     """What ends one part is reported, and the other goes on."""
     try:
         yield
-    except ServiceUnavailable as error:
+    except ServiceUnavailableError as error:
         report.errors.append(str(error))
 
 
-async def _mend_rows(
+async def _correct_rows(
     settings: Settings,
     database: Database,
     records: SlideRecords,
@@ -167,9 +167,9 @@ async def _mend_rows(
     report: RepairReport,
 ) -> None:
     with progress("rows", "posts mended") as bar:
-        bar.show(0, of=len(report.unsound_posts))
+        bar.show(0, of=len(report.broken_posts))
         async with _open_mover(settings, store, database.now) as (mover, pages):
-            await mend_rows(
+            await correct_rows(
                 records,
                 mover,
                 pages,
@@ -190,7 +190,7 @@ async def _open_mover(
             yield SlideMover(downloader, store, refresh=pages.fetch), pages
 
 
-def _row(slide: UnsoundSlide) -> str:
+def _row(slide: BrokenSlide) -> str:
     where = f"{slide.tiktok_id}, slide {slide.slide_number}"
     if slide.problem == "no_object":
         return f"{where}: no object {slide.storage_path}"

@@ -18,7 +18,7 @@ PAGE = 5000
 """Rows or objects a call: about a tenth of a second of the database's time."""
 
 
-class UnsoundSlide(Record):
+class BrokenSlide(Record):
     """A row that the bucket does not bear out. Sizes are bytes; None: no object, or not known."""
 
     tiktok_id: str
@@ -51,7 +51,7 @@ class RestoredSlide(StoredSlide):
     replaces: str | None
 
 
-class Mended(BaseModel):
+class SlidesRepaired(BaseModel):
     """`unsound` are the numbers of the post's slides that still have no sound object."""
 
     written: int
@@ -59,13 +59,13 @@ class Mended(BaseModel):
     unsound: frozenset[int]
 
 
-class UnsoundPage(BaseModel):
+class BrokenSlidesPage(BaseModel):
     examined: int
     after: int | None
-    slides: tuple[UnsoundSlide, ...]
+    slides: tuple[BrokenSlide, ...]
 
 
-class UnnamedPage(BaseModel):
+class OrphanedObjectsPage(BaseModel):
     examined: int
     after: str | None
     objects: tuple[BucketObject, ...]
@@ -82,63 +82,63 @@ class SlideRecords:
         self._bucket = bucket
         self._page = page
 
-    async def unsound(self) -> AsyncIterator[UnsoundPage]:
+    async def unsound(self) -> AsyncIterator[BrokenSlidesPage]:
         """Goes through all rows, the oldest first."""
         after: int | None = 0
         while after is not None:
             answer = await self._database.call(
-                "find_unsound_slides", bucket=self._bucket, after=after, limit=self._page
+                "find_broken_slides", bucket=self._bucket, after=after, limit=self._page
             )
-            page = UnsoundPage.model_validate(answer)
+            page = BrokenSlidesPage.model_validate(answer)
             yield page
             after = page.after
 
-    async def unnamed(self, *, older_than_hours: int) -> AsyncIterator[UnnamedPage]:
+    async def unnamed(self, *, older_than_hours: int) -> AsyncIterator[OrphanedObjectsPage]:
         """Goes through all objects that have been there for so many hours, by name."""
         after: str | None = ""
         while after is not None:
             answer = await self._database.call(
-                "find_unnamed_objects",
+                "find_orphaned_objects",
                 bucket=self._bucket,
                 older_than_hours=older_than_hours,
                 after=after,
                 limit=self._page,
             )
-            page = UnnamedPage.model_validate(answer)
+            page = OrphanedObjectsPage.model_validate(answer)
             yield page
             after = page.after
 
-    async def still_unnamed(
+    async def still_orphaned(
         self, names: Sequence[str], *, older_than_hours: int
     ) -> tuple[BucketObject, ...]:
         """Those of the objects that are there and have no row at this moment."""
         answer = await self._database.call(
-            "find_unnamed_objects",
+            "find_orphaned_objects",
             bucket=self._bucket,
             older_than_hours=older_than_hours,
             names=list(names),
         )
-        return UnnamedPage.model_validate(answer).objects
+        return OrphanedObjectsPage.model_validate(answer).objects
 
     async def of_post(self, tiktok_id: str) -> SlidesOfPost:
         answer = await self._database.call(
-            "slides_to_mend", bucket=self._bucket, tiktok_id=tiktok_id
+            "slides_to_repair", bucket=self._bucket, tiktok_id=tiktok_id
         )
         return SlidesOfPost.model_validate(answer)
 
     async def mend(
         self, tiktok_id: str, slides: Sequence[RestoredSlide], *, slide_count: int | None
-    ) -> Mended:
+    ) -> SlidesRepaired:
         """Writes the slides of a post in one transaction.
 
         Arguments:
             slide_count: how many TikTok shows now, if that is known; rows beyond it are removed.
         """
         answer = await self._database.call(
-            "mend_slides",
+            "repair_slides",
             bucket=self._bucket,
             tiktok_id=tiktok_id,
             slides=list(slides),
             slide_count=slide_count,
         )
-        return Mended.model_validate(answer)
+        return SlidesRepaired.model_validate(answer)

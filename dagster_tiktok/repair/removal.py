@@ -11,7 +11,7 @@ from storage3.exceptions import StorageApiError
 from supabase import AsyncClient
 
 from dagster_tiktok.database.supabase import open_supabase
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.settings import Settings
 
 REMOVED_AT_ONCE = 100
@@ -39,7 +39,7 @@ class SlideRemover:
         Raises:
             ValueError: a name is not that of a slide. Nothing was removed.
             ConfigurationError: the key may not remove, or the bucket is not there.
-            ServiceUnavailable: the storage did not do it.
+            ServiceUnavailableError: the storage did not do it.
         """
         if foreign := [name for name in names if not is_slide_path(name)]:
             raise ValueError(f"not the path of a slide: {foreign[0]!r}")
@@ -49,11 +49,11 @@ class SlideRemover:
             raise self._explained(error) from error
         except (httpx.TransportError, ValueError) as error:
             # ValueError: a page of a proxy instead of the answer.
-            raise ServiceUnavailable(
+            raise ServiceUnavailableError(
                 f"The storage did not remove objects: {type(error).__name__}"
             ) from error
 
-    def _explained(self, error: StorageApiError) -> ConfigurationError | ServiceUnavailable:
+    def _explained(self, error: StorageApiError) -> ConfigurationError | ServiceUnavailableError:
         status, message = str(error.status), str(error.message)[:200]
         if status in ("401", "403"):
             return ConfigurationError(
@@ -63,7 +63,7 @@ class SlideRemover:
             return ConfigurationError(
                 f"SUPABASE_BUCKET names a bucket that is not there ({self._bucket!r})."
             )
-        return ServiceUnavailable(f"The storage did not remove objects: {status}, {message}")
+        return ServiceUnavailableError(f"The storage did not remove objects: {status}, {message}")
 
 
 @asynccontextmanager

@@ -15,19 +15,19 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from dagster_tiktok.database.functions import DataRefused
+from dagster_tiktok.database.functions import DataRejectedError
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.repair.records import (
+    BrokenSlide,
     BucketObject,
     RestoredSlide,
     SlideRecords,
     SlidesOfPost,
-    UnsoundSlide,
 )
 from dagster_tiktok.repair.removal import REMOVED_AT_ONCE, SlideRemover, is_slide_path
 from dagster_tiktok.slides.mover import MoveResult, Refresh, SlideMover, slides_wanted
 from dagster_tiktok.tasks import run_together
-from dagster_tiktok.tiktok.failures import PostUnavailable
+from dagster_tiktok.tiktok.failures import PostUnavailableError
 from dagster_tiktok.tiktok.links.post_links import is_tiktok_id
 
 MANY = 100
@@ -58,7 +58,7 @@ class RepairReport:
 
     slides_examined: int = 0
     objects_examined: int = 0
-    unsound: list[UnsoundSlide] = field(default_factory=list)
+    unsound: list[BrokenSlide] = field(default_factory=list)
     unnamed: list[BucketObject] = field(default_factory=list)
     foreign: list[BucketObject] = field(default_factory=list)
     posts: list[PostRepair] = field(default_factory=list)
@@ -67,7 +67,7 @@ class RepairReport:
     errors: list[str] = field(default_factory=list)
 
     @property
-    def unsound_posts(self) -> list[str]:
+    def broken_posts(self) -> list[str]:
         """Their ids, each once, in the order in which they were found."""
         return list(dict.fromkeys(slide.tiktok_id for slide in self.unsound))
 
@@ -76,7 +76,7 @@ class RepairReport:
         """Posts and objects that are as wrong as they were."""
         mended = sum(post.result == "mended" for post in self.posts)
         objects = sum(found.name not in self.settled for found in self.unnamed)
-        return len(self.unsound_posts) - mended + objects + len(self.foreign)
+        return len(self.broken_posts) - mended + objects + len(self.foreign)
 
     @property
     def ok(self) -> bool:
@@ -93,7 +93,7 @@ class Pages:
     async def fetch(self, tiktok_id: str) -> Post:
         try:
             return await self._fetch(tiktok_id)
-        except PostUnavailable:
+        except PostUnavailableError:
             self.gone.add(tiktok_id)
             raise
 
@@ -115,7 +115,7 @@ async def find_objects(
             (report.unnamed if is_slide_path(found.name) else report.foreign).append(found)
 
 
-async def mend_rows(
+async def correct_rows(
     records: SlideRecords,
     mover: SlideMover,
     pages: Pages,
@@ -130,13 +130,13 @@ async def mend_rows(
         pages: where `mover` fetches pages.
 
     Raises:
-        ConfigurationError, ServiceUnavailable: going on with other posts is pointless.
+        ConfigurationError, ServiceUnavailableError: going on with other posts is pointless.
     """
-    waiting = iter(report.unsound_posts)
+    waiting = iter(report.broken_posts)
 
     async def worker() -> None:
         for tiktok_id in waiting:
-            report.posts.append(await _mend_post(tiktok_id, records, mover, pages))
+            report.posts.append(await _repair_post(tiktok_id, records, mover, pages))
             advance()
 
     await run_together([worker() for _ in range(concurrency)])
@@ -157,7 +157,7 @@ async def remove_objects(
         even_most: also where they are more than MANY and most of the bucket.
 
     Raises:
-        ConfigurationError, ServiceUnavailable: the storage or the database does not do it.
+        ConfigurationError, ServiceUnavailableError: the storage or the database does not do it.
     """
     if not even_most and are_most(len(report.unnamed), report.objects_examined):
         report.errors.append(
@@ -168,11 +168,11 @@ async def remove_objects(
         return
     for batch in _batches(report.unnamed, REMOVED_AT_ONCE):
         # A run may have named some of them since they were found.
-        names = await _still_unnamed(records, [found.name for found in batch], older_than_hours)
+        names = await _still_orphaned(records, [found.name for found in batch], older_than_hours)
         left: set[str] = set()
         if names:
             await remover.remove(sorted(names))
-            left = await _still_unnamed(records, sorted(names), older_than_hours)
+            left = await _still_orphaned(records, sorted(names), older_than_hours)
         report.removed += sorted(names - left)
         report.settled |= {found.name for found in batch} - left
         advance(len(batch))
@@ -183,14 +183,14 @@ def are_most(unnamed: int, objects: int) -> bool:
     return unnamed > MANY and unnamed > objects / 2
 
 
-async def _still_unnamed(
+async def _still_orphaned(
     records: SlideRecords, names: Sequence[str], older_than_hours: int
 ) -> set[str]:
-    found = await records.still_unnamed(names, older_than_hours=older_than_hours)
+    found = await records.still_orphaned(names, older_than_hours=older_than_hours)
     return {each.name for each in found if is_slide_path(each.name)}
 
 
-async def _mend_post(
+async def _repair_post(
     tiktok_id: str, records: SlideRecords, mover: SlideMover, pages: Pages
 ) -> PostRepair:
     if not is_tiktok_id(tiktok_id):
@@ -203,7 +203,7 @@ async def _mend_post(
     except ValidationError as error:
         problems = ", ".join(f"{part['loc']}: {part['msg']}" for part in error.errors()[:3])
         return PostRepair(tiktok_id, "left", reasons=(f"Its rows can't be read: {problems}",))
-    except DataRefused as error:
+    except DataRejectedError as error:
         return PostRepair(tiktok_id, "left", reasons=(str(error),))
 
 

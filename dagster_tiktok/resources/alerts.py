@@ -5,7 +5,7 @@ import logging
 import dagster as dg
 import httpx
 
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.net.retry import TransientError, may_pass, retrying
 from dagster_tiktok.resources.settings import SettingsResource
 
@@ -21,7 +21,7 @@ class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """True when the alert was taken, False when no webhook is set.
 
         Raises:
-            ServiceUnavailable: the webhook did not take it. Its address is a secret and not named.
+            ServiceUnavailableError: the webhook did not take it. Its URL is a secret and not named.
         """
         webhook = self.settings.load().alert_webhook_url
         if webhook is None:
@@ -31,7 +31,7 @@ class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 with attempt:
                     _post(webhook.get_secret_value(), text)
         except TransientError as error:
-            raise ServiceUnavailable(f"ALERT_WEBHOOK_URL {error}.") from None
+            raise ServiceUnavailableError(f"ALERT_WEBHOOK_URL {error}.") from None
         return True
 
 
@@ -45,4 +45,6 @@ def _post(address: str, text: str) -> None:
     if may_pass(response.status_code):
         raise TransientError(f"answered {response.status_code}")
     if response.is_error:
-        raise ServiceUnavailable(f"ALERT_WEBHOOK_URL refused the alert ({response.status_code}).")
+        raise ServiceUnavailableError(
+            f"ALERT_WEBHOOK_URL refused the alert ({response.status_code})."
+        )

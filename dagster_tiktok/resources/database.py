@@ -21,7 +21,7 @@ class DatabaseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """What time and which day it is for the database.
 
         Raises:
-            ConfigurationError, ServiceUnavailable: see `database.open_database`.
+            ConfigurationError, ServiceUnavailableError: see `database.open_database`.
         """
         async with open_database(self.settings.load(), starting=True) as database:
             return await database.clock()

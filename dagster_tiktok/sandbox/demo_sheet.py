@@ -121,7 +121,7 @@ def _blank(_: World) -> list[Cell]:
     return [""] * len(HEADER)
 
 
-def _answered(world: World) -> list[Cell]:
+def _written_back(world: World) -> list[Cell]:
     row = _other_post(0, status="Scraped")(world)
     row[8:14] = ["2026-01-05 02:03", 1204, 98, 4, 11, 0]
     return row
@@ -132,7 +132,7 @@ _OTHERS: tuple[tuple[int, Callable[[World], list[Cell]]], ...] = (
     (4, _of_status("deleted")),
     (7, _changed(url="see dm", va="Bea")),
     (10, _blank),
-    (12, _answered),
+    (12, _written_back),
     (15, _of_status("private")),
     (17, _changed(url="https://www.tiktok.com/@maya.reads_", va="Carlo")),
     (20, _other_post(1, set_id="twelve", status=READY)),

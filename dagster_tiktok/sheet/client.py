@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.net.retry import TransientError
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.sheet.api.access import ServiceAccountSession
 from dagster_tiktok.sheet.api.errors import TooLargeError, unknown_form
 from dagster_tiktok.sheet.api.http import SheetsHTTPClient
-from dagster_tiktok.sheet.api.sessions import MAX_ANSWER_SECONDS, MAX_SHEET_BYTES
-from dagster_tiktok.sheet.grid import Grid, cell_at, column_name, grid_of_answer
+from dagster_tiktok.sheet.api.sessions import MAX_RESPONSE_SECONDS, MAX_SHEET_BYTES
+from dagster_tiktok.sheet.grid import Grid, cell_at, column_name, parse_grid
 from dagster_tiktok.sheet.read import merged
 from dagster_tiktok.sheet.read.cell_links import FIELDS as LINK_FIELDS
 from dagster_tiktok.sheet.read.cell_links import LinkReader, links_of_answer
@@ -106,7 +106,7 @@ class SheetClient:
         *,
         attempts: int = 7,
         max_wait: float = 20.0,
-        max_seconds: float = MAX_ANSWER_SECONDS,
+        max_seconds: float = MAX_RESPONSE_SECONDS,
         max_bytes: int = MAX_SHEET_BYTES,
     ) -> None:
         self.sheet = sheet
@@ -150,7 +150,7 @@ class SheetClient:
 
         Raises:
             ConfigurationError: no access, no such tab, no such host.
-            ServiceUnavailable: after all retries.
+            ServiceUnavailableError: after all retries.
         """
         with _service_errors():
             grid = self._links.read(for_ready_rows=True)
@@ -164,7 +164,7 @@ class SheetClient:
             with _service_errors():
                 answer = self.cells((), merged.FIELDS)
             return replace(grid, merges=merged.merges_of_answer(answer, self._tab_id()))
-        except (ServiceUnavailable, ConfigurationError) as error:
+        except (ServiceUnavailableError, ConfigurationError) as error:
             _log.warning("sheet: merged cells could not be read: %s", error)
             return grid
 
@@ -321,7 +321,7 @@ class SheetClient:
         )
         answer = self._ask([where], render)
         try:
-            grid = grid_of_answer(answer)
+            grid = parse_grid(answer)
         except ValueError:
             raise unknown_form() from None
         return replace(grid, own_headers=self._settings.google_sheet_columns)
@@ -418,4 +418,4 @@ def _service_errors() -> Iterator[None]:
     try:
         yield
     except TransientError as error:
-        raise ServiceUnavailable(f"{error}, also after all retries.") from None
+        raise ServiceUnavailableError(f"{error}, also after all retries.") from None

@@ -59,7 +59,7 @@ class Grid:
         return self.rows[number - 1] if 0 < number <= len(self.rows) else ()
 
 
-def grid_of_answer(answer: Any) -> Grid:
+def parse_grid(answer: Any) -> Grid:
     """The one tab of a `values:batchGetByDataFilter` answer. Raises ValueError for another form."""
     title, first, rows = grids_of_response(answer)[0]
     if first:

@@ -33,11 +33,11 @@ class CdnBreaker:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the newest answers were refusals, be it of one post or of everything."""
+        """Whether the newest answers were rejections, be it of one post or of everything."""
         return self._slides > 0
 
     def begins(self) -> int:
-        """A slide is about to be asked for. Answers what `failed` wants to know of it."""
+        """A slide is about to be asked for. Returns what `failed` wants to know of it."""
         self._begun += 1
         return self._begun
 

@@ -20,8 +20,8 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache.cache import SlideCache
 from dagster_tiktok.slides.cache.entry import CacheEntry
 from dagster_tiktok.slides.failures import (
-    AddressExpired,
     SlideError,
+    SlideUrlExpiredError,
     TransientSlideError,
     slide_error,
 )
@@ -127,7 +127,7 @@ class SlideDownloader:
             page_read_at: see `mirrors.live_mirrors`.
 
         Raises:
-            AddressExpired: only fresh addresses can help; nothing was asked twice.
+            SlideUrlExpiredError: only fresh addresses can help; nothing was asked twice.
             SlideError: why the slide did not arrive, after all retries.
         """
         transfer = transfer or Transfer()
@@ -185,7 +185,7 @@ class SlideDownloader:
                     return await self._round(mirrors, entry, transfer, failures)
         except TransientSlideError:
             # One mirror refused for good, another did not answer: fresh addresses may help both.
-            if isinstance(verdict := _verdict(list(failures.values())), AddressExpired):
+            if isinstance(verdict := _verdict(list(failures.values())), SlideUrlExpiredError):
                 raise verdict from None
             raise
         raise AssertionError("tenacity ends by returning or raising")
@@ -254,6 +254,6 @@ class SlideDownloader:
 def _verdict(failures: list[SlideError]) -> SlideError:
     """What no mirror giving the slide means: an expired one is worth a fresh page."""
     for failure in failures:
-        if isinstance(failure, AddressExpired):
+        if isinstance(failure, SlideUrlExpiredError):
             return failure
     return failures[0]

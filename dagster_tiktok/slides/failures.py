@@ -101,7 +101,7 @@ class SlideError(Exception):
         return KINDS[self.kind].transient
 
 
-class AddressExpired(SlideError):
+class SlideUrlExpiredError(SlideError):
     """`x-expires` has passed, or the mirrors answered 403: only fresh addresses can help."""
 
     def __init__(self, detail: str = "") -> None:
@@ -127,7 +127,7 @@ def slide_error(
         retry_after: seconds that the server asked us to wait; only transient kinds keep it.
     """
     if kind == "expired":
-        return AddressExpired(detail)
+        return SlideUrlExpiredError(detail)
     if KINDS[kind].transient:
         return TransientSlideError(kind, detail, retry_after=retry_after)
     return SlideError(kind, detail)

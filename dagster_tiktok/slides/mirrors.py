@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from dagster_tiktok.models import SlideSource
-from dagster_tiktok.slides.failures import AddressExpired
+from dagster_tiktok.slides.failures import SlideUrlExpiredError
 
 _MAX_MIRRORS = 8
 _X_EXPIRES = re.compile(r"[?&]x-expires=(\d{1,12})(?:&|$)")
@@ -32,12 +32,12 @@ def live_mirrors(
         now, page_read_at: aware, by one clock; None where it is not known when the page was read.
 
     Raises:
-        AddressExpired: there is none, so the page has to be asked.
+        SlideUrlExpiredError: there is none, so the page has to be asked.
     """
     default = source.expires_at.timestamp() if source.expires_at else None
     mirrors = source.mirrors
     if not mirrors:
-        raise AddressExpired("the page gave no address for it")
+        raise SlideUrlExpiredError("the page gave no address for it")
     read_at = page_read_at.timestamp() if page_read_at else float("-inf")
 
     def is_live(expiry: float | None) -> bool:
@@ -45,7 +45,7 @@ def live_mirrors(
 
     live = [mirror for mirror in mirrors if is_live(_expiry(mirror) or default)]
     if not live:
-        raise AddressExpired(f"x-expires of {host_of(mirrors[0])} has passed")
+        raise SlideUrlExpiredError(f"x-expires of {host_of(mirrors[0])} has passed")
     return live[:_MAX_MIRRORS]
 
 

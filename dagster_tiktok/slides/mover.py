@@ -10,7 +10,12 @@ from datetime import datetime
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.slides.breaker import CdnBreaker
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
-from dagster_tiktok.slides.failures import AddressExpired, FailureKind, SlideError, slide_error
+from dagster_tiktok.slides.failures import (
+    FailureKind,
+    SlideError,
+    SlideUrlExpiredError,
+    slide_error,
+)
 from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stats import MoveStats
 from dagster_tiktok.slides.store import SlideStore, StoredObject
@@ -112,7 +117,7 @@ class SlideMover:
 
     @property
     def cdn_in_doubt(self) -> bool:
-        """Whether the CDN gave none of the newest slides: it may refuse everything."""
+        """Whether the CDN gave none of the newest slides: it may reject everything."""
         return self._breaker.in_doubt
 
     @property
@@ -127,7 +132,7 @@ class SlideMover:
             stored: the slides of the post that are known to be in the bucket.
 
         Raises:
-            ConfigurationError, ServiceUnavailable: going on with other posts is pointless.
+            ConfigurationError, ServiceUnavailableError: going on with other posts is pointless.
         """
         wanted = slides_wanted(post, stored)
         stats = MoveStats()
@@ -135,7 +140,7 @@ class SlideMover:
         self.wanted += len(post.slides)
         if wanted:
             await self._store.check()
-        addresses = _Addresses(post, self._refresh)
+        addresses = _SlideUrls(post, self._refresh)
         outcomes = await run_together([self._settle(addresses, source, stats) for source in wanted])
         numbers = {source.number for source in post.slides}
         if fresh := addresses.refreshed_post:
@@ -163,7 +168,7 @@ class SlideMover:
         )
 
     async def _settle(
-        self, addresses: _Addresses, source: SlideSource, post_stats: MoveStats
+        self, addresses: _SlideUrls, source: SlideSource, post_stats: MoveStats
     ) -> StoredSlide | SlideFailure:
         outcome: StoredSlide | SlideFailure
         stats, began = MoveStats(), 0
@@ -191,7 +196,7 @@ class SlideMover:
         self.stats.merge(stats)
 
     async def _move_slide(
-        self, addresses: _Addresses, source: SlideSource, stats: MoveStats
+        self, addresses: _SlideUrls, source: SlideSource, stats: MoveStats
     ) -> StoredSlide:
         current, slide = await self._fetch(addresses, source, stats)
         try:
@@ -205,7 +210,7 @@ class SlideMover:
         return _record(current, slide, stored)
 
     async def _fetch(
-        self, addresses: _Addresses, source: SlideSource, stats: MoveStats
+        self, addresses: _SlideUrls, source: SlideSource, stats: MoveStats
     ) -> tuple[SlideSource, DownloadedSlide]:
         """The slide and the addresses that gave it, counted; from fresh ones if need be."""
         transfer = Transfer()
@@ -214,7 +219,7 @@ class SlideMover:
             current = addresses.current(source)
             try:
                 slide = await self._download(addresses, current, transfer)
-            except AddressExpired as expired:
+            except SlideUrlExpiredError as expired:
                 current = await addresses.fresh(current, expired)
                 slide = await self._download(addresses, current, transfer)
         finally:
@@ -229,7 +234,7 @@ class SlideMover:
         return current, slide
 
     async def _download(
-        self, addresses: _Addresses, source: SlideSource, transfer: Transfer
+        self, addresses: _SlideUrls, source: SlideSource, transfer: Transfer
     ) -> DownloadedSlide:
         key = cache_key(addresses.tiktok_id, source)
         return await self._downloader.fetch(
@@ -238,7 +243,7 @@ class SlideMover:
 
 
 @dataclass
-class _Addresses:
+class _SlideUrls:
     """The addresses of one post's slides, fetched again at most once."""
 
     post: Post
@@ -264,7 +269,7 @@ class _Addresses:
                 return slide
         raise slide_error("not_found", "the post's page does not show it any more")
 
-    async def fresh(self, tried: SlideSource, expired: AddressExpired) -> SlideSource:
+    async def fresh(self, tried: SlideSource, expired: SlideUrlExpiredError) -> SlideSource:
         """Other addresses than those that were tried. Raises SlideError where there are none."""
         async with self._lock:
             if self.refreshed_post is None and self._failure is None:
@@ -278,7 +283,7 @@ class _Addresses:
             raise expired
         return current
 
-    async def _fetch(self, expired: AddressExpired) -> None:
+    async def _fetch(self, expired: SlideUrlExpiredError) -> None:
         if self.refresh is None:
             self._failure = expired
             return

@@ -15,9 +15,13 @@ from storage3.exceptions import StorageApiError
 from supabase import AsyncClient
 
 from dagster_tiktok.clock import utc_now
-from dagster_tiktok.database.service_states import ProjectUnavailable, known_state
+from dagster_tiktok.database.service_states import ProjectUnavailableError, known_state
 from dagster_tiktok.database.supabase import error_of, open_supabase, true_status
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, Unreachable
+from dagster_tiktok.errors import (
+    ConfigurationError,
+    ServiceUnavailableError,
+    UnreachableServiceError,
+)
 from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide
@@ -78,7 +82,7 @@ class SlideStore:
 
         Raises:
             ConfigurationError: naming the variable that is wrong.
-            ServiceUnavailable: Supabase does not answer.
+            ServiceUnavailableError: Supabase does not answer.
         """
         async with self._checking:
             if not self._bucket_checked:
@@ -91,7 +95,7 @@ class SlideStore:
         Raises:
             SlideError: `storage_refused` or `storage_unavailable`.
             ConfigurationError: the bucket, the key or the bucket's rights are wrong.
-            ServiceUnavailable: several uploads in a row failed, so the next ones would.
+            ServiceUnavailableError: several uploads in a row failed, so the next ones would.
         """
         path = object_path(tiktok_id, number, slide.info)
         public_url = await self._supabase.storage.from_(self._bucket).get_public_url(path)
@@ -129,9 +133,9 @@ class SlideStore:
                 self._failures_in_a_row = 0
                 return False
             raise self._explained(error) from error
-        except (Unreachable, ProjectUnavailable):
+        except (UnreachableServiceError, ProjectUnavailableError):
             raise
-        except (ServiceUnavailable, httpx.TransportError, ValueError, KeyError) as error:
+        except (ServiceUnavailableError, httpx.TransportError, ValueError, KeyError) as error:
             # ValueError and KeyError: a page of a proxy instead of the answer.
             raise self._unavailable(f"{error or type(error).__name__}") from error
         self._failures_in_a_row = 0
@@ -147,7 +151,7 @@ class SlideStore:
         if true_status(response.url, response.status_code, said) in (401, 403):
             raise ConfigurationError(_wrong_key(str(said.get("message"))[:200]))
         if response.status_code >= 500:
-            raise ServiceUnavailable(f"Supabase storage answered {response.status_code}.")
+            raise ServiceUnavailableError(f"Supabase storage answered {response.status_code}.")
         try:
             public = response.json().get("public")
         except (ValueError, AttributeError):
@@ -197,16 +201,16 @@ class SlideStore:
                         return response.status_code, None
                     digest.update(chunk)
                 return response.status_code, digest.hexdigest()
-        except (Unreachable, ProjectUnavailable):
+        except (UnreachableServiceError, ProjectUnavailableError):
             raise
-        except (ServiceUnavailable, httpx.TransportError) as error:
+        except (ServiceUnavailableError, httpx.TransportError) as error:
             raise self._unavailable(str(error)) from error
 
     def _explained(self, error: StorageApiError) -> Exception:
         status = int(error.status) if str(error.status).isdigit() else 500
         message = str(error.message)[:200]
         if known := known_state(status, message=message):
-            return ProjectUnavailable(known)
+            return ProjectUnavailableError(known)
         if status == 404:
             return ConfigurationError(self._no_bucket())
         if status in (401, 403):
@@ -219,7 +223,7 @@ class SlideStore:
     def _unavailable(self, detail: str) -> SlideError:
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= _FAILURES_UNTIL_DOWN:
-            raise ServiceUnavailable(
+            raise ServiceUnavailableError(
                 f"{self._failures_in_a_row} uploads to Supabase failed in a row: {detail}"
             )
         return slide_error("storage_unavailable", detail)

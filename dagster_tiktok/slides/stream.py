@@ -11,13 +11,18 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy, PublicResolver
-from dagster_tiktok.net.rate_limit import ConnectionLost, RateLimit, without_silent_repetition
+from dagster_tiktok.net.hosts import ForbiddenHostError, HostPolicy, PublicResolver
+from dagster_tiktok.net.rate_limit import ConnectionLostError, RateLimit, without_silent_repetition
 from dagster_tiktok.net.retry import may_pass, retry_after_seconds
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache.cache import SlideCache
 from dagster_tiktok.slides.cache.entry import CacheEntry
-from dagster_tiktok.slides.failures import AddressExpired, FailureKind, SlideError, slide_error
+from dagster_tiktok.slides.failures import (
+    FailureKind,
+    SlideError,
+    SlideUrlExpiredError,
+    slide_error,
+)
 from dagster_tiktok.slides.mirrors import host_of
 
 _REFERER = "https://www.tiktok.com/"
@@ -173,7 +178,7 @@ class SlideStream:
             raise slide_error("forbidden_host", "the address can't be read")
         try:
             return self._policy.check(address)
-        except ForbiddenAddress as error:
+        except ForbiddenHostError as error:
             raise slide_error("forbidden_host", str(error)) from None
 
     async def _write(
@@ -212,7 +217,7 @@ class SlideStream:
 
 
 def _reason(error: BaseException) -> str:
-    return type(error.__cause__ if isinstance(error, ConnectionLost) else error).__name__
+    return type(error.__cause__ if isinstance(error, ConnectionLostError) else error).__name__
 
 
 def _strong_etag(headers: Mapping[str, str]) -> str | None:
@@ -241,7 +246,7 @@ def _check_status(response: aiohttp.ClientResponse, entry: CacheEntry, *, resumi
         entry.discard()
         raise slide_error("truncated", detail)
     if status in (401, 403):
-        raise AddressExpired(detail)
+        raise SlideUrlExpiredError(detail)
     if status in (404, 410):
         raise slide_error("not_found", detail)
     if status == 429:

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable, UnexpectedError
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError, UnexpectedError
 
-Errors = dict[str, ConfigurationError | ServiceUnavailable]
+Errors = dict[str, ConfigurationError | ServiceUnavailableError]
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def failing_alone(name: str, errors: Errors, log: logging.Logger, told: str) -> 
     """
     try:
         yield
-    except (ConfigurationError, ServiceUnavailable) as error:
+    except (ConfigurationError, ServiceUnavailableError) as error:
         # The sheet's name names the variable already, where there are several.
         named = "GOOGLE_SHEET_URL" in name
         text = str(error).removeprefix("GOOGLE_SHEET_URL: ") if named else str(error)

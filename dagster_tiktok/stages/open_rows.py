@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from dagster_tiktok.database.ledger import Ledger, Opened
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.database.ledger import Ledger, OpenResult
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import SheetRows, read_rows
@@ -30,7 +30,7 @@ class OpenedSheet:
     sheet: SheetUrl
     tab: str
     rows: SheetRows
-    units: Opened
+    units: OpenResult
 
 
 @dataclass
@@ -42,7 +42,7 @@ class OpenReport:
     seconds: float = 0.0
 
     @property
-    def units(self) -> Opened:
+    def units(self) -> OpenResult:
         return _sum([sheet.units for sheet in self.sheets])
 
 
@@ -63,7 +63,7 @@ async def open_ready(
 
     Raises:
         ConfigurationError: no sheet can be read: it is not there, not shared, or lacks a column.
-        ServiceUnavailable: Google or the database does not answer. A failed read is not an
+        ServiceUnavailableError: Google or the database does not answer. A failed read is not an
             empty sheet.
     """
     report = report or OpenReport()
@@ -105,7 +105,7 @@ async def open_ready(
 
 
 def raise_if_none(
-    done: Sequence[object], errors: Mapping[str, ConfigurationError | ServiceUnavailable]
+    done: Sequence[object], errors: Mapping[str, ConfigurationError | ServiceUnavailableError]
 ) -> None:
     """Where no sheet could be worked with there is no other to go on with."""
     if done or not errors:
@@ -114,7 +114,7 @@ def raise_if_none(
         raise next(iter(errors.values()))
     text = "; ".join(f"{name}: {_without_variable(str(e))}" for name, e in errors.items())
     wrong = all(isinstance(error, ConfigurationError) for error in errors.values())
-    raise (ConfigurationError if wrong else ServiceUnavailable)(text)
+    raise (ConfigurationError if wrong else ServiceUnavailableError)(text)
 
 
 def reason_of(sheet: SheetUrl, error: Exception) -> str:
@@ -126,8 +126,8 @@ def _without_variable(text: str) -> str:
     return text.removeprefix("GOOGLE_SHEET_URL: ")
 
 
-def _sum(parts: Sequence[Opened]) -> Opened:
-    return Opened(
+def _sum(parts: Sequence[OpenResult]) -> OpenResult:
+    return OpenResult(
         opened=sum(part.opened for part in parts),
         reopened=sum(part.reopened for part in parts),
         updated=sum(part.updated for part in parts),

@@ -12,8 +12,8 @@ from dagster_tiktok.database.ledger import Ledger, ScrapeResult
 from dagster_tiktok.models import Post
 from dagster_tiktok.stages.claims import Claims, Due
 from dagster_tiktok.stages.recorder import Recorder, record_while
-from dagster_tiktok.stages.scrape_passes import Looks
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
+from dagster_tiktok.stages.scrape_passes import ScrapePasses
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
 
 CLAIM_CHUNK = 100
 PASS_PAUSE_SECONDS = 30.0
@@ -73,14 +73,14 @@ async def scrape_due(
     report: ScrapeReport | None = None,
     pass_pause_seconds: float = PASS_PAUSE_SECONDS,
 ) -> ScrapeReport:
-    """Looks at every due post, within the client's limits. `advance` is called once a unit.
+    """ScrapePasses at every due post, within the client's limits. `advance` is called once a unit.
 
     Arguments:
         report: filled in while the stage works, for whoever needs it however the stage ends.
         pass_pause_seconds: the least from a failure to the next look at that post.
 
     Raises:
-        ServiceUnavailable: the database is down, or TikTok refuses us; what was read is recorded.
+        ServiceUnavailableError: the database is down, or TikTok rejects us; what was read is kept.
     """
     report = report or ScrapeReport()
     started = time.monotonic()
@@ -95,11 +95,11 @@ async def scrape_due(
             report.count(result, at_first=at_first)
             advance()
 
-        looks = Looks(client, settle)
+        looks = ScrapePasses(client, settle)
         try:
             try:
                 await claims.each(looks.first, concurrency=client.max_concurrency)
-            except TikTokRefusing:
+            except TikTokRejectsError:
                 # What has been looked at has its result; what has not stays as it was.
                 await looks.end()
                 raise

@@ -16,9 +16,9 @@ from functools import partial
 from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
 from dagster_tiktok.tasks import run_together
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
 from dagster_tiktok.tiktok.failures import TRIED_AGAIN, Failure, FailureKind, PostError
-from dagster_tiktok.tiktok.links.post_links import AddressError, PostRef, parse_address, shown
+from dagster_tiktok.tiktok.links.post_links import PostRef, PostUrlError, parse_post_link, shown
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
 
 FURTHER_PASSES = 3
@@ -33,7 +33,7 @@ Settle = Callable[[ScrapeResult, bool], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Miss:
+class FailedAttempt:
     """A look without a post: what is needed of the error, which would keep its page in memory."""
 
     ref: PostRef
@@ -41,12 +41,12 @@ class Miss:
     about_post: bool
 
     @classmethod
-    def of(cls, ref: PostRef, error: PostError) -> Miss:
+    def of(cls, ref: PostRef, error: PostError) -> FailedAttempt:
         return cls(ref, error.failure, error.about_post)
 
 
-class Looks:
-    """Looks at units and hands each one's result to `settle`, once.
+class ScrapePasses:
+    """ScrapePasses at units and hands each one's result to `settle`, once.
 
     Call `first` for each unit, then `again`, `elsewhere` and `end`, in this order. `end` alone
     gives those that wait their result as well.
@@ -55,15 +55,15 @@ class Looks:
     def __init__(self, client: TikTokClient, settle: Settle) -> None:
         self._client = client
         self._settle = settle
-        self._waiting: dict[int, tuple[Unit, Miss]] = {}
+        self._waiting: dict[int, tuple[Unit, FailedAttempt]] = {}
         # Two rows that lead to one post share one fetch, and its failure until the next pass. A
         # post that any URL calls a photo post is asked for as one.
         self._posts = SharedCalls(partial(self._fetch, is_photo=False))
         self._photos = SharedCalls(partial(self._fetch, is_photo=True))
         self._photo_ids: set[str] = set()
         self._users: dict[str, str] = {}
-        self._misses: dict[str, Miss] = {}
-        self._elsewhere: dict[str, Post | Miss | None] = {}
+        self._misses: dict[str, FailedAttempt] = {}
+        self._elsewhere: dict[str, Post | FailedAttempt | None] = {}
         self._last_miss_at = 0.0
         self._is_first_pass = True
         self._is_refused_again = False
@@ -76,23 +76,23 @@ class Looks:
         """The unit's first look.
 
         Raises:
-            TikTokRefusing: TikTok refuses this address.
+            TikTokRejectsError: TikTok refuses this address.
         """
         try:
             ref = reference(unit)
-        except AddressError as error:
+        except PostUrlError as error:
             # The row was read by a version that understood more than this one.
             result = ScrapeResult(
                 unit_id=unit.id, result="unavailable", error_kind="invalid_row", error=str(error)
             )
             await self._settle(result, True)
             return
-        await self._look(unit, ref)
+        await self._scrape_unit(unit, ref)
 
     async def again(self, pause_seconds: float) -> None:
         """Up to FURTHER_PASSES looks at those that wait, each `pause_seconds` after a failure.
 
-        Refusals in a row, as many as the breaker pauses after, end the passes: the same few posts
+        Rejections in a row, as many as the breaker pauses after, end the passes: the same few posts
         asked on would open it. It would not end the stage: every unit has been looked at.
         """
         self._is_first_pass = False
@@ -104,8 +104,8 @@ class Looks:
             self._misses.clear()
             units = [unit for unit, _ in self._waiting.values()]
             try:
-                await _each(units, self._look_again, concurrency=self._client.max_concurrency)
-            except TikTokRefusing as error:
+                await _each(units, self._try_again, concurrency=self._client.max_concurrency)
+            except TikTokRejectsError as error:
                 log.warning("%s", error)
                 return
 
@@ -118,7 +118,7 @@ class Looks:
         for unit, miss in list(self._waiting.values()):
             try:
                 found = await self._found_elsewhere(unit, miss)
-            except TikTokRefusing:
+            except TikTokRejectsError:
                 return
             if isinstance(found, Post):
                 await self._end(unit, scraped(unit, found))
@@ -130,12 +130,12 @@ class Looks:
         for unit, miss in list(self._waiting.values()):
             await self._end(unit, failed(unit, miss))
 
-    async def _look_again(self, unit: Unit) -> None:
+    async def _try_again(self, unit: Unit) -> None:
         if not self._is_refused_again:
-            await self._look(unit, self._waiting[unit.id][1].ref)
+            await self._scrape_unit(unit, self._waiting[unit.id][1].ref)
             self._is_refused_again = self._client.is_patience_worn
 
-    async def _look(self, unit: Unit, ref: PostRef) -> None:
+    async def _scrape_unit(self, unit: Unit, ref: PostRef) -> None:
         found = await self._ask(unit, ref)
         if isinstance(found, Post):
             await self._end(unit, scraped(unit, found))
@@ -144,7 +144,7 @@ class Looks:
         else:
             self._waiting[unit.id] = (unit, found)
 
-    async def _ask(self, unit: Unit, ref: PostRef) -> Post | Miss:
+    async def _ask(self, unit: Unit, ref: PostRef) -> Post | FailedAttempt:
         try:
             if (known := self._misses.get(ref.tiktok_id or ref.key)) is not None:
                 return known
@@ -160,14 +160,16 @@ class Looks:
         except PostError as error:
             log.info("%s: %s (%s)", _name(unit, ref), error, error.kind.value)
             self._last_miss_at = time.monotonic()
-            miss = self._misses[ref.tiktok_id or ref.key] = Miss.of(ref, error)
+            miss = self._misses[ref.tiktok_id or ref.key] = FailedAttempt.of(ref, error)
             return miss
 
     async def _fetch(self, tiktok_id: str, *, is_photo: bool) -> Post:
         user = self._users.get(tiktok_id)
         return await self._client.fetch_post(tiktok_id, is_photo=is_photo, user=user)
 
-    async def _found_elsewhere(self, unit: Unit, miss: Miss) -> Post | Miss | None:
+    async def _found_elsewhere(
+        self, unit: Unit, miss: FailedAttempt
+    ) -> Post | FailedAttempt | None:
         """The post, a reason why it can't be seen, or None where no other source tells."""
         tiktok_id = miss.ref.tiktok_id
         if tiktok_id is None:
@@ -193,14 +195,14 @@ class Looks:
 
     async def _once(
         self, key: str, ref: PostRef, ask: Callable[[], Awaitable[Post]]
-    ) -> Post | Miss | None:
+    ) -> Post | FailedAttempt | None:
         if key not in self._elsewhere:
             try:
                 self._elsewhere[key] = await ask()
             except PostError as error:
                 log.info("%s: %s (%s)", key, error, error.detail)
                 permanent = error.failure.permanent
-                self._elsewhere[key] = Miss.of(ref, error) if permanent else None
+                self._elsewhere[key] = FailedAttempt.of(ref, error) if permanent else None
         return self._elsewhere[key]
 
     async def _end(self, unit: Unit, result: ScrapeResult) -> None:
@@ -212,7 +214,7 @@ def reference(unit: Unit) -> PostRef:
     """The post that the unit is about.
 
     Raises:
-        AddressError: its row's address is not understood.
+        PostUrlError: its row's address is not understood.
     """
     if unit.tiktok_id is not None:
         typed = _typed(unit)
@@ -220,7 +222,7 @@ def reference(unit: Unit) -> PostRef:
         return PostRef(tiktok_id=unit.tiktok_id, user=typed.user, is_photo=is_photo)
     if unit.details is None:
         raise ValueError(f"unit {unit.id} has neither an id nor a row")
-    return parse_address(unit.details.va_url)
+    return parse_post_link(unit.details.va_url)
 
 
 def _name(unit: Unit, ref: PostRef) -> str:
@@ -231,7 +233,7 @@ def _name(unit: Unit, ref: PostRef) -> str:
     return f"short link {link} (unit {unit.source_key})"
 
 
-def is_given_up(unit: Unit, miss: Miss) -> bool:
+def is_given_up(unit: Unit, miss: FailedAttempt) -> bool:
     """Whether this was the last try, for a reason that is not permanent."""
     return unit.is_last_try and miss.about_post and not miss.failure.permanent
 
@@ -240,7 +242,7 @@ def scraped(unit: Unit, post: Post) -> ScrapeResult:
     return ScrapeResult(unit_id=unit.id, result="scraped", tiktok_id=post.tiktok_id, post=post)
 
 
-def failed(unit: Unit, miss: Miss) -> ScrapeResult:
+def failed(unit: Unit, miss: FailedAttempt) -> ScrapeResult:
     """The result of a look that ends without a post in this run."""
     given_up, sentence = is_given_up(unit, miss), miss.failure.sentence
     if given_up:
@@ -268,8 +270,8 @@ class _Typed:
 def _typed(unit: Unit) -> _Typed:
     """What the row's URL says beside the id; nothing for a daily look, which has no row."""
     try:
-        ref = parse_address(unit.details.va_url) if unit.details else None
-    except AddressError:
+        ref = parse_post_link(unit.details.va_url) if unit.details else None
+    except PostUrlError:
         return _Typed()
     return _Typed(ref.user, ref.is_photo) if ref else _Typed()
 

@@ -51,7 +51,7 @@ async def store_due(
         report: filled in while the stage works, for whoever needs it however the stage ends.
 
     Raises:
-        ServiceUnavailable: the database or the storage is down; what was stored is recorded.
+        ServiceUnavailableError: the database or the storage is down; what was stored is recorded.
     """
     report = report or StoreReport()
     report.stats = mover.stats
@@ -105,7 +105,7 @@ async def store_due(
 
 
 class _InAnyOrder(Claims):
-    # Nothing is counted when the CDN seems to refuse everything. If it refuses only some posts, a
+    # Nothing is counted when the CDN seems to reject everything. If it refuses only some posts, a
     # run that began with the same ones each time would end there each time.
     async def chunks(self) -> AsyncIterator[Sequence[Unit]]:
         async for chunk in super().chunks():

@@ -30,7 +30,7 @@ class AnsweredSheet:
 
 
 @dataclass
-class AnswerReport:
+class WriteBackReport:
     """`looks` are daily looks, which end here without a word in a sheet. `failed`: why a sheet
     could not be answered, by its name; its rows are answered by a later run."""
 
@@ -44,13 +44,13 @@ class AnswerReport:
         return sum(count(answered.written) for answered in self.sheets)
 
 
-async def answer_due(
+async def write_back_due(
     ledger: Ledger,
     clients: Sequence[SheetClient],
     due: Due,
     *,
-    report: AnswerReport | None = None,
-) -> AnswerReport:
+    report: WriteBackReport | None = None,
+) -> WriteBackReport:
     """Writes the outcomes of all persisted units into their rows and ends the units.
 
     A row that cannot be answered although it waits (its status is protected or computed) keeps its
@@ -65,9 +65,9 @@ async def answer_due(
         report: filled in while the stage works, for whoever needs it however the stage ends.
 
     Raises:
-        ServiceUnavailable, ConfigurationError: the database, or every sheet, can't be reached.
+        ServiceUnavailableError, ConfigurationError: the database, or every sheet, can't be reached.
     """
-    report = report or AnswerReport()
+    report = report or WriteBackReport()
     with timed(report):
         rows: dict[str, list[Unit]] = {}
         looks: dict[int, str | None] = {}

@@ -10,16 +10,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dagster_tiktok.clock import Clock, MonotonicClock, utc_now
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.models import Post
-from dagster_tiktok.net.hosts import ForbiddenAddress
+from dagster_tiktok.net.hosts import ForbiddenHostError
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.tiktok.breaker import TikTokRefusing
+from dagster_tiktok.tiktok.breaker import TikTokRejectsError
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     PostError,
-    PostUnavailable,
-    PostUnreadable,
+    PostUnavailableError,
+    PostUnreadableError,
     unavailable,
     unreadable,
 )
@@ -46,12 +46,12 @@ from dagster_tiktok.tiktok.shared_calls import SharedCalls
 from dagster_tiktok.tiktok.site import (
     MAX_REDIRECTS,
     Site,
-    refuse_login,
+    reject_login,
     too_many_redirects,
 )
 from dagster_tiktok.tiktok.transport import Answer
 
-__all__ = ["TikTokClient", "TikTokRefusing"]
+__all__ = ["TikTokClient", "TikTokRejectsError"]
 
 _REFUSED = (
     FailureKind.RATE_LIMITED,
@@ -67,11 +67,11 @@ class TikTokClient:
     """Asks TikTok within the limits of the settings. Use it as an async context manager.
 
     One instance is one stage: it keeps cookies, resolved short links, followers of accounts, and
-    the count of refusals. After `breaker.OPEN_AFTER` refusals in a row every call raises
-    TikTokRefusing; during the pause before that calls wait.
+    the count of rejections. After `breaker.OPEN_AFTER` rejections in a row every call raises
+    TikTokRejectsError; during the pause before that calls wait.
 
     Arguments:
-        pause_seconds: length of the pause after `breaker.PAUSE_AFTER` refusals in a row.
+        pause_seconds: length of the pause after `breaker.PAUSE_AFTER` rejections in a row.
         keep_unreadable_in: folder for the data of pages that were not understood, if wanted.
         now: what `scraped_at` says. Days are counted by it, so a run gives the database's time.
         clock: by which pauses and the rate limit go.
@@ -129,7 +129,7 @@ class TikTokClient:
 
     @property
     def is_patience_worn(self) -> bool:
-        """Whether the last answers were refusals, so many that a pause was due."""
+        """Whether the last answers were rejections, so many that a pause was due."""
         return self._site.is_patience_worn
 
     @property
@@ -141,14 +141,14 @@ class TikTokClient:
         """One page, for `doctor`: whether TikTok answers this address with pages that can be read.
 
         Raises:
-            ServiceUnavailable: it does not, with the reason.
+            ServiceUnavailableError: it does not, with the reason.
         """
         try:
             parse_profile_page(await self._site.page("/@tiktok"))
-        except PostUnavailable:
+        except PostUnavailableError:
             pass  # that an account is not there is an answer that was read
-        except PostUnreadable as error:
-            raise ServiceUnavailable(
+        except PostUnreadableError as error:
+            raise ServiceUnavailableError(
                 f"TIKTOK_BASE_URL ({self._site.base}) gave no page that can be read "
                 f"({error.kind.value}: {error.detail}): {_what_to_do(error.kind)}."
             ) from error
@@ -159,9 +159,9 @@ class TikTokClient:
         """`ref` with its id. A short link is asked for its target, which is not downloaded.
 
         Raises:
-            PostUnavailable: the link is dead, or leads to something that is not a post.
-            PostUnreadable: the link gave no answer.
-            TikTokRefusing: TikTok refuses this address.
+            PostUnavailableError: the link is dead, or leads to something that is not a post.
+            PostUnreadableError: the link gave no answer.
+            TikTokRejectsError: TikTok refuses this address.
         """
         if ref.tiktok_id is not None or ref.short_code is None:
             return ref
@@ -185,9 +185,9 @@ class TikTokClient:
             with_followers: ask for the account's profile too if the page lacks its followers.
 
         Raises:
-            PostUnavailable: the post can't be seen, for good.
-            PostUnreadable: it could not be read now.
-            TikTokRefusing: TikTok refuses this address.
+            PostUnavailableError: the post can't be seen, for good.
+            PostUnreadableError: it could not be read now.
+            TikTokRejectsError: TikTok refuses this address.
         """
         if not is_tiktok_id(tiktok_id):
             raise unavailable(FailureKind.NOT_A_POST, f"not an id: {shown(tiktok_id)}")
@@ -202,7 +202,7 @@ class TikTokClient:
                     is_photo=is_photo,
                     user=user,
                 )
-        except PostUnreadable as error:
+        except PostUnreadableError as error:
             if self._kept and error.page_json:
                 self._kept.keep(f"{tiktok_id}-{error.kind.value}", error.page_json)
             raise
@@ -220,9 +220,9 @@ class TikTokClient:
             is_photo: as for `fetch_post`; these answers don't always say it themselves.
 
         Raises:
-            PostUnavailable: oEmbed says that the post is not public.
-            PostUnreadable: neither answer can be used.
-            TikTokRefusing: TikTok refuses this address.
+            PostUnavailableError: oEmbed says that the post is not public.
+            PostUnreadableError: neither answer can be used.
+            TikTokRejectsError: TikTok refuses this address.
         """
         post_url = canonical_url(tiktok_id, user, is_carousel=False)
         try:
@@ -235,7 +235,7 @@ class TikTokClient:
                     scraped_at=self._now(),
                     is_photo=is_photo,
                 )
-        except PostUnreadable as error:
+        except PostUnreadableError as error:
             _logger.info("oEmbed of post %s: %s (%s)", tiktok_id, error, error.detail)
         with self._site.noted():
             page = await self._site.page(f"/embed/v2/{tiktok_id}")
@@ -253,8 +253,8 @@ class TikTokClient:
             is_photo: as for `fetch_post`.
 
         Raises:
-            PostUnreadable: the program did not read it.
-            TikTokRefusing: TikTok refuses this address.
+            PostUnreadableError: the program did not read it.
+            TikTokRejectsError: TikTok refuses this address.
         """
         if self._program is None:
             raise ValueError("TIKTOK_FALLBACK is not set")
@@ -287,13 +287,13 @@ class TikTokClient:
         try:
             page = await self._site.page(f"/@{quote(account, safe='')}")
             profile = parse_profile_page(page)
-        except PostUnreadable as error:
+        except PostUnreadableError as error:
             self._site.note_unreadable(error)
             _logger.info(
                 "Followers of @%s are unknown: %s (%s)", account, error.kind.value, error.detail
             )
             return None
-        except (PostError, TikTokRefusing) as error:
+        except (PostError, TikTokRejectsError) as error:
             _logger.info("Followers of @%s are unknown: %s", account, error)
             return None
         if profile.account is None or profile.account.lower() != account:
@@ -312,10 +312,10 @@ class TikTokClient:
                         ref, short_code=code, is_photo=ref.is_photo or says_photo(target)
                     )
                 address = self._site.on_base(target)
-        except PostUnreadable as error:
+        except PostUnreadableError as error:
             self._site.note_unreadable(error)
             raise
-        except ForbiddenAddress as error:
+        except ForbiddenHostError as error:
             # It may not be about the post: a network's sign-in page redirects as well.
             raise unreadable(FailureKind.UNKNOWN_STATUS, f"redirect: {error}") from error
         raise too_many_redirects()
@@ -324,13 +324,13 @@ class TikTokClient:
 def _target(answer: Answer) -> str:
     """Where a short link leads."""
     if answer.location is not None:
-        refuse_login(answer.location)
+        reject_login(answer.location)
         return answer.location
     # The body before the status: a shield and a challenge answer whatever status they like.
     gone = answer.status in (404, 410)
     try:
         scope = extract_scope(answer.body)
-    except PostUnreadable as error:
+    except PostUnreadableError as error:
         if gone and error.kind is FailureKind.SHIELD:
             # A dead link may look like this too: counted, so that it ends at last, and no
             # rejection, so that ten such links don't keep every other post from being asked for.

@@ -320,11 +320,11 @@ class PostError(Exception):
         return self.failure.about_post
 
 
-class PostUnavailable(PostError):
+class PostUnavailableError(PostError):
     """The post can never be read: its unit ends here."""
 
 
-class PostUnreadable(PostError):
+class PostUnreadableError(PostError):
     """The post could not be read now: its unit stays as it was.
 
     Arguments:
@@ -352,7 +352,7 @@ class PostUnreadable(PostError):
 
 def unavailable_or_unreadable(failure: Failure, detail: str) -> PostError:
     """The exception that goes with a failure."""
-    return (PostUnavailable if failure.permanent else PostUnreadable)(failure, detail)
+    return (PostUnavailableError if failure.permanent else PostUnreadableError)(failure, detail)
 
 
 def unreadable(
@@ -361,11 +361,11 @@ def unreadable(
     *,
     page_json: str | None = None,
     before_page: bool = False,
-) -> PostUnreadable:
+) -> PostUnreadableError:
     """A transient failure by its kind."""
-    return PostUnreadable(FAILURES[kind], detail, page_json=page_json, before_page=before_page)
+    return PostUnreadableError(FAILURES[kind], detail, page_json=page_json, before_page=before_page)
 
 
-def unavailable(kind: FailureKind, detail: str = "") -> PostUnavailable:
+def unavailable(kind: FailureKind, detail: str = "") -> PostUnavailableError:
     """A permanent failure by its kind."""
-    return PostUnavailable(FAILURES[kind], detail)
+    return PostUnavailableError(FAILURES[kind], detail)

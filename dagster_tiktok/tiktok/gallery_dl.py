@@ -48,7 +48,7 @@ _COMPLAINT = re.compile(rb"^\[[^\n]*\]\[(?:error|warning)\] ([^\n]*)", re.MULTIL
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProgramExit:
     """`requests` are those that its log names, at least one; `complaint` is the last one in it."""
 
     output: bytes
@@ -112,11 +112,11 @@ class GalleryDl:
             "-o", "photos=false", "-o", "videos=false", "-o", "audio=false",
         )  # fmt: skip
 
-    async def run(self, post_url: str) -> Ended:
+    async def run(self, post_url: str) -> ProgramExit:
         """What the program says of a post.
 
         Raises:
-            PostUnreadable: it did not start, took too long, or said too much.
+            PostUnreadableError: it did not start, took too long, or said too much.
         """
         with TemporaryDirectory(prefix="gallery-dl-") as folder:
             try:
@@ -139,7 +139,7 @@ class GalleryDl:
             finally:
                 await _end(process)
         complaints = _COMPLAINT.findall(log)
-        return Ended(
+        return ProgramExit(
             output=output,
             requests=max(1, len(_REQUEST.findall(log))),
             complaint=complaints[-1][:300].decode("utf-8", "replace") if complaints else "",
@@ -147,15 +147,15 @@ class GalleryDl:
 
 
 def parse_output(
-    ended: Ended, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
+    ended: ProgramExit, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
 ) -> Post:
     """The post in the program's output, which holds the page's own item.
 
     Arguments: as of `pages.parse_post_page`.
 
     Raises:
-        PostUnavailable: the item says so.
-        PostUnreadable: there is no post in it, or not the one.
+        PostUnavailableError: the item says so.
+        PostUnreadableError: there is no post in it, or not the one.
     """
     item = _item(ended)
     scope = {"webapp.video-detail": {"itemInfo": {"itemStruct": item}, "statusCode": 0}}
@@ -168,7 +168,7 @@ def parse_output(
     )
 
 
-def _item(ended: Ended) -> dict[str, Any]:
+def _item(ended: ProgramExit) -> dict[str, Any]:
     try:
         messages = json.loads(ended.output)
     except (ValueError, RecursionError) as error:

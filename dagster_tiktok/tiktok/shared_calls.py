@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class SharedCalls(Generic[T]):
-    """Asks once a key, also when many ask at the same time. Answers are kept, failures are not.
+    """Asks once a key, also when many ask at the same time. Returns are kept, failures are not.
 
     A caller that is cancelled leaves the others their answer.
 

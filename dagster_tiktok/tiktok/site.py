@@ -8,11 +8,16 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from dagster_tiktok.clock import Clock
-from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy
+from dagster_tiktok.net.hosts import ForbiddenHostError, HostPolicy
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.tiktok.breaker import PAUSE_AFTER, Breaker
-from dagster_tiktok.tiktok.failures import FailureKind, PostUnavailable, PostUnreadable, unreadable
-from dagster_tiktok.tiktok.links.post_links import AddressError, parse_url
+from dagster_tiktok.tiktok.failures import (
+    FailureKind,
+    PostUnavailableError,
+    PostUnreadableError,
+    unreadable,
+)
+from dagster_tiktok.tiktok.links.post_links import PostUrlError, parse_url
 from dagster_tiktok.tiktok.links.short_links import path_segments, refuse_region_notice
 from dagster_tiktok.tiktok.transport import Answer, Transport
 
@@ -26,7 +31,7 @@ class Site:
     """Asks for what stands below the base address. Use it as an async context manager.
 
     Arguments:
-        pause_seconds: length of the pause after `breaker.PAUSE_AFTER` refusals in a row.
+        pause_seconds: length of the pause after `breaker.PAUSE_AFTER` rejections in a row.
     """
 
     def __init__(self, settings: Settings, pause_seconds: float, clock: Clock) -> None:
@@ -44,8 +49,8 @@ class Site:
 
     @property
     def is_patience_worn(self) -> bool:
-        """Whether the last answers were refusals, so many that a pause was due."""
-        return self._breaker.refusals >= PAUSE_AFTER
+        """Whether the last answers were rejections, so many that a pause was due."""
+        return self._breaker.rejections >= PAUSE_AFTER
 
     async def page(self, path: str) -> bytes:
         """The body of `answer`."""
@@ -55,17 +60,17 @@ class Site:
         """The answer at the end of at most MAX_REDIRECTS redirects within TikTok's hosts.
 
         Raises:
-            PostUnreadable, TikTokRefusing: as `Transport.get`; a redirect that leads nowhere.
+            PostUnreadableError, TikTokRejectsError: as `Transport.get`; a redirect to nowhere.
         """
         address = f"{self.base}{path}"
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 answer = await self.transport.get(address)
-            except ForbiddenAddress as error:
+            except ForbiddenHostError as error:
                 raise unreadable(FailureKind.UNREADABLE, f"redirect: {error}") from error
             if answer.location is None:
                 return answer
-            refuse_login(answer.location)
+            reject_login(answer.location)
             refuse_region_notice(answer.location)
             address = self.on_base(answer.location)
         raise too_many_redirects()
@@ -75,15 +80,15 @@ class Site:
         """Tells the breaker how the question inside was answered."""
         try:
             yield
-        except PostUnavailable:
+        except PostUnavailableError:
             self._breaker.answered()
             raise
-        except PostUnreadable as error:
+        except PostUnreadableError as error:
             self.note_unreadable(error)
             raise
         self._breaker.answered()
 
-    def note_unreadable(self, error: PostUnreadable) -> None:
+    def note_unreadable(self, error: PostUnreadableError) -> None:
         if not error.failure.refusal:
             return
         paused = self._breaker.pause_left() > 0
@@ -91,7 +96,7 @@ class Site:
         if not paused and (left := self._breaker.pause_left()) > 0:
             _logger.warning(
                 "TikTok refused %d requests in a row: nothing is asked for %.0f s",
-                self._breaker.refusals,
+                self._breaker.rejections,
                 left,
             )
 
@@ -101,7 +106,7 @@ class Site:
             return address
         try:
             ref = parse_url(address)
-        except AddressError:
+        except PostUrlError:
             return address
         if ref.short_code is not None:
             return f"{self.base}/t/{ref.short_code}/"
@@ -116,11 +121,11 @@ class Site:
         return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-def refuse_login(address: str) -> None:
-    """Raises PostUnreadable where a redirect leads to the login page, in whatever language."""
+def reject_login(address: str) -> None:
+    """Raises PostUnreadableError where a redirect leads to the login page, in whatever language."""
     if path_segments(address)[:1] in (["login"], ["signup"]):
         raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page", before_page=True)
 
 
-def too_many_redirects() -> PostUnreadable:
+def too_many_redirects() -> PostUnreadableError:
     return unreadable(FailureKind.UNREADABLE, f"more than {MAX_REDIRECTS} redirects")

@@ -16,8 +16,8 @@ from aiohttp import ClientResponse
 from yarl import URL
 
 from dagster_tiktok.clock import Clock
-from dagster_tiktok.net.hosts import ForbiddenAddress, HostPolicy, PublicResolver
-from dagster_tiktok.net.rate_limit import ConnectionLost, RateLimit, without_silent_repetition
+from dagster_tiktok.net.hosts import ForbiddenHostError, HostPolicy, PublicResolver
+from dagster_tiktok.net.rate_limit import ConnectionLostError, RateLimit, without_silent_repetition
 from dagster_tiktok.net.retry import (
     TransientError,
     async_retrying,
@@ -26,7 +26,7 @@ from dagster_tiktok.net.retry import (
 )
 from dagster_tiktok.redaction import told
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.tiktok.breaker import Breaker, TikTokRefusing
+from dagster_tiktok.tiktok.breaker import Breaker, TikTokRejectsError
 from dagster_tiktok.tiktok.failures import FailureKind, unreadable
 
 MAX_PAGE_BYTES = 5 * 1024 * 1024
@@ -42,7 +42,7 @@ _HEADERS = {
 }
 
 
-class _Again(TransientError):
+class _TransientResponseError(TransientError):
     def __init__(self, kind: FailureKind, detail: str, retry_after: float | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.kind = kind
@@ -94,16 +94,16 @@ class Transport:
         """The answer to a GET, after retries for what may be different in a moment.
 
         Raises:
-            ForbiddenAddress: the address is not TikTok's, and nothing was requested; or it is a
+            ForbiddenHostError: the address is not TikTok's, and nothing was requested; or it is a
                 redirect whose target cannot be read.
-            PostUnreadable: network, server_error and rate_limited after all retries; shield and
+            PostUnreadableError: network, server_error, rate_limited after all retries; shield and
                 login_wall (403, 401) at once, because a refusal is not asked again.
-            TikTokRefusing: the breaker is open.
+            TikTokRejectsError: the breaker is open.
         """
         url = self._policy.check(address)
         try:
             return await async_retrying(_ATTEMPTS)(self._once, url)
-        except _Again as error:
+        except _TransientResponseError as error:
             raise unreadable(error.kind, str(error), before_page=True) from error
 
     @property
@@ -120,7 +120,7 @@ class Transport:
         """Returns when one request may begin that another program makes. It is counted.
 
         Raises:
-            TikTokRefusing: the breaker is open.
+            TikTokRejectsError: the breaker is open.
         """
         await self._permit()
         self.requests_made += 1
@@ -139,14 +139,14 @@ class Transport:
                 async with self._session.get(url, allow_redirects=False) as response:
                     return await _answer(response)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                raise _Again(FailureKind.NETWORK, _reason(error)) from error
+                raise _TransientResponseError(FailureKind.NETWORK, _reason(error)) from error
 
     async def _permit(self) -> None:
         """Returns when a request may begin."""
         while True:
             if self._breaker.is_open:
-                raise TikTokRefusing(
-                    f"TikTok refused {self._breaker.refusals} requests in a row, so nothing more "
+                raise TikTokRejectsError(
+                    f"TikTok refused {self._breaker.rejections} requests in a row, so nothing more "
                     "is asked in this run; run again later, with a lower "
                     "TIKTOK_REQUESTS_PER_SECOND if it happens again"
                 )
@@ -162,11 +162,11 @@ class Transport:
 async def _answer(response: ClientResponse) -> Answer:
     status, where = response.status, response.url.raw_path
     if status == 429:
-        raise _Again(
+        raise _TransientResponseError(
             FailureKind.RATE_LIMITED, f"{where}: HTTP 429", retry_after_seconds(response.headers)
         )
     if may_pass(status):
-        raise _Again(
+        raise _TransientResponseError(
             FailureKind.SERVER_ERROR,
             f"{where}: HTTP {status}",
             retry_after_seconds(response.headers),
@@ -183,12 +183,12 @@ def _absolute(response: ClientResponse, location: str) -> str:
     try:
         return str(response.url.join(URL(location)))
     except ValueError:
-        raise ForbiddenAddress("the address cannot be read") from None
+        raise ForbiddenHostError("the address cannot be read") from None
 
 
 def _reason(error: BaseException) -> str:
     """Why there was no answer, in words for the operator."""
-    if isinstance(error, ConnectionLost) and error.__cause__ is not None:
+    if isinstance(error, ConnectionLostError) and error.__cause__ is not None:
         return _reason(error.__cause__)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         unknown = isinstance(error.os_error, socket.gaierror)

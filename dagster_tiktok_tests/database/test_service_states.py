@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from dagster_tiktok.database.functions import Database, DataRefused
-from dagster_tiktok.database.service_states import ProjectUnavailable
+from dagster_tiktok.database.functions import Database, DataRejectedError
+from dagster_tiktok.database.service_states import ProjectUnavailableError
 from dagster_tiktok.database.supabase import open_supabase
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
@@ -85,7 +85,7 @@ async def upload(hosted: Hosted, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("status", NOT_THERE)
-def test_given_a_status_of_supabase_s_own_when_it_passes_then_the_call_succeeds(
+def test_a_status_of_supabase_s_own_when_it_passes_then_the_call_succeeds(
     status: int,
 ) -> None:
     async def run() -> None:
@@ -97,12 +97,12 @@ def test_given_a_status_of_supabase_s_own_when_it_passes_then_the_call_succeeds(
 
 
 @pytest.mark.parametrize("status", sorted({*NOT_THERE} - {540}))
-def test_given_a_status_of_supabase_s_own_when_it_stays_then_it_did_not_answer(
+def test_a_status_of_supabase_s_own_when_it_stays_then_it_did_not_answer(
     status: int,
 ) -> None:
     async def run() -> None:
         async with Hosted((status, "<html>error")) as hosted:
-            with pytest.raises(ServiceUnavailable, match=rf"did not answer \({status}"):
+            with pytest.raises(ServiceUnavailableError, match=rf"did not answer \({status}"):
                 await call(hosted)
             assert len(hosted.requests) == 4
 
@@ -121,12 +121,12 @@ def test_given_a_status_of_supabase_s_own_when_it_stays_then_it_did_not_answer(
         (503, _DISK_FULL, 4, r"disk is full.*\(53100\)"),
     ],
 )
-def test_given_a_known_state_when_called_then_the_message_has_its_cure(
+def test_a_known_state_when_called_then_the_message_has_its_cure(
     status: int, body: str, requests: int, cure: str
 ) -> None:
     async def run() -> None:
         async with Hosted((status, body)) as hosted:
-            with pytest.raises(ProjectUnavailable, match=cure):
+            with pytest.raises(ProjectUnavailableError, match=cure):
                 await call(hosted)
             assert len(hosted.requests) == requests
 
@@ -178,7 +178,7 @@ PASSING = [
 
 
 @pytest.mark.parametrize(("status", "body", "said"), PASSING)
-def test_given_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_what_was_sent(
+def test_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_what_was_sent(
     status: int, body: str, said: str
 ) -> None:
     async def run() -> None:
@@ -186,9 +186,9 @@ def test_given_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_wha
             assert await call(hosted) == {"version": 1}
             assert len(hosted.requests) == 3
         async with Hosted((status, body)) as hosted:
-            with pytest.raises(ServiceUnavailable, match=said) as raised:
+            with pytest.raises(ServiceUnavailableError, match=said) as raised:
                 await call(hosted)
-            assert not isinstance(raised.value, (ConfigurationError, DataRefused))
+            assert not isinstance(raised.value, (ConfigurationError, DataRejectedError))
             assert len(hosted.requests) == 4
 
     asyncio.run(run())
@@ -205,12 +205,17 @@ def test_given_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_wha
         (404, "<html>404", ConfigurationError, "SUPABASE_URL does not lead"),
         (404, postgrest_error("PGRST202", "Could not find the function"), ConfigurationError, "ap"),
         # A value may hold any words, also those of a pooler.
-        (400, postgrest_error("22P02", 'invalid input: "too many clients"'), DataRefused, "22P"),
-        (409, postgrest_error("23514", "max clients reached"), DataRefused, "23514"),
-        (200, "<html>A page that is not an error", ServiceUnavailable, "did not answer"),
+        (
+            400,
+            postgrest_error("22P02", 'invalid input: "too many clients"'),
+            DataRejectedError,
+            "22P",
+        ),
+        (409, postgrest_error("23514", "max clients reached"), DataRejectedError, "23514"),
+        (200, "<html>A page that is not an error", ServiceUnavailableError, "did not answer"),
     ],
 )
-def test_given_a_response_that_lasts_then_it_is_not_repeated_and_names_what_to_change(
+def test_a_response_that_lasts_then_it_is_not_repeated_and_names_what_to_change(
     status: int, body: str, error: type[Exception], said: str
 ) -> None:
     async def run() -> None:
@@ -245,7 +250,7 @@ def storage_error(status: int, message: str = "x") -> tuple[int, str]:
         (413, '{"statusCode": "429", "error": "SlowDown", "message": "x"}'),
     ],
 )
-def test_given_a_passing_fault_when_a_slide_is_uploaded_then_it_is_sent_again(
+def test_a_passing_fault_when_a_slide_is_uploaded_then_it_is_sent_again(
     fault: tuple[int, str], tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -265,12 +270,12 @@ def test_given_a_passing_fault_when_a_slide_is_uploaded_then_it_is_sent_again(
         (storage_error(500, "could not extend file: No space left on device"), "53100.*disk"),
     ],
 )
-def test_given_a_known_state_when_a_slide_is_uploaded_then_no_slide_is_to_blame(
+def test_a_known_state_when_a_slide_is_uploaded_then_no_slide_is_to_blame(
     fault: tuple[int, str], cure: str, tmp_path: Path
 ) -> None:
     async def run() -> None:
         async with Hosted(fault) as hosted:
-            with pytest.raises(ProjectUnavailable, match=cure):
+            with pytest.raises(ProjectUnavailableError, match=cure):
                 await upload(hosted, tmp_path)
 
     asyncio.run(run())
@@ -280,5 +285,5 @@ def test_given_a_known_state_when_a_slide_is_uploaded_then_no_slide_is_to_blame(
     ("status", "passes"),
     [(400, False), (402, False), (408, True), (429, True), (501, False), (505, False), (599, True)],
 )
-def test_given_a_status_then_what_nobody_has_heard_of_may_pass(status: int, passes: bool) -> None:
+def test_a_status_then_what_nobody_has_heard_of_may_pass(status: int, passes: bool) -> None:
     assert may_pass(status) is passes

@@ -27,7 +27,7 @@ from dagster_tiktok_tests.support.processes import finished, running_sandbox
 
 
 @pytest.mark.slow
-def test_given_a_run_killed_in_every_stage_then_the_next_one_finishes_without_repeating(
+def test_a_run_killed_in_every_stage_then_the_next_one_finishes_without_repeating(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -65,7 +65,7 @@ def test_given_a_run_killed_in_every_stage_then_the_next_one_finishes_without_re
         assert {post: slides_by_post(sandbox)[post] for post in slides_asked} == slides_asked
 
 
-def test_given_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_once(
+def test_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_once(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -85,7 +85,7 @@ def test_given_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_onc
         said = "dagster-tiktok: interrupted; run again to go on."
         assert stopped.stderr.splitlines().count(said) == 1
         assert "Traceback" not in stopped.stderr + stopped.stdout
-        leases = {unit["lease_owner"] for unit in sandbox.rows("scrape_units")}
+        leases = {unit["leased_by"] for unit in sandbox.rows("scrape_units")}
         assert leases == {None}
         again = sandbox.invoke("run", "--json")
         assert again.status == 0, again.stderr
@@ -97,7 +97,7 @@ def test_given_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_onc
         )
 
 
-def test_given_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
+def test_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -120,7 +120,7 @@ def test_given_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
         assert len(sandbox.rows("tiktok_posts")) == DEMO_POSTS_SCRAPED
 
 
-def test_given_a_sandbox_that_runs_then_a_second_one_of_its_folder_changes_nothing(
+def test_a_sandbox_that_runs_then_a_second_one_of_its_folder_changes_nothing(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -138,7 +138,7 @@ def test_given_a_sandbox_that_runs_then_a_second_one_of_its_folder_changes_nothi
 
 
 @pytest.mark.slow
-def test_given_two_runs_at_once_then_they_share_the_work_and_nothing_is_done_twice(
+def test_two_runs_at_once_then_they_share_the_work_and_nothing_is_done_twice(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

@@ -66,7 +66,7 @@ def _status(rows: list[dict[str, Any]]) -> list[str]:
     return [row["Status"] for row in rows]
 
 
-def test_given_a_tab_for_each_month_then_each_row_is_answered_in_its_own_tab(
+def test_a_tab_for_each_month_then_each_row_is_answered_in_its_own_tab(
     sandbox: RunningSandbox,
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
@@ -83,7 +83,7 @@ def test_given_a_tab_for_each_month_then_each_row_is_answered_in_its_own_tab(
     assert all(row["status"] != "Scraped" for row in sandbox.sheet()[:5]), "not one of ours"
 
 
-def test_given_a_tab_that_is_gone_then_the_others_are_answered_and_the_day_names_it(
+def test_a_tab_that_is_gone_then_the_others_are_answered_and_the_day_names_it(
     sandbox: RunningSandbox,
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox), "Ann"))
@@ -104,7 +104,7 @@ def test_given_a_tab_that_is_gone_then_the_others_are_answered_and_the_day_names
     assert "FAIL  sheet 1" in doctor.stdout and "ok    sheet 2" in doctor.stdout
 
 
-def test_given_a_tab_that_cannot_be_answered_then_the_next_run_answers_it(
+def test_a_tab_that_cannot_be_answered_then_the_next_run_answers_it(
     sandbox: RunningSandbox,
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
@@ -124,7 +124,7 @@ def test_given_a_tab_that_cannot_be_answered_then_the_next_run_answers_it(
     assert _status(_tab(sandbox, "May")) == ["Scraped"]
 
 
-def test_given_two_deployments_on_one_database_then_each_takes_its_own_rows(
+def test_two_deployments_on_one_database_then_each_takes_its_own_rows(
     sandbox: RunningSandbox,
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
@@ -141,7 +141,7 @@ def test_given_two_deployments_on_one_database_then_each_takes_its_own_rows(
     assert _status(_tab(sandbox, "May")) == ["Scraped"]
 
 
-def test_given_a_post_in_several_rows_then_the_first_row_counts_and_the_others_are_named(
+def test_a_post_in_several_rows_then_the_first_row_counts_and_the_others_are_named(
     sandbox: RunningSandbox,
 ) -> None:
     url = _video(sandbox)
@@ -172,7 +172,7 @@ def test_given_a_post_in_several_rows_then_the_first_row_counts_and_the_others_a
     assert "rows 2 and 3 hold the same post" in again.stdout
 
 
-def test_given_a_tab_that_was_taken_out_then_report_and_doctor_say_what_waits_for_it(
+def test_a_tab_that_was_taken_out_then_report_and_doctor_say_what_waits_for_it(
     sandbox: RunningSandbox,
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))

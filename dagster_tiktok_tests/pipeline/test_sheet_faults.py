@@ -14,7 +14,7 @@ from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandb
 MARK = "NOBODYS-BUSINESS"
 
 
-def test_given_every_passing_fault_when_a_day_runs_then_the_sheet_ends_right(
+def test_every_passing_fault_when_a_day_runs_then_the_sheet_ends_right(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -53,7 +53,7 @@ def test_given_every_passing_fault_when_a_day_runs_then_the_sheet_ends_right(
         assert writes == [429, 429, 503]
 
 
-def test_given_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
+def test_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -85,7 +85,7 @@ def test_given_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
         assert f"(row {draft + 2})" in finished.stderr
 
 
-def test_given_rows_that_nothing_happens_to_then_the_report_and_the_check_name_them(
+def test_rows_that_nothing_happens_to_then_the_report_and_the_check_name_them(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -110,7 +110,7 @@ def test_given_rows_that_nothing_happens_to_then_the_report_and_the_check_name_t
         assert log["metrics"]["sheet_rows"]["left_alone"] == len(warnings)
 
 
-def test_given_texts_over_links_and_a_merged_status_then_posts_are_scraped_and_rows_named(
+def test_texts_over_links_and_a_merged_status_then_posts_are_scraped_and_rows_named(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -138,7 +138,7 @@ def test_given_texts_over_links_and_a_merged_status_then_posts_are_scraped_and_r
         assert f"the Status cell is merged with {status}5, so row 6 has no status" in named[6]
 
 
-def test_given_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(
+def test_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(
     tmp_path: Path,
 ) -> None:
     home = tmp_path / "dagster_home"
@@ -182,7 +182,7 @@ def _mark(sandbox: RunningSandbox) -> None:
         row.append(MARK)
 
 
-def test_given_a_remark_under_error_then_report_json_and_doctor_say_that_reasons_are_not_written(
+def test_a_remark_under_error_then_report_json_and_doctor_say_that_reasons_are_not_written(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

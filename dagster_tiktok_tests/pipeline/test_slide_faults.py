@@ -146,7 +146,7 @@ async def stage_on(folder: Path) -> AsyncIterator[Stage]:
 
 
 @pytest.mark.slow
-def test_given_every_fault_at_once_then_all_that_can_be_is_stored_and_the_next_run_brings_the_rest(
+def test_every_fault_at_once_then_all_that_can_be_is_stored_and_the_next_run_brings_the_rest(
     tmp_path: Path,
 ) -> None:
     async def run() -> None:

@@ -30,7 +30,7 @@ from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.stages.claims import Due
 from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
 from dagster_tiktok.tiktok.client import TikTokClient
-from dagster_tiktok.tiktok.links.post_links import parse_address
+from dagster_tiktok.tiktok.links.post_links import parse_post_link
 
 POSTS = 1000
 PER_SECOND = 50
@@ -49,7 +49,7 @@ WALLS = frozenset({"login_wall", "not_logged_in", "new_reason"})
 
 
 @pytest.mark.slow
-def test_given_a_tiktok_that_fails_often_when_a_thousand_posts_are_due_then_all_are_read_once(
+def test_a_tiktok_that_fails_often_when_a_thousand_posts_are_due_then_all_are_read_once(
     tmp_path: Path,
 ) -> None:
     world = the_world()
@@ -148,7 +148,7 @@ def row(number: int, post: FakePost) -> RowRequest:
         if is_short
         else f"https://www.tiktok.com{post.video_path}"
     )
-    ref = parse_address(address)
+    ref = parse_post_link(address)
     return RowRequest(
         source_key=ref.key,
         row_number=number,

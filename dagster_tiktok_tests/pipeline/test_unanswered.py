@@ -22,7 +22,7 @@ def _edit(sandbox: RunningSandbox, *edits: dict[str, Any]) -> None:
 
 
 def _one_post(sandbox: RunningSandbox) -> str:
-    """Makes the sheet hold one ready row. Answers its post's id."""
+    """Makes the sheet hold one ready row. Returns its post's id."""
     post = next(post for post in sandbox.world.posts if not post.slides)
     url = f"https://www.tiktok.com{post.video_path}"
     tab = sandbox.sheets.book.tabs[0]
@@ -48,7 +48,7 @@ def _run(sandbox: RunningSandbox) -> Finished:
         ),
     ],
 )
-def test_given_a_status_that_cannot_be_written_then_the_post_is_asked_for_once_and_answered_later(
+def test_a_status_that_cannot_be_written_then_the_post_is_asked_for_once_and_answered_later(
     tmp_path: Path, edit: dict[str, Any], cure: dict[str, Any], told: str
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

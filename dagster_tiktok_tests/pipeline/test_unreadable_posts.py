@@ -14,7 +14,7 @@ import pytest
 
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
-from dagster_tiktok_tests.pipeline.test_refusals import append_ready
+from dagster_tiktok_tests.pipeline.test_rejections import append_ready
 from dagster_tiktok_tests.support.pipeline import (
     DEMO_POSTS_SCRAPED,
     DEMO_STATUSES,
@@ -51,7 +51,7 @@ def set_tries(sandbox: RunningSandbox, tries: int) -> None:
     units.update({"attempts": tries}).eq("state", "pending").eq("slot", 0).execute()
 
 
-def test_given_refusals_of_single_posts_then_the_same_run_reads_them_in_a_further_pass(
+def test_refusals_of_single_posts_then_the_same_run_reads_them_in_a_further_pass(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -80,7 +80,7 @@ def slides_served(sandbox: RunningSandbox) -> int:
 
 
 @pytest.mark.slow
-def test_given_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_counts_nothing(
+def test_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_counts_nothing(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -95,7 +95,7 @@ def test_given_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_co
         kill_when(script_run(sandbox, long_pause), waits)
         (unit,) = units_of(sandbox, post)
         assert (unit["state"], unit["attempts"], unit["error_kind"]) == ("pending", 0, None)
-        assert unit["lease_owner"] is not None
+        assert unit["leased_by"] is not None
         end_leases(sandbox, after=timedelta(seconds=3))
 
         last = quick_run(sandbox)
@@ -110,7 +110,7 @@ def test_given_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_co
 
 
 @pytest.mark.slow
-def test_given_a_post_that_stays_walled_then_oembed_keeps_it_and_a_daily_look_brings_the_figures(
+def test_a_post_that_stays_walled_then_oembed_keeps_it_and_a_daily_look_brings_the_figures(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -174,7 +174,7 @@ def set_ready(sandbox: RunningSandbox, post: FakePost) -> None:
             sandbox.sheets.book.tabs[0].set(index + 1, column, "Ready to Scrape")
 
 
-def test_given_a_page_without_the_essentials_then_its_data_is_kept_for_the_maintainer(
+def test_a_page_without_the_essentials_then_its_data_is_kept_for_the_maintainer(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

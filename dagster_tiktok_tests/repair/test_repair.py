@@ -149,7 +149,7 @@ def stage(running: Stage) -> Stage:
     return running
 
 
-def test_given_rows_and_objects_that_agree_then_nothing_is_found_or_changed(stage: Stage) -> None:
+def test_rows_and_objects_that_agree_then_nothing_is_found_or_changed(stage: Stage) -> None:
     stage.stored(2, 1)
 
     told = stage.repair("--fix")
@@ -159,7 +159,7 @@ def test_given_rows_and_objects_that_agree_then_nothing_is_found_or_changed(stag
     assert stage.requests.total == 0
 
 
-def test_given_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_asked(
+def test_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_asked(
     stage: Stage,
 ) -> None:
     kept, forgotten = stage.stored(2, 3)
@@ -190,7 +190,7 @@ def test_given_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_a
     }
 
 
-def test_given_a_machine_three_days_ahead_then_nothing_is_dated_later_than_the_databases_time(
+def test_a_machine_three_days_ahead_then_nothing_is_dated_later_than_the_databases_time(
     stage: Stage,
 ) -> None:
     # Of two uploads the later one counts: one from Saturday would be there until Saturday.
@@ -211,7 +211,7 @@ def test_given_a_machine_three_days_ahead_then_nothing_is_dated_later_than_the_d
     assert max(second) <= datetime.fromisoformat(clock["now"])
 
 
-def test_given_an_object_that_somebody_replaced_then_its_size_tells_and_it_is_mended(
+def test_an_object_that_somebody_replaced_then_its_size_tells_and_it_is_mended(
     stage: Stage,
 ) -> None:
     (post,) = stage.stored(1)
@@ -225,7 +225,7 @@ def test_given_an_object_that_somebody_replaced_then_its_size_tells_and_it_is_me
     assert (told.status, stage.broken()) == (0, [])
 
 
-def test_given_posts_that_are_gone_and_rows_that_are_bad_then_each_is_told_and_others_are_mended(
+def test_posts_that_are_gone_and_rows_that_are_bad_then_each_is_told_and_others_are_mended(
     stage: Stage,
 ) -> None:
     gone, unreadable, bad, fine = stage.stored(1, 1, 1, 1)
@@ -252,7 +252,7 @@ def test_given_posts_that_are_gone_and_rows_that_are_bad_then_each_is_told_and_o
     assert len(stage.broken()) == 3
 
 
-def test_given_a_carousel_that_was_changed_then_its_rows_follow_it(stage: Stage) -> None:
+def test_a_carousel_that_was_changed_then_its_rows_follow_it(stage: Stage) -> None:
     (post,) = stage.stored(3)
     stage.lose(post, 2)
     stage.clear_cache()
@@ -268,7 +268,7 @@ def test_given_a_carousel_that_was_changed_then_its_rows_follow_it(stage: Stage)
     assert told.result["posts"][0]["reasons"] == ["TikTok shows 2 slides now: 1 rows were removed."]
 
 
-def test_given_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones_stay(
+def test_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones_stay(
     stage: Stage,
 ) -> None:
     (post,) = stage.stored(1)
@@ -289,7 +289,7 @@ def test_given_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones
     assert stage.objects() == sorted(kept)
 
 
-def test_given_a_row_that_was_lost_then_the_picture_that_its_post_shows_is_not_removed(
+def test_a_row_that_was_lost_then_the_picture_that_its_post_shows_is_not_removed(
     stage: Stage,
 ) -> None:
     (post,) = stage.stored(2)
@@ -303,7 +303,7 @@ def test_given_a_row_that_was_lost_then_the_picture_that_its_post_shows_is_not_r
     assert stage.objects() == objects
 
 
-def test_given_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: Stage) -> None:
+def test_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: Stage) -> None:
     (post,) = stage.stored(3)
     objects = stage.objects()
     stage.upload("7/01-0123456789abcdef.jpg")
@@ -338,7 +338,7 @@ def test_given_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: S
     assert (report.removed, stage.objects()) == (["7/01-0123456789abcdef.jpg"], objects)
 
 
-def test_given_a_run_that_is_killed_when_run_again_then_all_is_mended(stage: Stage) -> None:
+def test_a_run_that_is_killed_when_run_again_then_all_is_mended(stage: Stage) -> None:
     posts = stage.stored(*[2] * 4)
     for post in posts:
         stage.lose(post, 1, 2)
@@ -361,7 +361,7 @@ def test_given_a_run_that_is_killed_when_run_again_then_all_is_mended(stage: Sta
     assert stage.requests.by_kind["slide"] <= 8 + stage.settings.slide_max_concurrent_downloads
 
 
-def test_given_a_wrong_bucket_or_key_then_the_configuration_is_named(stage: Stage) -> None:
+def test_a_wrong_bucket_or_key_then_the_configuration_is_named(stage: Stage) -> None:
     wrong = stage.repair("--json", SUPABASE_BUCKET="nowhere")
     assert (wrong.status, wrong.result["ok"]) == (2, False)
     assert "SUPABASE_BUCKET" in wrong.stderr
@@ -374,7 +374,7 @@ def test_given_a_wrong_bucket_or_key_then_the_configuration_is_named(stage: Stag
     ("unnamed", "objects", "expected"),
     [(0, 0, False), (100, 100, False), (101, 101, True), (101, 202, False), (101, 201, True)],
 )
-def test_given_objects_without_a_row_then_many_of_most_look_like_lost_rows(
+def test_objects_without_a_row_then_many_of_most_look_like_lost_rows(
     unnamed: int, objects: int, expected: bool
 ) -> None:
     assert are_most(unnamed, objects) is expected
@@ -394,11 +394,11 @@ def test_given_objects_without_a_row_then_many_of_most_look_like_lost_rows(
         ("", False),
     ],
 )
-def test_given_a_name_then_only_paths_of_the_contract_are_slides(name: str, expected: bool) -> None:
+def test_a_name_then_only_paths_of_the_contract_are_slides(name: str, expected: bool) -> None:
     assert is_slide_path(name) is expected
 
 
-def test_given_a_name_that_is_no_slides_then_the_remover_refuses(stage: Stage) -> None:
+def test_a_name_that_is_no_slides_then_the_remover_refuses(stage: Stage) -> None:
     stage.upload("7/readme.jpg")
 
     async def remove() -> None:

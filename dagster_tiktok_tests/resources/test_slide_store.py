@@ -27,7 +27,7 @@ def resource_of(folder: Path, *, min_free_mb: int = 0) -> SlideStoreResource:
     return SlideStoreResource(settings=SettingsResource(env_file=str(env_file)))
 
 
-def test_given_settings_when_a_mover_is_opened_then_its_cache_is_ready(tmp_path: Path) -> None:
+def test_settings_when_a_mover_is_opened_then_its_cache_is_ready(tmp_path: Path) -> None:
     async def run() -> None:
         async with resource_of(tmp_path).open_mover(now=utc_now) as mover:
             assert isinstance(mover, SlideMover)
@@ -36,7 +36,7 @@ def test_given_settings_when_a_mover_is_opened_then_its_cache_is_ready(tmp_path:
     asyncio.run(run())
 
 
-def test_given_too_little_free_disk_when_a_mover_is_opened_then_the_variable_is_named(
+def test_too_little_free_disk_when_a_mover_is_opened_then_the_variable_is_named(
     tmp_path: Path,
 ) -> None:
     async def run() -> None:

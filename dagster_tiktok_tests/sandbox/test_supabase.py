@@ -47,7 +47,7 @@ def _is_locked(file: Path) -> bool:
     return False
 
 
-def test_given_a_kept_folder_when_started_again_then_data_and_keys_are_there(
+def test_a_kept_folder_when_started_again_then_data_and_keys_are_there(
     tmp_path: Path,
 ) -> None:
     migrations = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
@@ -87,7 +87,7 @@ def test_given_a_kept_folder_when_started_again_then_data_and_keys_are_there(
         asyncio.run(second())
 
 
-def test_given_a_wrong_migration_when_started_then_its_error_is_told(tmp_path: Path) -> None:
+def test_a_wrong_migration_when_started_then_its_error_is_told(tmp_path: Path) -> None:
     (tmp_path / "migrations").mkdir()
     (tmp_path / "migrations" / "001_wrong.sql").write_text("create tabel t ();")
 
@@ -96,7 +96,7 @@ def test_given_a_wrong_migration_when_started_then_its_error_is_told(tmp_path: P
         asyncio.run(server.start())
 
 
-def test_given_a_port_in_use_when_started_on_it_then_that_is_told_without_keys(
+def test_a_port_in_use_when_started_on_it_then_that_is_told_without_keys(
     tmp_path: Path,
 ) -> None:
     with socket.socket() as taken:
@@ -109,7 +109,7 @@ def test_given_a_port_in_use_when_started_on_it_then_that_is_told_without_keys(
     assert server.secret_key not in str(failure.value)
 
 
-def test_given_a_server_when_its_parent_is_killed_then_it_ends_and_can_start_again(
+def test_a_server_when_its_parent_is_killed_then_it_ends_and_can_start_again(
     tmp_path: Path,
 ) -> None:
     script = (

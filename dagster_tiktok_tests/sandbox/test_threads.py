@@ -52,7 +52,7 @@ def at_once(write: Callable[[int], None], read: Callable[[], object]) -> None:
             reader.result()
 
 
-def test_given_tiktok_s_log_when_read_while_requests_come_then_every_reading_is_whole() -> None:
+def test_tiktok_s_log_when_read_while_requests_come_then_every_reading_is_whole() -> None:
     log = RequestLog()
 
     def write(number: int) -> None:
@@ -79,9 +79,7 @@ def test_given_tiktok_s_log_when_read_while_requests_come_then_every_reading_is_
     assert log.counts()["by_status"] == {"200": WRITERS * TIMES}
 
 
-def test_given_tiktok_s_log_when_it_is_reset_while_requests_come_then_none_is_half_counted() -> (
-    None
-):
+def test_tiktok_s_log_when_it_is_reset_while_requests_come_then_none_is_half_counted() -> None:
     log = RequestLog()
 
     def write(number: int) -> None:
@@ -100,7 +98,7 @@ def test_given_tiktok_s_log_when_it_is_reset_while_requests_come_then_none_is_ha
     assert log.total == len(log.entries)
 
 
-def test_given_the_sheet_s_log_when_read_while_requests_come_then_every_reading_is_whole() -> None:
+def test_the_sheet_s_log_when_read_while_requests_come_then_every_reading_is_whole() -> None:
     log = SheetsLog()
 
     def write(number: int) -> None:
@@ -116,9 +114,7 @@ def test_given_the_sheet_s_log_when_read_while_requests_come_then_every_reading_
     assert log.describe()["counts"]["read"] == WRITERS * TIMES
 
 
-def test_given_faults_when_changed_while_requests_come_then_each_strikes_as_often_as_it_may() -> (
-    None
-):
+def test_faults_when_changed_while_requests_come_then_each_strikes_as_often_as_it_may() -> None:
     plan, sheet = FaultPlan(), Faults()
     plan.add(Fault("challenge", on="page", times=TIMES))
     sheet.add({"kind": "unavailable", "operation": "read", "count": TIMES})
@@ -143,7 +139,7 @@ def test_given_faults_when_changed_while_requests_come_then_each_strikes_as_ofte
     assert (struck.count("page"), struck.count("sheet")) == (TIMES, TIMES)
 
 
-def test_given_posts_that_are_added_when_another_one_is_looked_for_then_it_is_found() -> None:
+def test_posts_that_are_added_when_another_one_is_looked_for_then_it_is_found() -> None:
     world = World(posts=20)
     post = world.posts[0]
 

@@ -7,9 +7,9 @@ import json
 import pytest
 import requests
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.api.errors import of_response
-from dagster_tiktok_tests.support.scripted_sheet import AnsweringServer
+from dagster_tiktok_tests.support.scripted_sheet import ScriptedServer
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
 CELL = "CELL-TEXT-THAT-IS-NOBODYS-BUSINESS"
@@ -48,13 +48,13 @@ REFUSALS: list[tuple[int, str, str]] = [
 
 
 @pytest.mark.parametrize(("status", "message", "told"), REFUSALS)
-def test_given_a_refusal_when_read_then_its_own_cause_is_told(
+def test_a_refusal_when_read_then_its_own_cause_is_told(
     sheets: RunningSheets, status: int, message: str, told: str
 ) -> None:
     body = json.dumps({"error": {"code": status, "message": message}}).encode()
     with (
-        AnsweringServer(body, status=status) as server,
-        pytest.raises((ConfigurationError, ServiceUnavailable)) as raised,
+        ScriptedServer(body, status=status) as server,
+        pytest.raises((ConfigurationError, ServiceUnavailableError)) as raised,
     ):
         sheets.client(google_sheets_api_url=server.url).read()
     assert told in str(raised.value)
@@ -76,7 +76,7 @@ QUOTED: list[tuple[int, str, list[str], str]] = [
 
 
 @pytest.mark.parametrize(("status", "message", "cells", "told"), QUOTED)
-def test_given_a_message_that_quotes_what_was_sent_when_told_then_the_quote_is_cut(
+def test_a_message_that_quotes_what_was_sent_when_told_then_the_quote_is_cut(
     status: int, message: str, cells: list[str], told: str
 ) -> None:
     body = {"data": [{"range": "'Secret Agency Tab'!A1:B1", "values": [cells]}]}
@@ -84,5 +84,5 @@ def test_given_a_message_that_quotes_what_was_sent_when_told_then_the_quote_is_c
     response.status_code = status
     response._content = json.dumps({"error": {"message": message}}).encode()
     response.request = requests.Request("POST", "https://x.example", json=body).prepare()
-    error = of_response(response, "robot@example.com", writing=True, refusals=0)
+    error = of_response(response, "robot@example.com", writing=True, rejections=0)
     assert told in str(error)

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.api.quota import QuotaLimiter
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok_tests.support.manual_clock import ManualClock
-from dagster_tiktok_tests.support.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address
 
 
-def test_given_a_sheet_when_read_then_one_request_brings_all_cells_as_they_are(
+def test_a_sheet_when_read_then_one_request_brings_all_cells_as_they_are(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "set", "cell": "G2", "value": "2026-11-22"})
@@ -27,7 +27,7 @@ def test_given_a_sheet_when_read_then_one_request_brings_all_cells_as_they_are(
     assert sheets.counts() == {"read": 1, "write": 0, "metadata": 0, "token": 1}
 
 
-def test_given_several_tabs_when_read_then_the_gid_decides_else_the_first_visible(
+def test_several_tabs_when_read_then_the_gid_decides_else_the_first_visible(
     sheets: RunningSheets,
 ) -> None:
     other = sheets.server.book.add_tab("Bob's: 'tab'!", [["x"]])
@@ -39,19 +39,19 @@ def test_given_several_tabs_when_read_then_the_gid_decides_else_the_first_visibl
     assert without.read().title == "Bob's: 'tab'!"
 
 
-def test_given_an_empty_tab_when_read_then_there_are_no_rows(sheets: RunningSheets) -> None:
+def test_an_empty_tab_when_read_then_there_are_no_rows(sheets: RunningSheets) -> None:
     empty = sheets.server.book.add_tab("Empty", [])
     url = sheets.server.sheet_url_of(empty)
     assert sheets.client(google_sheet_url=url).read().rows == []
 
 
-def test_given_no_outcomes_when_written_then_no_request_is_sent(sheets: RunningSheets) -> None:
+def test_no_outcomes_when_written_then_no_request_is_sent(sheets: RunningSheets) -> None:
     report = sheets.client().write_outcomes([])
     assert (report.written, report.cells) == ((), 0)
     assert sum(sheets.counts().values()) == 0
 
 
-def test_given_outcomes_when_written_then_one_write_and_three_reads_do_it(
+def test_outcomes_when_written_then_one_write_and_three_reads_do_it(
     sheets: RunningSheets,
 ) -> None:
     before = sheets.by_note()
@@ -62,13 +62,13 @@ def test_given_outcomes_when_written_then_one_write_and_three_reads_do_it(
     ]
     assert sheets.counts() == {"read": 3, "write": 1, "metadata": 0, "token": 1}
     after = sheets.by_note()
-    assert is_answered(after.pop("note 2"), 2)
+    assert is_written_back(after.pop("note 2"), 2)
     row = after.pop("note 4")
     assert (row["Status"], row["Error"], row["Views"]) == ("Failed", "Post is deleted", "")
     assert after == {note: before[note] for note in after}
 
 
-def test_given_written_outcomes_when_written_again_then_nothing_is_sent_but_one_read(
+def test_written_outcomes_when_written_again_then_nothing_is_sent_but_one_read(
     sheets: RunningSheets,
 ) -> None:
     client = sheets.client()
@@ -97,7 +97,7 @@ def test_given_written_outcomes_when_written_again_then_nothing_is_sent_but_one_
         ("dropped", "token", {}),
     ],
 )
-def test_given_a_passing_fault_when_outcomes_are_written_then_the_sheet_ends_right(
+def test_a_passing_fault_when_outcomes_are_written_then_the_sheet_ends_right(
     sheets: RunningSheets, kind: str, operation: str, options: dict[str, Any]
 ) -> None:
     before = sheets.by_note()
@@ -105,12 +105,12 @@ def test_given_a_passing_fault_when_outcomes_are_written_then_the_sheet_ends_rig
     report = sheets.client().write_outcomes([scraped(2), scraped(5)])
     assert (set(report.written), report.conflicts) == ({address(2), address(5)}, ())
     after = sheets.by_note()
-    assert is_answered(after.pop("note 2"), 2)
-    assert is_answered(after.pop("note 5"), 5)
+    assert is_written_back(after.pop("note 2"), 2)
+    assert is_written_back(after.pop("note 5"), 5)
     assert after == {note: before[note] for note in after}
 
 
-def test_given_a_lost_answer_when_a_person_resets_the_row_then_it_is_not_overwritten(
+def test_a_lost_answer_when_a_person_resets_the_row_then_it_is_not_overwritten(
     sheets: RunningSheets,
 ) -> None:
     sheets.fault("unavailable_after", "write")
@@ -122,7 +122,7 @@ def test_given_a_lost_answer_when_a_person_resets_the_row_then_it_is_not_overwri
     assert sheets.counts()["write"] == 1
 
 
-def test_given_tokens_expire_between_two_calls_when_written_then_a_new_one_is_fetched(
+def test_tokens_expire_between_two_calls_when_written_then_a_new_one_is_fetched(
     sheets: RunningSheets,
 ) -> None:
     client = sheets.client()
@@ -132,7 +132,7 @@ def test_given_tokens_expire_between_two_calls_when_written_then_a_new_one_is_fe
     assert sheets.counts()["token"] == 2
 
 
-def test_given_a_quota_that_others_use_up_when_read_then_it_waits_for_the_next_window() -> None:
+def test_a_quota_that_others_use_up_when_read_then_it_waits_for_the_next_window() -> None:
     with RunningSheets([HEADER], reads_per_minute=2, quota_window_seconds=0.9) as sheets:
         client = sheets.client()
         started = time.monotonic()
@@ -141,7 +141,7 @@ def test_given_a_quota_that_others_use_up_when_read_then_it_waits_for_the_next_w
         assert time.monotonic() - started >= 0.9
 
 
-def test_given_a_limit_when_calls_come_fast_then_they_are_spread_over_the_window() -> None:
+def test_a_limit_when_calls_come_fast_then_they_are_spread_over_the_window() -> None:
     clock = ManualClock()
     limiter, started = QuotaLimiter(3, 60, clock), clock.now()
     waited = [limiter.wait() for _ in range(7)]
@@ -151,7 +151,7 @@ def test_given_a_limit_when_calls_come_fast_then_they_are_spread_over_the_window
     assert clock.now() - started == 60 + 60 + 59 + 1
 
 
-def test_given_a_limit_when_threads_call_at_once_then_no_window_holds_more_than_the_limit() -> None:
+def test_a_limit_when_threads_call_at_once_then_no_window_holds_more_than_the_limit() -> None:
     class Still(ManualClock):
         def block(self, seconds: float) -> None:
             """Nobody's wait moves the time, so that each wait says when its call may pass."""
@@ -162,16 +162,16 @@ def test_given_a_limit_when_threads_call_at_once_then_no_window_holds_more_than_
     assert sorted(waited) == [60 * (number // 10) for number in range(400)]
 
 
-def test_given_a_fault_that_stays_when_read_then_the_service_is_unavailable(
+def test_a_fault_that_stays_when_read_then_the_service_is_unavailable(
     sheets: RunningSheets,
 ) -> None:
     sheets.fault("unavailable", "read", count=99)
-    with pytest.raises(ServiceUnavailable, match="503, also after all retries"):
+    with pytest.raises(ServiceUnavailableError, match="503, also after all retries"):
         sheets.client(attempts=2).read()
     assert sheets.counts()["read"] == 2
 
 
-def test_given_text_that_looks_like_a_formula_when_written_then_it_stays_text(
+def test_text_that_looks_like_a_formula_when_written_then_it_stays_text(
     sheets: RunningSheets,
 ) -> None:
     outcome = failed(1).model_copy(update={"reason": '=IMPORTXML("http://x")'})
@@ -179,7 +179,7 @@ def test_given_text_that_looks_like_a_formula_when_written_then_it_stays_text(
     assert sheets.by_note()["note 1"]["Error"] == '\'=IMPORTXML("http://x")'
 
 
-def test_given_a_usable_sheet_when_checked_then_it_says_what_it_found_and_changes_nothing(
+def test_a_usable_sheet_when_checked_then_it_says_what_it_found_and_changes_nothing(
     sheets: RunningSheets,
 ) -> None:
     before = sheets.rows()
@@ -190,7 +190,7 @@ def test_given_a_usable_sheet_when_checked_then_it_says_what_it_found_and_change
     assert sheets.rows() == before
 
 
-def test_given_reading_rights_only_when_checked_then_it_says_share_as_editor(
+def test_reading_rights_only_when_checked_then_it_says_share_as_editor(
     sheets: RunningSheets,
 ) -> None:
     sheets.control("POST", "access", {"role": "reader"})
@@ -198,7 +198,7 @@ def test_given_reading_rights_only_when_checked_then_it_says_share_as_editor(
         sheets.client().check()
 
 
-def test_given_a_client_when_closed_twice_then_it_does_not_matter(
+def test_a_client_when_closed_twice_then_it_does_not_matter(
     sheets: RunningSheets,
 ) -> None:
     settings = sheets.settings()

@@ -16,7 +16,7 @@ from dagster_tiktok.sandbox.sheets.edits import apply_edits
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, find_layout
 from dagster_tiktok.sheet.write.plan import RowOutcome, wanted_cells
 from dagster_tiktok_tests.support.grids import grid_of
-from dagster_tiktok_tests.support.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 READY = "Ready to Scrape"
@@ -61,7 +61,7 @@ def cells(sheets: RunningSheets) -> list[list[Any]]:
         ),
     ],
 )
-def test_given_columns_move_at_a_write_to_url_and_status_then_links_and_outcomes_are_right(
+def test_columns_move_at_a_write_to_url_and_status_then_links_and_outcomes_are_right(
     edits: list[dict[str, Any]], header: list[str], moment: str
 ) -> None:
     with RunningSheets([URL_FIRST, *([address(n), READY] for n in range(1, 5))]) as sheets:
@@ -82,7 +82,7 @@ def test_given_columns_move_at_a_write_to_url_and_status_then_links_and_outcomes
     )
 
 
-def test_given_a_link_that_is_a_formula_when_it_was_hit_then_it_is_that_formula_again() -> None:
+def test_a_link_that_is_a_formula_when_it_was_hit_then_it_is_that_formula_again() -> None:
     links = [f'=HYPERLINK("{address(n)}", "Watch")' for n in range(1, 4)]
     with RunningSheets([URL_FIRST, *([link, READY] for link in links)]) as sheets:
         for number, link in enumerate(links, start=2):
@@ -95,7 +95,7 @@ def test_given_a_link_that_is_a_formula_when_it_was_hit_then_it_is_that_formula_
     assert report.conflicts == ()
 
 
-def test_given_a_smart_chip_that_was_hit_then_its_link_is_there_again() -> None:
+def test_a_smart_chip_that_was_hit_then_its_link_is_there_again() -> None:
     with RunningSheets([URL_FIRST, *([address(n), READY] for n in range(1, 4))]) as sheets:
         chip = {"do": "link", "cell": "A2", "text": "Watch", "link": address(1), "chip": True}
         sheets.edit(chip)
@@ -107,7 +107,7 @@ def test_given_a_smart_chip_that_was_hit_then_its_link_is_there_again() -> None:
     ]  # fmt: skip
 
 
-def test_given_links_that_nobody_can_tell_apart_when_hit_then_each_of_them_is_a_conflict() -> None:
+def test_links_that_nobody_can_tell_apart_when_hit_then_each_of_them_is_a_conflict() -> None:
     # A row is deleted too, and what is left of the others is alike.
     edits = [{"do": "insert_column", "at": "A"}, {"do": "delete", "rows": [3]}]
     with RunningSheets([URL_FIRST, *([address(n), READY] for n in range(1, 5))]) as sheets:
@@ -121,7 +121,7 @@ def test_given_links_that_nobody_can_tell_apart_when_hit_then_each_of_them_is_a_
 
 @pytest.mark.parametrize("at", ["A", "B", "F"])
 @pytest.mark.parametrize("moment", ["write", "check"])
-def test_given_a_needed_column_is_deleted_at_the_write_then_what_was_hit_is_put_back(
+def test_a_needed_column_is_deleted_at_the_write_then_what_was_hit_is_put_back(
     at: str, moment: str
 ) -> None:
     rows = [sheet_row(n, Date="2026-11-01", Views=5 * n) for n in range(1, 5)]
@@ -141,7 +141,7 @@ def test_given_a_needed_column_is_deleted_at_the_write_then_what_was_hit_is_put_
     wanted = dict(zip(HEADER, rows[1], strict=True))
     assert found["note 2"] == {name: wanted[name] for name in names}
     if at == "B":
-        assert is_answered(found["note 1"], 1)
+        assert is_written_back(found["note 1"], 1)
         assert found["note 3"]["Status"] == "Failed"
     elif moment == "write":
         wanted = dict(zip(HEADER, rows[0], strict=True))
@@ -149,7 +149,7 @@ def test_given_a_needed_column_is_deleted_at_the_write_then_what_was_hit_is_put_
 
 
 @pytest.mark.parametrize("is_emptied", [True, False])
-def test_given_the_last_header_is_missing_then_only_a_deleted_column_is_emptied(
+def test_the_last_header_is_missing_then_only_a_deleted_column_is_emptied(
     is_emptied: bool,
 ) -> None:
     gone = {"do": "set", "cell": "B1", "value": ""} if is_emptied else {
@@ -165,7 +165,7 @@ def test_given_the_last_header_is_missing_then_only_a_deleted_column_is_emptied(
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_given_random_edits_of_columns_and_rows_then_each_cell_is_right_or_named(
+def test_random_edits_of_columns_and_rows_then_each_cell_is_right_or_named(
     seed: int,
 ) -> None:
     assert list(wrong_rounds(seed, 7)) == []
@@ -192,7 +192,7 @@ def a_round(dice: random.Random) -> Any:
         originals = list(sheets.server.book.tabs[0].rows)
         for operation, skip, edits in faults:
             sheets.fault("edit", operation, skip=skip, edits=edits)
-        told, in_conflict = _answered(sheets, outcomes)
+        told, in_conflict = _written_back(sheets, outcomes)
         requests = sheets.control("GET", "requests")["requests"]
         found = _by_origin(sheets.server.book, originals)
     untouched, right = _played([header, *rows], requests, outcomes)
@@ -236,7 +236,7 @@ def _numbers(told: str) -> set[int]:
     return {int(number) for number in re.findall(r"[0-9]+", " ".join(named))}
 
 
-def _answered(sheets: RunningSheets, outcomes: list[RowOutcome]) -> tuple[str, set[str]]:
+def _written_back(sheets: RunningSheets, outcomes: list[RowOutcome]) -> tuple[str, set[str]]:
     try:
         report = sheets.client().write_outcomes(outcomes)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Answers that Google does not give: each ends in one sentence, soon, and in little memory."""
+"""Responses that Google does not give: each ends in one sentence, soon, and in little memory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.api.sessions import MAX_SHEET_BYTES
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok_tests.support.outcomes import scraped
-from dagster_tiktok_tests.support.scripted_sheet import AnsweringServer
+from dagster_tiktok_tests.support.scripted_sheet import ScriptedServer
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
 UNKNOWN = "Google Sheets answered in an unknown form."
@@ -59,12 +59,12 @@ def with_token_uri(sheets: RunningSheets, uri: str) -> dict[str, Any]:
     ],
     ids=lambda body: body[-60:].decode(),
 )
-def test_given_an_answer_of_another_form_when_read_then_it_is_told_and_no_empty_sheet(
+def test_an_answer_of_another_form_when_read_then_it_is_told_and_no_empty_sheet(
     sheets: RunningSheets, body: bytes
 ) -> None:
-    with AnsweringServer(body) as server:
+    with ScriptedServer(body) as server:
         client = sheets.client(google_sheets_api_url=server.url)
-        with pytest.raises(ServiceUnavailable) as raised:
+        with pytest.raises(ServiceUnavailableError) as raised:
             client.read()
     assert str(raised.value) == UNKNOWN
     assert len(server.requests) == 1
@@ -74,12 +74,12 @@ def test_given_an_answer_of_another_form_when_read_then_it_is_told_and_no_empty_
 @pytest.mark.parametrize(
     "body", [b"[]", b'{"error": 7}', b'{"error": {}}', b'{"error": {"message": []}}', b"[" * 99_999]
 )
-def test_given_a_refusal_of_another_form_when_read_then_it_is_one_of_ours(
+def test_a_refusal_of_another_form_when_read_then_it_is_one_of_ours(
     sheets: RunningSheets, status: int, body: bytes
 ) -> None:
-    with AnsweringServer(body, status=status) as server:
+    with ScriptedServer(body, status=status) as server:
         client = sheets.client(google_sheets_api_url=server.url)
-        with pytest.raises((ServiceUnavailable, ConfigurationError)):
+        with pytest.raises((ServiceUnavailableError, ConfigurationError)):
             client.read()
 
 
@@ -101,43 +101,47 @@ def test_given_a_refusal_of_another_form_when_read_then_it_is_one_of_ours(
         "\x80",
     ],
 )
-def test_given_a_token_answer_of_another_form_when_read_then_the_credentials_are_named(
+def test_a_token_answer_of_another_form_when_read_then_the_credentials_are_named(
     sheets: RunningSheets, status: int, body: str
 ) -> None:
-    with AnsweringServer(body.encode("latin-1"), status=status) as server:
+    with ScriptedServer(body.encode("latin-1"), status=status) as server:
         client = sheets.client(**with_token_uri(sheets, f"{server.url}/token"))
         with pytest.raises(ConfigurationError, match=r"^GOOGLE_SHEETS_CREDENTIALS: Google refused"):
             client.read()
     assert sheets.counts()["read"] == 0
 
 
-def test_given_an_answer_that_unpacks_to_too_much_when_read_then_it_is_not_taken(
+def test_an_answer_that_unpacks_to_too_much_when_read_then_it_is_not_taken(
     sheets: RunningSheets,
 ) -> None:
     body = gzip.compress(b" " * (MAX_SHEET_BYTES + 1))
     assert len(body) < 100_000
-    with AnsweringServer(body, headers=GZIP) as server:
+    with ScriptedServer(body, headers=GZIP) as server:
         client = sheets.client(google_sheets_api_url=server.url)
-        with pytest.raises(ServiceUnavailable, match=r"answered with more than 67,108,864 bytes"):
+        with pytest.raises(
+            ServiceUnavailableError, match=r"answered with more than 67,108,864 bytes"
+        ):
             client.read()
         client = sheets.client(**with_token_uri(sheets, server.url))
-        with pytest.raises(ServiceUnavailable, match=r"token endpoint answered with more than"):
+        with pytest.raises(
+            ServiceUnavailableError, match=r"token endpoint answered with more than"
+        ):
             client.read()
     # The tab, then its top rows alone, then the token.
     assert len(server.requests) == 3
 
 
-def test_given_a_packed_answer_when_read_then_it_is_unpacked(sheets: RunningSheets) -> None:
+def test_a_packed_answer_when_read_then_it_is_unpacked(sheets: RunningSheets) -> None:
     body = gzip.compress(of_values('[["x", 1]]'))
-    with AnsweringServer(body, headers=GZIP) as server:
+    with ScriptedServer(body, headers=GZIP) as server:
         assert sheets.client(google_sheets_api_url=server.url).read().rows == [["x", 1]]
 
 
 @pytest.mark.parametrize("endpoint", ["sheet", "token"])
-def test_given_an_answer_that_drips_when_read_then_the_wait_ends(
+def test_an_answer_that_drips_when_read_then_the_wait_ends(
     sheets: RunningSheets, endpoint: str
 ) -> None:
-    with AnsweringServer(pieces=itertools.repeat(b" "), pause=0.1) as server:
+    with ScriptedServer(pieces=itertools.repeat(b" "), pause=0.1) as server:
         changes = (
             {"google_sheets_api_url": server.url}
             if endpoint == "sheet"
@@ -147,45 +151,47 @@ def test_given_an_answer_that_drips_when_read_then_the_wait_ends(
         # Nothing but the client ends it.
         with (
             SheetClient(settings, settings.sheets[0], max_seconds=0.5) as client,
-            pytest.raises(ServiceUnavailable, match=r"answered too slowly: .* 0.5 seconds"),
+            pytest.raises(ServiceUnavailableError, match=r"answered too slowly: .* 0.5 seconds"),
         ):
             client.read()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("endpoint", ["sheet", "token"])
-def test_given_a_redirect_when_read_then_nothing_is_sent_where_it_points(
+def test_a_redirect_when_read_then_nothing_is_sent_where_it_points(
     sheets: RunningSheets, endpoint: str, status: int
 ) -> None:
     with (
-        AnsweringServer(b"{}") as other,
-        AnsweringServer(status=status, headers={"Location": f"{other.url}/x"}) as server,
+        ScriptedServer(b"{}") as other,
+        ScriptedServer(status=status, headers={"Location": f"{other.url}/x"}) as server,
     ):
         changes = (
             {"google_sheets_api_url": server.url}
             if endpoint == "sheet"
             else with_token_uri(sheets, server.url)
         )
-        with pytest.raises(ServiceUnavailable, match=rf"answered {status}, which is not expected"):
+        with pytest.raises(
+            ServiceUnavailableError, match=rf"answered {status}, which is not expected"
+        ):
             sheets.client(**changes).read()
     assert (len(server.requests), other.requests) == (1, [])
 
 
 @pytest.mark.parametrize("status", [201, 204, 300, 304])
-def test_given_another_success_when_read_then_it_names_the_status(
+def test_another_success_when_read_then_it_names_the_status(
     sheets: RunningSheets, status: int
 ) -> None:
     with (
-        AnsweringServer(status=status) as server,
-        pytest.raises(ServiceUnavailable, match=rf"answered {status}, which is not expected"),
+        ScriptedServer(status=status) as server,
+        pytest.raises(ServiceUnavailableError, match=rf"answered {status}, which is not expected"),
     ):
         sheets.client(google_sheets_api_url=server.url).read()
 
 
-def test_given_a_password_in_the_token_uri_when_unreachable_then_only_host_and_port_are_told(
+def test_a_password_in_the_token_uri_when_unreachable_then_only_host_and_port_are_told(
     sheets: RunningSheets,
 ) -> None:
-    with AnsweringServer() as server:
+    with ScriptedServer() as server:
         place = server.url.removeprefix("http://")
     client = sheets.client(**with_token_uri(sheets, f"http://user:SECRET@{place}/token"))
     with pytest.raises(ConfigurationError, match=f" {place} cannot be reached") as raised:
@@ -195,12 +201,12 @@ def test_given_a_password_in_the_token_uri_when_unreachable_then_only_host_and_p
     assert "user" not in str(raised.value)
 
 
-def test_given_a_write_that_is_answered_with_nonsense_when_checked_then_the_tab_tells(
+def test_a_write_that_is_answered_with_nonsense_when_checked_then_the_tab_tells(
     sheets: RunningSheets,
 ) -> None:
     grid = sheets.client().read()
     values = of_values(json.dumps(grid.rows))
-    with AnsweringServer(lambda path: b"{" if "batchUpdate" in path else values) as server:
+    with ScriptedServer(lambda path: b"{" if "batchUpdate" in path else values) as server:
         report = sheets.client(google_sheets_api_url=server.url).write_outcomes([scraped(2)])
     # That tab never takes anything on, so the second reading asks for the same cells again.
     assert 0 < report.mended < report.cells

@@ -10,7 +10,7 @@ import pytest
 
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import read_rows
-from dagster_tiktok_tests.support.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 MOVES: list[list[dict[str, Any]]] = [
@@ -23,7 +23,7 @@ MOVES: list[list[dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("edits", MOVES)
-def test_given_rows_move_in_the_moment_of_the_write_when_checked_then_it_is_all_put_right(
+def test_rows_move_in_the_moment_of_the_write_when_checked_then_it_is_all_put_right(
     sheets: RunningSheets, edits: list[dict[str, Any]]
 ) -> None:
     before = sheets.by_note()
@@ -31,7 +31,7 @@ def test_given_rows_move_in_the_moment_of_the_write_when_checked_then_it_is_all_
     report = sheets.client().write_outcomes([scraped(2), failed(3), scraped(5)])
     after = sheets.by_note()
     for number in (2, 5):
-        assert f"note {number}" not in after or is_answered(after[f"note {number}"], number)
+        assert f"note {number}" not in after or is_written_back(after[f"note {number}"], number)
     assert (after["note 3"]["Status"], after["note 3"]["Error"]) == ("Failed", "Post is deleted")
     assert after["note 3"]["Views"] == ""
     for note in after.keys() & before.keys() - {"note 2", "note 3", "note 5"}:
@@ -43,7 +43,7 @@ def test_given_rows_move_in_the_moment_of_the_write_when_checked_then_it_is_all_
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_given_random_edits_between_reading_and_writing_when_written_then_no_wrong_cell_changes(
+def test_random_edits_between_reading_and_writing_when_written_then_no_wrong_cell_changes(
     seed: int,
 ) -> None:
     # Each server has a quota of its own; 13 rounds of 4 reads stay below it.
@@ -110,7 +110,7 @@ def _check_round(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_given_random_edits_around_the_write_when_checked_then_no_foreign_row_keeps_our_values(
+def test_random_edits_around_the_write_when_checked_then_no_foreign_row_keeps_our_values(
     seed: int,
 ) -> None:
     # Edits before the formulas, before the values, before the write, before the check.
@@ -134,7 +134,7 @@ def test_given_random_edits_around_the_write_when_checked_then_no_foreign_row_ke
             for row in sheets.rows():
                 number = row["Notes"].removeprefix("note ")
                 if number in ("1", "4"):
-                    assert is_answered(row, int(number)) or row["Post URL"] in in_conflict
+                    assert is_written_back(row, int(number)) or row["Post URL"] in in_conflict
                 elif number == "7":
                     assert row["Status"] == "Failed" or row["Post URL"] in in_conflict
                 else:
@@ -164,7 +164,7 @@ def _moves(dice: random.Random, name: str) -> list[dict[str, Any]]:
     return [dice.choice(edits)]
 
 
-def test_given_a_row_before_the_write_and_one_before_the_check_then_the_draft_is_as_it_was(
+def test_a_row_before_the_write_and_one_before_the_check_then_the_draft_is_as_it_was(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "set", "cell": "F4", "value": "Draft"})
@@ -175,11 +175,11 @@ def test_given_a_row_before_the_write_and_one_before_the_check_then_the_draft_is
     report = sheets.client().write_outcomes([scraped(4)])
     after = sheets.by_note()
     assert report.written == (address(4),)
-    assert is_answered(after.pop("note 4"), 4)
+    assert is_written_back(after.pop("note 4"), 4)
     assert after["note 3"] == before["note 3"]
 
 
-def test_given_a_header_that_is_renamed_meanwhile_then_old_metrics_are_not_emptied(
+def test_a_header_that_is_renamed_meanwhile_then_old_metrics_are_not_emptied(
     sheets: RunningSheets,
 ) -> None:
     for cell in ("J2", "J3", "J4", "J5"):
@@ -194,7 +194,7 @@ def test_given_a_header_that_is_renamed_meanwhile_then_old_metrics_are_not_empti
     assert after["note 2"]["Status"] == "Ready to Scrape"
 
 
-def test_given_a_formula_that_was_hit_when_checked_then_it_is_a_formula_again(
+def test_a_formula_that_was_hit_when_checked_then_it_is_a_formula_again(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "set", "cell": "J3", "value": "=K3*2"})
@@ -202,5 +202,5 @@ def test_given_a_formula_that_was_hit_when_checked_then_it_is_a_formula_again(
     sheets.fault("edit", "write", edits=[insert])
     sheets.client().write_outcomes([scraped(3)])
     after = sheets.by_note()
-    assert is_answered(after["note 3"], 3)
+    assert is_written_back(after["note 3"], 3)
     assert after["note 2"]["Views"] == {"formula": "=K4*2"}

@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.write.plan import RowOutcome
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
@@ -27,7 +27,7 @@ FAILURES = [
 ]
 
 
-def test_given_every_failure_when_all_output_is_searched_then_there_is_no_secret(
+def test_every_failure_when_all_output_is_searched_then_there_is_no_secret(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -37,7 +37,7 @@ def test_given_every_failure_when_all_output_is_searched_then_there_is_no_secret
         for kind, operation in FAILURES:
             sheets.control("POST", "reset")
             sheets.fault(kind, operation, count=99, retry_after=0)
-            with pytest.raises((ConfigurationError, ServiceUnavailable)) as raised:
+            with pytest.raises((ConfigurationError, ServiceUnavailableError)) as raised:
                 sheets.client(attempts=2).write_outcomes([outcome])
             told.append("".join(traceback.format_exception(raised.value)))
             told.append(repr(raised.value))

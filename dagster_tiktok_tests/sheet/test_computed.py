@@ -9,7 +9,7 @@ import pytest
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sandbox.sheets.book import FormulaCell
 from dagster_tiktok.sheet.write.restore import moved_formula
-from dagster_tiktok_tests.support.outcomes import failed, is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 ROWS = [HEADER, *(sheet_row(number) for number in range(1, 4))]
@@ -31,7 +31,7 @@ STATUS_COLUMNS = [
 
 @pytest.mark.parametrize("as_values", [True, False])
 @pytest.mark.parametrize("formula", WHOLE_TABS)
-def test_given_a_tab_that_a_formula_fills_when_answered_then_nothing_is_written(
+def test_a_tab_that_a_formula_fills_when_answered_then_nothing_is_written(
     formula: str, as_values: bool
 ) -> None:
     with RunningSheets([[FormulaCell(formula)]]) as sheets:
@@ -49,7 +49,7 @@ def test_given_a_tab_that_a_formula_fills_when_answered_then_nothing_is_written(
 
 @pytest.mark.parametrize("as_values", [True, False])
 @pytest.mark.parametrize(("cell", "formula"), STATUS_COLUMNS)
-def test_given_a_status_column_that_a_formula_fills_when_answered_then_nothing_is_written(
+def test_a_status_column_that_a_formula_fills_when_answered_then_nothing_is_written(
     cell: str, formula: str, as_values: bool
 ) -> None:
     rows = [[*row[:5], "" if cell == "F1" or i else row[5], *row[6:]] for i, row in enumerate(ROWS)]
@@ -69,7 +69,7 @@ def test_given_a_status_column_that_a_formula_fills_when_answered_then_nothing_i
     ("cell", "formula"),
     [("A1", '={"Post URL";Source!A2:A9}'), ("O1", '={"Notes";"x";"y"}'), ("A2", "={Source!A2:A9}")],
 )
-def test_given_formulas_that_fill_other_columns_when_answered_then_the_rows_are_written(
+def test_formulas_that_fill_other_columns_when_answered_then_the_rows_are_written(
     cell: str, formula: str, as_values: bool
 ) -> None:
     column = "ABCDEFGHIJKLMNO".index(cell[0])
@@ -87,7 +87,7 @@ def test_given_formulas_that_fill_other_columns_when_answered_then_the_rows_are_
         assert (after[2][5], after[2][9], after[3][5]) == ("Scraped", 102, "Ready to Scrape")
 
 
-def test_given_a_metric_and_a_status_that_are_formulas_when_answered_then_they_stay() -> None:
+def test_a_metric_and_a_status_that_are_formulas_when_answered_then_they_stay() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.edit({"do": "set", "cell": "J2", "value": "=K2*2"})
         sheets.edit({"do": "set", "cell": "F3", "value": '="Ready to Scrape"'})
@@ -104,10 +104,10 @@ def test_given_a_metric_and_a_status_that_are_formulas_when_answered_then_they_s
     assert (rows["note 1"]["Status"], rows["note 1"]["Views"]) == ("Scraped", {"formula": "=K2*2"})
     assert rows["note 2"]["Status"] == {"formula": '="Ready to Scrape"'}
     assert (rows["note 2"]["Views"], rows["note 2"]["Likes"]) == ("", "")
-    assert is_answered(rows["note 3"], 3)
+    assert is_written_back(rows["note 3"], 3)
 
 
-def test_given_an_array_that_was_not_seen_when_a_write_breaks_it_then_it_is_taken_back() -> None:
+def test_an_array_that_was_not_seen_when_a_write_breaks_it_then_it_is_taken_back() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.server.book.add_tab("Source", ROWS)
         array = {"do": "set", "cell": "A1", "value": WHOLE_TABS[0]}
@@ -119,7 +119,7 @@ def test_given_an_array_that_was_not_seen_when_a_write_breaks_it_then_it_is_take
         assert [row[:6] for row in client.read().rows] == [row[:6] for row in ROWS]
 
 
-def test_given_the_header_moves_under_the_write_when_checked_then_it_is_put_back() -> None:
+def test_the_header_moves_under_the_write_when_checked_then_it_is_put_back() -> None:
     with RunningSheets(ROWS) as sheets:
         insert = {"do": "insert", "at": 1, "rows": [["Our posts"]]}
         sheets.fault("edit", "write", edits=[insert])
@@ -141,7 +141,7 @@ def test_given_the_header_moves_under_the_write_when_checked_then_it_is_put_back
         (["A1:O1"], {}, {1, 2, 3}),
     ],
 )
-def test_given_protected_cells_when_answered_then_only_they_are_left_and_named(
+def test_protected_cells_when_answered_then_only_they_are_left_and_named(
     protected: list[str], conflicts: dict[int, str], answered: set[int]
 ) -> None:
     with RunningSheets(ROWS) as sheets:
@@ -160,7 +160,7 @@ def test_given_protected_cells_when_answered_then_only_they_are_left_and_named(
     assert {*report.written} == {address(number) for number in answered}
 
 
-def test_given_a_protected_metric_when_answered_then_the_rest_of_its_row_is_written() -> None:
+def test_a_protected_metric_when_answered_then_the_rest_of_its_row_is_written() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.edit({"do": "protect", "range": "J3:J3"})
         report = sheets.client().write_outcomes([scraped(1), scraped(2), scraped(3)])
@@ -170,11 +170,11 @@ def test_given_a_protected_metric_when_answered_then_the_rest_of_its_row_is_writ
     ]
     assert (rows["note 2"]["Status"], rows["note 2"]["Views"]) == ("Scraped", "")
     assert rows["note 2"]["Likes"] == 2
-    assert is_answered(rows["note 1"], 1)
+    assert is_written_back(rows["note 1"], 1)
     assert {*report.written} == {address(number) for number in (1, 2, 3)}
 
 
-def test_given_a_tab_that_is_all_protected_when_answered_then_the_requests_are_bounded() -> None:
+def test_a_tab_that_is_all_protected_when_answered_then_the_requests_are_bounded() -> None:
     with RunningSheets([HEADER, *(sheet_row(number) for number in range(1, 200))]) as sheets:
         sheets.edit({"do": "protect", "range": "A1:O500"})
         with pytest.raises(ConfigurationError, match="are protected; allow"):
@@ -182,9 +182,7 @@ def test_given_a_tab_that_is_all_protected_when_answered_then_the_requests_are_b
         assert sheets.counts()["write"] <= 41
 
 
-def test_given_a_protected_row_when_checked_then_the_doctor_says_so_and_not_for_the_header() -> (
-    None
-):
+def test_a_protected_row_when_checked_then_the_doctor_says_so_and_not_for_the_header() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.edit({"do": "protect", "range": "A1:O1"})
         assert sheets.client().check().ready_rows == 3
@@ -199,11 +197,11 @@ def test_given_a_protected_row_when_checked_then_the_doctor_says_so_and_not_for_
         assert [text[:11] for text in check.protected] == [f"the cell F{n}" for n in (2, 3, 4)]
 
 
-def test_given_a_tab_that_is_renamed_before_the_write_when_answered_then_it_is_written() -> None:
+def test_a_tab_that_is_renamed_before_the_write_when_answered_then_it_is_written() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.fault("edit", "write", edits=[{"do": "rename", "title": "November"}])
         assert sheets.client().write_outcomes([scraped(2)]).written == (address(2),)
-        assert is_answered(sheets.by_note()["note 2"], 2)
+        assert is_written_back(sheets.by_note()["note 2"], 2)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +214,7 @@ def test_given_a_tab_that_is_renamed_before_the_write_when_answered_then_it_is_w
         ("=Other!A5", None),
     ],
 )
-def test_given_a_formula_whose_row_moved_then_it_follows_or_is_not_guessed(
+def test_a_formula_whose_row_moved_then_it_follows_or_is_not_guessed(
     formula: str, moved: str | None
 ) -> None:
     assert moved_formula(formula, 5, 9, 1) == moved

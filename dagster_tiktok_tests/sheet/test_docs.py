@@ -29,7 +29,7 @@ from dagster_tiktok.sheet.write.formulas import refused
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_given_the_template_then_every_column_is_known_and_its_row_waits_for_a_status() -> None:
+def test_the_template_then_every_column_is_known_and_its_row_waits_for_a_status() -> None:
     with (DOCS / "sheet-template.csv").open(newline="") as file:
         rows: list[list[Any]] = list(csv.reader(file))
     found = find_layout(_grid(rows))
@@ -44,14 +44,14 @@ def test_given_the_template_then_every_column_is_known_and_its_row_waits_for_a_s
     assert row.details.created_date == date(2026, 11, 22)
 
 
-def test_given_the_stamp_when_rows_become_ready_then_empty_dates_are_filled() -> None:
+def test_the_stamp_when_rows_become_ready_then_empty_dates_are_filled() -> None:
     (script,) = re.findall(r"```js\n(.*?)```", (DOCS / "set-up-google.md").read_text(), re.DOTALL)
     assert _stamped(script, first=2, last=5, column=3) == ["", "stamp", "before", "", ""]
     assert _stamped(script, first=1, last=6, column=1, width=3)[-1] == "stamp"
     assert _stamped(script, first=3, last=3, column=1) == ["", "", "before", "", ""]
 
 
-def test_given_any_sentence_about_google_then_the_docs_say_what_to_do() -> None:
+def test_any_sentence_about_google_then_the_docs_say_what_to_do() -> None:
     rows = (DOCS / "troubleshoot.md").read_text().split("## Google says no")[1].splitlines()
     phrases = [
         phrase
@@ -60,7 +60,7 @@ def test_given_any_sentence_about_google_then_the_docs_say_what_to_do() -> None:
         for phrase in re.findall(r"`([^`]+)`", row.split(" | ")[0])
     ]
     # Without those that are only put together from others.
-    sentences = [told for told in _sentences() if re.search("[a-z]{2} ", told)]
+    sentences = [told for told in _messages() if re.search("[a-z]{2} ", told)]
     assert len(sentences) > 12
     for sentence in sentences:
         assert any(phrase in sentence for phrase in phrases), sentence
@@ -119,7 +119,7 @@ def _stamped(script: str, *, first: int, last: int, column: int, width: int = 1)
     return dates
 
 
-def _sentences() -> Iterator[str]:
+def _messages() -> Iterator[str]:
     """Every sentence that the modules can tell, with … for what stands in it."""
     yield from (told for _, told in errors.FORBIDDEN)
     yield str(refused("…", None, "Status"))
@@ -131,11 +131,11 @@ def _sentences() -> Iterator[str]:
                 and ast.unparse(node.func).rpartition(".")[2]
                 in (
                     "ConfigurationError",
-                    "ServiceUnavailable",
+                    "ServiceUnavailableError",
                     "ProtectedError",
                     "UnknownRangeError",
                     "TransientError",
-                    "AnswerLostError",
+                    "ResponseLostError",
                     "UnreachableError",
                     "_wrong",
                 )

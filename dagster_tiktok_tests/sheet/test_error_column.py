@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok_tests.support.outcomes import failed, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
@@ -28,7 +28,7 @@ def _sheets(*errors: str | int | bool) -> RunningSheets:
     return RunningSheets([HEADER, *rows])
 
 
-def test_given_a_text_that_was_never_ours_when_answered_then_the_column_is_left_alone() -> None:
+def test_a_text_that_was_never_ours_when_answered_then_the_column_is_left_alone() -> None:
     # Issue 11, B6: the column's name alone does not hand it over.
     remembering = Remembering("Post is gone (former wording)")
     with _sheets("", "Post is gone (former wording)", "call the client first") as sheets:
@@ -45,9 +45,7 @@ def test_given_a_text_that_was_never_ours_when_answered_then_the_column_is_left_
     assert warning.startswith('the column "Error" holds "call the client first" in row 4, which')
 
 
-def test_given_our_own_texts_of_any_version_when_answered_then_they_are_replaced_or_cleared() -> (
-    None
-):
+def test_our_own_texts_of_any_version_when_answered_then_they_are_replaced_or_cleared() -> None:
     remembering = Remembering("Post is gone (former wording)")
     with _sheets("Post is gone (former wording)", "Post is gone (former wording)") as sheets:
         report = sheets.client().write_outcomes([scraped(1), failed(2)], remembering)
@@ -55,7 +53,7 @@ def test_given_our_own_texts_of_any_version_when_answered_then_they_are_replaced
         assert report.warnings == ()
 
 
-def test_given_numbers_or_ticks_under_error_when_answered_then_they_are_peoples_own() -> None:
+def test_numbers_or_ticks_under_error_when_answered_then_they_are_peoples_own() -> None:
     for value in (7, True):
         with _sheets(value, "") as sheets:
             report = sheets.client().write_outcomes([failed(1), failed(2)], Remembering())
@@ -63,14 +61,14 @@ def test_given_numbers_or_ticks_under_error_when_answered_then_they_are_peoples_
             assert len(report.warnings) == 1
 
 
-def test_given_what_is_no_remark_under_error_when_answered_then_the_column_is_written() -> None:
+def test_what_is_no_remark_under_error_when_answered_then_the_column_is_written() -> None:
     # A header that is repeated further down, and a formula that is being computed.
     with _sheets("", "error", "#N/A") as sheets:
         report = sheets.client().write_outcomes([failed(1)], Remembering())
         assert (sheets.rows()[0]["Error"], report.warnings) == ("Post is deleted", ())
 
 
-def test_given_an_own_name_for_the_column_when_left_alone_then_the_warning_says_it() -> None:
+def test_an_own_name_for_the_column_when_left_alone_then_the_warning_says_it() -> None:
     header = [name if name != "Error" else "Problem" for name in HEADER]
     with RunningSheets([header, sheet_row(1, Error="mine")]) as sheets:
         client = sheets.client(google_sheet_columns="Error=Problem")
@@ -78,14 +76,12 @@ def test_given_an_own_name_for_the_column_when_left_alone_then_the_warning_says_
         assert report.warnings[0].startswith('the column "Problem" holds "mine" in row 2')
 
 
-def test_given_a_run_killed_between_record_and_write_when_answered_again_then_all_is_written() -> (
-    None
-):
+def test_a_run_killed_between_record_and_write_when_answered_again_then_all_is_written() -> None:
     remembering = Remembering()
     with _sheets("", "") as sheets:
         sheets.fault("unavailable", "write", count=50)
         client = sheets.client(attempts=1)
-        with pytest.raises(ServiceUnavailable, match="503"):
+        with pytest.raises(ServiceUnavailableError, match="503"):
             client.write_outcomes([failed(1)], remembering)
         assert remembering.texts == {"Post is deleted"}
         sheets.control("DELETE", "faults")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 TITLE = {"do": "insert", "at": 1, "rows": [["Our posts"]]}
@@ -15,7 +15,7 @@ TITLE = {"do": "insert", "at": 1, "rows": [["Our posts"]]}
 @pytest.mark.parametrize("title_first", [True, False])
 @pytest.mark.parametrize("column", ["B", "F", "H", "J", "K", "M", "O", "P", None])
 @pytest.mark.parametrize("old", [{}, {"Views": 7, "Likes": 3, "Comments": 2}])
-def test_given_a_row_and_a_column_inserted_at_the_write_then_the_header_is_repaired_or_told(
+def test_a_row_and_a_column_inserted_at_the_write_then_the_header_is_repaired_or_told(
     column: str | None, title_first: bool, old: dict[str, Any]
 ) -> None:
     rows = [HEADER, *(sheet_row(number, **old) for number in range(1, 4))]
@@ -37,8 +37,8 @@ def test_given_a_row_and_a_column_inserted_at_the_write_then_the_header_is_repai
         for cells in found:
             row = dict(zip(header, [*cells, *[""] * len(header)], strict=False))
             by_note[row["Notes"]] = row
-        assert is_answered(by_note["note 1"], 1)
-        assert is_answered(by_note["note 2"], 2)
+        assert is_written_back(by_note["note 1"], 1)
+        assert is_written_back(by_note["note 2"], 2)
         assert by_note["note 3"] | old == by_note["note 3"]
         assert by_note["note 3"]["Status"] == "Ready to Scrape"
         assert client.write_outcomes([scraped(3)]).written == (address(3),)

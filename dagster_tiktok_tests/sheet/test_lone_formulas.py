@@ -8,7 +8,7 @@ from dagster_tiktok.sandbox.sheets.book import FormulaCell
 from dagster_tiktok.sheet.write.arrays import Anchor, Reach, anchor_of
 from dagster_tiktok.sheet.write.formulas import Computed
 from dagster_tiktok_tests.support.grids import grid_of
-from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 NUMBERS = range(1, 5)
@@ -33,7 +33,7 @@ LONE = [
 
 
 @pytest.mark.parametrize(("cell", "formula", "shown"), LONE)
-def test_given_a_formula_in_one_cell_when_answered_then_every_row_is_written(
+def test_a_formula_in_one_cell_when_answered_then_every_row_is_written(
     cell: str, formula: str, shown: str | float
 ) -> None:
     rows = [list(row) for row in ROWS]
@@ -45,11 +45,11 @@ def test_given_a_formula_in_one_cell_when_answered_then_every_row_is_written(
         assert (len(report.written), report.conflicts, report.warnings) == (4, (), ())
         rows = sheets.control("GET", "rows")["rows"]
         for number in NUMBERS:
-            assert is_answered(dict(zip(HEADER, rows[number], strict=False)), number)
+            assert is_written_back(dict(zip(HEADER, rows[number], strict=False)), number)
 
 
 @pytest.mark.parametrize("status", ["Ready to Scrape", "Scraped"])
-def test_given_an_array_over_some_rows_when_answered_then_they_alone_are_conflicts(
+def test_an_array_over_some_rows_when_answered_then_they_alone_are_conflicts(
     status: str,
 ) -> None:
     rows = [HEADER, *(sheet_row(number, Status=status) for number in range(1, 7))]
@@ -71,7 +71,7 @@ def test_given_an_array_over_some_rows_when_answered_then_they_alone_are_conflic
         assert "is computed by the formula in F5 ({…})" in texts[address(5)]
 
 
-def test_given_a_helper_formula_in_every_row_then_the_work_grows_with_the_rows() -> None:
+def test_a_helper_formula_in_every_row_then_the_work_grows_with_the_rows() -> None:
     # With the old code 20,000 rows take years.
     count = 20_000
     values = grid_of([["v", "v", "Ready"] for _ in range(count)])
@@ -102,14 +102,14 @@ def test_given_a_helper_formula_in_every_row_then_the_work_grows_with_the_rows()
         ("=ARRAYFORMULA(", None),
     ],
 )
-def test_given_a_formula_when_sized_then_it_reaches_as_far_as_its_ranges(
+def test_a_formula_when_sized_then_it_reaches_as_far_as_its_ranges(
     formula: str, reach: tuple[int, int] | None
 ) -> None:
     anchor = anchor_of(1, 0, formula)
     assert (anchor and (anchor.end_row, anchor.end_column + 1)) == reach
 
 
-def test_given_an_array_when_a_cell_in_its_way_is_typed_then_nothing_beyond_is_reached() -> None:
+def test_an_array_when_a_cell_in_its_way_is_typed_then_nothing_beyond_is_reached() -> None:
     anchor = Anchor(2, 1, 10**6, 10**6, "IMPORTRANGE", is_sized=False)
     reach = Reach([anchor], {4: [3], 6: [1]}, range(1, 9))
     reached = {(row, col) for row in range(1, 9) for col in range(5) if [*reach.over(row, col)]}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import row_key
-from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
 LIMIT = 200_000
@@ -26,7 +26,7 @@ def _large(where: int) -> list[list[Any]]:
 
 @pytest.mark.parametrize("by_gid", [True, False])
 @pytest.mark.parametrize("where", [0, 3, len(HEADER)])
-def test_given_a_tab_over_the_limit_when_answered_then_only_needed_columns_are_read(
+def test_a_tab_over_the_limit_when_answered_then_only_needed_columns_are_read(
     where: int, by_gid: bool
 ) -> None:
     with RunningSheets(_large(where)) as sheets:
@@ -42,14 +42,12 @@ def test_given_a_tab_over_the_limit_when_answered_then_only_needed_columns_are_r
         report = client.write_outcomes([scraped(1), scraped(60)])
         assert (len(report.written), report.conflicts, report.mended) == (2, (), 0)
         after = sheets.rows()
-        assert is_answered(after[0], 1)
-        assert is_answered(after[59], 60)
+        assert is_written_back(after[0], 1)
+        assert is_written_back(after[59], 60)
         assert [row["Script"] for row in after] == ["short"] * 20 + ["x" * 10_000] * (ROWS - 20)
 
 
-def test_given_columns_that_move_between_the_two_requests_when_read_then_they_are_read_again() -> (
-    None
-):
+def test_columns_that_move_between_the_two_requests_when_read_then_they_are_read_again() -> None:
     with RunningSheets(_large(0)) as sheets:
         client = sheets.client(max_bytes=LIMIT)
         client.read()
@@ -61,8 +59,8 @@ def test_given_columns_that_move_between_the_two_requests_when_read_then_they_ar
         assert row_key(grid.rows[60], layout) == address(60)
 
 
-def test_given_needed_columns_over_the_limit_when_read_then_it_says_so() -> None:
+def test_needed_columns_over_the_limit_when_read_then_it_says_so() -> None:
     with RunningSheets(_large(0)) as sheets:
         client = sheets.client(max_bytes=5_000)
-        with pytest.raises(ServiceUnavailable, match="more than 5,000 bytes"):
+        with pytest.raises(ServiceUnavailableError, match="more than 5,000 bytes"):
             client.read()

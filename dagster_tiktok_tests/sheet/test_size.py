@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, sheet_row
 
 ROWS = 45_000
@@ -22,7 +22,7 @@ def _rows() -> list[list[Any]]:
 
 
 @pytest.mark.slow
-def test_given_45_000_rows_when_read_and_1_000_answered_then_four_reads_and_a_write_do_it() -> None:
+def test_45_000_rows_when_read_and_1_000_answered_then_four_reads_and_a_write_do_it() -> None:
     with RunningSheets([HEADER, *_rows()]) as sheets:
         keys = [number for number in range(1, ROWS + 1) if number % (ROWS // READY) == 0]
 
@@ -36,5 +36,5 @@ def test_given_45_000_rows_when_read_and_1_000_answered_then_four_reads_and_a_wr
         assert (len(report.written), report.conflicts) == (READY, ())
         assert (sheets.counts()["read"], sheets.counts()["write"]) == (3, 1)
         after = sheets.by_note()
-        assert all(is_answered(after[f"note {number}"], number) for number in keys)
+        assert all(is_written_back(after[f"note {number}"], number) for number in keys)
         assert sum(row["Status"] == "Ready to Scrape" for row in after.values()) == 0

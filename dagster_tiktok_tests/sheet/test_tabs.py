@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok_tests.support.outcomes import is_answered, scraped
+from dagster_tiktok_tests.support.outcomes import is_written_back, scraped
 from dagster_tiktok_tests.support.sheet_calls import call
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
@@ -28,7 +28,7 @@ def _swapped(sheets: RunningSheets) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("skip", [0, 1])
 @pytest.mark.parametrize("operation", ["read", "write"])
-def test_given_titles_that_are_swapped_when_answered_then_the_other_tab_is_untouched(
+def test_titles_that_are_swapped_when_answered_then_the_other_tab_is_untouched(
     operation: str, skip: int
 ) -> None:
     with RunningSheets(ROWS) as sheets:
@@ -37,10 +37,10 @@ def test_given_titles_that_are_swapped_when_answered_then_the_other_tab_is_untou
         report = sheets.client().write_outcomes([scraped(n) for n in range(1, 4)])
         assert (len(report.written), report.conflicts) == (3, ())
         assert other.rows == _other_rows()
-        assert all(is_answered(sheets.by_note()[f"note {n}"], n) for n in range(1, 4))
+        assert all(is_written_back(sheets.by_note()[f"note {n}"], n) for n in range(1, 4))
 
 
-def test_given_titles_that_are_swapped_when_links_are_read_then_they_are_the_own_tabs() -> None:
+def test_titles_that_are_swapped_when_links_are_read_then_they_are_the_own_tabs() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.server.book.add_tab("Posts (2)", _other_rows())
         own, other = (tab.gid for tab in sheets.server.book.tabs)
@@ -51,9 +51,7 @@ def test_given_titles_that_are_swapped_when_links_are_read_then_they_are_the_own
         assert str(sheets.client().read().rows[1][0]) == address(1)
 
 
-def test_given_a_url_without_gid_when_another_tab_becomes_the_first_then_it_is_not_written() -> (
-    None
-):
+def test_a_url_without_gid_when_another_tab_becomes_the_first_then_it_is_not_written() -> None:
     with RunningSheets(ROWS) as sheets:
         book = sheets.server.book
         other = book.add_tab("Posts (2)", _other_rows())
@@ -75,7 +73,7 @@ def test_given_a_url_without_gid_when_another_tab_becomes_the_first_then_it_is_n
         ({"range": "A1"}, "Invalid JSON payload"),
     ],
 )
-def test_given_data_filters_that_do_not_fit_when_written_then_refused_as_google_does(
+def test_data_filters_that_do_not_fit_when_written_then_refused_as_google_does(
     changes: dict[str, Any], told: str
 ) -> None:
     with RunningSheets(ROWS) as sheets:

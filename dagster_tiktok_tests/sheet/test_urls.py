@@ -27,7 +27,7 @@ OF_A_USER = f"https://docs.google.com/spreadsheets/u/0/d/{ID}"
         (f"{URL}/edit#gid=0; {URL}/edit#gid=1;", [0, 1]),
     ],
 )
-def test_given_urls_as_people_paste_them_then_each_tab_is_known(
+def test_urls_as_people_paste_them_then_each_tab_is_known(
     text: str, gids: list[int | None]
 ) -> None:
     assert [(sheet.spreadsheet_id, sheet.gid) for sheet in parse_sheet_urls(text)] == [
@@ -50,8 +50,6 @@ def test_given_urls_as_people_paste_them_then_each_tab_is_known(
         (" ,; ", "must be the URL of the sheet"),
     ],
 )
-def test_given_urls_that_are_not_clear_then_the_message_says_which_and_why(
-    text: str, told: str
-) -> None:
+def test_urls_that_are_not_clear_then_the_message_says_which_and_why(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told.replace("(", r"\(").replace(")", r"\)")):
         parse_sheet_urls(text)

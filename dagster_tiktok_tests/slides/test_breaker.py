@@ -18,7 +18,7 @@ def fail(breaker: CdnBreaker, slides: int, posts: int, kind: FailureKind = "netw
 
 
 @pytest.mark.parametrize("kind", sorted(REFUSING))
-def test_given_slides_of_several_posts_in_a_row_then_it_opens_and_says_why(
+def test_slides_of_several_posts_in_a_row_then_it_opens_and_says_why(
     kind: FailureKind,
 ) -> None:
     breaker = CdnBreaker()
@@ -30,7 +30,7 @@ def test_given_slides_of_several_posts_in_a_row_then_it_opens_and_says_why(
     assert "SLIDE_REQUESTS_PER_SECOND" in breaker.refusal
 
 
-def test_given_a_slide_that_came_between_then_the_count_begins_again() -> None:
+def test_a_slide_that_came_between_then_the_count_begins_again() -> None:
     breaker = CdnBreaker()
     for _ in range(3):
         fail(breaker, OPEN_AFTER_SLIDES - 1, OPEN_AFTER_POSTS)
@@ -39,7 +39,7 @@ def test_given_a_slide_that_came_between_then_the_count_begins_again() -> None:
         assert not breaker.in_doubt
 
 
-def test_given_slides_that_were_under_way_together_then_only_the_first_counts() -> None:
+def test_slides_that_were_under_way_together_then_only_the_first_counts() -> None:
     breaker = CdnBreaker()
     together = [breaker.begins() for _ in range(15)]
     for began in together:
@@ -50,14 +50,14 @@ def test_given_slides_that_were_under_way_together_then_only_the_first_counts() 
     assert breaker.refusal is not None
 
 
-def test_given_a_carousel_that_is_broken_as_a_whole_then_the_others_are_still_asked_for() -> None:
+def test_a_carousel_that_is_broken_as_a_whole_then_the_others_are_still_asked_for() -> None:
     breaker = CdnBreaker()
     fail(breaker, 35, OPEN_AFTER_POSTS - 1)
     assert breaker.refusal is None
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - REFUSING))
-def test_given_slides_that_the_cdn_is_not_to_blame_for_then_it_stays_closed(
+def test_slides_that_the_cdn_is_not_to_blame_for_then_it_stays_closed(
     kind: FailureKind,
 ) -> None:
     breaker = CdnBreaker()

@@ -34,7 +34,7 @@ def rows(text: str) -> dict[str, list[str]]:
     return found
 
 
-def test_given_the_failure_table_then_its_kinds_and_what_is_said_of_them_are_the_code_s() -> None:
+def test_the_failure_table_then_its_kinds_and_what_is_said_of_them_are_the_code_s() -> None:
     documented = rows(section(TROUBLESHOOT, "A slide could not be stored"))
     assert list(documented) == list(KINDS)
     for name, kind in KINDS.items():
@@ -45,13 +45,13 @@ def test_given_the_failure_table_then_its_kinds_and_what_is_said_of_them_are_the
         assert what_to_do
 
 
-def test_given_the_breaker_then_the_docs_name_what_it_counts() -> None:
+def test_the_breaker_then_the_docs_name_what_it_counts() -> None:
     text = section(TROUBLESHOOT, "A slide could not be stored")
     (of_the_breaker,) = re.findall(r"gave none of the last.*?nothing is counted", text, re.DOTALL)
     assert set(re.findall("`([a-z_]+)`", of_the_breaker)) == REFUSING
 
 
-def test_given_the_variables_of_slides_then_each_has_its_row_default_and_trade() -> None:
+def test_the_variables_of_slides_then_each_has_its_row_default_and_trade() -> None:
     documented = rows(TUNE)
     ours = {name for name in Settings.model_fields if name.startswith("slide_")}
     for name in ours - {"slide_allowed_hosts", "slide_cache_dir"}:
@@ -63,13 +63,13 @@ def test_given_the_variables_of_slides_then_each_has_its_row_default_and_trade()
     assert f"{MAX_PIXELS // 10**6} million pixels" in TUNE
 
 
-def test_given_the_figures_of_the_stage_then_each_is_explained() -> None:
+def test_the_figures_of_the_stage_then_each_is_explained() -> None:
     documented = set(re.findall("`([a-z_0-9]+)`", section(OPERATE, "Watch the slides")))
     assert MoveStats().as_metrics().keys() - {"by_host"} <= documented
 
 
 @pytest.mark.parametrize("page", ["operate.md", "troubleshoot.md", "tune.md"])
-def test_given_links_to_parts_of_pages_then_the_parts_are_there(page: str) -> None:
+def test_links_to_parts_of_pages_then_the_parts_are_there(page: str) -> None:
     for target, part in re.findall(r"\]\(([a-z-]+\.md)?#([a-z-]+)\)", (DOCS / page).read_text()):
         text = (DOCS / (target or page)).read_text()
         titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)

@@ -9,23 +9,23 @@ from aiohttp import web
 
 from dagster_tiktok.models import SlideSource
 from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.failures import AddressExpired
+from dagster_tiktok.slides.failures import SlideUrlExpiredError
 from dagster_tiktok.slides.stream import Timeouts
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 from dagster_tiktok_tests.support import cdn as answers
 from dagster_tiktok_tests.support.cdn import Answer, Cdn
 from dagster_tiktok_tests.support.images import jpeg
-from dagster_tiktok_tests.support.scenes import PICTURE, failure, fetch, play
+from dagster_tiktok_tests.support.scenes import IMAGE, failure, fetch, play
 
 
-def test_given_a_slide_then_it_is_fetched_as_a_browser_would_and_lies_in_the_cache(
+def test_a_slide_then_it_is_fetched_as_a_browser_would_and_lies_in_the_cache(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         slide = await fetch(downloader, cdn.slide(1, "a"))
-        assert slide.path.read_bytes() == PICTURE
-        assert slide.info.sha256 == hashlib.sha256(PICTURE).hexdigest()
-        assert (slide.bytes, slide.resumed, slide.cached) == (len(PICTURE), False, False)
+        assert slide.path.read_bytes() == IMAGE
+        assert slide.info.sha256 == hashlib.sha256(IMAGE).hexdigest()
+        assert (slide.bytes, slide.resumed, slide.cached) == (len(IMAGE), False, False)
         assert slide.host == cdn.host
         sent = cdn.requests[0].headers
         assert sent["Referer"] == "https://www.tiktok.com/"
@@ -34,7 +34,7 @@ def test_given_a_slide_then_it_is_fetched_as_a_browser_would_and_lies_in_the_cac
     play(make_settings, scene)
 
 
-def test_given_a_slide_in_the_cache_then_nothing_is_requested(make_settings: MakeSettings) -> None:
+def test_a_slide_in_the_cache_then_nothing_is_requested(make_settings: MakeSettings) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         await fetch(downloader, cdn.slide(1, "a"))
         again = await fetch(downloader, cdn.slide(1, "a", lives_for=-1))
@@ -44,20 +44,20 @@ def test_given_a_slide_in_the_cache_then_nothing_is_requested(make_settings: Mak
     play(make_settings, scene)
 
 
-def test_given_a_damaged_file_in_the_cache_then_it_is_downloaded_again(
+def test_a_damaged_file_in_the_cache_then_it_is_downloaded_again(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         first = await fetch(downloader, cdn.slide(1, "a"))
-        first.path.write_bytes(PICTURE[:1000])
+        first.path.write_bytes(IMAGE[:1000])
         again = await fetch(downloader, cdn.slide(1, "a"))
         assert not again.cached
-        assert again.path.read_bytes() == PICTURE
+        assert again.path.read_bytes() == IMAGE
 
     play(make_settings, scene)
 
 
-def test_given_one_slide_asked_for_twice_at_once_then_it_is_requested_once(
+def test_one_slide_asked_for_twice_at_once_then_it_is_requested_once(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -81,16 +81,16 @@ def test_given_one_slide_asked_for_twice_at_once_then_it_is_requested_once(
         answers.cut_off(3000, etag=False),
         answers.body_of(b"<html>busy</html>", "text/html"),
         answers.body_of(b""),
-        answers.body_of(PICTURE[:5000]),
+        answers.body_of(IMAGE[:5000]),
     ],
 )
-def test_given_a_passing_fault_then_it_is_tried_again_and_succeeds(
+def test_a_passing_fault_then_it_is_tried_again_and_succeeds(
     make_settings: MakeSettings, fault: Answer
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         cdn.faults["a"] = [fault]
         slide = await fetch(downloader, cdn.slide(1, "a"))
-        assert slide.path.read_bytes() == PICTURE
+        assert slide.path.read_bytes() == IMAGE
         assert cdn.asked("a") == 2
 
     play(make_settings, scene)
@@ -104,10 +104,10 @@ def test_given_a_passing_fault_then_it_is_tried_again_and_succeeds(
         (answers.hung_up, "network"),
         (answers.cut_off(0), "truncated"),
         (answers.body_of(b"<html>busy</html>", "text/html"), "not_an_image"),
-        (answers.body_of(PICTURE[:5000]), "truncated"),
+        (answers.body_of(IMAGE[:5000]), "truncated"),
     ],
 )
-def test_given_a_lasting_fault_then_it_ends_with_its_kind_after_all_attempts(
+def test_a_lasting_fault_then_it_ends_with_its_kind_after_all_attempts(
     make_settings: MakeSettings, fault: Answer, kind: str
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -126,7 +126,7 @@ def test_given_a_lasting_fault_then_it_ends_with_its_kind_after_all_attempts(
         (answers.status(404), "not_found"),
         (answers.status(418), "unexpected_status"),
         (answers.body_of(b"PK\x03\x04" + bytes(99)), "unsupported_type"),
-        (answers.body_of(PICTURE + b"PK\x03\x04"), "trailing_data"),
+        (answers.body_of(IMAGE + b"PK\x03\x04"), "trailing_data"),
         (answers.endless, "too_large"),
         (answers.body_of(bytes(1024 * 1024 + 1)), "too_large"),
         (answers.redirect("http://169.254.169.254/latest/meta-data"), "forbidden_host"),
@@ -134,7 +134,7 @@ def test_given_a_lasting_fault_then_it_ends_with_its_kind_after_all_attempts(
         (answers.redirect("a"), "unexpected_status"),
     ],
 )
-def test_given_a_final_answer_then_it_is_not_asked_again_and_nothing_stays(
+def test_a_final_answer_then_it_is_not_asked_again_and_nothing_stays(
     make_settings: MakeSettings, fault: Answer, kind: str, tmp_path: Path
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -148,18 +148,18 @@ def test_given_a_final_answer_then_it_is_not_asked_again_and_nothing_stays(
     play(make_settings, scene, slide_max_mb=1)
 
 
-def test_given_a_redirect_to_an_allowed_host_then_it_is_followed(
+def test_a_redirect_to_an_allowed_host_then_it_is_followed(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         cdn.faults["a"] = [answers.redirect("/b?x=%2B")]
-        assert (await fetch(downloader, cdn.slide(1, "a"))).path.read_bytes() == PICTURE
+        assert (await fetch(downloader, cdn.slide(1, "a"))).path.read_bytes() == IMAGE
         assert cdn.asked("b") == 1
 
     play(make_settings, scene)
 
 
-def test_given_a_host_that_is_not_listed_then_nothing_is_requested(
+def test_a_host_that_is_not_listed_then_nothing_is_requested(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -169,7 +169,7 @@ def test_given_a_host_that_is_not_listed_then_nothing_is_requested(
     play(make_settings, scene, slide_allowed_hosts="tiktokcdn.com")
 
 
-def test_given_a_mirror_that_fails_then_the_next_one_is_asked(make_settings: MakeSettings) -> None:
+def test_a_mirror_that_fails_then_the_next_one_is_asked(make_settings: MakeSettings) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         cdn.always["gone"] = answers.status(404)
         cdn.always["down"] = answers.status(502)
@@ -180,7 +180,7 @@ def test_given_a_mirror_that_fails_then_the_next_one_is_asked(make_settings: Mak
     play(make_settings, scene)
 
 
-def test_given_mirrors_that_are_gone_and_down_then_only_the_one_that_may_come_back_is_asked_again(
+def test_mirrors_that_are_gone_and_down_then_only_the_one_that_may_come_back_is_asked_again(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -192,30 +192,30 @@ def test_given_mirrors_that_are_gone_and_down_then_only_the_one_that_may_come_ba
     play(make_settings, scene)
 
 
-def test_given_an_expired_address_then_it_is_known_without_a_request(
+def test_an_expired_address_then_it_is_known_without_a_request(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         error = await failure(downloader, cdn.slide(1, "a", lives_for=-5))
-        assert isinstance(error, AddressExpired)
+        assert isinstance(error, SlideUrlExpiredError)
         assert not cdn.requests
 
     play(make_settings, scene)
 
 
-def test_given_403_from_every_mirror_then_the_address_expired_and_none_is_asked_twice(
+def test_403_from_every_mirror_then_the_address_expired_and_none_is_asked_twice(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         cdn.always["a"] = cdn.always["b"] = answers.status(403)
         error = await failure(downloader, cdn.slide(1, "a", "b"))
-        assert isinstance(error, AddressExpired)
+        assert isinstance(error, SlideUrlExpiredError)
         assert (cdn.asked("a"), cdn.asked("b")) == (1, 1)
 
     play(make_settings, scene)
 
 
-def test_given_a_body_that_trickles_then_the_total_time_ends_it(
+def test_a_body_that_trickles_then_the_total_time_ends_it(
     make_settings: MakeSettings,
 ) -> None:
     async def trickle(request: web.Request, body: bytes) -> web.StreamResponse:
@@ -227,7 +227,7 @@ def test_given_a_body_that_trickles_then_the_total_time_ends_it(
         return response
 
     async def run() -> None:
-        async with Cdn({"a": PICTURE}) as cdn:
+        async with Cdn({"a": IMAGE}) as cdn:
             cdn.always["a"] = trickle
             settings = make_settings(slide_allowed_hosts=cdn.host)
             timeouts = Timeouts(idle=5, total=0.3)
@@ -247,13 +247,13 @@ def test_given_a_body_that_trickles_then_the_total_time_ends_it(
         (b"302 Found\r\nLocation: http://[", "forbidden_host"),
     ],
 )
-def test_given_headers_that_are_no_text_then_only_that_slide_is_affected(
+def test_headers_that_are_no_text_then_only_that_slide_is_affected(
     make_settings: MakeSettings, head: bytes, outcome: str
 ) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n" % (head, len(PICTURE)))
-        writer.write(PICTURE)
+        writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n" % (head, len(IMAGE)))
+        writer.write(IMAGE)
         await writer.drain()
         writer.close()
 
@@ -263,18 +263,18 @@ def test_given_headers_that_are_no_text_then_only_that_slide_is_affected(
             source = SlideSource(number=1, mirrors=(f"http://{host}/a",), image_key="a" * 32)
             async with SlideDownloader(make_settings(slide_allowed_hosts=host)) as downloader:
                 if outcome == "taken":
-                    assert (await fetch(downloader, source)).path.read_bytes() == PICTURE
+                    assert (await fetch(downloader, source)).path.read_bytes() == IMAGE
                 else:
                     assert (await failure(downloader, source)).kind == outcome
 
     asyncio.run(run())
 
 
-def test_given_a_slide_that_takes_for_ever_then_its_time_ends_it(
+def test_a_slide_that_takes_for_ever_then_its_time_ends_it(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
-        async with Cdn({"a": PICTURE}) as cdn:
+        async with Cdn({"a": IMAGE}) as cdn:
             cdn.delay = 5
             settings = make_settings(slide_allowed_hosts=cdn.host)
             timeouts = Timeouts(slide=0.3)
@@ -288,7 +288,7 @@ def test_given_a_slide_that_takes_for_ever_then_its_time_ends_it(
 @pytest.mark.parametrize(
     "address", ["http://[", "http://[bad]/x", "https://p16.tiktokcdn.com]/x?x-expires=1"]
 )
-def test_given_an_address_with_odd_brackets_then_its_slide_fails_alone(
+def test_an_address_with_odd_brackets_then_its_slide_fails_alone(
     make_settings: MakeSettings, address: str
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -299,7 +299,7 @@ def test_given_an_address_with_odd_brackets_then_its_slide_fails_alone(
 
 
 @pytest.mark.parametrize("path", ["\ud800", "é", "a b", "a\r\nX: y", "\x00"])
-def test_given_an_address_that_is_no_address_then_nothing_is_requested(
+def test_an_address_that_is_no_address_then_nothing_is_requested(
     make_settings: MakeSettings, path: str
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -310,7 +310,7 @@ def test_given_an_address_that_is_no_address_then_nothing_is_requested(
     play(make_settings, scene)
 
 
-def test_given_many_slides_then_no_more_than_the_limit_are_requested_at_once(
+def test_many_slides_then_no_more_than_the_limit_are_requested_at_once(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -323,7 +323,7 @@ def test_given_many_slides_then_no_more_than_the_limit_are_requested_at_once(
     play(make_settings, scene, slide_max_concurrent_downloads=3)
 
 
-def test_given_more_slides_than_the_cache_holds_then_the_disk_stays_within_its_limit(
+def test_more_slides_than_the_cache_holds_then_the_disk_stays_within_its_limit(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:

@@ -1,4 +1,4 @@
-"""Answers that are made to harm, through the whole downloader and mover of a process of its own."""
+"""Harmful responses, through the whole downloader and mover of a process of its own."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def moved(
     return result, {Path(entry["name"]).name[:2] for entry in objects}
 
 
-def test_given_every_trap_then_each_is_refused_within_the_caps_and_nothing_of_it_stays(
+def test_every_trap_then_each_is_refused_within_the_caps_and_nothing_of_it_stays(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -153,7 +153,7 @@ def test_given_every_trap_then_each_is_refused_within_the_caps_and_nothing_of_it
     asyncio.run(run())
 
 
-def test_given_a_body_that_drips_then_the_total_time_ends_it_and_nothing_of_it_stays(
+def test_a_body_that_drips_then_the_total_time_ends_it_and_nothing_of_it_stays(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -167,7 +167,7 @@ def test_given_a_body_that_drips_then_the_total_time_ends_it_and_nothing_of_it_s
     asyncio.run(run())
 
 
-def test_given_the_largest_pictures_that_are_taken_then_the_memory_stays_within_its_bounds(
+def test_the_largest_pictures_that_are_taken_then_the_memory_stays_within_its_bounds(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:

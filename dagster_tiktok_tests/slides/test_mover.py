@@ -14,11 +14,11 @@ import pytest
 from aiohttp import web
 
 from dagster_tiktok.clock import utc_now
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.failures import AddressExpired
+from dagster_tiktok.slides.failures import SlideUrlExpiredError
 from dagster_tiktok.slides.mirrors import cache_key, live_mirrors
 from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover, slides_wanted
 from dagster_tiktok.slides.store import open_slide_store
@@ -26,8 +26,8 @@ from dagster_tiktok.tiktok.failures import (
     FAILURES,
     FailureKind,
     PostError,
-    PostUnavailable,
-    PostUnreadable,
+    PostUnavailableError,
+    PostUnreadableError,
 )
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 from dagster_tiktok_tests.support import cdn as answers
@@ -127,7 +127,7 @@ async def on_stage(
         )
 
 
-def test_given_stored_slides_then_only_missing_and_changed_ones_are_wanted() -> None:
+def test_stored_slides_then_only_missing_and_changed_ones_are_wanted() -> None:
     sources = [
         SlideSource(number=number, mirrors=("https://tiktokcdn.com/a",), image_key=key)
         for number, key in enumerate(["a" * 32, "b" * 32, "c" * 32, None, "e" * 32], 1)
@@ -141,7 +141,7 @@ def test_given_stored_slides_then_only_missing_and_changed_ones_are_wanted() -> 
     assert [slide.number for slide in slides_wanted(post_of(*sources), stored)] == [2, 5]
 
 
-def test_given_carousels_then_every_slide_is_stored_in_order_and_readable_by_anyone(
+def test_carousels_then_every_slide_is_stored_in_order_and_readable_by_anyone(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -173,7 +173,7 @@ def test_given_carousels_then_every_slide_is_stored_in_order_and_readable_by_any
     asyncio.run(run())
 
 
-def test_given_a_post_whose_slides_are_stored_then_nothing_is_requested(
+def test_a_post_whose_slides_are_stored_then_nothing_is_requested(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -189,7 +189,7 @@ def test_given_a_post_whose_slides_are_stored_then_nothing_is_requested(
     asyncio.run(run())
 
 
-def test_given_a_video_then_there_is_nothing_to_move(
+def test_a_video_then_there_is_nothing_to_move(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -201,7 +201,7 @@ def test_given_a_video_then_there_is_nothing_to_move(
     asyncio.run(run())
 
 
-def test_given_one_broken_slide_then_the_others_are_stored_and_the_post_is_not_complete(
+def test_one_broken_slide_then_the_others_are_stored_and_the_post_is_not_complete(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -222,7 +222,7 @@ def test_given_one_broken_slide_then_the_others_are_stored_and_the_post_is_not_c
     asyncio.run(run())
 
 
-def test_given_a_bucket_that_refuses_a_slide_then_it_fails_alone(
+def test_a_bucket_that_refuses_a_slide_then_it_fails_alone(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -235,7 +235,7 @@ def test_given_a_bucket_that_refuses_a_slide_then_it_fails_alone(
     asyncio.run(run())
 
 
-def test_given_a_clock_three_days_ahead_of_tiktoks_then_every_slide_is_stored_and_no_page_read(
+def test_a_clock_three_days_ahead_of_tiktoks_then_every_slide_is_stored_and_no_page_read(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     def ahead() -> datetime:
@@ -265,7 +265,7 @@ def test_given_a_clock_three_days_ahead_of_tiktoks_then_every_slide_is_stored_an
         (-1, 0, True),
     ],
 )
-def test_given_an_expiry_then_only_time_since_the_page_can_have_passed_it(
+def test_an_expiry_then_only_time_since_the_page_can_have_passed_it(
     lives_for: float, read_hours_ago: float | None, is_live: bool
 ) -> None:
     expires = int(NOW.timestamp() + lives_for)
@@ -276,12 +276,12 @@ def test_given_an_expiry_then_only_time_since_the_page_can_have_passed_it(
     if is_live:
         assert live_mirrors(source, now=NOW, page_read_at=read_at) == [url]
     else:
-        with pytest.raises(AddressExpired):
+        with pytest.raises(SlideUrlExpiredError):
             live_mirrors(source, now=NOW, page_read_at=read_at)
 
 
 @pytest.mark.parametrize("how", ["x-expires has passed", "403"])
-def test_given_expired_addresses_then_the_page_is_fetched_once_and_all_slides_are_stored(
+def test_expired_addresses_then_the_page_is_fetched_once_and_all_slides_are_stored(
     make_settings: MakeSettings, supabase: SupabaseServer, how: str
 ) -> None:
     async def run() -> None:
@@ -317,7 +317,7 @@ def test_given_expired_addresses_then_the_page_is_fetched_once_and_all_slides_ar
     asyncio.run(run())
 
 
-def test_given_a_page_that_shows_more_slides_by_now_then_all_of_them_are_stored(
+def test_a_page_that_shows_more_slides_by_now_then_all_of_them_are_stored(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -337,12 +337,12 @@ def test_given_a_page_that_shows_more_slides_by_now_then_all_of_them_are_stored(
     asyncio.run(run())
 
 
-def test_given_posts_whose_pages_name_one_picture_then_each_has_the_bytes_of_its_own() -> None:
+def test_posts_whose_pages_name_one_picture_then_each_has_the_bytes_of_its_own() -> None:
     slide = SlideSource(number=1, mirrors=("https://tiktokcdn.com/a",), image_key="a" * 32)
     assert cache_key("1", slide) != cache_key("2", slide)
 
 
-def test_given_addresses_that_stay_expired_then_the_page_is_not_fetched_again_and_again(
+def test_addresses_that_stay_expired_then_the_page_is_not_fetched_again_and_again(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -364,7 +364,7 @@ def test_given_addresses_that_stay_expired_then_the_page_is_not_fetched_again_an
     asyncio.run(run())
 
 
-def test_given_a_slide_without_an_address_then_the_page_is_asked_for_one_and_then_it_is_not_there(
+def test_a_slide_without_an_address_then_the_page_is_asked_for_one_and_then_it_is_not_there(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -398,12 +398,12 @@ def test_given_a_slide_without_an_address_then_the_page_is_asked_for_one_and_the
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
-        (PostUnavailable(FAILURES[FailureKind.GONE]), "page_unavailable", "deleted"),
-        (PostUnreadable(FAILURES[FailureKind.INCOMPLETE]), "page_unavailable", "lacked"),
-        (PostUnreadable(FAILURES[FailureKind.SHIELD]), "page_refused", "refused"),
+        (PostUnavailableError(FAILURES[FailureKind.GONE]), "page_unavailable", "deleted"),
+        (PostUnreadableError(FAILURES[FailureKind.INCOMPLETE]), "page_unavailable", "lacked"),
+        (PostUnreadableError(FAILURES[FailureKind.SHIELD]), "page_refused", "refused"),
     ],
 )
-def test_given_a_page_that_gives_no_addresses_then_expired_slides_say_why_and_whose_fault_it_is(
+def test_a_page_that_gives_no_addresses_then_expired_slides_say_why_and_whose_fault_it_is(
     make_settings: MakeSettings,
     supabase: SupabaseServer,
     error: PostError,
@@ -428,24 +428,24 @@ def test_given_a_page_that_gives_no_addresses_then_expired_slides_say_why_and_wh
     asyncio.run(run())
 
 
-def test_given_tiktok_refusing_everything_then_the_stage_ends_and_nothing_goes_on(
+def test_tiktok_refusing_everything_then_the_stage_ends_and_nothing_goes_on(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
         async with on_stage(make_settings, supabase) as stage:
 
             async def refresh(tiktok_id: str) -> Post:
-                raise ServiceUnavailable("the breaker is open")
+                raise ServiceUnavailableError("the breaker is open")
 
             async with stage.mover(refresh) as mover:
-                with pytest.raises(ServiceUnavailable):
+                with pytest.raises(ServiceUnavailableError):
                     await mover.move(stage.carousel(6, lives_for=-1))
                 assert not [task for task in asyncio.all_tasks() if "SlideMover" in repr(task)]
 
     asyncio.run(run())
 
 
-def test_given_two_looks_at_one_post_at_once_then_each_slide_is_moved_once(
+def test_two_looks_at_one_post_at_once_then_each_slide_is_moved_once(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -461,7 +461,7 @@ def test_given_two_looks_at_one_post_at_once_then_each_slide_is_moved_once(
     asyncio.run(run())
 
 
-def test_given_a_run_that_is_broken_off_then_the_next_one_requests_no_finished_slide_again(
+def test_a_run_that_is_broken_off_then_the_next_one_requests_no_finished_slide_again(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -488,7 +488,7 @@ def test_given_a_run_that_is_broken_off_then_the_next_one_requests_no_finished_s
     asyncio.run(run())
 
 
-def test_given_many_slides_then_the_first_are_stored_while_others_are_still_to_be_downloaded(
+def test_many_slides_then_the_first_are_stored_while_others_are_still_to_be_downloaded(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:

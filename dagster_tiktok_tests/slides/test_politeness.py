@@ -13,7 +13,7 @@ from dagster_tiktok.models import SlideSource
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
-from dagster_tiktok.slides.failures import AddressExpired, SlideError
+from dagster_tiktok.slides.failures import SlideError, SlideUrlExpiredError
 from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stream import Transfer
 from dagster_tiktok.tiktok.client import TikTokClient
@@ -39,7 +39,7 @@ def noting(times: list[float], answer: Answer) -> Answer:
     return noted
 
 
-def test_given_a_rate_then_no_request_passes_it_by_neither_redirects_nor_repetitions(
+def test_a_rate_then_no_request_passes_it_by_neither_redirects_nor_repetitions(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -72,7 +72,7 @@ def test_given_a_rate_then_no_request_passes_it_by_neither_redirects_nor_repetit
     asyncio.run(run())
 
 
-def test_given_cookies_then_allowed_hosts_get_them_as_they_are_and_no_other_host_is_asked(
+def test_cookies_then_allowed_hosts_get_them_as_they_are_and_no_other_host_is_asked(
     make_settings: MakeSettings,
 ) -> None:
     cookies: dict[str, str] = {}
@@ -105,7 +105,7 @@ def test_given_cookies_then_allowed_hosts_get_them_as_they_are_and_no_other_host
     asyncio.run(run())
 
 
-def test_given_a_page_that_sets_cookies_then_the_slides_after_it_are_asked_for_with_them(
+def test_a_page_that_sets_cookies_then_the_slides_after_it_are_asked_for_with_them(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -131,7 +131,7 @@ def test_given_a_page_that_sets_cookies_then_the_slides_after_it_are_asked_for_w
     asyncio.run(run())
 
 
-def test_given_requests_that_fail_then_each_is_counted_with_its_host_and_bytes(
+def test_requests_that_fail_then_each_is_counted_with_its_host_and_bytes(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -156,12 +156,12 @@ def test_given_requests_that_fail_then_each_is_counted_with_its_host_and_bytes(
     asyncio.run(run())
 
 
-def test_given_a_slide_without_any_address_then_only_the_page_can_help(
+def test_a_slide_without_any_address_then_only_the_page_can_help(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
         async with SlideDownloader(make_settings()) as downloader:
-            with pytest.raises(AddressExpired, match="no address"):
+            with pytest.raises(SlideUrlExpiredError, match="no address"):
                 await fetch(downloader, SlideSource(number=1, mirrors=()))
 
     asyncio.run(run())

@@ -17,10 +17,10 @@ from dagster_tiktok.slides.stream import Timeouts
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 from dagster_tiktok_tests.support import cdn as answers
 from dagster_tiktok_tests.support.cdn import Answer, Cdn
-from dagster_tiktok_tests.support.scenes import BIG, PICTURE, fetch, play
+from dagster_tiktok_tests.support.scenes import BIG, IMAGE, fetch, play
 
 
-def test_given_a_body_that_breaks_off_then_only_the_rest_is_requested(
+def test_a_body_that_breaks_off_then_only_the_rest_is_requested(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -34,7 +34,7 @@ def test_given_a_body_that_breaks_off_then_only_the_rest_is_requested(
     play(make_settings, scene)
 
 
-def test_given_a_server_that_falls_silent_then_the_rest_is_requested_after_a_while(
+def test_a_server_that_falls_silent_then_the_rest_is_requested_after_a_while(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -58,24 +58,24 @@ def test_given_a_server_that_falls_silent_then_the_rest_is_requested_after_a_whi
     asyncio.run(run())
 
 
-def test_given_a_file_that_changed_meanwhile_then_it_starts_afresh(
+def test_a_file_that_changed_meanwhile_then_it_starts_afresh(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         async def cut_and_change(request: object, body: bytes) -> object:
             answer = await answers.cut_off(100_000)(request, body)  # type: ignore[arg-type]
-            cdn.files["big"] = PICTURE
+            cdn.files["big"] = IMAGE
             return answer
 
         cdn.faults["big"] = [cut_and_change]  # type: ignore[list-item]
         slide = await fetch(downloader, cdn.slide(1, "big"))
         assert not slide.resumed
-        assert slide.path.read_bytes() == PICTURE
+        assert slide.path.read_bytes() == IMAGE
 
     play(make_settings, scene)
 
 
-def test_given_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file(
+def test_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -110,7 +110,7 @@ def test_given_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file
         (bytes(len(BIG)), '"v1"', "kept", 99.0, 1),
     ],
 )
-def test_given_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_first(
+def test_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_first(
     make_settings: MakeSettings,
     data: bytes,
     etag: str | None,
@@ -154,11 +154,11 @@ def file_key(source: SlideSource) -> str:
     return hashlib.sha256(cache_key("1", source).encode()).hexdigest()
 
 
-def answer_to_range(start: int, end: int, total: int) -> Answer:
-    return answer_of_range(f"bytes {start}-{end - 1}/{total}", start, end)
+def range_response(start: int, end: int, total: int) -> Answer:
+    return response_for_range(f"bytes {start}-{end - 1}/{total}", start, end)
 
 
-def answer_of_range(said: str, start: int = 100_000, end: int | None = None) -> Answer:
+def response_for_range(said: str, start: int = 100_000, end: int | None = None) -> Answer:
     async def answer(request: web.Request, body: bytes) -> web.StreamResponse:
         headers = {"Content-Range": said}
         return web.Response(status=206, body=body[start:end], headers=headers)
@@ -169,16 +169,16 @@ def answer_of_range(said: str, start: int = 100_000, end: int | None = None) -> 
 @pytest.mark.parametrize(
     ("answer", "third_asks_from"),
     [
-        (answer_to_range(100_000, 200_000, len(BIG)), 200_000),
-        (answer_to_range(0, len(BIG), len(BIG)), 0),
-        (answer_to_range(100_000, len(BIG), len(BIG) + 1), 0),
-        (answer_of_range(f"bytes 100000-{'9' * 5000}/{len(BIG)}"), 0),
-        (answer_of_range(f"bytes \u0661-{len(BIG) - 1}/{len(BIG)}"), 0),
+        (range_response(100_000, 200_000, len(BIG)), 200_000),
+        (range_response(0, len(BIG), len(BIG)), 0),
+        (range_response(100_000, len(BIG), len(BIG) + 1), 0),
+        (response_for_range(f"bytes 100000-{'9' * 5000}/{len(BIG)}"), 0),
+        (response_for_range(f"bytes \u0661-{len(BIG) - 1}/{len(BIG)}"), 0),
         (answers.status(206), 0),
         (answers.status(416), 0),
     ],
 )
-def test_given_another_range_than_was_asked_for_then_only_what_is_right_is_kept(
+def test_another_range_than_was_asked_for_then_only_what_is_right_is_kept(
     make_settings: MakeSettings, answer: Answer, third_asks_from: int
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -190,7 +190,7 @@ def test_given_another_range_than_was_asked_for_then_only_what_is_right_is_kept(
     play(make_settings, scene)
 
 
-def test_given_a_weak_validator_then_it_starts_afresh(make_settings: MakeSettings) -> None:
+def test_a_weak_validator_then_it_starts_afresh(make_settings: MakeSettings) -> None:
     async def cut_off(request: web.Request, body: bytes) -> web.StreamResponse:
         response = web.StreamResponse(headers={"ETag": 'W/"1"', "Content-Length": str(len(body))})
         await response.prepare(request)

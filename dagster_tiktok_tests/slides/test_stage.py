@@ -44,7 +44,7 @@ Unit = dict[str, Any]
 
 @dataclass
 class Day:
-    """Looks that are scraped already, and the servers."""
+    """ScrapePasses that are scraped already, and the servers."""
 
     settings: Settings
     tiktok: TikTokServer
@@ -135,7 +135,7 @@ def play(
     asyncio.run(run())
 
 
-def test_given_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_post_pays_for_it(
+def test_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_post_pays_for_it(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def scene(day: Day) -> None:
@@ -175,7 +175,7 @@ def test_given_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_pos
     play(make_settings, supabase, scene, posts=POSTS, slides=SLIDES)
 
 
-def test_given_a_slide_that_never_comes_then_its_post_is_open_until_the_fifth_run_and_then_partial(
+def test_a_slide_that_never_comes_then_its_post_is_open_until_the_fifth_run_and_then_partial(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def scene(day: Day) -> None:
@@ -199,7 +199,7 @@ def test_given_a_slide_that_never_comes_then_its_post_is_open_until_the_fifth_ru
     play(make_settings, supabase, scene, posts=2, slides=3)
 
 
-def test_given_a_carousel_that_is_refused_as_a_whole_then_it_alone_pays_for_it(
+def test_a_carousel_that_is_refused_as_a_whole_then_it_alone_pays_for_it(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def scene(day: Day) -> None:

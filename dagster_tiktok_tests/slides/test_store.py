@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dagster_tiktok.database.supabase import open_supabase
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache.cache import SlideCache
@@ -65,7 +65,7 @@ def play(
     asyncio.run(run())
 
 
-def test_given_a_slide_then_its_path_is_that_of_the_contract(tmp_path: Path) -> None:
+def test_a_slide_then_its_path_is_that_of_the_contract(tmp_path: Path) -> None:
     info = slide_of(tmp_path, jpeg()).info
     assert object_path("7123", 3, info) == f"7123/03-{info.sha256[:16]}.jpg"
     with pytest.raises(ValueError, match="not the id"):
@@ -73,7 +73,7 @@ def test_given_a_slide_then_its_path_is_that_of_the_contract(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
-def test_given_a_new_slide_then_anyone_reads_its_bytes_and_may_keep_them(
+def test_a_new_slide_then_anyone_reads_its_bytes_and_may_keep_them(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, image_format: str
 ) -> None:
     data = encoded(image_format)
@@ -92,7 +92,7 @@ def test_given_a_new_slide_then_anyone_reads_its_bytes_and_may_keep_them(
     play(make_settings, supabase, scene)
 
 
-def test_given_an_object_that_is_there_then_it_is_kept_as_it_is(
+def test_an_object_that_is_there_then_it_is_kept_as_it_is(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -104,7 +104,7 @@ def test_given_an_object_that_is_there_then_it_is_kept_as_it_is(
     play(make_settings, supabase, scene)
 
 
-def test_given_a_slide_kept_from_a_broken_off_run_then_it_is_not_sent_if_it_is_there(
+def test_a_slide_kept_from_a_broken_off_run_then_it_is_not_sent_if_it_is_there(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -116,7 +116,7 @@ def test_given_a_slide_kept_from_a_broken_off_run_then_it_is_not_sent_if_it_is_t
     play(make_settings, supabase, scene)
 
 
-def test_given_a_broken_object_under_the_path_then_it_is_mended(
+def test_a_broken_object_under_the_path_then_it_is_mended(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     slide = slide_of(tmp_path, jpeg(4))
@@ -133,7 +133,7 @@ def test_given_a_broken_object_under_the_path_then_it_is_mended(
     play(make_settings, supabase, scene)
 
 
-def test_given_another_picture_of_the_same_length_under_the_path_then_it_is_replaced(
+def test_another_picture_of_the_same_length_under_the_path_then_it_is_replaced(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     # A signed-in user may upload, and whoever has the slide can compute its path and its length.
@@ -154,7 +154,7 @@ def test_given_another_picture_of_the_same_length_under_the_path_then_it_is_repl
 
 
 @pytest.mark.parametrize("fault", [faults.answer(500), faults.answer(503), faults.hung_up])
-def test_given_a_passing_fault_then_the_upload_is_sent_again(
+def test_a_passing_fault_then_the_upload_is_sent_again(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Fault
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -176,7 +176,7 @@ def test_given_a_passing_fault_then_the_upload_is_sent_again(
         (faults.storage_error(400, 415, "mime type"), "storage_refused"),
     ],
 )
-def test_given_a_lasting_fault_then_the_slide_fails_with_its_kind(
+def test_a_lasting_fault_then_the_slide_fails_with_its_kind(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Fault, kind: str
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -188,13 +188,13 @@ def test_given_a_lasting_fault_then_the_slide_fails_with_its_kind(
     play(make_settings, supabase, scene)
 
 
-def test_given_uploads_that_keep_failing_then_the_stage_ends(
+def test_uploads_that_keep_failing_then_the_stage_ends(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
         proxy.always = faults.answer(500)
         slide = slide_of(tmp_path, jpeg(7))
-        with pytest.raises(ServiceUnavailable, match="in a row"):
+        with pytest.raises(ServiceUnavailableError, match="in a row"):
             for number in range(1, 30):
                 with pytest.raises(SlideError):
                     await store.put("7007", number, slide)
@@ -203,7 +203,7 @@ def test_given_uploads_that_keep_failing_then_the_stage_ends(
     play(make_settings, supabase, scene, attempts=1)
 
 
-def test_given_no_such_bucket_then_the_variable_is_named(
+def test_no_such_bucket_then_the_variable_is_named(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -217,7 +217,7 @@ def test_given_no_such_bucket_then_the_variable_is_named(
     asyncio.run(run())
 
 
-def test_given_a_private_bucket_then_the_variable_is_named(
+def test_a_private_bucket_then_the_variable_is_named(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -233,7 +233,7 @@ def test_given_a_private_bucket_then_the_variable_is_named(
     asyncio.run(run())
 
 
-def test_given_a_first_object_that_was_there_already_then_its_public_address_is_tried_too(
+def test_a_first_object_that_was_there_already_then_its_public_address_is_tried_too(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -255,7 +255,7 @@ def test_given_a_first_object_that_was_there_already_then_its_public_address_is_
     asyncio.run(run())
 
 
-def test_given_a_key_that_may_not_write_then_the_variable_is_named(
+def test_a_key_that_may_not_write_then_the_variable_is_named(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -267,12 +267,12 @@ def test_given_a_key_that_may_not_write_then_the_variable_is_named(
     asyncio.run(run())
 
 
-def test_given_no_supabase_then_the_stage_ends(make_settings: MakeSettings, tmp_path: Path) -> None:
+def test_no_supabase_then_the_stage_ends(make_settings: MakeSettings, tmp_path: Path) -> None:
     async def run() -> None:
         async with open_slide_store(make_settings(), attempts=1) as store:
-            with pytest.raises(ServiceUnavailable):
+            with pytest.raises(ServiceUnavailableError):
                 await store.check()
-            with pytest.raises(ServiceUnavailable):
+            with pytest.raises(ServiceUnavailableError):
                 await store.put("7011", 1, slide_of(tmp_path, jpeg()))
 
     asyncio.run(run())

@@ -95,13 +95,13 @@ def connection(
         transaction.rollback()
 
 
-def test_given_the_page_then_it_says_who_may_do_what_with_tables_and_functions() -> None:
+def test_the_page_then_it_says_who_may_do_what_with_tables_and_functions() -> None:
     said = {*product(TABLES, OPERATIONS), ("public", "call"), ("private", "call")}
     said.add(("scraping_logs", "select these columns"))
     assert set(RIGHTS) - set(STORAGE_RIGHTS) == said
 
 
-def _answered(work: Callable[[], Any]) -> int:
+def _written_back(work: Callable[[], Any]) -> int:
     """How many rows an operation saw or changed; 0 if it is refused."""
     try:
         return len(work().data)
@@ -127,14 +127,14 @@ def _requests(client: Client, table: str) -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_given_a_role_when_it_tries_the_tables_over_the_interface_then_it_may_what_the_page_says(
+def test_a_role_when_it_tries_the_tables_over_the_interface_then_it_may_what_the_page_says(
     clients: dict[str, Client], db: Database, role: str
 ) -> None:
     db.execute(ROWS)
     before = db.query(CONTENTS)
 
     may = {
-        (table, operation): _answered(work) > 0
+        (table, operation): _written_back(work) > 0
         for table in _IN_ORDER
         for operation, work in _requests(clients[role], table).items()
     }
@@ -173,7 +173,7 @@ def _statements(table: str) -> dict[str, sql.Composed]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_given_a_role_when_it_tries_the_tables_of_postgresql_then_it_may_what_the_page_says(
+def test_a_role_when_it_tries_the_tables_of_postgresql_then_it_may_what_the_page_says(
     connection: psycopg.Connection, role: str
 ) -> None:
     before = connection.execute(CONTENTS.encode()).fetchall()
@@ -195,7 +195,7 @@ def test_given_a_role_when_it_tries_the_tables_of_postgresql_then_it_may_what_th
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_given_a_role_when_it_reads_a_batch_then_what_servers_said_is_for_the_secret_key_alone(
+def test_a_role_when_it_reads_a_batch_then_what_servers_said_is_for_the_secret_key_alone(
     connection: psycopg.Connection, role: str
 ) -> None:
     columns = connection.execute(
@@ -233,7 +233,7 @@ def test_given_a_role_when_it_reads_a_batch_then_what_servers_said_is_for_the_se
         "table public.scraping_logs /* {} */",
     ],
 )
-def test_given_a_signed_in_user_when_he_asks_for_a_hidden_column_in_any_way_then_he_is_refused(
+def test_a_signed_in_user_when_he_asks_for_a_hidden_column_in_any_way_then_he_is_refused(
     connection: psycopg.Connection, query: str, column: str
 ) -> None:
     act_as(connection, "signed in")
@@ -241,7 +241,7 @@ def test_given_a_signed_in_user_when_he_asks_for_a_hidden_column_in_any_way_then
         connection.execute(query.format(column).encode())
 
 
-def test_given_a_hosted_projects_default_rights_then_the_migrations_leave_none_of_them(
+def test_a_hosted_projects_default_rights_then_the_migrations_leave_none_of_them(
     plain_url: str, hosted_url: str
 ) -> None:
     with psycopg.connect(plain_url) as plain, psycopg.connect(hosted_url) as hosted:
@@ -251,7 +251,7 @@ def test_given_a_hosted_projects_default_rights_then_the_migrations_leave_none_o
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_given_a_publishable_key_when_it_calls_any_function_then_it_is_refused(
+def test_a_publishable_key_when_it_calls_any_function_then_it_is_refused(
     clients: dict[str, Client], database: Database, role: str
 ) -> None:
     functions = database.query(f"{_FUNCTIONS} and pronamespace = 'public'::regnamespace")
@@ -262,7 +262,7 @@ def test_given_a_publishable_key_when_it_calls_any_function_then_it_is_refused(
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_given_any_key_when_it_calls_a_function_of_private_then_there_is_none(
+def test_any_key_when_it_calls_a_function_of_private_then_there_is_none(
     clients: dict[str, Client], database: Database, role: str
 ) -> None:
     functions = database.query(f"{_FUNCTIONS} and pronamespace = 'private'::regnamespace")
@@ -278,7 +278,7 @@ def test_given_any_key_when_it_calls_a_function_of_private_then_there_is_none(
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_given_a_role_when_it_calls_functions_of_postgresql_then_only_the_secret_key_may(
+def test_a_role_when_it_calls_functions_of_postgresql_then_only_the_secret_key_may(
     connection: psycopg.Connection, role: str
 ) -> None:
     functions = connection.execute(_FUNCTIONS.encode()).fetchall()
@@ -308,7 +308,7 @@ def _is_refused(connection: psycopg.Connection, call: sql.Composed) -> bool:
     return False
 
 
-def test_given_a_wrong_key_then_nothing_is_answered(supabase: SupabaseServer) -> None:
+def test_a_wrong_key_then_nothing_is_answered(supabase: SupabaseServer) -> None:
     for key in ("sb_secret_wrong", "sb_publishable_wrong"):
         answer = httpx.get(f"{supabase.url}/rest/v1/tiktok_posts", headers={"apikey": key})
         assert answer.status_code == 401

@@ -49,7 +49,7 @@ def _upload(
 
 
 # Each takes the role's client and the name of a folder, which holds 1.jpeg in the slides' bucket
-# and is also the name of another bucket. Answers whether it got what it asked for.
+# and is also the name of another bucket. Returns whether it got what it asked for.
 TRIES: dict[tuple[str, str], Callable[[httpx.Client, str], bool]] = {
     (BUCKET, "download by address"): lambda client, at: (
         httpx.get(f"{client.base_url}object/public/{BUCKET}/{at}/1.jpeg").content == JPEG
@@ -111,13 +111,13 @@ def _stored(database: Database) -> list[dict[str, Any]]:
     )
 
 
-def test_given_the_page_then_it_says_who_may_do_what_with_the_bucket() -> None:
+def test_the_page_then_it_says_who_may_do_what_with_the_bucket() -> None:
     assert set(STORAGE_RIGHTS) == set(TRIES)
 
 
 @pytest.mark.parametrize(("thing", "operation"), TRIES)
 @pytest.mark.parametrize("role", ROLES)
-def test_given_a_role_when_it_tries_an_operation_then_it_may_what_the_page_says(
+def test_a_role_when_it_tries_an_operation_then_it_may_what_the_page_says(
     clients: dict[str, httpx.Client], database: Database, role: str, thing: str, operation: str
 ) -> None:
     at = uuid4().hex
@@ -132,7 +132,7 @@ def test_given_a_role_when_it_tries_an_operation_then_it_may_what_the_page_says(
 
 
 @pytest.mark.parametrize("role", ["signed in", "secret key"])
-def test_given_something_that_is_no_picture_or_too_large_then_it_is_refused(
+def test_something_that_is_no_picture_or_too_large_then_it_is_refused(
     clients: dict[str, httpx.Client], role: str
 ) -> None:
     at = uuid4().hex
@@ -144,7 +144,7 @@ def test_given_something_that_is_no_picture_or_too_large_then_it_is_refused(
 
 
 @pytest.mark.parametrize("role", ["anonymous", "signed in"])
-def test_given_another_bucket_then_users_upload_nothing_to_it(
+def test_another_bucket_then_users_upload_nothing_to_it(
     clients: dict[str, httpx.Client], role: str
 ) -> None:
     other = uuid4().hex

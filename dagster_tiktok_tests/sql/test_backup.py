@@ -28,7 +28,7 @@ from dagster_tiktok_tests.support.database import (
     TABLES,
     Database,
     new_batch,
-    persist_first_looks,
+    persist_first_scrapes,
     post,
     slide,
 )
@@ -85,8 +85,8 @@ def original(postgres_url: str) -> str:
             key: (post(key, slides=2, description=_HOSTILE), [slide(key, 1), slide(key, 2)])
             for key in ("1", "2", "3")
         }
-        persist_first_looks(db, looks, creator="Zoë 日本")
-        persist_first_looks(db, {"4": (post("4"), [])}, to="stored")
+        persist_first_scrapes(db, looks, creator="Zoë 日本")
+        persist_first_scrapes(db, {"4": (post("4"), [])}, to="stored")
         batch = new_batch()
         db.call("open_batch", batch_id=batch, source_type="google_sheet", run_id=batch)
         db.execute(
@@ -124,7 +124,7 @@ def _start(folder: Path, url: str | None, *arguments: str | Path) -> subprocess.
 
 
 def _run(folder: Path, url: str | None, *arguments: str | Path, status: int = 0) -> tuple[str, str]:
-    """Answers what was printed, after making sure that no password is in it."""
+    """Returns what was printed, after making sure that no password is in it."""
     with _start(folder, url, *arguments) as process:
         output, errors = process.communicate()
     assert process.returncode == status, output + errors
@@ -134,7 +134,7 @@ def _run(folder: Path, url: str | None, *arguments: str | Path, status: int = 0)
 
 
 def _refused(folder: Path, url: str | None, *arguments: str | Path, status: int = 1) -> str:
-    """Answers the one line that says why."""
+    """Returns the one line that says why."""
     _, errors = _run(folder, url, *arguments, status=status)
     (line,) = errors.splitlines()
     assert line.startswith("dagster-tiktok: ")
@@ -190,7 +190,7 @@ def _halted_restore(folder: Path, url: str) -> Iterator[subprocess.Popen[str]]:
             raise
 
 
-def test_given_a_backup_when_restored_then_every_row_is_equal_and_ids_continue(
+def test_a_backup_when_restored_then_every_row_is_equal_and_ids_continue(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     said, _ = _run(tmp_path, original, "backup")
@@ -211,7 +211,7 @@ def test_given_a_backup_when_restored_then_every_row_is_equal_and_ids_continue(
         assert len(copy.everything()["audit_log"]) == len(source.everything()["audit_log"]) + 1
 
 
-def test_given_a_copy_with_other_settings_when_compared_then_it_is_equal(
+def test_a_copy_with_other_settings_when_compared_then_it_is_equal(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -238,7 +238,7 @@ def test_given_a_copy_with_other_settings_when_compared_then_it_is_equal(
     assert errors == "dagster-tiktok: Not as in the backup: scrape_units.\n"
 
 
-def test_given_a_changed_row_or_a_lost_one_when_compared_then_the_table_is_named(
+def test_a_changed_row_or_a_lost_one_when_compared_then_the_table_is_named(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -256,7 +256,7 @@ def test_given_a_changed_row_or_a_lost_one_when_compared_then_the_table_is_named
     assert told["tiktok_posts"] == "2 rows, checksum equal"
 
 
-def test_given_writes_during_a_backup_then_dump_and_manifest_are_of_the_moment_before(
+def test_writes_during_a_backup_then_dump_and_manifest_are_of_the_moment_before(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     with _database(original) as source:
@@ -278,7 +278,7 @@ def test_given_writes_during_a_backup_then_dump_and_manifest_are_of_the_moment_b
     assert message.endswith("Not as in the backup: audit_log, tiktok_posts, tiktok_slides.")
 
 
-def test_given_a_writer_that_never_rests_then_the_dump_is_what_the_manifest_says(
+def test_a_writer_that_never_rests_then_the_dump_is_what_the_manifest_says(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     done = threading.Event()
@@ -302,9 +302,7 @@ def test_given_a_writer_that_never_rests_then_the_dump_is_what_the_manifest_says
     assert 0 < copied["total_urls"] < last["total_urls"]
 
 
-def test_given_a_backup_that_is_killed_then_nothing_looks_finished(
-    original: str, tmp_path: Path
-) -> None:
+def test_a_backup_that_is_killed_then_nothing_looks_finished(original: str, tmp_path: Path) -> None:
     with _halted_backup(tmp_path, original) as process:
         process.kill()
         process.communicate()
@@ -319,7 +317,7 @@ def test_given_a_backup_that_is_killed_then_nothing_looks_finished(
     _back_up(tmp_path, original)
 
 
-def test_given_a_failing_pg_dump_then_its_reason_is_told_and_nothing_stays(
+def test_a_failing_pg_dump_then_its_reason_is_told_and_nothing_stays(
     original: str, tmp_path: Path
 ) -> None:
     with _halted_backup(tmp_path, original) as process, _database(original) as source:
@@ -334,7 +332,7 @@ def test_given_a_failing_pg_dump_then_its_reason_is_told_and_nothing_stays(
     assert not list(tmp_path.iterdir())
 
 
-def test_given_a_restore_that_is_killed_then_nothing_is_there_and_the_next_one_succeeds(
+def test_a_restore_that_is_killed_then_nothing_is_there_and_the_next_one_succeeds(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     _back_up(tmp_path, original)
@@ -351,7 +349,7 @@ def test_given_a_restore_that_is_killed_then_nothing_is_there_and_the_next_one_s
         assert copy.next_ids() == source.next_ids()
 
 
-def test_given_rows_that_are_there_then_they_stay_unless_they_are_to_be_replaced(
+def test_rows_that_are_there_then_they_stay_unless_they_are_to_be_replaced(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -370,7 +368,7 @@ def test_given_rows_that_are_there_then_they_stay_unless_they_are_to_be_replaced
             assert copy.everything() == source.everything()
 
 
-def test_given_a_manifest_that_says_otherwise_then_nothing_is_restored(
+def test_a_manifest_that_says_otherwise_then_nothing_is_restored(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -386,7 +384,7 @@ def test_given_a_manifest_that_says_otherwise_then_nothing_is_restored(
         assert not any(copy.everything().values())
 
 
-def test_given_a_dump_that_ends_early_then_nothing_is_restored(
+def test_a_dump_that_ends_early_then_nothing_is_restored(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -403,7 +401,7 @@ def test_given_a_dump_that_ends_early_then_nothing_is_restored(
         assert not any(copy.everything().values())
 
 
-def test_given_another_schema_then_the_restore_is_refused_with_what_to_do(
+def test_another_schema_then_the_restore_is_refused_with_what_to_do(
     original: str, empty: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -423,7 +421,7 @@ def test_given_another_schema_then_the_restore_is_refused_with_what_to_do(
         assert "is at 3: see docs/back-up.md" in message
 
 
-def test_given_the_owner_of_a_hosted_project_then_it_backs_up_and_restores(
+def test_the_owner_of_a_hosted_project_then_it_backs_up_and_restores(
     postgres: PostgresServer, original: str, tmp_path: Path
 ) -> None:
     parts = urlsplit(original)
@@ -447,7 +445,7 @@ def test_given_the_owner_of_a_hosted_project_then_it_backs_up_and_restores(
     )
 
 
-def test_given_a_table_of_ones_own_then_it_is_in_the_backup(
+def test_a_table_of_ones_own_then_it_is_in_the_backup(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     for url in (original, empty):
@@ -468,7 +466,7 @@ def test_given_a_table_of_ones_own_then_it_is_in_the_backup(
         assert copy.query('select r from private."My notes"') == [{"r": "a"}]
 
 
-def test_given_a_file_that_is_no_backup_then_the_sentence_names_it(
+def test_a_file_that_is_no_backup_then_the_sentence_names_it(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = tmp_path / "x.dump"
@@ -484,7 +482,7 @@ def test_given_a_file_that_is_no_backup_then_the_sentence_names_it(
     assert str(dump) in _refused(tmp_path, original, "backup", "--file", dump / "y.dump")
 
 
-def test_given_no_database_then_the_sentence_says_what_is_wrong(
+def test_no_database_then_the_sentence_says_what_is_wrong(
     postgres_url: str, tmp_path: Path
 ) -> None:
     assert "SUPABASE_DB_URL is not set" in _refused(tmp_path, None, "backup", status=2)
@@ -511,7 +509,7 @@ def test_given_no_database_then_the_sentence_says_what_is_wrong(
         "",
     ],
 )
-def test_given_an_address_that_cannot_work_then_the_sentence_repeats_nothing_of_it(
+def test_an_address_that_cannot_work_then_the_sentence_repeats_nothing_of_it(
     url: str,
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"^SUPABASE_DB_URL ") as raised:
@@ -519,7 +517,7 @@ def test_given_an_address_that_cannot_work_then_the_sentence_repeats_nothing_of_
     assert "secret" not in str(raised.value) and "db.example" not in str(raised.value)
 
 
-def test_given_an_address_then_programs_get_all_of_it_by_their_environment() -> None:
+def test_an_address_then_programs_get_all_of_it_by_their_environment() -> None:
     url = "postgresql://postgres:p%40ss%2Fword@db.example:5432/postgres?sslmode=require"
     assert environment_of(connection_parameters(url)) == {
         "PGUSER": "postgres",

@@ -23,7 +23,7 @@ def _open(db: Database, batch: str) -> dict[str, Any]:
     )
 
 
-def test_given_a_batch_when_opened_twice_then_there_is_one_record(db: Database) -> None:
+def test_a_batch_when_opened_twice_then_there_is_one_record(db: Database) -> None:
     batch = new_batch()
 
     assert (_open(db, batch), _open(db, batch)) == ({"opened": True}, {"opened": False})
@@ -33,7 +33,7 @@ def test_given_a_batch_when_opened_twice_then_there_is_one_record(db: Database) 
     assert record["batch_completed_at"] is None
 
 
-def test_given_a_stage_that_runs_again_then_its_totals_are_replaced(db: Database) -> None:
+def test_a_stage_that_runs_again_then_its_totals_are_replaced(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
 
@@ -47,7 +47,7 @@ def test_given_a_stage_that_runs_again_then_its_totals_are_replaced(db: Database
         db.call("record_stage", batch_id=new_batch(), stage="a", metrics={})
 
 
-def test_given_a_sheet_that_cannot_be_read_when_recorded_then_users_see_how_many_and_not_why(
+def test_a_sheet_that_cannot_be_read_when_recorded_then_users_see_how_many_and_not_why(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -79,7 +79,7 @@ def test_given_a_sheet_that_cannot_be_read_when_recorded_then_users_see_how_many
     assert db.close_batch(batch_id=batch, limit=10)["sheets_failed"] == {}
 
 
-def test_given_nothing_due_when_closed_then_the_batch_is_completed(db: Database) -> None:
+def test_nothing_due_when_closed_then_the_batch_is_completed(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
 
@@ -89,7 +89,7 @@ def test_given_nothing_due_when_closed_then_the_batch_is_completed(db: Database)
     assert db.one("select error_message from public.scraping_logs") == {"error_message": None}
 
 
-def test_given_every_kind_of_end_when_closed_then_figures_and_errors_say_so(db: Database) -> None:
+def test_every_kind_of_end_when_closed_then_figures_and_errors_say_so(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
     db.open(row("done"), row("retry"), row("bad", problems=["bad type"]), row("left"), batch=batch)
@@ -123,7 +123,7 @@ def test_given_every_kind_of_end_when_closed_then_figures_and_errors_say_so(db: 
     assert db.one("select * from public.scraping_logs") == record
 
 
-def test_given_only_failures_when_closed_then_the_batch_failed(db: Database) -> None:
+def test_only_failures_when_closed_then_the_batch_failed(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
     db.open(row("a"), batch=batch)
@@ -133,7 +133,7 @@ def test_given_only_failures_when_closed_then_the_batch_failed(db: Database) -> 
     assert (summary["status"], summary["unfinished"], summary["errors"]) == ("failed", 1, [])
 
 
-def test_given_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
+def test_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -146,7 +146,7 @@ def test_given_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
     assert record == {"error_message": "The sheet is not shared."}
 
 
-def test_given_a_row_that_could_not_be_answered_when_closed_then_it_is_listed(
+def test_a_row_that_could_not_be_answered_when_closed_then_it_is_listed(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -166,7 +166,7 @@ def test_given_a_row_that_could_not_be_answered_when_closed_then_it_is_listed(
     ]
 
 
-def test_given_expired_and_unavailable_units_when_closed_then_they_are_listed(
+def test_expired_and_unavailable_units_when_closed_then_they_are_listed(
     db: Database,
 ) -> None:
     first, second = new_batch(), new_batch()
@@ -190,7 +190,7 @@ def test_given_expired_and_unavailable_units_when_closed_then_they_are_listed(
     assert [(e.slot, e.outcome) for e in summary.errors] == [(1, "expired"), (2, "unavailable")]
 
 
-def test_given_units_that_are_owed_then_they_are_counted_and_listed_to_the_limit(
+def test_units_that_are_owed_then_they_are_counted_and_listed_to_the_limit(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -217,7 +217,7 @@ def _record(db: Database, batch: str) -> dict[str, Any]:
     return db.one(f"select * from public.scraping_logs where batch_id = '{batch}'")
 
 
-def test_given_a_run_that_was_killed_when_the_next_one_starts_then_its_batch_is_closed_as_failed(
+def test_a_run_that_was_killed_when_the_next_one_starts_then_its_batch_is_closed_as_failed(
     db: Database,
 ) -> None:
     killed = new_batch()
@@ -237,7 +237,7 @@ def test_given_a_run_that_was_killed_when_the_next_one_starts_then_its_batch_is_
 
 
 @pytest.mark.parametrize("sign", ["a short silence", "a lease", "renewed leases", "a claim"])
-def test_given_a_run_that_is_alive_when_another_one_starts_then_its_batch_stays_open(
+def test_a_run_that_is_alive_when_another_one_starts_then_its_batch_stays_open(
     db: Database, sign: str
 ) -> None:
     alive = new_batch()
@@ -257,7 +257,7 @@ def test_given_a_run_that_is_alive_when_another_one_starts_then_its_batch_stays_
     assert _record(db, alive)["status"] == "running"
 
 
-def test_given_a_batch_that_is_closed_then_no_other_run_changes_it(db: Database) -> None:
+def test_a_batch_that_is_closed_then_no_other_run_changes_it(db: Database) -> None:
     closed = new_batch()
     _open(db, closed)
     db.close_batch(batch_id=closed, limit=10)
@@ -269,7 +269,7 @@ def test_given_a_batch_that_is_closed_then_no_other_run_changes_it(db: Database)
     assert _record(db, closed) == before
 
 
-def test_given_a_run_that_was_only_cut_off_when_it_closes_its_batch_then_the_batch_says_so(
+def test_a_run_that_was_only_cut_off_when_it_closes_its_batch_then_the_batch_says_so(
     db: Database,
 ) -> None:
     batch = new_batch()

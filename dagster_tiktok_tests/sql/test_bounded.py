@@ -56,7 +56,7 @@ def _call(connection: psycopg.Connection[Any], function: str, **arguments: Any) 
 def _run(
     connection: psycopg.Connection[Any], limit: int, time_limit: str = LIMIT
 ) -> tuple[list[int], dict[str, Any]]:
-    """A batch claims what is stored and calls persist_units once. Answers its units too."""
+    """A batch claims what is stored and calls persist_units once. Returns its units too."""
     day, batch = TODAY.isoformat(), new_batch()
     claim = {
         "state": "stored",
@@ -73,7 +73,7 @@ def _run(
     return units, written
 
 
-def test_given_more_than_the_time_allows_then_the_rest_is_not_tried_and_not_blamed(
+def test_more_than_the_time_allows_then_the_rest_is_not_tried_and_not_blamed(
     postgres_url: str,
 ) -> None:
     # 30 posts that take 0.4 s each at least: half of the limit is over after ten of them.
@@ -89,14 +89,14 @@ def test_given_more_than_the_time_allows_then_the_rest_is_not_tried_and_not_blam
         left = connection.execute(
             "select count(*) from public.scrape_units where id = any (%s) and state = 'stored' "
             "and attempts = 0 and error is null and failed_batch_id is null "
-            "and lease_owner is not null",
+            "and leased_by is not null",
             [not_tried],
         ).fetchone()
         assert left == len(not_tried)
 
 
 @pytest.mark.slow
-def test_given_250_carousels_of_which_half_are_refused_then_the_good_ones_are_written(
+def test_250_carousels_of_which_half_are_refused_then_the_good_ones_are_written(
     postgres_url: str,
 ) -> None:
     with psycopg.connect(postgres_url, autocommit=True, row_factory=scalar_row) as connection:
@@ -104,7 +104,7 @@ def test_given_250_carousels_of_which_half_are_refused_then_the_good_ones_are_wr
         # So many runs as the machine needs; on a fast one it is the first.
         while _run(connection, 250, "60s")[1]["not_tried"]:
             connection.execute(
-                "update public.scrape_units set lease_owner = null, lease_until = null, "
+                "update public.scrape_units set leased_by = null, lease_until = null, "
                 "claim_id = null"
             )
         written = connection.execute("select count(*) from public.tiktok_posts").fetchone()

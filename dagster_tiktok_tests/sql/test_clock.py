@@ -40,7 +40,7 @@ def _with_daily_looks(db: Database) -> None:
         (YESTERDAY, []),  # a day behind, or a run for that day: nothing of it is left
     ],
 )
-def test_given_a_caller_with_another_day_then_nothing_expires(
+def test_a_caller_with_another_day_then_nothing_expires(
     db: Database, caller_says: date, slots: list[int]
 ) -> None:
     _with_daily_looks(db)
@@ -52,7 +52,7 @@ def test_given_a_caller_with_another_day_then_nothing_expires(
     assert owed["count"] == len(slots)
 
 
-def test_given_rows_when_opened_then_they_are_due_on_the_databases_day(db: Database) -> None:
+def test_rows_when_opened_then_they_are_due_on_the_databases_day(db: Database) -> None:
     for zone, day in (("Pacific/Kiritimati", TOMORROW), ("Pacific/Pago_Pago", TODAY)):
         given = {
             "source": "s",
@@ -73,7 +73,7 @@ def test_given_rows_when_opened_then_they_are_due_on_the_databases_day(db: Datab
         (datetime(2026, 3, 11, 0, 0, 30, tzinfo=NOON.tzinfo), "expired"),
     ],
 )
-def test_given_a_daily_look_when_recorded_then_the_databases_midnight_ends_its_day(
+def test_a_daily_look_when_recorded_then_the_databases_midnight_ends_its_day(
     db: Database, recorded_at: datetime, outcome: str
 ) -> None:
     _with_daily_looks(db)
@@ -86,7 +86,7 @@ def test_given_a_daily_look_when_recorded_then_the_databases_midnight_ends_its_d
     assert db.unit(daily["id"])["outcome"] == outcome
 
 
-def test_given_a_page_with_a_time_that_has_not_come_then_its_day_is_today(db: Database) -> None:
+def test_a_page_with_a_time_that_has_not_come_then_its_day_is_today(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -127,7 +127,7 @@ def test_given_a_page_with_a_time_that_has_not_come_then_its_day_is_today(db: Da
     ],
 )
 @pytest.mark.parametrize("zone", [{}, {"timezone": "Mars/Olympus"}])
-def test_given_no_time_zone_then_no_day_is_assumed(
+def test_no_time_zone_then_no_day_is_assumed(
     db: Database, function: str, given: dict[str, Any], zone: dict[str, str]
 ) -> None:
     with pytest.raises(APIError, match=r"needs|not recognized|is not open"):

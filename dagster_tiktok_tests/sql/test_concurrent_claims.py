@@ -40,7 +40,7 @@ class Lease:
     unit: int
     start: datetime
     end: datetime
-    is_answered: bool = False
+    is_written_back: bool = False
 
 
 class Worker:
@@ -75,7 +75,7 @@ class Worker:
             self._connection.commit()
             for lease in held:
                 if lease.unit in answered:
-                    lease.is_answered, lease.end = True, min(lease.end, answered[lease.unit])
+                    lease.is_written_back, lease.end = True, min(lease.end, answered[lease.unit])
             held = self._claim(batch, stage)
             self._connection.commit()
             leases += held
@@ -104,7 +104,7 @@ class Worker:
         return [Lease(*values) for values in held]
 
     def _answer(self, batch: str, stage: str, held: list[Lease]) -> dict[int, datetime]:
-        """Answers which units' answers counted, and the time before."""
+        """Returns which units' answers counted, and the time before."""
         before = self._connection.execute("select clock_timestamp()").fetchone()
         assert before is not None
         units = [lease.unit for lease in held]
@@ -152,7 +152,7 @@ def _open(url: str, stage: str, number: int) -> list[int]:
 
 
 @pytest.mark.slow
-def test_given_eight_workers_when_one_dies_then_no_unit_is_lost_and_none_is_held_twice(
+def test_eight_workers_when_one_dies_then_no_unit_is_lost_and_none_is_held_twice(
     postgres_url: str,
 ) -> None:
     with ExitStack() as stack:
@@ -173,7 +173,7 @@ def test_given_eight_workers_when_one_dies_then_no_unit_is_lost_and_none_is_held
                 (lease for leases in done for lease in leases),
                 key=lambda lease: (lease.unit, lease.start),
             )
-            answered = Counter(lease.unit for lease in leases if lease.is_answered)
+            answered = Counter(lease.unit for lease in leases if lease.is_written_back)
             assert answered == Counter(units), f"round {number}: lost or answered twice"
             for earlier, later in pairwise(leases):
                 assert earlier.unit != later.unit or earlier.end <= later.start, (

@@ -15,7 +15,7 @@ from dagster_tiktok_tests.support.rights import NEW_ROWS, ROWS
 
 BIGGEST = 2**63 - 1
 NOW = "2026-03-10T12:00:00Z"
-HELD = {"lease_owner": "0" * 32, "lease_until": NOW, "claim_id": "0" * 32}
+HELD = {"leased_by": "0" * 32, "lease_until": NOW, "claim_id": "0" * 32}
 DAILY = {"source": None, "source_key": "1", "slot": 1, "tiktok_id": "1"}
 DONE = {"state": "done", "outcome": "scraped", "finished_at": NOW}
 COUNTS = ("views", "likes", "comments", "shares", "bookmarks", "followers")
@@ -49,6 +49,7 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
     "scraping_logs_batch_id_key": [{"batch_id": "0" * 32}],
     "scraping_logs_status_check": [{"status": x} for x in ("", "done", "Completed")],
     "scraping_logs_metrics_check": [{"metrics": "[]"}],
+    "scraping_logs_failures_check": [{"failures": "[]"}],
     "scraping_logs_counts_check": [
         *(
             {count: -1}
@@ -71,6 +72,7 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
     "scrape_units_outcome_check": [{"state": "scraped", "outcome": "lost"}],
     "scrape_units_attempts_check": [{"attempts": -1}],
     "scrape_units_pending_check": [{"outcome": "scraped"}, {"state": "scraped"}],
+    "scrape_units_unanswered_check": [{"unanswered_since": NOW}],
     "scrape_units_daily_check": [{**DAILY, "tiktok_id": None}, {**DAILY, "tiktok_id": "2"}],
     "scrape_units_done_check": [
         {"finished_at": NOW},
@@ -78,7 +80,7 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
         *({**DONE, payload: "{}"} for payload in ("details", "post", "slides")),
     ],
     "scrape_units_lease_check": [
-        {**HELD, "lease_owner": None},
+        {**HELD, "leased_by": None},
         {**HELD, "lease_until": None},
         {**HELD, "claim_id": None},
         {**HELD, **DONE},
@@ -127,7 +129,7 @@ def connection(plain_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
 def _insert(
     connection: psycopg.Connection[dict[str, Any]], table: str, row: dict[str, Any]
 ) -> dict[str, Any]:
-    """Answers the row as it was stored."""
+    """Returns the row as it was stored."""
     whole = NEW_ROWS[table] | row
     statement = sql.SQL("insert into public.{} ({}) values ({}) returning *").format(
         sql.Identifier(table),
@@ -149,14 +151,14 @@ def _constraints(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, st
     return {row["conname"]: row["relname"] for row in rows}
 
 
-def test_given_the_schema_then_each_constraint_is_shown_to_refuse_something(
+def test_the_schema_then_each_constraint_is_shown_to_refuse_something(
     connection: psycopg.Connection[dict[str, Any]],
 ) -> None:
     assert set(_constraints(connection)) == set(REFUSED)
 
 
 @pytest.mark.parametrize("constraint", REFUSED)
-def test_given_a_row_that_cannot_be_true_then_its_constraint_refuses_it(
+def test_a_row_that_cannot_be_true_then_its_constraint_refuses_it(
     connection: psycopg.Connection[dict[str, Any]], constraint: str
 ) -> None:
     table = _constraints(connection)[constraint]
@@ -166,7 +168,7 @@ def test_given_a_row_that_cannot_be_true_then_its_constraint_refuses_it(
         assert refused.value.diag.constraint_name == constraint, wrong
 
 
-def test_given_rows_at_the_edges_then_they_are_taken(
+def test_rows_at_the_edges_then_they_are_taken(
     connection: psycopg.Connection[dict[str, Any]],
 ) -> None:
     for table, row in TAKEN:
@@ -188,7 +190,7 @@ def test_given_rows_at_the_edges_then_they_are_taken(
         ((BIGGEST,) * 5, BIGGEST, "400"),
     ],
 )
-def test_given_counts_when_a_post_is_written_then_the_database_computes_engagement(
+def test_counts_when_a_post_is_written_then_the_database_computes_engagement(
     connection: psycopg.Connection[dict[str, Any]],
     counts: tuple[int | None, ...],
     engagement: int | None,
@@ -202,7 +204,7 @@ def test_given_counts_when_a_post_is_written_then_the_database_computes_engageme
 
 
 @pytest.mark.parametrize("column", ["engagement", "engagement_rate", "id"])
-def test_given_what_the_database_computes_then_nobody_writes_it(
+def test_what_the_database_computes_then_nobody_writes_it(
     connection: psycopg.Connection[dict[str, Any]], column: str
 ) -> None:
     with pytest.raises(errors.GeneratedAlways):
@@ -210,7 +212,7 @@ def test_given_what_the_database_computes_then_nobody_writes_it(
 
 
 @pytest.mark.parametrize("table", ["tiktok_posts", "scrape_units"])
-def test_given_a_row_when_it_is_changed_then_the_time_of_the_change_is_the_databases(
+def test_a_row_when_it_is_changed_then_the_time_of_the_change_is_the_databases(
     connection: psycopg.Connection[dict[str, Any]], table: str
 ) -> None:
     stored = _insert(connection, table, {"updated_at": "2020-01-01"})

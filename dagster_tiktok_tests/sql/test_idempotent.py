@@ -45,7 +45,7 @@ class Twice:
         self.called: set[str] = set()
 
     def __call__(self, function: str, **arguments: Any) -> dict[str, Any]:
-        """Answers what the function said first."""
+        """Returns what the function said first."""
         renewed = RENEWED.get(function, set())
         before = _contents(self._db, set())
         call = self._db.call_private if function in PRIVATE else self._db.call
@@ -65,7 +65,7 @@ class Twice:
         return [unit["id"] for unit in self("claim_units", **when, **how)["units"]]
 
 
-def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes_nothing(
+def test_a_units_life_when_each_call_is_sent_twice_then_the_second_changes_nothing(
     db: Database,
 ) -> None:
     twice, batch = Twice(db), new_batch()
@@ -99,12 +99,12 @@ def test_given_a_units_life_when_each_call_is_sent_twice_then_the_second_changes
     twice("close_batch", batch_id=batch, timezone="UTC", sources=["sheet"], limit=10, error="")
     restored = slide("1", 1, picture="b", at=FAR)
     restored["replaces"] = slide("1", 1)["storage_path"]
-    twice("mend_slides", bucket="x", tiktok_id="1", slides=[restored], slide_count=1)
+    twice("repair_slides", bucket="x", tiktok_id="1", slides=[restored], slide_count=1)
     db.execute("update public.audit_log set changed_at = now() - interval '40 days'")
     twice("prune_audit_log", keep_days=39)
     db.execute(
         "update public.scrape_units set state = 'done', outcome = 'scraped', details = null, "
-        "post = null, slides = null, claim_id = null, lease_owner = null, lease_until = null, "
+        "post = null, slides = null, claim_id = null, leased_by = null, lease_until = null, "
         "finished_at = private.current_instant() - interval '400 days'"
     )
     twice("shrink_units", keep_days=365)

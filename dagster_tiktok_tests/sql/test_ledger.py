@@ -24,7 +24,7 @@ def _states(db: Database) -> list[tuple[str, int, str, str | None]]:
     return [(r["source_key"], r["slot"], r["state"], r["outcome"]) for r in rows]
 
 
-def test_given_due_units_when_claimed_then_each_goes_to_one_batch_in_order(db: Database) -> None:
+def test_due_units_when_claimed_then_each_goes_to_one_batch_in_order(db: Database) -> None:
     one, two = new_batch(), new_batch()
     db.open(*(row(key) for key in "abcd"), batch=one)
     db.execute(
@@ -43,7 +43,7 @@ def test_given_due_units_when_claimed_then_each_goes_to_one_batch_in_order(db: D
     assert Unit.model_validate(first[0]).known_slides == ()
 
 
-def test_given_units_that_failed_before_when_claimed_then_they_come_last(db: Database) -> None:
+def test_units_that_failed_before_when_claimed_then_they_come_last(db: Database) -> None:
     first = new_batch()
     db.open(*(row(key) for key in "abcd"), batch=first)
     db.execute(
@@ -64,7 +64,7 @@ def test_given_units_that_failed_before_when_claimed_then_they_come_last(db: Dat
     assert [u["source_key"] for u in db.claimed("pending", batch=second)] == ["b"]
 
 
-def test_given_a_lost_answer_when_claimed_with_the_same_id_then_the_same_units_come(
+def test_a_lost_answer_when_claimed_with_the_same_id_then_the_same_units_come(
     db: Database,
 ) -> None:
     batch, claim = new_batch(), new_batch()
@@ -77,7 +77,7 @@ def test_given_a_lost_answer_when_claimed_with_the_same_id_then_the_same_units_c
     assert len(db.claimed("pending", batch=batch)) == 1
 
 
-def test_given_a_dead_worker_when_its_lease_ends_then_another_takes_over(db: Database) -> None:
+def test_a_dead_worker_when_its_lease_ends_then_another_takes_over(db: Database) -> None:
     dead, heir = new_batch(), new_batch()
     db.open(row("a"), batch=dead)
     (unit,) = db.claimed("pending", batch=dead)
@@ -92,7 +92,7 @@ def test_given_a_dead_worker_when_its_lease_ends_then_another_takes_over(db: Dat
     assert db.unit(unit["id"])["batch_id"] == heir
 
 
-def test_given_a_lease_when_extended_or_released_then_it_holds_or_is_free(db: Database) -> None:
+def test_a_lease_when_extended_or_released_then_it_holds_or_is_free(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), row("b"), batch=batch)
     db.claim("pending", batch=batch)
@@ -106,7 +106,7 @@ def test_given_a_lease_when_extended_or_released_then_it_holds_or_is_free(db: Da
     assert [u["attempts"] for u in units] == [0, 0]
 
 
-def test_given_a_failed_attempt_when_claimed_then_only_another_batch_gets_it(db: Database) -> None:
+def test_a_failed_attempt_when_claimed_then_only_another_batch_gets_it(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -120,7 +120,7 @@ def test_given_a_failed_attempt_when_claimed_then_only_another_batch_gets_it(db:
     assert (again["attempts"], again["error_kind"], again["error"]) == (1, "network", "cut")
 
 
-def test_given_daily_looks_when_claimed_then_only_on_their_day(db: Database) -> None:
+def test_daily_looks_when_claimed_then_only_on_their_day(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -135,7 +135,7 @@ def test_given_daily_looks_when_claimed_then_only_on_their_day(db: Database) -> 
     assert _states(db)[0:2] == [("1", 1, "done", "expired"), ("1", 2, "pending", None)]
 
 
-def test_given_many_missed_looks_when_claimed_then_each_call_ends_a_bounded_number(
+def test_many_missed_looks_when_claimed_then_each_call_ends_a_bounded_number(
     db: Database,
 ) -> None:
     db.execute(
@@ -151,7 +151,7 @@ def test_given_many_missed_looks_when_claimed_then_each_call_ends_a_bounded_numb
     assert left == {"n": 0}
 
 
-def test_given_the_last_daily_look_when_it_expires_then_the_post_is_completed(
+def test_the_last_daily_look_when_it_expires_then_the_post_is_completed(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -165,7 +165,7 @@ def test_given_the_last_daily_look_when_it_expires_then_the_post_is_completed(
     assert db.post("1")["scrape_status"] == "completed"
 
 
-def test_given_a_paused_post_when_its_look_is_due_then_it_is_not_claimed_nor_owed(
+def test_a_paused_post_when_its_look_is_due_then_it_is_not_claimed_nor_owed(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -179,7 +179,7 @@ def test_given_a_paused_post_when_its_look_is_due_then_it_is_not_claimed_nor_owe
     assert owed == {"count": 0, "leased": 0, "waiting": 0, "units": []}
 
 
-def test_given_stored_slides_when_a_later_look_is_claimed_then_they_are_known(
+def test_stored_slides_when_a_later_look_is_claimed_then_they_are_known(
     db: Database,
 ) -> None:
     batch = new_batch()

@@ -19,7 +19,7 @@ HIDDEN = ("source_reference", "error_message", "failures")
 
 
 @pytest.mark.parametrize("column", HIDDEN)
-def test_given_a_column_without_a_grant_then_postgresql_refuses_it_and_the_local_supabase_does_not(
+def test_a_column_without_a_grant_then_postgresql_refuses_it_and_the_local_supabase_does_not(
     db: Database, supabase: SupabaseServer, plain_url: str, column: str
 ) -> None:
     given = {"source_type": "x", "source_reference": "x", "partition_date": "2026-11-20"}
@@ -33,7 +33,7 @@ def test_given_a_column_without_a_grant_then_postgresql_refuses_it_and_the_local
     assert "Grants of single columns" in PAGE
 
 
-def test_given_a_time_then_the_local_supabase_sends_it_as_postgresql_prints_it(
+def test_a_time_then_the_local_supabase_sends_it_as_postgresql_prints_it(
     db: Database, supabase: SupabaseServer
 ) -> None:
     post = {"tiktok_id": "1", "post_url": "https://x/1", "views": 80, "likes": 1}

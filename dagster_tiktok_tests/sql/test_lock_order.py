@@ -35,7 +35,7 @@ _PAUSES = """
       for each row execute function public.pause()"""
 _UNIT = """
     insert into public.scrape_units (source, source_key, slot, due_date, state, outcome, tiktok_id,
-      details, post, slides, claim_id, lease_owner, lease_until, finished_at)
+      details, post, slides, claim_id, leased_by, lease_until, finished_at)
     values (case when %(slot)s = 0 then 'sheet' end, %(key)s, %(slot)s, %(due)s, %(state)s,
       %(outcome)s, %(tiktok_id)s, %(details)s, %(post)s, %(slides)s, %(claim)s, %(owner)s,
       case when %(owner)s::uuid is not null then now() + interval '1 hour' end,
@@ -103,7 +103,7 @@ class World:
         ]
 
     def _units(self, kind: str, **values: Any) -> list[int]:
-        """Opened in the opposite order of their keys."""
+        """OpenResult in the opposite order of their keys."""
         keys = [f"{self._number}-{kind}{n}" for n in range(POSTS)]
         return [self._insert(key, **values) for key in reversed(keys)][::-1]
 
@@ -258,7 +258,7 @@ def _answers(caller: psycopg.Connection, call: Call, barrier: Barrier) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_given_two_calls_on_the_same_rows_when_made_at_once_then_neither_is_given_up(
+def test_two_calls_on_the_same_rows_when_made_at_once_then_neither_is_given_up(
     owner: psycopg.Connection,
     callers: list[psycopg.Connection],
     one: Callable[[World], Call],

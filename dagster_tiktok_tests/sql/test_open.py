@@ -33,7 +33,7 @@ def _finish(db: Database, *keys: str, tiktok_id: str = "1") -> None:
     db.execute("delete from public.scrape_units where slot > 0")
 
 
-def test_given_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> None:
+def test_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> None:
     batch = new_batch()
     rows = [row("a", tiktok_id="11"), row("b", problems=["no address", "bad type"])]
 
@@ -58,14 +58,14 @@ def test_given_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> No
     assert b["error"] == "no address; bad type"
 
 
-def test_given_a_doubled_key_when_opened_then_the_first_row_wins(db: Database) -> None:
+def test_a_doubled_key_when_opened_then_the_first_row_wins(db: Database) -> None:
     opened = db.open(row("a", va="First"), row("a", va="Second"), batch=new_batch())
 
     assert opened["opened"] == 1
     assert db.one("select * from public.scrape_units")["details"]["va"] == "First"
 
 
-def test_given_no_rows_when_opened_then_nothing_happens(db: Database) -> None:
+def test_no_rows_when_opened_then_nothing_happens(db: Database) -> None:
     assert db.open(batch=new_batch()) == {
         "opened": 0,
         "reopened": 0,
@@ -74,7 +74,7 @@ def test_given_no_rows_when_opened_then_nothing_happens(db: Database) -> None:
     }
 
 
-def test_given_a_finished_unit_when_its_row_is_ready_again_then_it_is_reopened(
+def test_a_finished_unit_when_its_row_is_ready_again_then_it_is_reopened(
     db: Database,
 ) -> None:
     _finish(db, "a")
@@ -91,7 +91,7 @@ def test_given_a_finished_unit_when_its_row_is_ready_again_then_it_is_reopened(
     assert unit["tiktok_id"] == "1"  # a short link that was resolved stays resolved
 
 
-def test_given_a_corrected_row_when_nobody_works_on_it_then_the_unit_is_rewritten(
+def test_a_corrected_row_when_nobody_works_on_it_then_the_unit_is_rewritten(
     db: Database,
 ) -> None:
     db.open(row("a"), row("b", problems=["bad type"]), row("c"), batch=new_batch())
@@ -123,7 +123,7 @@ def _refused(db: Database, state: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", ["scraped", "stored"])
-def test_given_a_unit_under_way_when_its_row_is_corrected_then_it_goes_on_with_the_new_details(
+def test_a_unit_under_way_when_its_row_is_corrected_then_it_goes_on_with_the_new_details(
     db: Database, state: str
 ) -> None:
     before, batch = _refused(db, state), new_batch()
@@ -152,7 +152,7 @@ def test_given_a_unit_under_way_when_its_row_is_corrected_then_it_goes_on_with_t
     assert after["post"] is not None and (after["slides"] is not None) == (state == "stored")
 
 
-def test_given_a_gone_post_when_its_row_is_corrected_then_the_reason_stays(db: Database) -> None:
+def test_a_gone_post_when_its_row_is_corrected_then_the_reason_stays(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -171,7 +171,7 @@ def test_given_a_gone_post_when_its_row_is_corrected_then_the_reason_stays(db: D
 
 
 @pytest.mark.parametrize("state", ["scraped", "stored"])
-def test_given_a_unit_under_way_when_its_row_is_wrong_now_then_only_the_answer_is_left(
+def test_a_unit_under_way_when_its_row_is_wrong_now_then_only_the_answer_is_left(
     db: Database, state: str
 ) -> None:
     unit = _refused(db, state)
@@ -186,7 +186,7 @@ def test_given_a_unit_under_way_when_its_row_is_wrong_now_then_only_the_answer_i
     assert (after["attempts"], after["tiktok_id"]) == (0, "1")
 
 
-def test_given_a_unit_that_is_worked_on_when_its_row_is_corrected_then_nothing_changes(
+def test_a_unit_that_is_worked_on_when_its_row_is_corrected_then_nothing_changes(
     db: Database,
 ) -> None:
     unit = _refused(db, "stored")

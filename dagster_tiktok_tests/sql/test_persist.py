@@ -11,14 +11,14 @@ from dagster_tiktok_tests.support.database import (
     TODAY,
     Database,
     new_batch,
-    persist_first_looks,
+    persist_first_scrapes,
     post,
     row,
     slide,
 )
 
 
-def _daily_look(db: Database, day: date, page: dict[str, Any]) -> None:
+def _daily_scrape(db: Database, day: date, page: dict[str, Any]) -> None:
     batch = new_batch()
     (unit,) = db.claimed("pending", batch=batch, today=day)
     db.take_through({unit["id"]: (page, [])}, batch=batch, today=day)
@@ -28,9 +28,9 @@ def _at(day: int, hour: int = 12) -> datetime:
     return NOON.replace(day=day, hour=hour)
 
 
-def test_given_a_first_look_when_persisted_then_everything_is_written(db: Database) -> None:
+def test_a_first_look_when_persisted_then_everything_is_written(db: Database) -> None:
     slides = [slide("1", 2), slide("1", 1)]
-    batch, written, _ = persist_first_looks(db, {"a": (post("1", slides=2), slides)})
+    batch, written, _ = persist_first_scrapes(db, {"a": (post("1", slides=2), slides)})
 
     assert written == {
         "persisted": 1,
@@ -91,7 +91,7 @@ def test_given_a_first_look_when_persisted_then_everything_is_written(db: Databa
     assert {n: v for n, v in sent.items() if first[n] != v and not n.endswith("_at")} == {}
 
 
-def test_given_a_time_zone_when_persisted_then_days_are_that_zones(db: Database) -> None:
+def test_a_time_zone_when_persisted_then_days_are_that_zones(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -108,8 +108,8 @@ def test_given_a_time_zone_when_persisted_then_days_are_that_zones(db: Database)
     assert first == {"due_date": "2026-03-12"}
 
 
-def test_given_the_same_call_again_when_persisted_then_nothing_changes(db: Database) -> None:
-    batch, _, (unit,) = persist_first_looks(
+def test_the_same_call_again_when_persisted_then_nothing_changes(db: Database) -> None:
+    batch, _, (unit,) = persist_first_scrapes(
         db, {"a": (post("1", slides=1), [slide("1", 1)])}, to="persisted"
     )
     tables = ("tiktok_posts", "tiktok_slides", "post_metrics", "scrape_units", "audit_log")
@@ -121,13 +121,13 @@ def test_given_the_same_call_again_when_persisted_then_nothing_changes(db: Datab
     assert [db.query(f"select * from public.{t} order by 1, 2") for t in tables] == before
 
 
-def test_given_five_days_of_looks_then_each_day_has_its_views(db: Database) -> None:
-    persist_first_looks(db, {"a": (post("1"), [])})
+def test_five_days_of_looks_then_each_day_has_its_views(db: Database) -> None:
+    persist_first_scrapes(db, {"a": (post("1"), [])})
 
     for day in range(1, 6):
         assert db.post("1")["scrape_status"] == "active"
         page = post("1", views=1000 + day, at=_at(10 + day))
-        _daily_look(db, TODAY + timedelta(days=day), page)
+        _daily_scrape(db, TODAY + timedelta(days=day), page)
 
     stored = db.post("1")
     assert [stored[f"day{n}_views"] for n in range(1, 6)] == [1001, 1002, 1003, 1004, 1005]
@@ -137,8 +137,8 @@ def test_given_five_days_of_looks_then_each_day_has_its_views(db: Database) -> N
     assert db.query("select * from public.scrape_units where state <> 'done'") == []
 
 
-def test_given_a_later_look_with_missing_data_then_known_values_stay(db: Database) -> None:
-    persist_first_looks(db, {"a": (post("1", slides=1), [slide("1", 1)])})
+def test_a_later_look_with_missing_data_then_known_values_stay(db: Database) -> None:
+    persist_first_scrapes(db, {"a": (post("1", slides=1), [slide("1", 1)])})
     known = db.post("1")
 
     nothing: dict[str, Any] = dict.fromkeys(("views", "likes", "shares", "bookmarks"))
@@ -147,7 +147,7 @@ def test_given_a_later_look_with_missing_data_then_known_values_stay(db: Databas
     )
     page = post("1", at=_at(11), comments=0, description="", hashtags=[], **nothing, **profile)
     page["data_quality"] = "partial"
-    _daily_look(db, TODAY + timedelta(days=1), page)
+    _daily_scrape(db, TODAY + timedelta(days=1), page)
 
     later = db.post("1")
     changed = {name for name in known if known[name] != later[name]}
@@ -163,12 +163,12 @@ def test_given_a_later_look_with_missing_data_then_known_values_stay(db: Databas
     assert later["day1_views"] is None
 
 
-def test_given_an_older_look_when_written_last_then_newer_figures_stay(db: Database) -> None:
+def test_an_older_look_when_written_last_then_newer_figures_stay(db: Database) -> None:
     newer, older = new_batch(), new_batch()
     db.open(row("a"), batch=older)
     (a,) = db.claimed("pending", batch=older)
     db.take_through({a["id"]: (post("1", views=10, at=_at(10, 8)), [])}, batch=older, to="stored")
-    persist_first_looks(db, {"b": (post("1", views=20, at=_at(10, 9)), [])})
+    persist_first_scrapes(db, {"b": (post("1", views=20, at=_at(10, 9)), [])})
     assert newer != older
 
     db.persist(a["id"], batch=older)
@@ -178,15 +178,15 @@ def test_given_an_older_look_when_written_last_then_newer_figures_stay(db: Datab
     assert db.one("select views from public.post_metrics") == {"views": 20}
 
 
-def test_given_an_older_daily_look_when_written_last_then_its_day_has_its_views(
+def test_an_older_daily_look_when_written_last_then_its_day_has_its_views(
     db: Database,
 ) -> None:
     tomorrow, batch = TODAY + timedelta(days=1), new_batch()
-    persist_first_looks(db, {"a": (post("1"), [])})
+    persist_first_scrapes(db, {"a": (post("1"), [])})
     (daily,) = db.claimed("pending", batch=batch, today=tomorrow)
     page = post("1", views=11, at=_at(11, 2))
     db.take_through({daily["id"]: (page, [])}, batch=batch, today=tomorrow, to="stored")
-    persist_first_looks(db, {"b": (post("1", views=12, at=_at(11, 3)), [])})
+    persist_first_scrapes(db, {"b": (post("1", views=12, at=_at(11, 3)), [])})
 
     db.persist(daily["id"], batch=batch)
 
@@ -194,11 +194,11 @@ def test_given_an_older_daily_look_when_written_last_then_its_day_has_its_views(
     assert (stored["views"], stored["day1_views"]) == (12, 11)
 
 
-def test_given_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_details(
+def test_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_details(
     db: Database,
 ) -> None:
     page = post("1")
-    _, written, _ = persist_first_looks(db, {"a": (page, []), "b": (page, [])})
+    _, written, _ = persist_first_scrapes(db, {"a": (page, []), "b": (page, [])})
 
     assert (written["persisted"], written["posts_written"], written["failed"]) == (2, 1, [])
     stored = db.post("1")
@@ -206,16 +206,16 @@ def test_given_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_
     assert db.one("select count(*) as n from public.scrape_units where slot > 0") == {"n": 5}
 
 
-def test_given_a_row_that_was_corrected_when_looked_at_again_then_its_details_change(
+def test_a_row_that_was_corrected_when_looked_at_again_then_its_details_change(
     db: Database,
 ) -> None:
-    persist_first_looks(db, {"a": (post("1"), [])}, created_date="2026-03-01")
+    persist_first_scrapes(db, {"a": (post("1"), [])}, created_date="2026-03-01")
     logged = db.post("1")["logged_at"]
 
-    persist_first_looks(
+    persist_first_scrapes(
         db, {"a": (post("1", at=_at(10, 13)), [])}, va="Ben", creator="Zoe", set_id=1234
     )
-    persist_first_looks(
+    persist_first_scrapes(
         db,
         {"other": (post("1", at=_at(10, 14)), [])},
         va="Eve",
@@ -228,12 +228,12 @@ def test_given_a_row_that_was_corrected_when_looked_at_again_then_its_details_ch
     assert (stored["scrape_count"], stored["first_scraped_at"]) == (3, "2026-03-10T12:00:00+00:00")
 
 
-def test_given_a_reopened_row_then_its_daily_looks_are_not_reopened(db: Database) -> None:
-    persist_first_looks(db, {"a": (post("1"), [])})
+def test_a_reopened_row_then_its_daily_looks_are_not_reopened(db: Database) -> None:
+    persist_first_scrapes(db, {"a": (post("1"), [])})
     db.claim("pending", batch=new_batch(), today=TODAY + timedelta(days=9))  # all expire
     assert db.post("1")["scrape_status"] == "completed"
 
-    persist_first_looks(db, {"a": (post("1", at=_at(20)), [])})
+    persist_first_scrapes(db, {"a": (post("1", at=_at(20)), [])})
 
     units = db.query("select slot, state, outcome from public.scrape_units order by slot")
     assert [(u["state"], u["outcome"]) for u in units[1:]] == [("done", "expired")] * 5
@@ -250,10 +250,10 @@ def _gone(db: Database, day: date, *, tiktok_id: str) -> None:
     db.persist(unit["id"], batch=batch)
 
 
-def test_given_a_post_that_is_gone_later_then_it_is_marked_and_its_looks_end(
+def test_a_post_that_is_gone_later_then_it_is_marked_and_its_looks_end(
     db: Database,
 ) -> None:
-    persist_first_looks(db, {"a": (post("1"), [])})
+    persist_first_scrapes(db, {"a": (post("1"), [])})
 
     _gone(db, TODAY + timedelta(days=1), tiktok_id="1")
 
@@ -266,16 +266,16 @@ def test_given_a_post_that_is_gone_later_then_it_is_marked_and_its_looks_end(
         *[("done", "unavailable", "deleted")] * 4,
     ]
 
-    persist_first_looks(db, {"b": (post("1", at=_at(12)), [])})
+    persist_first_scrapes(db, {"b": (post("1", at=_at(12)), [])})
     back = db.post("1")
     assert (back["scrape_status"], back["error"]) == ("completed", None)
 
 
-def test_given_a_paused_post_when_looked_at_or_gone_then_it_stays_paused(db: Database) -> None:
-    persist_first_looks(db, {"a": (post("1"), [])})
+def test_a_paused_post_when_looked_at_or_gone_then_it_stays_paused(db: Database) -> None:
+    persist_first_scrapes(db, {"a": (post("1"), [])})
     db.execute("update public.tiktok_posts set scrape_status = 'paused'")
 
-    persist_first_looks(db, {"a": (post("1", at=_at(10, 13)), [])})
+    persist_first_scrapes(db, {"a": (post("1", at=_at(10, 13)), [])})
     assert db.post("1")["scrape_status"] == "paused"
 
     db.open(row("b", tiktok_id="1"), batch=new_batch(), read_at=FAR)

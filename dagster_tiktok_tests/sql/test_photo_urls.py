@@ -11,7 +11,7 @@ from dagster_tiktok_tests.support.database import (
     TODAY,
     Database,
     new_batch,
-    persist_first_looks,
+    persist_first_scrapes,
     post,
     row,
     slide,
@@ -35,15 +35,15 @@ def _due_tomorrow(db: Database) -> list[dict[str, Any]]:
         (post("1", **VIDEO), [], False),
     ],
 )
-def test_given_a_post_when_its_daily_look_is_claimed_then_the_ledger_says_whether_it_is_a_photo(
+def test_a_post_when_its_daily_look_is_claimed_then_the_ledger_says_whether_it_is_a_photo(
     db: Database, first: dict[str, Any], slides: list[dict[str, Any]], is_photo: bool
 ) -> None:
-    persist_first_looks(db, {"a": (first, slides)})
+    persist_first_scrapes(db, {"a": (first, slides)})
     (look,) = _due_tomorrow(db)
     assert (look["slot"], look["is_photo"]) == (1, is_photo)
 
 
-def test_given_a_short_link_that_led_to_a_photo_when_claimed_again_then_it_says_so(
+def test_a_short_link_that_led_to_a_photo_when_claimed_again_then_it_says_so(
     db: Database,
 ) -> None:
     batch = new_batch()

@@ -10,25 +10,25 @@ from postgrest.exceptions import APIError
 
 from dagster_tiktok_tests.support.database import (
     Database,
-    Looks,
+    ScrapePasses,
     new_batch,
-    persist_first_looks,
+    persist_first_scrapes,
     post,
     row,
     slide,
 )
 
 
-def test_given_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written(
+def test_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written(
     db: Database,
 ) -> None:
-    looks: Looks = {f"k{n}": (post(str(n)), [slide(str(n), 1)]) for n in range(10, 20)}
+    looks: ScrapePasses = {f"k{n}": (post(str(n)), [slide(str(n), 1)]) for n in range(10, 20)}
     looks["k12"] = (post("12", views="many"), [])
     looks["k15"] = (post("15", views=-1), [])
     looks["k17"] = (post("17"), [slide("17", 36)])
     looks["k18"] = (post("18", followers=10**30), [])
 
-    batch, written, _ = persist_first_looks(db, looks, to="persisted")
+    batch, written, _ = persist_first_scrapes(db, looks, to="persisted")
 
     assert (written["persisted"], written["posts_written"], written["slides_written"]) == (6, 6, 6)
     failed = {entry["unit_id"]: entry["error"] for entry in written["failed"]}
@@ -37,17 +37,17 @@ def test_given_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written
     for unit in units:
         assert (unit["state"], unit["attempts"], unit["error_kind"]) == ("stored", 1, "not_written")
         assert unit["error"] == failed[unit["id"]]
-        assert unit["failed_batch_id"] == batch and unit["lease_owner"] is None
+        assert unit["failed_batch_id"] == batch and unit["leased_by"] is None
     assert db.one("select count(*) as n from public.tiktok_posts") == {"n": 6}
     assert db.one("select count(*) as n from public.scrape_units where slot = 5") == {"n": 6}
 
 
-def test_given_a_right_that_was_taken_away_then_no_post_is_blamed(db: Database) -> None:
-    looks: Looks = {f"k{n}": (post(str(n)), []) for n in range(10, 13)}
+def test_a_right_that_was_taken_away_then_no_post_is_blamed(db: Database) -> None:
+    looks: ScrapePasses = {f"k{n}": (post(str(n)), []) for n in range(10, 13)}
     db.execute("revoke insert on public.tiktok_posts from service_role")
     try:
         with pytest.raises(APIError, match="permission denied"):
-            persist_first_looks(db, looks, to="persisted")
+            persist_first_scrapes(db, looks, to="persisted")
     finally:
         db.execute("grant insert on public.tiktok_posts to service_role")
 
@@ -61,11 +61,11 @@ def _try_to_persist(db: Database, unit: int) -> tuple[str, dict[str, Any]]:
     return batch, db.persist(unit, batch=batch)
 
 
-def test_given_a_post_that_is_refused_five_times_then_its_row_is_answered_with_the_reason(
+def test_a_post_that_is_refused_five_times_then_its_row_is_answered_with_the_reason(
     db: Database,
 ) -> None:
-    _, _, (unit,) = persist_first_looks(db, {"a": (post("1", views="x" * 400), [])}, to="stored")
-    db.call("release_leases", owner=db.unit(unit)["lease_owner"])
+    _, _, (unit,) = persist_first_scrapes(db, {"a": (post("1", views="x" * 400), [])}, to="stored")
+    db.call("release_leases", owner=db.unit(unit)["leased_by"])
 
     for attempts, hours in ((1, 1), (2, 3), (3, 9), (4, 24)):
         _try_to_persist(db, unit)
@@ -91,7 +91,7 @@ def test_given_a_post_that_is_refused_five_times_then_its_row_is_answered_with_t
     start = "The database refused the post: "
     assert ended["error"].startswith(start + "invalid input syntax")
     assert len(ended["error"]) == len(start) + 300
-    assert (ended["attempts"], ended["lease_owner"], ended["post"]) == (0, None, None)
+    assert (ended["attempts"], ended["leased_by"], ended["post"]) == (0, None, None)
     (answered,) = db.claimed("persisted", batch=batch)  # by the same batch, in its next stage
     assert answered["details"]["va"] == "Ann"
     finished = db.call("finish_units", owner=batch, results=[{"unit_id": unit}])
@@ -99,12 +99,12 @@ def test_given_a_post_that_is_refused_five_times_then_its_row_is_answered_with_t
     assert db.unit(unit)["error"] == failed["error"]
 
 
-def test_given_a_refused_post_when_its_row_is_corrected_then_it_is_written(db: Database) -> None:
+def test_a_refused_post_when_its_row_is_corrected_then_it_is_written(db: Database) -> None:
     page = post("1", slides=1)
-    _, _, (unit,) = persist_first_looks(
+    _, _, (unit,) = persist_first_scrapes(
         db, {"a": (page, [slide("1", 1)])}, to="stored", set_id=10**12
     )
-    db.call("release_leases", owner=db.unit(unit)["lease_owner"])
+    db.call("release_leases", owner=db.unit(unit)["leased_by"])
     _try_to_persist(db, unit)
     db.pass_time(timedelta(hours=1))
     _try_to_persist(db, unit)
@@ -117,7 +117,7 @@ def test_given_a_refused_post_when_its_row_is_corrected_then_it_is_written(db: D
     assert db.post("1")["set_id"] == 12
 
 
-def test_given_a_page_of_another_post_then_it_is_not_written(db: Database) -> None:
+def test_a_page_of_another_post_then_it_is_not_written(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -132,7 +132,7 @@ def test_given_a_page_of_another_post_then_it_is_not_written(db: Database) -> No
     )
 
 
-def test_given_a_trigger_of_ones_own_that_fails_then_no_post_is_blamed(db: Database) -> None:
+def test_a_trigger_of_ones_own_that_fails_then_no_post_is_blamed(db: Database) -> None:
     # 25006 is what a full disk gives: a hosted project is read-only then.
     db.execute(
         "create function public.fail() returns trigger language plpgsql as "
@@ -142,7 +142,7 @@ def test_given_a_trigger_of_ones_own_that_fails_then_no_post_is_blamed(db: Datab
     )
     try:
         with pytest.raises(APIError, match="read-only"):
-            persist_first_looks(db, {"a": (post("1"), [])}, to="persisted")
+            persist_first_scrapes(db, {"a": (post("1"), [])}, to="persisted")
     finally:
         db.execute("drop function public.fail cascade")
 

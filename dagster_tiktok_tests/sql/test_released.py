@@ -19,11 +19,11 @@ def _digest(file: Path) -> str | None:
     return sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 
-def test_given_the_released_migrations_then_none_was_edited_or_removed() -> None:
+def test_the_released_migrations_then_none_was_edited_or_removed() -> None:
     assert _edited(ROOT) == [], "a change is a new file: docs/migrate.md"
 
 
-def test_given_a_release_when_files_are_added_edited_and_removed_then_the_last_two_are_named(
+def test_a_release_when_files_are_added_edited_and_removed_then_the_last_two_are_named(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "sql" / "migrations"
@@ -42,6 +42,6 @@ def test_given_a_release_when_files_are_added_edited_and_removed_then_the_last_t
     assert _edited(tmp_path) == [names[0], names[2]]
 
 
-def test_given_the_migrations_then_their_numbers_have_no_gap_and_no_double() -> None:
+def test_the_migrations_then_their_numbers_have_no_gap_and_no_double() -> None:
     numbers = [file.name[:4] for file in sorted((ROOT / "sql" / "migrations").glob("*.sql"))]
     assert numbers == [f"{n:03}_" for n in range(1, len(numbers) + 1)]

@@ -18,7 +18,7 @@ from dagster_tiktok_tests.support.database import (
     ROOT,
     Database,
     new_batch,
-    persist_first_looks,
+    persist_first_scrapes,
     post,
     row,
     slide,
@@ -49,11 +49,11 @@ class Place:
         return answer
 
     def unsound(self) -> list[tuple[int, str]]:
-        answer = self.call("find_unsound_slides")
+        answer = self.call("find_broken_slides")
         return [(each["slide_number"], each["problem"]) for each in answer["slides"]]
 
     def unnamed(self, **arguments: Any) -> list[str]:
-        answer = self.call("find_unnamed_objects", **{"older_than_hours": 24, **arguments})
+        answer = self.call("find_orphaned_objects", **{"older_than_hours": 24, **arguments})
         return [each["name"] for each in answer["objects"]]
 
     def store(self, name: str, size: object = 1234, *, hours_ago: float = 25) -> None:
@@ -77,7 +77,7 @@ class Place:
         self, tiktok_id: str, slides: list[dict[str, Any]], slide_count: int | None = None
     ) -> dict[str, Any]:
         given: dict[str, Any] = {"tiktok_id": tiktok_id, "slides": slides}
-        return self.call("mend_slides", **given, slide_count=slide_count)
+        return self.call("repair_slides", **given, slide_count=slide_count)
 
     def rows(self) -> list[dict[str, Any]]:
         return self.query("select * from public.tiktok_slides order by post_id, slide_number")
@@ -110,7 +110,7 @@ def place(request: pytest.FixtureRequest, plain_url: str) -> Iterator[Place]:
         connection.rollback()
 
 
-def test_given_rows_and_objects_then_those_that_disagree_are_found_page_by_page(
+def test_rows_and_objects_then_those_that_disagree_are_found_page_by_page(
     place: Place,
 ) -> None:
     slides = [slide("1", n) for n in range(1, 6)]
@@ -125,15 +125,15 @@ def test_given_rows_and_objects_then_those_that_disagree_are_found_page_by_page(
         (4, "other_size"),
         (5, "no_object"),
     ]
-    first = place.call("find_unsound_slides", limit=2)
+    first = place.call("find_broken_slides", limit=2)
     assert (first["examined"], [s["object_size"] for s in first["slides"]]) == (2, [1233])
-    second = place.call("find_unsound_slides", after=first["after"], limit=3)
+    second = place.call("find_broken_slides", after=first["after"], limit=3)
     assert [s["slide_number"] for s in second["slides"]] == [3, 4, 5]
-    third = place.call("find_unsound_slides", after=second["after"], limit=3)
+    third = place.call("find_broken_slides", after=second["after"], limit=3)
     assert third == {"examined": 0, "after": None, "slides": []}
 
 
-def test_given_objects_without_a_row_then_old_ones_that_no_look_may_name_are_found(
+def test_objects_without_a_row_then_old_ones_that_no_look_may_name_are_found(
     place: Place,
 ) -> None:
     named, elsewhere = slide("1", 1), {**slide("1", 2), "storage_path": "2/02-else.jpeg"}
@@ -142,7 +142,7 @@ def test_given_objects_without_a_row_then_old_ones_that_no_look_may_name_are_fou
         place.store(name)
     place.store("3/02-young.jpeg", hours_ago=23)
 
-    found = place.call("find_unnamed_objects", older_than_hours=24)
+    found = place.call("find_orphaned_objects", older_than_hours=24)
     assert [each["name"] for each in found["objects"]] == ["3/01-a.jpeg", "Z", "a/b'c", "é"]
     assert (found["examined"], found["after"]) == (7, None)
     assert place.unnamed(older_than_hours=22.5, limit=3) == ["3/01-a.jpeg"]
@@ -154,7 +154,7 @@ def test_given_objects_without_a_row_then_old_ones_that_no_look_may_name_are_fou
     assert place.unnamed(names=asked) == ["3/01-a.jpeg"]
 
 
-def test_given_looks_under_way_then_their_objects_are_left_out(place: Place) -> None:
+def test_looks_under_way_then_their_objects_are_left_out(place: Place) -> None:
     payload = json.dumps([{"storage_path": "8/01-in-payload.jpeg"}])
     for key, state, tiktok_id, slides in (
         ("a", "scraped", "5", "null"),
@@ -174,7 +174,7 @@ def test_given_looks_under_way_then_their_objects_are_left_out(place: Place) -> 
 
 
 @pytest.mark.parametrize("place", ["postgresql"], indirect=True)
-def test_given_a_storage_that_keeps_versions_then_only_the_current_ones_count(
+def test_a_storage_that_keeps_versions_then_only_the_current_ones_count(
     place: Place,
 ) -> None:
     place.post("1", [slide("1", 1), slide("1", 2)])
@@ -189,13 +189,13 @@ def test_given_a_storage_that_keeps_versions_then_only_the_current_ones_count(
     assert place.unnamed() == ["4/01-a"]
 
 
-def test_given_a_post_then_its_rows_and_the_unsound_numbers_are_answered(place: Place) -> None:
+def test_a_post_then_its_rows_and_the_unsound_numbers_are_answered(place: Place) -> None:
     key = "0123456789abcdef0123456789abcdef"
     named = {**slide("1", 2), "slide_url": f"https://p16.example/x/{key}~tplv.jpeg"}
     place.post("1", [{**slide("1", 1), "slide_url": "https://p16.example/x"}, named])
     place.store(slide("1", 1)["storage_path"])
 
-    answer = place.call("slides_to_mend", tiktok_id="1")
+    answer = place.call("slides_to_repair", tiktok_id="1")
 
     assert (answer["post_url"], answer["unsound"]) == ("https://www.tiktok.com/@mia/photo/1", [2])
     assert [(s["slide_number"], s["image_key"]) for s in answer["slides"]] == [
@@ -203,7 +203,7 @@ def test_given_a_post_then_its_rows_and_the_unsound_numbers_are_answered(place: 
         (2, key),
     ]
     nothing: dict[str, Any] = {"post_url": None, "slides": [], "unsound": []}
-    assert place.call("slides_to_mend", tiktok_id="2") == nothing
+    assert place.call("slides_to_repair", tiktok_id="2") == nothing
 
 
 def _again(stored: dict[str, Any], replaces: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def _again(stored: dict[str, Any], replaces: dict[str, Any], **changes: Any) -> 
     return {**stored, **times, **changes, "replaces": replaces["storage_path"]}
 
 
-def test_given_slides_that_were_stored_again_then_text_stays_with_its_picture(
+def test_slides_that_were_stored_again_then_text_stays_with_its_picture(
     place: Place,
 ) -> None:
     old = [slide("1", n) for n in (1, 2, 3)]
@@ -235,7 +235,7 @@ def test_given_slides_that_were_stored_again_then_text_stays_with_its_picture(
     assert written == {"slides": [r["public_url"] for r in rows], "slide_count": 3}
 
 
-def test_given_a_row_that_was_wrong_about_its_picture_then_it_is_corrected(place: Place) -> None:
+def test_a_row_that_was_wrong_about_its_picture_then_it_is_corrected(place: Place) -> None:
     right = slide("1", 1)
     place.post("1", [right])
     place.store(right["storage_path"])
@@ -248,7 +248,7 @@ def test_given_a_row_that_was_wrong_about_its_picture_then_it_is_corrected(place
     assert (row["file_size"], row["width"], row["ocr_text"]) == (1234, 10, "text")
 
 
-def test_given_a_row_that_somebody_wrote_meanwhile_then_it_is_left_alone(place: Place) -> None:
+def test_a_row_that_somebody_wrote_meanwhile_then_it_is_left_alone(place: Place) -> None:
     read, written = slide("1", 1), slide("1", 1, picture="b")
     place.post("1", [written])
     before = place.rows()
@@ -261,7 +261,7 @@ def test_given_a_row_that_somebody_wrote_meanwhile_then_it_is_left_alone(place: 
     assert place.mend("2", late) == {"written": 0, "removed": 0, "unsound": []}
 
 
-def test_given_a_post_that_shows_fewer_slides_then_the_rows_beyond_are_removed(
+def test_a_post_that_shows_fewer_slides_then_the_rows_beyond_are_removed(
     place: Place,
 ) -> None:
     slides = [slide("1", n) for n in (1, 2, 3)]
@@ -276,9 +276,9 @@ def test_given_a_post_that_shows_fewer_slides_then_the_rows_beyond_are_removed(
     assert written == {"slides": [slides[0]["public_url"]], "slide_count": 1}
 
 
-def test_given_a_look_while_a_post_is_mended_then_the_newer_upload_wins(db: Database) -> None:
+def test_a_look_while_a_post_is_mended_then_the_newer_upload_wins(db: Database) -> None:
     old, new = slide("1", 1), slide("1", 1, picture="b", at=NOON + timedelta(hours=1))
-    persist_first_looks(db, {"a": (post("1", slides=1), [old])})
+    persist_first_scrapes(db, {"a": (post("1", slides=1), [old])})
     batch = new_batch()
     db.open(row("a"), batch=batch, read_at=FAR)
     (unit,) = db.claimed("pending", batch=batch)
@@ -288,7 +288,7 @@ def test_given_a_look_while_a_post_is_mended_then_the_newer_upload_wins(db: Data
     db.take_through({unit["id"]: (page, [new])}, batch=batch, to="stored")
 
     given = {"bucket": "tiktok-slides", "tiktok_id": "1"}
-    mended = db.call("mend_slides", **given, slides=[{**_again(old, old), "storage_path": "1/x"}])
+    mended = db.call("repair_slides", **given, slides=[{**_again(old, old), "storage_path": "1/x"}])
     assert (mended["written"], mended["unsound"]) == (1, [1])
     db.persist(unit["id"], batch=batch)
 
@@ -296,13 +296,13 @@ def test_given_a_look_while_a_post_is_mended_then_the_newer_upload_wins(db: Data
     assert db.one("select storage_path from public.tiktok_slides") == {"storage_path": "1/x"}
 
 
-def test_given_a_database_without_storage_or_wrong_arguments_then_the_error_says_so(
+def test_a_database_without_storage_or_wrong_arguments_then_the_error_says_so(
     plain_url: str,
 ) -> None:
     calls: dict[str, dict[str, Any]] = {
-        "find_unsound_slides": {},
-        "slides_to_mend": {"tiktok_id": "1"},
-        "find_unnamed_objects": {"older_than_hours": 24},
+        "find_broken_slides": {},
+        "slides_to_repair": {"tiktok_id": "1"},
+        "find_orphaned_objects": {"older_than_hours": 24},
     }
     with psycopg.connect(plain_url) as connection:
         connection.execute(ROWS.encode())
@@ -317,6 +317,6 @@ def test_given_a_database_without_storage_or_wrong_arguments_then_the_error_says
                 call(function, arguments)
             with pytest.raises(errors.FeatureNotSupported, match="no storage"):
                 call(function, {**arguments, "bucket": "b"})
-        with pytest.raises(errors.InvalidParameterValue, match="mend_slides needs"):
-            call("mend_slides", {})
+        with pytest.raises(errors.InvalidParameterValue, match="repair_slides needs"):
+            call("repair_slides", {})
         connection.rollback()

@@ -24,7 +24,7 @@ def _claimed(db: Database, batch: str, *keys: str) -> list[int]:
     return [unit["id"] for unit in db.claimed("pending", batch=batch)]
 
 
-def test_given_a_page_when_recorded_twice_then_the_second_call_changes_nothing(
+def test_a_page_when_recorded_twice_then_the_second_call_changes_nothing(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -39,10 +39,10 @@ def test_given_a_page_when_recorded_twice_then_the_second_call_changes_nothing(
 
     assert db.unit(unit) == before
     assert (before["state"], before["outcome"], before["tiktok_id"]) == ("scraped", "scraped", "1")
-    assert (before["is_carousel"], before["lease_owner"]) == (True, None)
+    assert (before["is_carousel"], before["leased_by"]) == (True, None)
 
 
-def test_given_a_post_that_is_gone_when_recorded_then_only_the_answer_is_left(
+def test_a_post_that_is_gone_when_recorded_then_only_the_answer_is_left(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -64,7 +64,7 @@ def test_given_a_post_that_is_gone_when_recorded_then_only_the_answer_is_left(
     assert db.query("select * from public.tiktok_posts") == []
 
 
-def test_given_a_daily_look_when_recorded_after_midnight_then_it_expires(db: Database) -> None:
+def test_a_daily_look_when_recorded_after_midnight_then_it_expires(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
     db.take_through({unit: (post("1"), [])}, batch=batch)
@@ -78,7 +78,7 @@ def test_given_a_daily_look_when_recorded_after_midnight_then_it_expires(db: Dat
     assert db.post("1")["day1_views"] is None
 
 
-def test_given_a_resolved_link_when_the_page_fails_then_the_id_is_kept(db: Database) -> None:
+def test_a_resolved_link_when_the_page_fails_then_the_id_is_kept(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
     failure = {"unit_id": unit, "result": "retry", "error_kind": "network", "error": "cut"}
@@ -87,11 +87,11 @@ def test_given_a_resolved_link_when_the_page_fails_then_the_id_is_kept(db: Datab
 
     after = db.unit(unit)
     assert (after["state"], after["attempts"], after["tiktok_id"]) == ("pending", 1, "77")
-    assert (after["failed_batch_id"], after["lease_owner"]) == (batch, None)
+    assert (after["failed_batch_id"], after["leased_by"]) == (batch, None)
 
 
 @pytest.mark.parametrize(("counted", "attempts"), [(False, 0), (True, 1), (None, 1)])
-def test_given_a_refusal_that_is_not_counted_when_recorded_then_attempts_stay(
+def test_a_refusal_that_is_not_counted_when_recorded_then_attempts_stay(
     db: Database, counted: bool | None, attempts: int
 ) -> None:
     batch, heir = new_batch(), new_batch()
@@ -119,7 +119,7 @@ def test_given_a_refusal_that_is_not_counted_when_recorded_then_attempts_stay(
         attempts,
         heir,
     )
-    assert (slides["error_kind"], slides["lease_owner"]) == ("blocked", None)
+    assert (slides["error_kind"], slides["leased_by"]) == ("blocked", None)
 
 
 def _fail(db: Database, state: str, unit: int) -> None:
@@ -131,7 +131,7 @@ def _fail(db: Database, state: str, unit: int) -> None:
     db.pass_time(timedelta(hours=1))
 
 
-def test_given_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_anew(
+def test_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_anew(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -156,7 +156,7 @@ def test_given_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_an
     assert (db.unit(unit)["state"], db.unit(unit)["attempts"]) == ("persisted", 0)
 
 
-def test_given_tries_that_failed_when_the_post_is_gone_then_attempts_begin_anew(
+def test_tries_that_failed_when_the_post_is_gone_then_attempts_begin_anew(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -180,21 +180,21 @@ def test_given_tries_that_failed_when_the_post_is_gone_then_attempts_begin_anew(
         {"result": "retry"},
     ],
 )
-def test_given_a_result_that_says_nothing_when_recorded_then_it_is_refused(
+def test_a_result_that_says_nothing_when_recorded_then_it_is_refused(
     db: Database, wrong: dict[str, Any]
 ) -> None:
     with pytest.raises(APIError, match="record_scrapes needs"):
         db.scrape(wrong, batch=new_batch())
 
 
-def test_given_slides_when_some_fail_then_those_that_are_stored_are_kept(db: Database) -> None:
+def test_slides_when_some_fail_then_those_that_are_stored_are_kept(db: Database) -> None:
     batch, heir = new_batch(), new_batch()
     (unit,) = _claimed(db, batch, "a")
     db.scrape(scraped(unit, post("1", slides=2)), batch=batch)
     db.claim("scraped", batch=batch)
 
     db.store({"unit_id": unit, "result": "progress", "slides": [slide("1", 1)]}, batch=batch)
-    assert db.unit(unit)["lease_owner"] == batch
+    assert db.unit(unit)["leased_by"] == batch
     db.store(
         {"unit_id": unit, "result": "retry", "error_kind": "cdn", "error": "slide 2: 403"},
         batch=batch,
@@ -219,7 +219,7 @@ def test_given_slides_when_some_fail_then_those_that_are_stored_are_kept(db: Dat
     assert after["post"]["description"] == "fresh"
 
 
-def test_given_results_of_another_owner_or_state_when_recorded_then_they_are_ignored(
+def test_results_of_another_owner_or_state_when_recorded_then_they_are_ignored(
     db: Database,
 ) -> None:
     batch, other = new_batch(), new_batch()
@@ -235,7 +235,7 @@ def test_given_results_of_another_owner_or_state_when_recorded_then_they_are_ign
     assert db.unit(unit) == before
 
 
-def test_given_a_persisted_unit_when_finished_then_its_payload_is_gone(db: Database) -> None:
+def test_a_persisted_unit_when_finished_then_its_payload_is_gone(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
     db.take_through({unit: (post("1"), [])}, batch=batch, to="persisted")
@@ -255,7 +255,7 @@ def test_given_a_persisted_unit_when_finished_then_its_payload_is_gone(db: Datab
     assert after["finished_at"] is not None
 
 
-def test_given_a_row_that_cannot_be_answered_then_the_reason_for_the_va_stays(
+def test_a_row_that_cannot_be_answered_then_the_reason_for_the_va_stays(
     db: Database,
 ) -> None:
     batch = new_batch()

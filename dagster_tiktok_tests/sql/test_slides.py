@@ -8,7 +8,7 @@ from typing import Any
 from dagster_tiktok_tests.support.database import (
     NOON,
     Database,
-    persist_first_looks,
+    persist_first_scrapes,
     post,
     slide,
 )
@@ -16,14 +16,14 @@ from dagster_tiktok_tests.support.database import (
 TOMORROW_NOON = NOON + timedelta(days=1)
 
 
-def test_given_a_changed_carousel_then_slides_are_replaced_and_removed(db: Database) -> None:
+def test_a_changed_carousel_then_slides_are_replaced_and_removed(db: Database) -> None:
     slides = [slide("1", n) for n in (1, 2, 3)]
-    persist_first_looks(db, {"a": (post("1", slides=3), slides)})
+    persist_first_scrapes(db, {"a": (post("1", slides=3), slides)})
     db.execute("update public.tiktok_slides set ocr_text = 'text', ocr_processed = true")
     db.execute("update public.tiktok_posts set ocr_text = 'text text text'")
 
     later = [slide("1", 1), slide("1", 2, picture="b", at=TOMORROW_NOON)]
-    _, written, _ = persist_first_looks(db, {"a": (post("1", slides=2, at=TOMORROW_NOON), later)})
+    _, written, _ = persist_first_scrapes(db, {"a": (post("1", slides=2, at=TOMORROW_NOON), later)})
 
     assert written["slides_written"] == 1
     kept = db.query("select * from public.tiktok_slides order by slide_number")
@@ -37,24 +37,24 @@ def test_given_a_changed_carousel_then_slides_are_replaced_and_removed(db: Datab
     assert stored["ocr_text"] is None  # some of it was in slides that are gone
 
 
-def test_given_the_same_carousel_at_a_later_look_then_its_recognised_text_stays(
+def test_the_same_carousel_at_a_later_look_then_its_recognised_text_stays(
     db: Database,
 ) -> None:
     slides = [slide("1", n) for n in (1, 2)]
-    persist_first_looks(db, {"a": (post("1", slides=2), slides)})
+    persist_first_scrapes(db, {"a": (post("1", slides=2), slides)})
     db.execute("update public.tiktok_posts set ocr_text = 'text text'")
 
-    persist_first_looks(db, {"a": (post("1", slides=2, at=TOMORROW_NOON), slides)})
+    persist_first_scrapes(db, {"a": (post("1", slides=2, at=TOMORROW_NOON), slides)})
 
     assert db.post("1")["ocr_text"] == "text text"
 
 
-def test_given_a_look_that_stored_only_some_slides_then_the_others_stay(db: Database) -> None:
+def test_a_look_that_stored_only_some_slides_then_the_others_stay(db: Database) -> None:
     slides = [slide("1", n) for n in (1, 2, 3)]
-    persist_first_looks(db, {"a": (post("1", slides=3), slides)})
+    persist_first_scrapes(db, {"a": (post("1", slides=3), slides)})
 
     some = [slide("1", 2, picture="b", at=TOMORROW_NOON)]
-    persist_first_looks(db, {"a": (post("1", slides=3, at=TOMORROW_NOON), some)})
+    persist_first_scrapes(db, {"a": (post("1", slides=3, at=TOMORROW_NOON), some)})
 
     addresses = [slides[0]["public_url"], some[0]["public_url"], slides[2]["public_url"]]
     rows = db.query("select public_url from public.tiktok_slides order by slide_number")
@@ -69,48 +69,50 @@ def _signed_anew(stored: dict[str, Any], at: datetime) -> dict[str, Any]:
     return {**stored, **times, "slide_url": address}
 
 
-def test_given_a_slide_that_is_stored_when_it_comes_again_then_nothing_changes(
+def test_a_slide_that_is_stored_when_it_comes_again_then_nothing_changes(
     db: Database,
 ) -> None:
     first = slide("1", 1)
-    persist_first_looks(db, {"a": (post("1", slides=1), [first])})
+    persist_first_scrapes(db, {"a": (post("1", slides=1), [first])})
     before = db.query("select * from public.tiktok_slides")
 
     again = _signed_anew(first, TOMORROW_NOON)
-    _, written, _ = persist_first_looks(db, {"a": (post("1", slides=1, at=TOMORROW_NOON), [again])})
+    _, written, _ = persist_first_scrapes(
+        db, {"a": (post("1", slides=1, at=TOMORROW_NOON), [again])}
+    )
 
     assert (written["posts_written"], written["slides_written"]) == (1, 0)
     assert db.query("select * from public.tiktok_slides") == before
 
 
-def test_given_two_looks_at_a_carousel_in_a_chunk_then_its_slides_count_once(
+def test_two_looks_at_a_carousel_in_a_chunk_then_its_slides_count_once(
     db: Database,
 ) -> None:
     slides = [slide("1", n) for n in (1, 2)]
     anew = [_signed_anew(stored, NOON + timedelta(minutes=1)) for stored in slides]
     later = post("1", slides=2, at=NOON + timedelta(minutes=1))
 
-    _, written, _ = persist_first_looks(
+    _, written, _ = persist_first_scrapes(
         db, {"a": (post("1", slides=2), slides), "b": (later, anew)}
     )
 
     assert (written["persisted"], written["slides_written"]) == (2, 2)
 
 
-def test_given_a_slide_at_another_address_then_it_is_written_with_that_address(
+def test_a_slide_at_another_address_then_it_is_written_with_that_address(
     db: Database,
 ) -> None:
     # No upload counts as later than the database's own time.
     later = NOON + timedelta(hours=1)
     db.set_clock(later + timedelta(hours=1))
     first = slide("1", 1)
-    persist_first_looks(db, {"a": (post("1", slides=1), [first])})
+    persist_first_scrapes(db, {"a": (post("1", slides=1), [first])})
     moved = {
         **_signed_anew(first, later),
         "slide_url": "https://p19.example/other.jpeg?x=1",
     }
 
-    _, written, _ = persist_first_looks(db, {"a": (post("1", slides=1, at=later), [moved])})
+    _, written, _ = persist_first_scrapes(db, {"a": (post("1", slides=1, at=later), [moved])})
 
     stored = db.one("select * from public.tiktok_slides")
     assert (written["slides_written"], stored["slide_url"]) == (1, moved["slide_url"])

@@ -19,7 +19,7 @@ OTHER = "2other#gid=5"
 
 
 def _scrape(db: Database, key: str, source: str, **details: Any) -> str:
-    """A row's whole way; every row leads to the post 1. Answers the batch."""
+    """A row's whole way; every row leads to the post 1. Returns the batch."""
     batch = new_batch()
     db.call("open_batch", batch_id=batch, partition_date=TODAY.isoformat())
     db.open(row(key, **details), batch=batch, source=source, read_at=FAR)
@@ -43,14 +43,14 @@ def _typed(db: Database) -> tuple[str, str, int, str]:
     return stored["va"], stored["creator"], stored["set_id"], stored["va_url"]
 
 
-def test_given_one_link_in_two_sheets_then_each_row_is_a_unit_of_its_own(db: Database) -> None:
+def test_one_link_in_two_sheets_then_each_row_is_a_unit_of_its_own(db: Database) -> None:
     batch = new_batch()
     assert db.open(row("a"), batch=batch)["opened"] == 1
     assert db.open(row("a"), batch=batch, source=OTHER)["opened"] == 1
     assert db.open(row("a"), batch=batch, source=OTHER)["already_open"] == 1
 
 
-def test_given_another_deployments_rows_then_they_are_neither_claimed_nor_owed(
+def test_another_deployments_rows_then_they_are_neither_claimed_nor_owed(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -72,7 +72,7 @@ def test_given_another_deployments_rows_then_they_are_neither_claimed_nor_owed(
     assert (waited["units"], waited["leased"]) == ([], 1)
 
 
-def test_given_a_daily_look_then_any_deployment_takes_it(db: Database) -> None:
+def test_a_daily_look_then_any_deployment_takes_it(db: Database) -> None:
     _scrape(db, "a", SHEET)
     tomorrow = TODAY.replace(day=TODAY.day + 1)
 
@@ -82,7 +82,7 @@ def test_given_a_daily_look_then_any_deployment_takes_it(db: Database) -> None:
     assert db.unfinished(due_date=tomorrow.isoformat(), sources=[])["count"] == 1
 
 
-def test_given_a_post_in_two_sheets_then_it_keeps_what_its_first_row_says(db: Database) -> None:
+def test_a_post_in_two_sheets_then_it_keeps_what_its_first_row_says(db: Database) -> None:
     first = _scrape(db, "a", SHEET, va="Ann", set_id=7)
     later = _scrape(db, "a", OTHER, va="Ben", set_id=8, creator="Lu Lang")
 
@@ -93,7 +93,7 @@ def test_given_a_post_in_two_sheets_then_it_keeps_what_its_first_row_says(db: Da
     ]
 
 
-def test_given_a_post_under_two_links_when_the_first_row_is_corrected_then_that_counts(
+def test_a_post_under_two_links_when_the_first_row_is_corrected_then_that_counts(
     db: Database,
 ) -> None:
     _scrape(db, "short", SHEET, va="Ann")
@@ -106,7 +106,7 @@ def test_given_a_post_under_two_links_when_the_first_row_is_corrected_then_that_
     assert _typed(db)[0] == "Cy"
 
 
-def test_given_a_first_row_that_never_brought_the_post_then_the_next_one_does(
+def test_a_first_row_that_never_brought_the_post_then_the_next_one_does(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -120,7 +120,7 @@ def test_given_a_first_row_that_never_brought_the_post_then_the_next_one_does(
     assert _typed(db)[0] == "Ben"
 
 
-def test_given_a_link_that_leads_to_another_post_now_then_it_is_no_longer_the_first_row(
+def test_a_link_that_leads_to_another_post_now_then_it_is_no_longer_the_first_row(
     db: Database,
 ) -> None:
     _scrape(db, "a", SHEET, va="Ann")

@@ -13,7 +13,7 @@ from dagster_tiktok_tests.support.database import (
     TODAY,
     Database,
     new_batch,
-    persist_first_looks,
+    persist_first_scrapes,
     post,
     row,
 )
@@ -23,7 +23,7 @@ GONE = {"result": "unavailable", "error_kind": "deleted", "error": "It was delet
 
 
 def _cannot_answer(db: Database, batch: str) -> list[int]:
-    """One try to answer what waits, which fails. Answers the units."""
+    """One try to answer what waits, which fails. Returns the units."""
     units = [unit["id"] for unit in db.claimed("persisted", batch=batch)]
     results = [{"unit_id": unit, "note": NOTE, "waits": True} for unit in units]
     assert db.call("finish_units", owner=batch, results=results)["finished"] == len(units)
@@ -32,14 +32,14 @@ def _cannot_answer(db: Database, batch: str) -> list[int]:
 
 def _blocked(db: Database) -> tuple[str, int]:
     """A scraped post whose row cannot be answered: its batch, which is open, and its unit."""
-    batch, _, (unit,) = persist_first_looks(db, {"a": (post("1"), [])}, to="persisted")
+    batch, _, (unit,) = persist_first_scrapes(db, {"a": (post("1"), [])}, to="persisted")
     db.call("open_batch", batch_id=batch, partition_date=TODAY.isoformat())
     assert _cannot_answer(db, batch) == [unit]
     return batch, unit
 
 
 @pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=1), timedelta(days=40)])
-def test_given_a_row_that_cannot_be_answered_then_a_later_run_only_tries_to_answer_it(
+def test_a_row_that_cannot_be_answered_then_a_later_run_only_tries_to_answer_it(
     db: Database, later: timedelta
 ) -> None:
     _, unit = _blocked(db)
@@ -60,7 +60,7 @@ def test_given_a_row_that_cannot_be_answered_then_a_later_run_only_tries_to_answ
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
 
 
-def test_given_a_row_that_cannot_be_answered_then_every_batch_names_it_and_one_counts_it(
+def test_a_row_that_cannot_be_answered_then_every_batch_names_it_and_one_counts_it(
     db: Database,
 ) -> None:
     batch, unit = _blocked(db)
@@ -81,7 +81,7 @@ def test_given_a_row_that_cannot_be_answered_then_every_batch_names_it_and_one_c
     assert db.close_batch(batch_id=later, sources=["another"])["errors"] == []
 
 
-def test_given_nothing_is_in_the_way_any_more_when_answered_then_the_unit_is_done(
+def test_nothing_is_in_the_way_any_more_when_answered_then_the_unit_is_done(
     db: Database,
 ) -> None:
     _, unit = _blocked(db)
@@ -96,7 +96,7 @@ def test_given_nothing_is_in_the_way_any_more_when_answered_then_the_unit_is_don
     assert db.open(row("a"), batch=new_batch(), read_at=FAR)["reopened"] == 1  # asked again
 
 
-def test_given_a_correction_of_such_a_row_then_it_is_written_without_a_new_request(
+def test_a_correction_of_such_a_row_then_it_is_written_without_a_new_request(
     db: Database,
 ) -> None:
     _, unit = _blocked(db)
@@ -125,7 +125,7 @@ def _unavailable(db: Database) -> int:
     return int(unit["id"])
 
 
-def test_given_a_gone_post_whose_row_cannot_be_answered_then_its_reason_stays(
+def test_a_gone_post_whose_row_cannot_be_answered_then_its_reason_stays(
     db: Database,
 ) -> None:
     unit = _unavailable(db)
@@ -148,7 +148,7 @@ def test_given_a_gone_post_whose_row_cannot_be_answered_then_its_reason_stays(
         (["bad type"], [], "pending"),  # it was never scraped
     ],
 )
-def test_given_such_a_row_that_becomes_wrong_or_right_then_it_is_judged_as_it_is_now(
+def test_such_a_row_that_becomes_wrong_or_right_then_it_is_judged_as_it_is_now(
     db: Database, problems_then: list[str], problems_now: list[str], state: str
 ) -> None:
     if problems_then:

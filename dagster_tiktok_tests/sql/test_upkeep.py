@@ -16,7 +16,7 @@ from dagster_tiktok_tests.support.database import (
     NOON,
     ROOT,
     Database,
-    persist_first_looks,
+    persist_first_scrapes,
     post,
 )
 from tools.postgres import PostgresServer, apply_migrations
@@ -41,10 +41,10 @@ def _finish_everything(db: Database, *, days_ago: int, key: str) -> None:
     )
 
 
-def test_given_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_looks_go(
+def test_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_looks_go(
     db: Database,
 ) -> None:
-    persist_first_looks(db, {"a": (post("1"), []), "b": (post("2"), [])})
+    persist_first_scrapes(db, {"a": (post("1"), []), "b": (post("2"), [])})
     _finish_everything(db, days_ago=400, key="1")
     _finish_everything(db, days_ago=300, key="2")
 
@@ -57,26 +57,26 @@ def test_given_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_loo
     ]
 
 
-def test_given_a_post_whose_looks_went_when_it_is_looked_at_again_then_no_daily_look_is_opened(
+def test_a_post_whose_looks_went_when_it_is_looked_at_again_then_no_daily_look_is_opened(
     db: Database,
 ) -> None:
-    persist_first_looks(db, {"a": (post("1"), [])})
+    persist_first_scrapes(db, {"a": (post("1"), [])})
     _finish_everything(db, days_ago=400, key="1")
     db.call_private("shrink_units", keep_days=365)
 
-    persist_first_looks(db, {"a": (post("1", at=NOON + timedelta(days=400)), [])})
+    persist_first_scrapes(db, {"a": (post("1", at=NOON + timedelta(days=400)), [])})
 
     slots = db.query("select slot from public.scrape_units where source_key = '1'")
     assert slots == [{"slot": 5}]
     assert db.post("1")["scrape_status"] == "completed"
 
 
-def test_given_less_than_three_months_then_the_ledger_is_not_shrunk(db: Database) -> None:
+def test_less_than_three_months_then_the_ledger_is_not_shrunk(db: Database) -> None:
     with pytest.raises(APIError, match="at least 90 days"):
         db.call_private("shrink_units", keep_days=89)
 
 
-def test_given_a_storage_that_belongs_to_another_role_then_only_the_policy_is_missing(
+def test_a_storage_that_belongs_to_another_role_then_only_the_policy_is_missing(
     postgres: PostgresServer, hosted_url: str
 ) -> None:
     with psycopg.connect(postgres.create_database("foreign_storage"), autocommit=True) as admin:
@@ -100,7 +100,7 @@ def test_given_a_storage_that_belongs_to_another_role_then_only_the_policy_is_mi
         assert missing == [([],)]
 
 
-def test_given_a_missing_policy_when_the_doctor_looks_then_it_is_named_with_what_to_do(
+def test_a_missing_policy_when_the_doctor_looks_then_it_is_named_with_what_to_do(
     db: Database, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     env_file = tmp_path / ".env"
@@ -131,7 +131,7 @@ def test_given_a_missing_policy_when_the_doctor_looks_then_it_is_named_with_what
 
 
 @pytest.mark.parametrize("order", ["created_date desc, id desc", "created_date desc"])
-def test_given_the_order_that_supabase_js_sends_then_an_index_gives_it(
+def test_the_order_that_supabase_js_sends_then_an_index_gives_it(
     plain_url: str, order: str
 ) -> None:
     with psycopg.connect(plain_url) as connection:
@@ -147,7 +147,7 @@ def test_given_the_order_that_supabase_js_sends_then_an_index_gives_it(
     assert "Sort" not in plan
 
 
-def test_given_the_pages_way_to_page_by_key_then_every_post_comes_once_and_in_order(
+def test_the_pages_way_to_page_by_key_then_every_post_comes_once_and_in_order(
     db: Database,
 ) -> None:
     db.execute(

@@ -47,7 +47,7 @@ VIDEO_URL = f"https://www.tiktok.com/@nasa/video/{post_id(1)}"
         {"details": None, "slot": 3, "source_key": post_id(1), "is_photo": True},
     ],
 )
-def test_given_a_photo_url_when_the_page_lacks_slides_and_film_then_the_look_stays_open(
+def test_a_photo_url_when_the_page_lacks_slides_and_film_then_the_look_stays_open(
     fields: dict[str, Any],
 ) -> None:
     run, _ = on_site([unit(1, **fields)], {path_of(1): [html(without_slides(1))]}, pause=0)
@@ -55,7 +55,7 @@ def test_given_a_photo_url_when_the_page_lacks_slides_and_film_then_the_look_sta
     assert (result.result, result.error_kind, result.is_photo) == ("retry", "incomplete", True)
 
 
-def test_given_a_photo_url_when_a_further_pass_shows_the_slides_then_it_is_a_carousel() -> None:
+def test_a_photo_url_when_a_further_pass_shows_the_slides_then_it_is_a_carousel() -> None:
     pages = [html(without_slides(1)), html(with_slides(1))]
     run, _ = on_site([unit(1, details=typed(PHOTO_URL))], {path_of(1): pages}, pause=0)
     post = run.result(1).post
@@ -71,7 +71,7 @@ def test_given_a_photo_url_when_a_further_pass_shows_the_slides_then_it_is_a_car
         f"https://m.tiktok.com/share/photo/{post_id(1)}.html",
     ],
 )
-def test_given_a_short_link_to_a_photo_when_the_page_lacks_slides_then_the_result_says_photo(
+def test_a_short_link_to_a_photo_when_the_page_lacks_slides_then_the_result_says_photo(
     target: str,
 ) -> None:
     link = unit(1, tiktok_id=None, details=typed(SHORT))
@@ -83,14 +83,12 @@ def test_given_a_short_link_to_a_photo_when_the_page_lacks_slides_then_the_resul
     assert (result.tiktok_id, result.is_photo) == (post_id(1), True)
 
 
-def test_given_a_video_s_url_when_the_page_names_neither_then_it_is_recorded() -> None:
+def test_a_video_s_url_when_the_page_names_neither_then_it_is_recorded() -> None:
     run, _ = on_site([unit(1, details=typed(VIDEO_URL))], {path_of(1): [html(without_slides(1))]})
     assert (run.result(1).result, run.result(1).is_photo) == ("scraped", False)
 
 
-def test_given_rows_with_both_urls_of_a_post_when_photo_comes_first_then_one_page_is_asked() -> (
-    None
-):
+def test_rows_with_both_urls_of_a_post_when_photo_comes_first_then_one_page_is_asked() -> None:
     units = [
         unit(1, details=typed(PHOTO_URL)),
         unit(2, post=1, details=typed(VIDEO_URL)),
@@ -100,7 +98,7 @@ def test_given_rows_with_both_urls_of_a_post_when_photo_comes_first_then_one_pag
     assert [len(result.post.slides) for result in run.results if result.post] == [1, 1]
 
 
-def test_given_a_photo_url_when_the_last_try_finds_a_preview_then_it_stays_a_photo_post() -> None:
+def test_a_photo_url_when_the_last_try_finds_a_preview_then_it_stays_a_photo_post() -> None:
     script = {
         path_of(1): [html(without_slides(1))],
         "/oembed": [html(b'{"title": "A caption", "author_unique_id": "nasa"}')],

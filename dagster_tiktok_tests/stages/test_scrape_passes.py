@@ -18,8 +18,8 @@ from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.stages.scrape_passes import Looks
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
+from dagster_tiktok.stages.scrape_passes import ScrapePasses
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
 from dagster_tiktok_tests.support.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
@@ -93,13 +93,13 @@ class Run:
 
     async def look(self, client: TikTokClient, units: Sequence[Unit], pause: float) -> Run:
         """As the stage does, one unit after the other in the first pass."""
-        looks = Looks(client, self.settle)
+        looks = ScrapePasses(client, self.settle)
         try:
             for each in units:
                 await looks.first(each)
             await looks.again(pause)
             await looks.elsewhere()
-        except TikTokRefusing:
+        except TikTokRejectsError:
             self.refused = True
         await looks.end()
         await looks.close()
@@ -144,7 +144,7 @@ def with_server(check: Callable[[TikTokServer, Settings], Awaitable[T]], **setti
         html(page(post_scope(None, code=-7))),
     ],
 )
-def test_given_a_failure_that_passes_when_looked_at_then_a_further_pass_after_the_pause_saves_it(
+def test_a_failure_that_passes_when_looked_at_then_a_further_pass_after_the_pause_saves_it(
     fault: Reply,
 ) -> None:
     units = [unit(1), unit(2), unit(3)]
@@ -160,9 +160,7 @@ def test_given_a_failure_that_passes_when_looked_at_then_a_further_pass_after_th
     assert second - first >= PAUSE
 
 
-def test_given_a_failure_that_lasts_when_looked_at_then_three_passes_follow_and_one_result() -> (
-    None
-):
+def test_a_failure_that_lasts_when_looked_at_then_three_passes_follow_and_one_result() -> None:
     run, site = on_site([unit(1), unit(2)], {path_of(1): [WALL], path_of(2): [readable(2)]})
 
     assert Counter(site.paths) == {path_of(1): 4, path_of(2): 1}
@@ -173,13 +171,13 @@ def test_given_a_failure_that_lasts_when_looked_at_then_three_passes_follow_and_
     assert (walled.result, walled.error_kind, walled.counted) == ("retry", "login_wall", True)
 
 
-def test_given_a_failure_that_turns_permanent_when_looked_at_again_then_it_ends_there() -> None:
+def test_a_failure_that_turns_permanent_when_looked_at_again_then_it_ends_there() -> None:
     run, site = on_site([unit(1)], {path_of(1): [CHALLENGE, GONE]})
     assert (run.result(1).result, run.result(1).error_kind) == ("unavailable", "gone")
     assert len(site.seen) == 2
 
 
-def test_given_only_permanent_failures_when_looked_at_then_nothing_is_waited_for() -> None:
+def test_only_permanent_failures_when_looked_at_then_nothing_is_waited_for() -> None:
     units = [unit(1), unit(2), unit(3, tiktok_id=None, details=RowDetails(va_url="see dm"))]
     run, site = on_site(units, {path_of(1): [GONE], path_of(2): [readable(2)]}, pause=NEVER)
     assert [result.error_kind for result in run.results] == ["gone", None, "invalid_row"]
@@ -187,7 +185,7 @@ def test_given_only_permanent_failures_when_looked_at_then_nothing_is_waited_for
     assert len(site.seen) == 2
 
 
-def test_given_rows_that_lead_to_one_post_when_it_fails_then_each_pass_asks_once() -> None:
+def test_rows_that_lead_to_one_post_when_it_fails_then_each_pass_asks_once() -> None:
     code = "ZMabc1234"
     link = unit(
         3,
@@ -209,7 +207,7 @@ def test_given_rows_that_lead_to_one_post_when_it_fails_then_each_pass_asks_once
     assert {result.tiktok_id for result in run.results} == {post_id(1)}
 
 
-def test_given_a_short_link_that_fails_when_two_rows_hold_it_then_each_pass_asks_once() -> None:
+def test_a_short_link_that_fails_when_two_rows_hold_it_then_each_pass_asks_once() -> None:
     code = "ZMabc1234"
     details = RowDetails(va_url=f"https://vm.tiktok.com/{code}/")
     units = [unit(n, tiktok_id=None, details=details) for n in (1, 2)]
@@ -221,9 +219,7 @@ def test_given_a_short_link_that_fails_when_two_rows_hold_it_then_each_pass_asks
     assert {result.result for result in run.results} == {"scraped"}
 
 
-def test_given_refusals_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_no_result() -> (
-    None
-):
+def test_refusals_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_no_result() -> None:
     units = [unit(number) for number in range(1, 16)]
     run, site = on_site(units, {path_of(number): [CHALLENGE] for number in range(1, 16)})
     assert run.refused
@@ -232,7 +228,7 @@ def test_given_refusals_in_the_first_pass_when_the_breaker_opens_then_the_rest_h
     assert {(r.result, r.counted) for r in run.results} == {("retry", False)}
 
 
-def test_given_posts_that_stay_refused_when_looked_at_again_then_the_breaker_stays_closed() -> None:
+def test_posts_that_stay_refused_when_looked_at_again_then_the_breaker_stays_closed() -> None:
     walled = range(1, 9)
     units = [unit(9), *(unit(number, **LAST) for number in walled), unit(10)]
     script: dict[str, Sequence[Reply]] = {path_of(number): [WALL] for number in walled}
@@ -247,7 +243,7 @@ def test_given_posts_that_stay_refused_when_looked_at_again_then_the_breaker_sta
     assert site.paths.count("/oembed") == 8
 
 
-def test_given_refusals_up_to_the_end_when_looked_at_again_then_one_more_ends_the_passes() -> None:
+def test_refusals_up_to_the_end_when_looked_at_again_then_one_more_ends_the_passes() -> None:
     units = [unit(number) for number in range(1, 8)]
     script = {path_of(number): [CHALLENGE] for number in range(1, 8)}
     run, site = on_site(units, script, tiktok_max_concurrency=1)
@@ -260,9 +256,7 @@ def test_given_refusals_up_to_the_end_when_looked_at_again_then_one_more_ends_th
     assert len(site.seen) == 7 + 1 + 5
 
 
-def test_given_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is_asked() -> (
-    None
-):
+def test_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is_asked() -> None:
     units = [
         unit(1, **LAST),
         unit(2, **LAST_BUT_ONE),
@@ -291,7 +285,7 @@ def test_given_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oem
         (CHALLENGE, "login_wall", "in 5 tries: set the row to ready"),
     ],
 )
-def test_given_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with_a_reason(
+def test_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with_a_reason(
     oembed: Reply, kind: str, words: str
 ) -> None:
     script = {path_of(1): [WALL], "/oembed": [oembed], f"/embed/v2/{post_id(1)}": [html(b"")]}
@@ -302,16 +296,14 @@ def test_given_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_end
     assert f"/embed/v2/{post_id(1)}" in site.paths or kind == "gone"
 
 
-def test_given_a_refusal_of_us_on_the_last_try_when_it_lasts_then_no_other_source_is_asked() -> (
-    None
-):
+def test_a_refusal_of_us_on_the_last_try_when_it_lasts_then_no_other_source_is_asked() -> None:
     run, site = on_site([unit(1, **LAST)], {path_of(1): [CHALLENGE]})
     assert (run.result(1).result, run.result(1).counted) == ("retry", False)
     assert set(site.paths) == {path_of(1)}
 
 
 @pytest.mark.slow
-def test_given_the_program_when_pages_stay_unread_then_it_is_asked_once_a_post(
+def test_the_program_when_pages_stay_unread_then_it_is_asked_once_a_post(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check(server: TikTokServer, settings: Settings) -> None:

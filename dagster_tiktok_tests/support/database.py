@@ -25,7 +25,7 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 FAR = NOON + timedelta(days=3650)
 SHEET = "1sheet#gid=0"
 LATEST = date(9999, 12, 31)
-Looks = dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
+ScrapePasses = dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
 """Posts and their stored slides, by the key of their row."""
 TABLES = (
     "tiktok_posts",
@@ -230,7 +230,7 @@ class Database:
     ) -> dict[str, Any]:
         """Takes claimed units by id, with post and stored slides, to the state `to`.
 
-        Answers what persist_units answered.
+        Returns what persist_units returned.
         """
         self.scrape(
             *(scraped(unit_id, post) for unit_id, (post, _) in looks.items()),
@@ -336,10 +336,10 @@ def new_batch() -> str:
     return str(uuid4())
 
 
-def persist_first_looks(
-    db: Database, looks: Looks, *, to: str = "done", **details: Any
+def persist_first_scrapes(
+    db: Database, looks: ScrapePasses, *, to: str = "done", **details: Any
 ) -> tuple[str, dict[str, Any], list[int]]:
-    """Takes a new row by key through the stages. Answers batch, answer of persist, unit ids."""
+    """Takes a new row by key through the stages. Returns batch, answer of persist, unit ids."""
     batch = new_batch()
     db.open(*(row(key, **details) for key in looks), batch=batch, read_at=FAR)
     units = db.claimed("pending", batch=batch)

@@ -39,7 +39,7 @@ def segments(marker: int, data: bytes, times: int) -> bytes:
     return jpeg()[:2] + segment * times + jpeg()[2:]
 
 
-def many_pictures() -> bytes:
+def many_images() -> bytes:
     """A JPEG whose index of further pictures (MPO) announces four thousand million of them."""
     entries = struct.pack(">HHI4s", 0xB000, 7, 4, b"0100")
     entries += struct.pack(">HHII", 0xB001, 4, 1, 0xFFFF_FFF0)

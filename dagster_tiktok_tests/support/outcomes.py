@@ -27,6 +27,6 @@ def failed(number: int) -> RowOutcome:
     return RowOutcome(source_key=address(number), outcome="unavailable", reason="Post is deleted")
 
 
-def is_answered(row: dict[str, Any], number: int) -> bool:
+def is_written_back(row: dict[str, Any], number: int) -> bool:
     found = (row["Status"], row["Error"], row["Scraped At"], row["Views"], row["Likes"])
     return found == ("Scraped", "", "2026-11-22 14:03", 100 + number, number)

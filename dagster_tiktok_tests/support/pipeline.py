@@ -80,7 +80,7 @@ def end_leases(sandbox: RunningSandbox, *, after: timedelta = timedelta(0)) -> N
     """
     lapses = datetime.now(timezone.utc) + after
     units = sandbox.database.table("scrape_units").update({"lease_until": lapses.isoformat()})
-    units.not_.is_("lease_owner", "null").execute()
+    units.not_.is_("leased_by", "null").execute()
 
 
 def hold_page(sandbox: RunningSandbox) -> None:

@@ -15,7 +15,7 @@ from dagster_tiktok_tests.slides.conftest import MakeSettings
 from dagster_tiktok_tests.support.cdn import Cdn
 from dagster_tiktok_tests.support.images import jpeg
 
-PICTURE = jpeg()
+IMAGE = jpeg()
 BIG = jpeg(width=900, height=900)
 
 Scene = Callable[[Cdn, SlideDownloader], Awaitable[None]]
@@ -23,7 +23,7 @@ Scene = Callable[[Cdn, SlideDownloader], Awaitable[None]]
 
 def play(make_settings: MakeSettings, scene: Scene, **overrides: object) -> None:
     async def run() -> None:
-        async with Cdn({"a": PICTURE, "b": PICTURE, "big": BIG}) as cdn:
+        async with Cdn({"a": IMAGE, "b": IMAGE, "big": BIG}) as cdn:
             settings = make_settings(**{"slide_allowed_hosts": cdn.host, **overrides})
             async with SlideDownloader(settings, max_wait=0.05) as downloader:
                 await scene(cdn, downloader)

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class AnsweringServer:
-    """`with AnsweringServer(body=b"[]") as server:` answers on a port that the system chose.
+class ScriptedServer:
+    """`with ScriptedServer(body=b"[]") as server:` answers on a port that the system chose.
 
     Arguments:
         body: or what gives it for a path.
@@ -58,7 +58,7 @@ class AnsweringServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> AnsweringServer:
+    def __enter__(self) -> ScriptedServer:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 

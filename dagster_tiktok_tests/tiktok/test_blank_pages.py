@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.models import Post
-from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadable
+from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadableError
 from dagster_tiktok.tiktok.pages.parse import parse_post_page, parse_profile_page
 from dagster_tiktok_tests.support.sample_pages import (
     NOW,
@@ -46,32 +46,32 @@ def parse(html: bytes | str) -> Post:
     "create_time", ["0", 0, "", None, ABSENT, "soon", -1, "-62135596800", 1, "999"]
 )
 @pytest.mark.parametrize("stats_v2", [ZEROS_V2, {}, ABSENT])
-def test_given_counts_of_zero_and_no_time_when_parsed_then_it_is_a_login_wall(
+def test_counts_of_zero_and_no_time_when_parsed_then_it_is_a_login_wall(
     create_time: Any, stats_v2: Any
 ) -> None:
     struct = without(item(), createTime=create_time, stats=ZEROS, statsV2=stats_v2)
-    with pytest.raises(PostUnreadable) as caught:
+    with pytest.raises(PostUnreadableError) as caught:
         parse(post_page(struct))
     assert caught.value.kind is FailureKind.LOGIN_WALL
 
 
-def test_given_a_post_that_nobody_saw_when_parsed_then_its_zeros_are_counts() -> None:
+def test_a_post_that_nobody_saw_when_parsed_then_its_zeros_are_counts() -> None:
     post = parse(post_page(without(item(), stats=ZEROS, statsV2=ZEROS_V2)))
     assert post.metrics.views == 0
 
 
-def test_given_blank_stats_v2_beside_real_stats_when_parsed_then_stats_are_taken() -> None:
+def test_blank_stats_v2_beside_real_stats_when_parsed_then_stats_are_taken() -> None:
     post = parse(post_page(without(item(), stats=REAL, statsV2=ZEROS_V2)))
     assert tuple(dict(post.metrics).values()) == (812, 31, 4, 2, 5)
 
 
-def test_given_some_stats_v2_of_zero_when_parsed_then_they_are_believed() -> None:
+def test_some_stats_v2_of_zero_when_parsed_then_they_are_believed() -> None:
     stats_v2 = {**ZEROS_V2, "playCount": "812"}
     post = parse(post_page(without(item(), stats=REAL, statsV2=stats_v2)))
     assert (post.metrics.views, post.metrics.likes) == (812, 0)
 
 
-def test_given_blank_stats_v2_of_an_account_when_parsed_then_stats_are_taken() -> None:
+def test_blank_stats_v2_of_an_account_when_parsed_then_stats_are_taken() -> None:
     html = page(
         {
             "webapp.user-detail": {
@@ -89,21 +89,21 @@ def test_given_blank_stats_v2_of_an_account_when_parsed_then_stats_are_taken() -
 
 @pytest.mark.parametrize("image_post", [ABSENT, {}, None])
 @pytest.mark.parametrize("video", [CAROUSEL_VIDEO, {}, None])
-def test_given_neither_slides_nor_a_film_when_parsed_then_the_page_is_incomplete(
+def test_neither_slides_nor_a_film_when_parsed_then_the_page_is_incomplete(
     image_post: Any, video: Any
 ) -> None:
-    with pytest.raises(PostUnreadable) as caught:
+    with pytest.raises(PostUnreadableError) as caught:
         parse(post_page(without(carousel("a" * 32), imagePost=image_post, video=video)))
     assert caught.value.kind is FailureKind.INCOMPLETE
 
 
 @pytest.mark.parametrize("video", [CAROUSEL_VIDEO, {}, ABSENT, {"playAddr": "https://a"}])
-def test_given_the_address_of_a_photo_without_slides_when_parsed_then_the_page_is_incomplete(
+def test_the_address_of_a_photo_without_slides_when_parsed_then_the_page_is_incomplete(
     video: Any,
 ) -> None:
     scope = post_scope(without(item(), video=video))
     scope["seo.abtest"] = {"canonical": f"https://www.tiktok.com/@nasa/photo/{POST_ID}"}
-    with pytest.raises(PostUnreadable) as caught:
+    with pytest.raises(PostUnreadableError) as caught:
         parse(page(scope))
     assert caught.value.kind is FailureKind.INCOMPLETE
 
@@ -122,7 +122,7 @@ def test_given_the_address_of_a_photo_without_slides_when_parsed_then_the_page_i
         (None, "Save it", "Save it"),
     ],
 )
-def test_given_a_carousel_s_title_when_parsed_then_it_stands_before_the_caption_once(
+def test_a_carousel_s_title_when_parsed_then_it_stands_before_the_caption_once(
     title: Any, caption: str, description: str
 ) -> None:
     struct = carousel("a" * 32, desc=caption)
@@ -132,18 +132,16 @@ def test_given_a_carousel_s_title_when_parsed_then_it_stands_before_the_caption_
 
 @pytest.mark.parametrize("image_post", [ABSENT, {}, None, "", []])
 @pytest.mark.parametrize("video", [ABSENT, {}, None, "", CAROUSEL_VIDEO])
-def test_given_the_url_of_a_photo_without_slides_or_a_film_then_the_page_is_incomplete(
+def test_the_url_of_a_photo_without_slides_or_a_film_then_the_page_is_incomplete(
     image_post: Any, video: Any
 ) -> None:
     html = post_page(without(carousel("a" * 32), imagePost=image_post, video=video))
-    with pytest.raises(PostUnreadable) as caught:
+    with pytest.raises(PostUnreadableError) as caught:
         parse_post_page(html, expected_id=POST_ID, scraped_at=NOW, is_photo=True)
     assert caught.value.kind is FailureKind.INCOMPLETE
 
 
-def test_given_the_url_of_a_photo_when_the_page_shows_slides_or_a_film_then_it_is_believed() -> (
-    None
-):
+def test_the_url_of_a_photo_when_the_page_shows_slides_or_a_film_then_it_is_believed() -> None:
     for struct in (carousel("a" * 32), item()):
         post = parse_post_page(
             post_page(struct), expected_id=POST_ID, scraped_at=NOW, is_photo=True
@@ -151,9 +149,7 @@ def test_given_the_url_of_a_photo_when_the_page_shows_slides_or_a_film_then_it_i
         assert len(post.slides) == ("imagePost" in struct)
 
 
-def test_given_an_item_that_names_neither_when_its_url_does_not_say_photo_then_it_is_a_video() -> (
-    None
-):
+def test_an_item_that_names_neither_when_its_url_does_not_say_photo_then_it_is_a_video() -> None:
     """TikTok leaves `video` out now and then; its counts are worth having."""
     assert parse(post_page(without(item(), video=ABSENT))).slides == ()
 
@@ -173,7 +169,7 @@ ZERO_ACCOUNT = {"followerCount": 0, "followingCount": 0, "heartCount": 0, "video
         ({**ZERO_ACCOUNT, "followerCount": 7}, dict.fromkeys(ZERO_ACCOUNT, "0"), 7),
     ],
 )
-def test_given_an_account_all_of_whose_counts_are_zero_then_its_followers_are_unknown(
+def test_an_account_all_of_whose_counts_are_zero_then_its_followers_are_unknown(
     stats: Any, stats_v2: Any, followers: int | None
 ) -> None:
     """It has the post that is looked at, so a video count of zero is a blank."""

@@ -11,22 +11,22 @@ class Clock:
         return self.now
 
 
-def breaker_after(refusals: int, clock: Clock) -> Breaker:
+def breaker_after(rejections: int, clock: Clock) -> Breaker:
     breaker = Breaker(60, clock)
-    for _ in range(refusals):
+    for _ in range(rejections):
         breaker.refused()
         clock.now += breaker.pause_left()
     return breaker
 
 
-def test_given_fewer_refusals_than_five_when_asked_then_there_is_no_pause() -> None:
+def test_fewer_refusals_than_five_when_asked_then_there_is_no_pause() -> None:
     breaker = Breaker(60, Clock())
     for _ in range(PAUSE_AFTER - 1):
         breaker.refused()
     assert (breaker.pause_left(), breaker.is_open) == (0, False)
 
 
-def test_given_five_refusals_in_a_row_when_asked_then_the_pause_runs_down() -> None:
+def test_five_refusals_in_a_row_when_asked_then_the_pause_runs_down() -> None:
     clock = Clock()
     breaker = Breaker(60, clock)
     for _ in range(PAUSE_AFTER):
@@ -38,14 +38,14 @@ def test_given_five_refusals_in_a_row_when_asked_then_the_pause_runs_down() -> N
     assert breaker.pause_left() == 0
 
 
-def test_given_refusals_during_the_pause_when_counted_then_they_are_left_out() -> None:
+def test_refusals_during_the_pause_when_counted_then_they_are_left_out() -> None:
     breaker = Breaker(60, Clock())
     for _ in range(64):
         breaker.refused()
-    assert (breaker.refusals, breaker.is_open) == (PAUSE_AFTER, False)
+    assert (breaker.rejections, breaker.is_open) == (PAUSE_AFTER, False)
 
 
-def test_given_ten_refusals_in_a_row_when_asked_then_it_is_open_for_good() -> None:
+def test_ten_refusals_in_a_row_when_asked_then_it_is_open_for_good() -> None:
     clock = Clock()
     breaker = breaker_after(OPEN_AFTER, clock)
     assert breaker.is_open
@@ -54,17 +54,17 @@ def test_given_ten_refusals_in_a_row_when_asked_then_it_is_open_for_good() -> No
     assert breaker.is_open
 
 
-def test_given_an_answer_in_between_when_counted_then_the_row_begins_anew() -> None:
+def test_an_answer_in_between_when_counted_then_the_row_begins_anew() -> None:
     clock = Clock()
     breaker = breaker_after(OPEN_AFTER - 1, clock)
     breaker.answered()
-    assert (breaker.refusals, breaker.pause_left()) == (0, 0)
+    assert (breaker.rejections, breaker.pause_left()) == (0, 0)
     for _ in range(PAUSE_AFTER):
         breaker.refused()
     assert (breaker.pause_left(), breaker.is_open) == (60, False)
 
 
-def test_given_an_answer_during_the_pause_when_asked_then_the_pause_is_over() -> None:
+def test_an_answer_during_the_pause_when_asked_then_the_pause_is_over() -> None:
     breaker = Breaker(60, Clock())
     for _ in range(PAUSE_AFTER):
         breaker.refused()

@@ -17,19 +17,19 @@ def extra_at(caption: str, tag: str, name: str | None = None) -> TextExtraShape:
     return extra(start=start, end=end, hashtagName=tag[1:].lower() if name is None else name)
 
 
-def test_given_emoji_before_the_tags_when_merged_then_the_offsets_are_understood() -> None:
+def test_emoji_before_the_tags_when_merged_then_the_offsets_are_understood() -> None:
     caption = "\U0001f92f\U0001f52d #Love\u2764\ufe0f \U0001f680 #NASA and #more"
     # The entry's tag is longer than what the caption's own pattern would find there.
     extras = [extra_at(caption, "#NASA"), extra_at(caption, "#Love\u2764\ufe0f")]
     assert hashtags(caption, extras, []) == ("love\u2764\ufe0f", "nasa", "more")
 
 
-def test_given_an_entry_without_name_when_merged_then_it_is_read_from_the_caption() -> None:
+def test_an_entry_without_name_when_merged_then_it_is_read_from_the_caption() -> None:
     caption = "\U0001f92f #NASA"
     assert hashtags(caption, [extra_at(caption, "#NASA", name="")], []) == ("nasa",)
 
 
-def test_given_partial_lists_when_merged_then_each_tag_stands_once_in_the_caption_s_order() -> None:
+def test_partial_lists_when_merged_then_each_tag_stands_once_in_the_caption_s_order() -> None:
     caption = "#One two #three #ONE#four"
     tags = hashtags(caption, [extra_at(caption, "#three")], ["four", "Five", "one"])
     assert tags == ("one", "three", "four", "five")
@@ -48,7 +48,7 @@ def test_given_partial_lists_when_merged_then_each_tag_stands_once_in_the_captio
         {"type": None, "hashtagName": "nothing"},
     ],
 )
-def test_given_junk_entries_when_merged_then_they_change_nothing(junk: dict[str, object]) -> None:
+def test_junk_entries_when_merged_then_they_change_nothing(junk: dict[str, object]) -> None:
     assert hashtags("see #tag", [extra(**junk)], ["", " "]) == ("tag",)
 
 
@@ -62,13 +62,13 @@ def test_given_junk_entries_when_merged_then_they_change_nothing(junk: dict[str,
         ("", ()),
     ],
 )
-def test_given_a_caption_alone_when_read_then_its_tags_are_found(
+def test_a_caption_alone_when_read_then_its_tags_are_found(
     caption: str, tags: tuple[str, ...]
 ) -> None:
     assert hashtags(caption, [], []) == tags
 
 
-def test_given_mentions_when_merged_then_each_account_stands_once_by_its_name() -> None:
+def test_mentions_when_merged_then_each_account_stands_once_by_its_name() -> None:
     caption = "\U0001f92f by @Our Agency with @esa. (mail a@b.example) @@no"
     extras = [
         extra(type="0", userUniqueId="late"),

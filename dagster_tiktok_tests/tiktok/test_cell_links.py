@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from dagster_tiktok.tiktok.links.post_links import AddressError, PostRef, parse_address
+from dagster_tiktok.tiktok.links.post_links import PostRef, PostUrlError, parse_post_link
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 ID, OTHER = "7300000000000000001", "7300000000000000002"
@@ -25,9 +25,9 @@ ENCODED = f"https%3A%2F%2Fwww.tiktok.com%2F%40user%2Fvideo%2F{ID}"
         "see https://vm.tiktok.com/{}/.", "https://www.tiktok.com/t/{}看这个",
     ],
 )  # fmt: skip
-def test_given_a_code_of_any_safe_form_then_the_short_link_is_read(form: str, code: str) -> None:
+def test_a_code_of_any_safe_form_then_the_short_link_is_read(form: str, code: str) -> None:
     text = form.format(code if form != "({})" else f"https://vm.tiktok.com/{code}")
-    assert parse_address(text, now=NOW) == PostRef(short_code=code)
+    assert parse_post_link(text, now=NOW) == PostRef(short_code=code)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_given_a_code_of_any_safe_form_then_the_short_link_is_read(form: str, co
         f'=HYPERLINK("{URL}","post")', f"{URL} https://www.tiktok.com/@user/video/730000",
     ],
 )  # fmt: skip
-def test_given_text_around_one_post_s_link_then_the_post_is_taken(text: str) -> None:
-    assert parse_address(text, now=NOW).tiktok_id == ID
+def test_text_around_one_post_s_link_then_the_post_is_taken(text: str) -> None:
+    assert parse_post_link(text, now=NOW).tiktok_id == ID
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_given_text_around_one_post_s_link_then_the_post_is_taken(text: str) -> 
         (f"https://unknown.example/{URL}", "unknown.example"),
     ],
 )  # fmt: skip
-def test_given_a_wrapped_link_then_the_message_says_so_and_what_to_do(link: str, host: str) -> None:
+def test_a_wrapped_link_then_the_message_says_so_and_what_to_do(link: str, host: str) -> None:
     for text in (link, f"({link})", f"see {link} please"):
-        with pytest.raises(AddressError) as caught:
-            parse_address(text, now=NOW)
+        with pytest.raises(PostUrlError) as caught:
+            parse_post_link(text, now=NOW)
         message = str(caught.value)
         assert f"is wrapped in a link of {host}: open it, then copy" in message
         assert len(message) < 250
@@ -101,9 +101,9 @@ def test_given_a_wrapped_link_then_the_message_says_so_and_what_to_do(link: str,
         f"vm.tiktok.com/{NEW_CODE}, vm.tiktok.com/ZMabc1234",
     ],
 )
-def test_given_links_to_several_posts_then_one_is_asked_for(text: str) -> None:
-    with pytest.raises(AddressError, match="more than one link to a post, keep one"):
-        parse_address(text, now=NOW)
+def test_links_to_several_posts_then_one_is_asked_for(text: str) -> None:
+    with pytest.raises(PostUrlError, match="more than one link to a post, keep one"):
+        parse_post_link(text, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_given_links_to_several_posts_then_one_is_asked_for(text: str) -> None:
     ["730000000000000", "7300000000000000", "73000000000000000", "730000000000000000", "73000"],
 )  # fmt: skip
 @pytest.mark.parametrize("form", ["https://www.tiktok.com/@u/video/{}", "tiktok.com/embed/v2/{}"])
-def test_given_an_id_that_was_cut_then_the_link_is_not_complete(form: str, number: str) -> None:
-    with pytest.raises(AddressError, match=r"is not complete.*Copy the link again"):
-        parse_address(form.format(number), now=NOW)
+def test_an_id_that_was_cut_then_the_link_is_not_complete(form: str, number: str) -> None:
+    with pytest.raises(PostUrlError, match=r"is not complete.*Copy the link again"):
+        parse_post_link(form.format(number), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_given_an_id_that_was_cut_then_the_link_is_not_complete(form: str, numbe
     ],
 )
 @pytest.mark.parametrize("form", ["https://www.tiktok.com/@u/video/{}", "tiktok.com/embed/v2/{}"])
-def test_given_an_id_of_the_right_length_and_a_wrong_time_then_it_is_mistyped_and_says_the_day(
+def test_an_id_of_the_right_length_and_a_wrong_time_then_it_is_mistyped_and_says_the_day(
     form: str, number: str, day: str
 ) -> None:
-    with pytest.raises(AddressError) as caught:
-        parse_address(form.format(number), now=NOW)
+    with pytest.raises(PostUrlError) as caught:
+        parse_post_link(form.format(number), now=NOW)
     message = str(caught.value)
     assert f"it is mistyped (the post would be of {day}). Copy the link again" in message
     assert "not complete" not in message
@@ -141,14 +141,14 @@ def test_given_an_id_of_the_right_length_and_a_wrong_time_then_it_is_mistyped_an
 @pytest.mark.parametrize("beginning", ["htp://", "ttps://", "htps://", "htttps://", "hhttps://",
     "tps://", "https:/", "HTP://", "httpss://", "htp:/", "ttp//"])  # fmt: skip
 @pytest.mark.parametrize("host", ["www.tiktok.com", "tiktok.com", "m.tiktok.com"])
-def test_given_a_mistyped_beginning_before_tiktok_s_host_then_the_link_is_read(
+def test_a_mistyped_beginning_before_tiktok_s_host_then_the_link_is_read(
     beginning: str, host: str
 ) -> None:
     link = f"{beginning}{host}/@user/video/{ID}"
     for text in (link, f"see ({link})."):
-        assert parse_address(text, now=NOW) == PostRef(ID, None, "user")
-    with pytest.raises(AddressError):
-        parse_address(f"{beginning}{host}.evil.example/@user/video/{ID}", now=NOW)
+        assert parse_post_link(text, now=NOW) == PostRef(ID, None, "user")
+    with pytest.raises(PostUrlError):
+        parse_post_link(f"{beginning}{host}.evil.example/@user/video/{ID}", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -166,32 +166,30 @@ def test_given_a_mistyped_beginning_before_tiktok_s_host_then_the_link_is_read(
         (f"ftp://www.tiktok.com/@user/video/{ID}", '"ftp://", not "https://"'),
     ],
 )
-def test_given_a_mistyped_beginning_then_the_message_shows_it_and_says_what_to_do(
+def test_a_mistyped_beginning_then_the_message_shows_it_and_says_what_to_do(
     text: str, mistyped: str
 ) -> None:
-    with pytest.raises(AddressError) as caught:
-        parse_address(text, now=NOW)
+    with pytest.raises(PostUrlError) as caught:
+        parse_post_link(text, now=NOW)
     message = str(caught.value)
     assert f"its beginning is mistyped ({mistyped}). Copy the link again" in message
     assert len(message) < 250
 
 
 @pytest.mark.parametrize("text", ["see dm", "tiktok", "hello, world", "https://nottiktok.com/x"])
-def test_given_another_text_then_nothing_is_called_mistyped(text: str) -> None:
-    with pytest.raises(AddressError, match=r"is not a TikTok address: "):
-        parse_address(text, now=NOW)
+def test_another_text_then_nothing_is_called_mistyped(text: str) -> None:
+    with pytest.raises(PostUrlError, match=r"is not a TikTok address: "):
+        parse_post_link(text, now=NOW)
 
 
-def test_given_a_wrapped_link_that_shows_the_post_then_the_message_says_why_it_is_not_taken() -> (
-    None
-):
-    with pytest.raises(AddressError) as caught:
-        parse_address(f"https://www.google.com/url?q={URL}", now=NOW)
+def test_a_wrapped_link_that_shows_the_post_then_the_message_says_why_it_is_not_taken() -> None:
+    with pytest.raises(PostUrlError) as caught:
+        parse_post_link(f"https://www.google.com/url?q={URL}", now=NOW)
     assert "(a link inside another site's link is not read)" in str(caught.value)
 
 
-def test_given_a_clock_that_is_a_day_slow_then_today_s_posts_are_read() -> None:
+def test_a_clock_that_is_a_day_slow_then_today_s_posts_are_read() -> None:
     in_20_hours = int(NOW.timestamp()) + 20 * 3600
-    assert parse_address(f"tiktok.com/@u/video/{in_20_hours << 32}", now=NOW).tiktok_id
+    assert parse_post_link(f"tiktok.com/@u/video/{in_20_hours << 32}", now=NOW).tiktok_id
     # A clock that shows a time before this rule was written is wrong.
-    assert parse_address(URL, now=datetime(2000, 1, 1, tzinfo=timezone.utc)).tiktok_id == ID
+    assert parse_post_link(URL, now=datetime(2000, 1, 1, tzinfo=timezone.utc)).tiktok_id == ID

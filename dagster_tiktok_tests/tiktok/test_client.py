@@ -9,14 +9,14 @@ from typing import TypeVar
 import pytest
 
 from dagster_tiktok.clock import Clock
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.models import Post
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     PostError,
-    PostUnavailable,
-    PostUnreadable,
+    PostUnavailableError,
+    PostUnreadableError,
 )
 from dagster_tiktok.tiktok.links.post_links import PostRef
 from dagster_tiktok_tests.support.manual_clock import ManualClock
@@ -129,7 +129,7 @@ def numbered(number: int) -> str:
     return str(int(POST_ID) + number)
 
 
-def test_given_a_post_when_fetched_then_page_and_profile_make_it_complete() -> None:
+def test_a_post_when_fetched_then_page_and_profile_make_it_complete() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> Post:
         site.on(PAGE, html(post_page(filler_bytes=300_000)))
         site.on("/@nasa", html(page(profile_scope())))
@@ -145,9 +145,7 @@ def test_given_a_post_when_fetched_then_page_and_profile_make_it_complete() -> N
     assert post.post_url == f"https://www.tiktok.com/@nasa/video/{POST_ID}"
 
 
-def test_given_many_posts_of_an_account_when_fetched_at_once_then_its_profile_is_asked_once() -> (
-    None
-):
+def test_many_posts_of_an_account_when_fetched_at_once_then_its_profile_is_asked_once() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         for number in range(8):
             site.on(f"/@_/video/{numbered(number)}", html(post_page(item(id=numbered(number)))))
@@ -160,7 +158,7 @@ def test_given_many_posts_of_an_account_when_fetched_at_once_then_its_profile_is
     on_site(act)
 
 
-def test_given_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile_is_asked() -> None:
+def test_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile_is_asked() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(PAGE, html(post_page()), html(post_page(item(authorStats={"followerCount": 7}))))
         assert (await client.fetch_post(POST_ID, with_followers=False)).followers is None
@@ -170,7 +168,7 @@ def test_given_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile
     on_site(act)
 
 
-def test_given_two_posts_of_an_account_when_fetched_then_their_followers_agree() -> None:
+def test_two_posts_of_an_account_when_fetched_then_their_followers_agree() -> None:
     """Post pages round the followers, profiles do not: two posts of one day contradicted."""
 
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
@@ -184,7 +182,7 @@ def test_given_two_posts_of_an_account_when_fetched_then_their_followers_agree()
     on_site(act)
 
 
-def test_given_followers_on_one_page_when_another_lacks_them_then_no_profile_is_asked() -> None:
+def test_followers_on_one_page_when_another_lacks_them_then_no_profile_is_asked() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         with_count = item(authorStats={"followerCount": 1_200_000})
         site.on(PAGE, html(post_page(with_count)), html(post_page()))
@@ -205,7 +203,7 @@ def test_given_followers_on_one_page_when_another_lacks_them_then_no_profile_is_
         status(403),
     ],
 )
-def test_given_a_profile_that_fails_when_a_post_is_fetched_then_the_post_is_there(
+def test_a_profile_that_fails_when_a_post_is_fetched_then_the_post_is_there(
     profile: Reply,
 ) -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
@@ -222,7 +220,7 @@ def test_given_a_profile_that_fails_when_a_post_is_fetched_then_the_post_is_ther
 @pytest.mark.parametrize(
     "fault", [status(500), status(503, Retry_After="0"), status(429), cut_off, hang_up]
 )
-def test_given_a_passing_fault_when_a_post_is_fetched_then_it_is_asked_again(
+def test_a_passing_fault_when_a_post_is_fetched_then_it_is_asked_again(
     fault: Reply,
 ) -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
@@ -233,7 +231,7 @@ def test_given_a_passing_fault_when_a_post_is_fetched_then_it_is_asked_again(
     on_site(act)
 
 
-def test_given_retry_after_when_a_post_is_fetched_then_that_long_is_waited() -> None:
+def test_retry_after_when_a_post_is_fetched_then_that_long_is_waited() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(PAGE, status(429, Retry_After="1"), html(post_page()))
         await client.fetch_post(POST_ID, with_followers=False)
@@ -249,7 +247,7 @@ def test_given_retry_after_when_a_post_is_fetched_then_that_long_is_waited() -> 
         (status(502, Retry_After="0"), FailureKind.SERVER_ERROR),
     ],
 )
-def test_given_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the_retries(
+def test_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the_retries(
     fault: Reply, kind: FailureKind
 ) -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
@@ -287,7 +285,7 @@ def test_given_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the
         (endless, FailureKind.UNREADABLE),
     ],
 )
-def test_given_a_refusal_when_a_post_is_fetched_then_it_is_named_and_never_asked_again(
+def test_a_refusal_when_a_post_is_fetched_then_it_is_named_and_never_asked_again(
     answer: Reply, kind: FailureKind
 ) -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
@@ -298,7 +296,7 @@ def test_given_a_refusal_when_a_post_is_fetched_then_it_is_named_and_never_asked
     on_site(act)
 
 
-def test_given_redirects_within_the_site_when_a_post_is_fetched_then_five_are_followed() -> None:
+def test_redirects_within_the_site_when_a_post_is_fetched_then_five_are_followed() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(PAGE, redirect("/1"))
         for number in range(1, 4):
@@ -315,7 +313,7 @@ def test_given_redirects_within_the_site_when_a_post_is_fetched_then_five_are_fo
     on_site(act)
 
 
-def test_given_cookies_of_the_site_when_asked_again_then_they_are_sent_back() -> None:
+def test_cookies_of_the_site_when_asked_again_then_they_are_sent_back() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(PAGE, html(post_page(), headers={"Set-Cookie": "ttwid=1; Path=/"}))
         await client.fetch_post(POST_ID, with_followers=False)
@@ -325,7 +323,7 @@ def test_given_cookies_of_the_site_when_asked_again_then_they_are_sent_back() ->
     on_site(act)
 
 
-def test_given_a_server_that_is_gone_when_a_post_is_fetched_then_it_is_the_network() -> None:
+def test_a_server_that_is_gone_when_a_post_is_fetched_then_it_is_the_network() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> PostError:
         await site.__aexit__()
         return await failure_of(client.fetch_post(POST_ID))
@@ -333,7 +331,7 @@ def test_given_a_server_that_is_gone_when_a_post_is_fetched_then_it_is_the_netwo
     assert on_site(act).kind is FailureKind.NETWORK
 
 
-def test_given_an_id_that_is_none_when_fetched_then_nothing_is_requested() -> None:
+def test_an_id_that_is_none_when_fetched_then_nothing_is_requested() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         failure = await failure_of(client.fetch_post("../@evil"))
         assert failure.kind is FailureKind.NOT_A_POST
@@ -342,7 +340,7 @@ def test_given_an_id_that_is_none_when_fetched_then_nothing_is_requested() -> No
     on_site(act)
 
 
-def test_given_a_short_link_when_resolved_then_its_target_is_not_downloaded() -> None:
+def test_a_short_link_when_resolved_then_its_target_is_not_downloaded() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(f"/t/{CODE}/", redirect(f"https://www.tiktok.com/@nasa/photo/{POST_ID}?_r=1&_t=2"))
         refs = await asyncio.gather(*(client.resolve(LINK) for _ in range(3)))
@@ -363,7 +361,7 @@ def test_given_a_short_link_when_resolved_then_its_target_is_not_downloaded() ->
         "/t/another99/",
     ],
 )
-def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_found(
+def test_other_targets_of_a_short_link_when_resolved_then_the_post_is_found(
     target: str,
 ) -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
@@ -424,34 +422,36 @@ def test_given_other_targets_of_a_short_link_when_resolved_then_the_post_is_foun
         (status(403), FailureKind.SHIELD),
     ],
 )
-def test_given_a_short_link_that_leads_to_no_post_when_resolved_then_the_kind_says_why(
+def test_a_short_link_that_leads_to_no_post_when_resolved_then_the_kind_says_why(
     answer: Reply, kind: FailureKind
 ) -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(f"/t/{CODE}/", answer)
         failure = await failure_of(client.resolve(LINK))
         assert failure.kind is kind
-        assert isinstance(failure, PostUnavailable if failure.failure.permanent else PostUnreadable)
+        assert isinstance(
+            failure, PostUnavailableError if failure.failure.permanent else PostUnreadableError
+        )
         assert set(site.paths) == {f"/t/{CODE}/"}
 
     on_site(act)
 
 
-def test_given_ten_refusals_in_a_row_when_asked_on_then_nothing_more_is_requested() -> None:
+def test_ten_refusals_in_a_row_when_asked_on_then_nothing_more_is_requested() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(PAGE, html(CHALLENGE_PAGE))
         for _ in range(10):
             await failure_of(client.fetch_post(POST_ID))
         for call in (client.fetch_post(POST_ID), client.resolve(LINK)):
-            with pytest.raises(TikTokRefusing, match="TIKTOK_REQUESTS_PER_SECOND") as caught:
+            with pytest.raises(TikTokRejectsError, match="TIKTOK_REQUESTS_PER_SECOND") as caught:
                 await call
-            assert isinstance(caught.value, ServiceUnavailable)
+            assert isinstance(caught.value, ServiceUnavailableError)
         assert len(site.seen) == 10
 
     on_site(act)
 
 
-def test_given_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_then_go_on() -> None:
+def test_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_then_go_on() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(PAGE, *[html(CHALLENGE_PAGE)] * 5, html(post_page()))
         for _ in range(5):
@@ -463,7 +463,7 @@ def test_given_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_the
     on_site(act, pause_seconds=60, clock=ManualClock())
 
 
-def test_given_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed() -> None:
+def test_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(PAGE, html(page(post_scope(None, code=10204, message="status_deleted"))))
         for _ in range(15):
@@ -472,7 +472,7 @@ def test_given_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_
     on_site(act)
 
 
-def test_given_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> None:
+def test_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> None:
     clock = ManualClock()
 
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
@@ -497,7 +497,7 @@ def test_given_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept
     on_site(act, clock=clock, tiktok_requests_per_second=20, tiktok_max_concurrency=3)
 
 
-def test_given_pages_that_are_not_understood_when_fetched_then_their_data_is_kept_and_bounded(
+def test_pages_that_are_not_understood_when_fetched_then_their_data_is_kept_and_bounded(
     tmp_path: Path,
 ) -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
@@ -518,7 +518,7 @@ def test_given_pages_that_are_not_understood_when_fetched_then_their_data_is_kep
     assert "webapp.new-shape" in (tmp_path / "kept" / files[-1]).read_text()
 
 
-def test_given_clients_one_after_the_other_then_they_ask_at_the_one_rate() -> None:
+def test_clients_one_after_the_other_then_they_ask_at_the_one_rate() -> None:
     """Each stage, `doctor` and `repair` have their own client; with 1/s they asked 1 ms apart."""
     clock = ManualClock()
 
@@ -535,9 +535,7 @@ def test_given_clients_one_after_the_other_then_they_ask_at_the_one_rate() -> No
     assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
 
 
-def test_given_an_account_in_place_of_the_post_then_it_ends_the_post_only_if_it_is_its_own() -> (
-    None
-):
+def test_an_account_in_place_of_the_post_then_it_ends_the_post_only_if_it_is_its_own() -> None:
     async def act(site: ScriptedSite, client: TikTokClient) -> None:
         site.on(PAGE, html(page(profile_scope("NASA", statusCode=10222))))
         for user, kind in (

@@ -28,9 +28,7 @@ def rows(text: str) -> dict[str, list[str]]:
     return found
 
 
-def test_given_the_failure_table_then_its_kinds_and_sentences_and_order_are_those_of_the_code() -> (
-    None
-):
+def test_the_failure_table_then_its_kinds_and_sentences_and_order_are_those_of_the_code() -> None:
     documented = {
         name: cells[0] for name, cells in rows(section("When a post can't be read")).items()
     }
@@ -39,7 +37,7 @@ def test_given_the_failure_table_then_its_kinds_and_sentences_and_order_are_thos
     assert list(documented) == list(code)
 
 
-def test_given_the_failure_table_then_its_codes_and_messages_are_those_of_the_code() -> None:
+def test_the_failure_table_then_its_codes_and_messages_are_those_of_the_code() -> None:
     documented = rows(section("When a post can't be read"))
     for failure in FAILURES.values():
         marks = re.findall("`([^`]+)`", documented[failure.kind.value][1])
@@ -47,7 +45,7 @@ def test_given_the_failure_table_then_its_codes_and_messages_are_those_of_the_co
         assert tuple(mark for mark in marks if not mark.isdigit()) == failure.messages
 
 
-def test_given_the_failure_table_then_it_says_what_becomes_of_the_look() -> None:
+def test_the_failure_table_then_it_says_what_becomes_of_the_look() -> None:
     permanent, transient = section("When a post can't be read").split("**For now.**")
     assert set(rows(permanent)) == {f.kind.value for f in FAILURES.values() if f.permanent}
     for kind, cells in rows(transient).items():
@@ -59,7 +57,7 @@ def test_given_the_failure_table_then_it_says_what_becomes_of_the_look() -> None
     assert all(len(cells) == 3 and cells[2] for cells in rows(permanent).values())
 
 
-def test_given_the_troubleshooting_page_then_it_links_to_the_table_and_repeats_none_of_it() -> None:
+def test_the_troubleshooting_page_then_it_links_to_the_table_and_repeats_none_of_it() -> None:
     text = (DOCS / "troubleshoot.md").read_text()
     assert "(tiktok.md#when-a-post-cant-be-read)" in text
     # Slides have a table of their own, and three names in common.
@@ -68,7 +66,7 @@ def test_given_the_troubleshooting_page_then_it_links_to_the_table_and_repeats_n
     assert not [kind for kind in kinds if f"`{kind}`" in text]
 
 
-def test_given_the_fallback_then_the_docs_name_what_it_gets() -> None:
+def test_the_fallback_then_the_docs_name_what_it_gets() -> None:
     text = section("TIKTOK_FALLBACK")
     of_the_system = {"LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT"}
     named = set(re.findall("`([A-Z_]+)`", text))
@@ -79,7 +77,7 @@ def test_given_the_fallback_then_the_docs_name_what_it_gets() -> None:
     assert "5 MB" in text
 
 
-def test_given_the_docs_then_every_variable_of_tiktok_is_explained_there_or_in_tune() -> None:
+def test_the_docs_then_every_variable_of_tiktok_is_explained_there_or_in_tune() -> None:
     text = TEXT + (DOCS / "tune.md").read_text()
     for name in Settings.model_fields:
         if name.startswith("tiktok_"):

@@ -5,8 +5,8 @@ import pytest
 from dagster_tiktok.tiktok.failures import (
     FAILURES,
     FailureKind,
-    PostUnavailable,
-    PostUnreadable,
+    PostUnavailableError,
+    PostUnreadableError,
     classify_status,
     unavailable_or_unreadable,
     unreadable,
@@ -104,13 +104,13 @@ PREFIX = "item_privacy_authorization&"
         (10204, "status_audit terrorism", FailureKind.WITHHELD),
     ],
 )
-def test_given_a_status_when_classified_then_the_message_wins_over_the_code(
+def test_a_status_when_classified_then_the_message_wins_over_the_code(
     code: int, message: str, kind: FailureKind
 ) -> None:
     assert classify_status(code, message).kind is kind
 
 
-def test_given_the_table_when_read_then_each_kind_has_one_row_and_a_sentence_for_a_va() -> None:
+def test_the_table_when_read_then_each_kind_has_one_row_and_a_sentence_for_a_va() -> None:
     assert set(FAILURES) == set(FailureKind)
     for failure in FAILURES.values():
         assert 20 < len(failure.sentence) < 160
@@ -119,19 +119,17 @@ def test_given_the_table_when_read_then_each_kind_has_one_row_and_a_sentence_for
         assert ": " in failure.sentence or not failure.permanent, "what to do next"
 
 
-def test_given_a_failure_when_raised_then_its_permanence_decides_the_exception() -> None:
+def test_a_failure_when_raised_then_its_permanence_decides_the_exception() -> None:
     gone = unavailable_or_unreadable(FAILURES[FailureKind.GONE], "statusCode 10204")
     shield = unavailable_or_unreadable(FAILURES[FailureKind.SHIELD], "statusCode 10000")
-    assert isinstance(gone, PostUnavailable)
-    assert isinstance(shield, PostUnreadable)
+    assert isinstance(gone, PostUnavailableError)
+    assert isinstance(shield, PostUnreadableError)
     assert str(gone) == gone.sentence
     assert gone.sentence.startswith("The post does not exist on TikTok, or it was deleted")
     assert (gone.kind, gone.detail) == (FailureKind.GONE, "statusCode 10204")
 
 
-def test_given_the_table_when_read_then_it_says_which_failures_may_be_the_post_s_own_fault() -> (
-    None
-):
+def test_the_table_when_read_then_it_says_which_failures_may_be_the_post_s_own_fault() -> None:
     ours = {kind for kind, failure in FAILURES.items() if not failure.about_post}
     assert ours == {
         FailureKind.NETWORK,
@@ -142,11 +140,11 @@ def test_given_the_table_when_read_then_it_says_which_failures_may_be_the_post_s
     }
 
 
-def test_given_a_login_wall_when_it_stood_before_the_page_then_it_is_not_about_the_post() -> None:
+def test_a_login_wall_when_it_stood_before_the_page_then_it_is_not_about_the_post() -> None:
     assert unreadable(FailureKind.LOGIN_WALL).about_post
     assert not unreadable(FailureKind.LOGIN_WALL, before_page=True).about_post
     assert not unreadable(FailureKind.CHALLENGE).about_post
 
 
-def test_given_a_detail_that_a_terminal_would_obey_when_raised_then_it_is_printable() -> None:
+def test_a_detail_that_a_terminal_would_obey_when_raised_then_it_is_printable() -> None:
     assert unreadable(FailureKind.NETWORK, "a\x1b[31m\u202eb").detail == "a [31m b"

@@ -30,8 +30,8 @@ from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.failures import FailureKind, PostError
 from dagster_tiktok.tiktok.gallery_dl import (
     PASSED_ON,
-    Ended,
     GalleryDl,
+    ProgramExit,
     find_program,
     parse_output,
 )
@@ -46,7 +46,7 @@ KEY = "6d5fe602159d40809b622acba205baae"
 
 def parse(output: Any, complaint: str = "") -> Post:
     data = output if isinstance(output, bytes) else json.dumps(output).encode()
-    return parse_output(Ended(data, 1, complaint), expected_id=POST_ID, scraped_at=NOW)
+    return parse_output(ProgramExit(data, 1, complaint), expected_id=POST_ID, scraped_at=NOW)
 
 
 def played(folder: Path, script: str) -> Path:
@@ -59,7 +59,7 @@ def played(folder: Path, script: str) -> Path:
 
 def run_played(
     folder: Path, script: str, *, agent: str = "agent", timeout_seconds: float = 120
-) -> Ended:
+) -> ProgramExit:
     program = GalleryDl(played(folder, script), agent, 0.5, timeout_seconds=timeout_seconds)
     return asyncio.run(program.run(ADDRESS))
 
@@ -87,7 +87,7 @@ def on_the_real_program(
 
 
 @pytest.mark.slow
-def test_given_the_program_when_it_reads_a_post_then_it_is_the_page_s_own(
+def test_the_program_when_it_reads_a_post_then_it_is_the_page_s_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
@@ -114,7 +114,7 @@ def test_given_the_program_when_it_reads_a_post_then_it_is_the_page_s_own(
 
 
 @pytest.mark.slow
-def test_given_posts_that_are_not_there_when_the_program_is_asked_then_it_says_why_and_is_paced(
+def test_posts_that_are_not_there_when_the_program_is_asked_then_it_says_why_and_is_paced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
@@ -132,7 +132,7 @@ def test_given_posts_that_are_not_there_when_the_program_is_asked_then_it_says_w
     on_the_real_program(tmp_path, monkeypatch, check, tiktok_requests_per_second=2)
 
 
-def test_given_our_environment_when_the_program_runs_then_it_sees_none_of_it(
+def test_our_environment_when_the_program_runs_then_it_sees_none_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SUPABASE_KEY", "GOOGLE_SHEETS_CREDENTIALS", "PYTHONPATH", "PGPASSWORD"):
@@ -166,7 +166,7 @@ def test_given_our_environment_when_the_program_runs_then_it_sees_none_of_it(
         ("os.close(1); time.sleep(600)", "gallery-dl took more than"),
     ],
 )
-def test_given_a_program_that_does_not_end_when_it_runs_then_it_is_ended(
+def test_a_program_that_does_not_end_when_it_runs_then_it_is_ended(
     tmp_path: Path, script: str, detail: str
 ) -> None:
     noted = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
@@ -182,7 +182,7 @@ def test_given_a_program_that_does_not_end_when_it_runs_then_it_is_ended(
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_given_a_program_that_says_too_much_when_it_runs_then_it_is_ended(tmp_path: Path) -> None:
+def test_a_program_that_says_too_much_when_it_runs_then_it_is_ended(tmp_path: Path) -> None:
     noted = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
     script = noted + "while True: sys.stdout.write('x' * 10**6)"
     with pytest.raises(PostError) as caught:
@@ -192,7 +192,7 @@ def test_given_a_program_that_says_too_much_when_it_runs_then_it_is_ended(tmp_pa
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_given_a_program_that_cannot_start_when_it_runs_then_that_is_told(tmp_path: Path) -> None:
+def test_a_program_that_cannot_start_when_it_runs_then_that_is_told(tmp_path: Path) -> None:
     program = tmp_path / "gallery-dl"
     program.write_text("#!/no/such/python\n")
     program.chmod(0o755)
@@ -201,7 +201,7 @@ def test_given_a_program_that_cannot_start_when_it_runs_then_that_is_told(tmp_pa
     assert caught.value.detail == "gallery-dl did not start: No such file or directory"
 
 
-def test_given_a_program_that_talks_when_it_runs_then_requests_and_the_last_complaint_are_seen(
+def test_a_program_that_talks_when_it_runs_then_requests_and_the_last_complaint_are_seen(
     tmp_path: Path,
 ) -> None:
     log = (
@@ -237,7 +237,7 @@ def test_given_a_program_that_talks_when_it_runs_then_requests_and_the_last_comp
         ([[2, item(privateItem=True)]], FailureKind.PRIVATE),
     ],
 )
-def test_given_output_without_the_post_when_read_then_the_kind_says_why(
+def test_output_without_the_post_when_read_then_the_kind_says_why(
     output: Any, kind: FailureKind
 ) -> None:
     with pytest.raises(PostError) as caught:
@@ -245,7 +245,7 @@ def test_given_output_without_the_post_when_read_then_the_kind_says_why(
     assert caught.value.kind is kind
 
 
-def test_given_the_program_s_output_when_read_then_its_own_fields_change_nothing() -> None:
+def test_the_program_s_output_when_read_then_its_own_fields_change_nothing() -> None:
     own = {"user": "x", "date": "2026-09-04 16:51:37", "post_type": "image", "category": "tiktok"}
     post = parse([[2, {**carousel(KEY), **own}], [3, "https://a/", {"id": "1"}]])
     assert [slide.image_key for slide in post.slides] == [KEY]
@@ -264,7 +264,7 @@ json_values = st.recursive(
 
 @settings(max_examples=300, deadline=None, database=None)
 @given(json_values, st.binary(max_size=200))
-def test_given_any_output_when_read_then_it_is_a_post_or_a_typed_failure(
+def test_any_output_when_read_then_it_is_a_post_or_a_typed_failure(
     value: Any, noise: bytes
 ) -> None:
     for output in (noise, value, [[2, value]], [[2, {**item(), "stats": value, "author": value}]]):
@@ -275,7 +275,7 @@ def test_given_any_output_when_read_then_it_is_a_post_or_a_typed_failure(
         assert Post.model_validate_json(post.model_dump_json()) == post
 
 
-def test_given_folders_when_the_program_is_looked_for_then_ours_comes_first(tmp_path: Path) -> None:
+def test_folders_when_the_program_is_looked_for_then_ours_comes_first(tmp_path: Path) -> None:
     for name in ("own", "other", "empty"):
         (tmp_path / name).mkdir()
     own, other = played(tmp_path / "own", "pass"), played(tmp_path / "other", "pass")
@@ -286,7 +286,7 @@ def test_given_folders_when_the_program_is_looked_for_then_ours_comes_first(tmp_
         find_program(empty, str(tmp_path / "empty"))
 
 
-def test_given_no_program_when_a_client_is_made_then_the_sentence_names_the_variable(
+def test_no_program_when_a_client_is_made_then_the_sentence_names_the_variable(
     tmp_path: Path,
 ) -> None:
     # Another Python than the project's, so that nothing stands beside it.
@@ -317,7 +317,7 @@ def test_given_no_program_when_a_client_is_made_then_the_sentence_names_the_vari
 
 
 @pytest.mark.parametrize("value", ["gallery_dl", "yes", "yt-dlp", "Gallery-DL"])
-def test_given_another_word_when_the_settings_are_read_then_the_variable_is_named(
+def test_another_word_when_the_settings_are_read_then_the_variable_is_named(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, given_value in ScriptedSite.environment("http://127.0.0.1:9").items():

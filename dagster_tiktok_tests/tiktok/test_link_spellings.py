@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from dagster_tiktok.tiktok.links.post_links import AddressError, PostRef, parse_address
+from dagster_tiktok.tiktok.links.post_links import PostRef, PostUrlError, parse_post_link
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 ID, OTHER = "7300000000000000001", "7300000000000000002"
@@ -101,17 +101,17 @@ QUOTES = [
         *UNSEEN, *MARKUP,
     ],
 )  # fmt: skip
-def test_given_a_link_in_another_writing_then_it_is_read_as_what_it_is(text: str) -> None:
-    assert parse_address(text, now=NOW).tiktok_id == ID
+def test_a_link_in_another_writing_then_it_is_read_as_what_it_is(text: str) -> None:
+    assert parse_post_link(text, now=NOW).tiktok_id == ID
 
 
 @pytest.mark.parametrize("quotes", QUOTES)
-def test_given_quotes_of_any_script_then_they_are_no_part_of_the_link(quotes: str) -> None:
+def test_quotes_of_any_script_then_they_are_no_part_of_the_link(quotes: str) -> None:
     opening, closing = quotes[0], quotes[1]
     for link in (URL, PATH, f"{URL}?lang=en"):
-        assert parse_address(f"{opening}{link}{closing}", now=NOW).tiktok_id == ID
+        assert parse_post_link(f"{opening}{link}{closing}", now=NOW).tiktok_id == ID
     text = f"{opening}https://vm.tiktok.com/{CODE}{closing}"
-    assert parse_address(text, now=NOW) == PostRef(short_code=CODE)
+    assert parse_post_link(text, now=NOW) == PostRef(short_code=CODE)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_given_quotes_of_any_script_then_they_are_no_part_of_the_link(quotes: st
         f"https://www.tiktok.com/t/{CODE}/。", f"https://https://www.tiktok.com/t/{CODE}/",
     ],
 )  # fmt: skip
-def test_given_a_short_link_in_another_writing_then_its_code_is_whole(text: str) -> None:
-    assert parse_address(text, now=NOW) == PostRef(short_code=CODE)
+def test_a_short_link_in_another_writing_then_its_code_is_whole(text: str) -> None:
+    assert parse_post_link(text, now=NOW) == PostRef(short_code=CODE)
 
 
 HOSTILE = [
@@ -166,10 +166,10 @@ WRITINGS: list[Callable[[str], str]] = [
 
 
 @pytest.mark.parametrize("link", HOSTILE)
-def test_given_a_hostile_link_in_any_writing_then_it_is_refused(link: str) -> None:
+def test_a_hostile_link_in_any_writing_then_it_is_refused(link: str) -> None:
     for write in WRITINGS:
-        with pytest.raises(AddressError):
-            parse_address(write(link), now=NOW)
+        with pytest.raises(PostUrlError):
+            parse_post_link(write(link), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -191,11 +191,11 @@ def test_given_a_hostile_link_in_any_writing_then_it_is_refused(link: str) -> No
         (encoded("https://www.tiktok.com/@user"), "is a profile, not a post"),
     ],
 )
-def test_given_what_names_no_post_in_another_writing_then_the_message_says_what_it_is(
+def test_what_names_no_post_in_another_writing_then_the_message_says_what_it_is(
     text: str, message: str
 ) -> None:
-    with pytest.raises(AddressError) as caught:
-        parse_address(text, now=NOW)
+    with pytest.raises(PostUrlError) as caught:
+        parse_post_link(text, now=NOW)
     assert message in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -205,7 +205,7 @@ def test_given_what_names_no_post_in_another_writing_then_the_message_says_what_
     ["%2F", "https%3A%2F%2F", "\\/", "&#47;", "https:/", "https://https://", "/\n", "ｈｔｔｐ：",
      "www.tiktok.com%2F", "vm.tiktok.com/\n", "\u200b", "data:", "a.", "ｗ．", "。"],
 )  # fmt: skip
-def test_given_a_cell_full_of_one_writing_then_no_post_is_read(unit: str) -> None:
+def test_a_cell_full_of_one_writing_then_no_post_is_read(unit: str) -> None:
     """At this length, what is not about linear would not end."""
-    with pytest.raises(AddressError):
-        parse_address((unit * 2048)[:2048], now=NOW)
+    with pytest.raises(PostUrlError):
+        parse_post_link((unit * 2048)[:2048], now=NOW)

@@ -10,8 +10,8 @@ from dagster_tiktok.models import Metrics
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     PostError,
-    PostUnavailable,
-    PostUnreadable,
+    PostUnavailableError,
+    PostUnreadableError,
 )
 from dagster_tiktok.tiktok.pages.parse import extract_scope, parse_profile_page
 from dagster_tiktok_tests.support.sample_pages import (
@@ -37,11 +37,11 @@ from dagster_tiktok_tests.support.sample_pages import (
 def failure_of(html: bytes) -> PostError:
     with pytest.raises(PostError) as caught:
         parse(html)
-    assert isinstance(caught.value, PostUnavailable) == caught.value.failure.permanent
+    assert isinstance(caught.value, PostUnavailableError) == caught.value.failure.permanent
     return caught.value
 
 
-def test_given_a_video_page_when_parsed_then_everything_it_says_is_there() -> None:
+def test_a_video_page_when_parsed_then_everything_it_says_is_there() -> None:
     post = parse(post_page(filler_bytes=300_000))
 
     assert post.tiktok_id == POST_ID
@@ -58,9 +58,7 @@ def test_given_a_video_page_when_parsed_then_everything_it_says_is_there() -> No
     assert (post.scraping_method, post.data_quality) == ("page", "no_account")
 
 
-def test_given_a_carousel_page_when_parsed_then_the_slides_stand_in_order_without_the_cover() -> (
-    None
-):
+def test_a_carousel_page_when_parsed_then_the_slides_stand_in_order_without_the_cover() -> None:
     post = parse(post_page(carousel(A, B)))
 
     assert post.post_url == f"https://www.tiktok.com/@nasa/photo/{POST_ID}"
@@ -73,7 +71,7 @@ def test_given_a_carousel_page_when_parsed_then_the_slides_stand_in_order_withou
     assert all("x-signature=s" in mirror for mirror in first.mirrors)
 
 
-def test_given_mirrors_that_are_no_addresses_when_parsed_then_they_are_left_out() -> None:
+def test_mirrors_that_are_no_addresses_when_parsed_then_they_are_left_out() -> None:
     odd = image(A)
     odd["imageURL"]["urlList"][0:0] = ["", None, "//p1/x", "javascript:x", "https://a/\u00e4", 5]
     odd["imageURL"]["urlList"].append("https://cdn.example/x~?x-expires=soon")
@@ -86,16 +84,14 @@ def test_given_mirrors_that_are_no_addresses_when_parsed_then_they_are_left_out(
     assert slide.image_key == A
 
 
-def test_given_the_mobile_scope_and_pretty_printed_json_when_parsed_then_it_reads_the_same() -> (
-    None
-):
+def test_the_mobile_scope_and_pretty_printed_json_when_parsed_then_it_reads_the_same() -> None:
     desktop = parse(post_page(carousel(A, B)))
     mobile = page(post_scope(carousel(A, B), name=MOBILE_SCOPE_NAME), indent=2)
     assert parse(mobile) == desktop
     assert parse(mobile.decode()) == desktop
 
 
-def test_given_no_exact_counts_when_parsed_then_the_rounded_ones_are_taken() -> None:
+def test_no_exact_counts_when_parsed_then_the_rounded_ones_are_taken() -> None:
     metrics = parse(post_page(item(statsV2=None))).metrics
     assert (metrics.views, metrics.likes, metrics.bookmarks) == (254100, 13200, 940)
 
@@ -103,7 +99,7 @@ def test_given_no_exact_counts_when_parsed_then_the_rounded_ones_are_taken() -> 
 @pytest.mark.parametrize(
     "garbage", [-1625611536, "-5", "1.4M", 1.5, True, None, [], {}, "", "9" * 30, 2**53, "\u0665"]
 )
-def test_given_a_count_that_is_none_when_parsed_then_it_is_missing_and_never_zero(
+def test_a_count_that_is_none_when_parsed_then_it_is_missing_and_never_zero(
     garbage: Any,
 ) -> None:
     struct = item(statsV2=None)
@@ -115,29 +111,29 @@ def test_given_a_count_that_is_none_when_parsed_then_it_is_missing_and_never_zer
 
 
 @pytest.mark.parametrize("name", ["authorStats", "authorStatsV2"])
-def test_given_the_account_s_counts_when_parsed_then_the_post_is_complete(name: str) -> None:
+def test_the_account_s_counts_when_parsed_then_the_post_is_complete(name: str) -> None:
     post = parse(post_page(item(**{name: {"followerCount": 0 if name == "authorStats" else "0"}})))
     assert (post.followers, post.data_quality) == (0, "complete")
 
 
 @pytest.mark.parametrize("created", ["0", 0, "", None, "soon", -1, [], 2**70])
-def test_given_no_time_when_parsed_then_it_comes_from_the_id(created: Any) -> None:
+def test_no_time_when_parsed_then_it_comes_from_the_id(created: Any) -> None:
     post = parse(post_page(item(createTime=created)))
     assert post.posted_at == datetime.fromtimestamp(int(POST_ID) >> 32, timezone.utc)
 
 
-def test_given_a_number_as_time_when_parsed_then_it_is_read_as_well() -> None:
+def test_a_number_as_time_when_parsed_then_it_is_read_as_well() -> None:
     assert parse(post_page(item(createTime=1788540697))).posted_at.timestamp() == 1788540697
 
 
-def test_given_missing_parts_when_parsed_then_the_rest_is_there() -> None:
+def test_missing_parts_when_parsed_then_the_rest_is_there() -> None:
     struct = item(author=None, music=None, challenges=None, textExtra=None, video=None, desc=None)
     post = parse(post_page(struct))
     assert post.post_url == f"https://www.tiktok.com/@_/video/{POST_ID}"
     assert (post.account, post.sound, post.sound_url, post.description) == (None, None, None, "")
 
 
-def test_given_no_author_when_parsed_then_the_canonical_address_names_the_account() -> None:
+def test_no_author_when_parsed_then_the_canonical_address_names_the_account() -> None:
     scope = post_scope(item(author=None))
     scope["seo.abtest"] = {"canonical": f"https://www.tiktok.com/@nasa/video/{POST_ID}"}
     assert parse(page(scope)).account == "nasa"
@@ -145,7 +141,7 @@ def test_given_no_author_when_parsed_then_the_canonical_address_names_the_accoun
     assert parse(page(scope)).account is None
 
 
-def test_given_nul_and_lone_surrogates_when_parsed_then_every_text_can_be_stored() -> None:
+def test_nul_and_lone_surrogates_when_parsed_then_every_text_can_be_stored() -> None:
     bad = "a\0\ud800b\udfff"
     struct = item(
         desc=bad + " #ta\0g",
@@ -162,7 +158,7 @@ def test_given_nul_and_lone_surrogates_when_parsed_then_every_text_can_be_stored
     assert (post.mentions, post.account_verified) == ((), None)
 
 
-def test_given_endless_texts_and_lists_when_parsed_then_they_are_capped() -> None:
+def test_endless_texts_and_lists_when_parsed_then_they_are_capped() -> None:
     struct = carousel(*([A] * 1000), desc="x" * 100_000, challenges=[{"title": "y" * 9999}] * 999)
     post = parse(post_page(struct))
     assert (len(post.description), len(post.slides), post.hashtags) == (10_000, 35, ())
@@ -184,13 +180,13 @@ def test_given_endless_texts_and_lists_when_parsed_then_they_are_capped() -> Non
         (item(imagePost={"images": []}), FailureKind.INCOMPLETE),
     ],
 )
-def test_given_an_item_that_is_not_shown_when_parsed_then_the_kind_says_why(
+def test_an_item_that_is_not_shown_when_parsed_then_the_kind_says_why(
     struct: dict[str, Any], kind: FailureKind
 ) -> None:
     failure = failure_of(post_page(struct))
     assert failure.kind is kind
     if kind is FailureKind.INCOMPLETE:
-        assert isinstance(failure, PostUnreadable)
+        assert isinstance(failure, PostUnreadableError)
         assert "__DEFAULT_SCOPE__" in json.loads(failure.page_json or "")
 
 
@@ -205,7 +201,7 @@ def test_given_an_item_that_is_not_shown_when_parsed_then_the_kind_says_why(
         (item(id=int(POST_ID)), {"code": None}),
     ],
 )
-def test_given_an_item_that_is_shown_when_parsed_then_no_flag_stands_in_its_way(
+def test_an_item_that_is_shown_when_parsed_then_no_flag_stands_in_its_way(
     struct: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     assert parse(post_page(struct, **changes)).metrics.views == 254088
@@ -224,7 +220,7 @@ def test_given_an_item_that_is_shown_when_parsed_then_no_flag_stands_in_its_way(
         (-7, "", FailureKind.UNKNOWN_STATUS),
     ],
 )
-def test_given_a_page_without_item_when_parsed_then_the_status_says_why(
+def test_a_page_without_item_when_parsed_then_the_status_says_why(
     code: Any, message: str, kind: FailureKind
 ) -> None:
     for name in ("webapp.video-detail", MOBILE_SCOPE_NAME):
@@ -234,10 +230,10 @@ def test_given_a_page_without_item_when_parsed_then_the_status_says_why(
     assert failure_of(page(empty)).kind is kind
 
 
-def test_given_a_page_without_the_post_s_part_when_parsed_then_its_data_is_handed_on() -> None:
+def test_a_page_without_the_post_s_part_when_parsed_then_its_data_is_handed_on() -> None:
     failure = failure_of(page({"webapp.app-context": {}}))
     assert failure.kind is FailureKind.INCOMPLETE
-    assert isinstance(failure, PostUnreadable)
+    assert isinstance(failure, PostUnreadableError)
     assert "webapp.app-context" in (failure.page_json or "")
 
 
@@ -262,13 +258,13 @@ def test_given_a_page_without_the_post_s_part_when_parsed_then_its_data_is_hande
         ),
     ],
 )
-def test_given_a_page_without_data_when_parsed_then_it_is_known_for_what_it_is(
+def test_a_page_without_data_when_parsed_then_it_is_known_for_what_it_is(
     html: bytes, kind: FailureKind
 ) -> None:
     assert failure_of(html).kind is kind
 
 
-def test_given_other_attributes_on_the_script_when_the_scope_is_read_then_it_is_found() -> None:
+def test_other_attributes_on_the_script_when_the_scope_is_read_then_it_is_found() -> None:
     for nonce in (b"'x'", b'"a>b"', b"x"):
         html = b"<SCRIPT nonce=%b type='application/json' id='%b' a>" % (
             nonce,
@@ -279,13 +275,13 @@ def test_given_other_attributes_on_the_script_when_the_scope_is_read_then_it_is_
         }
 
 
-def test_given_a_profile_page_when_parsed_then_the_exact_followers_are_read() -> None:
+def test_a_profile_page_when_parsed_then_the_exact_followers_are_read() -> None:
     profile = parse_profile_page(page(profile_scope()))
     assert (profile.account, profile.followers, profile.verified) == ("nasa", 1234567, True)
 
 
 @pytest.mark.parametrize("followers", [-5, "many", None])
-def test_given_no_exact_followers_when_a_profile_is_parsed_then_the_rounded_are_taken(
+def test_no_exact_followers_when_a_profile_is_parsed_then_the_rounded_are_taken(
     followers: Any,
 ) -> None:
     assert parse_profile_page(page(profile_scope(followers=followers))).followers == 1200000
@@ -304,7 +300,7 @@ def test_given_no_exact_followers_when_a_profile_is_parsed_then_the_rounded_are_
         (CHALLENGE_PAGE, FailureKind.CHALLENGE),
     ],
 )
-def test_given_a_profile_that_is_not_shown_when_parsed_then_the_kind_says_why(
+def test_a_profile_that_is_not_shown_when_parsed_then_the_kind_says_why(
     html: bytes, kind: FailureKind
 ) -> None:
     with pytest.raises(PostError) as caught:
@@ -312,5 +308,5 @@ def test_given_a_profile_that_is_not_shown_when_parsed_then_the_kind_says_why(
     assert caught.value.kind is kind
 
 
-def test_given_a_private_account_that_shows_its_counts_when_parsed_then_they_are_read() -> None:
+def test_a_private_account_that_shows_its_counts_when_parsed_then_they_are_read() -> None:
     assert parse_profile_page(page(profile_scope(statusCode=10222))).followers == 1234567

@@ -17,8 +17,8 @@ from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRefusing
-from dagster_tiktok.tiktok.failures import FailureKind, PostError, PostUnavailable
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
+from dagster_tiktok.tiktok.failures import FailureKind, PostError, PostUnavailableError
 from dagster_tiktok.tiktok.pages.previews import parse_embed, parse_oembed
 from dagster_tiktok_tests.support.sample_pages import CHALLENGE_PAGE, POST_ID, STUB_PAGE
 from dagster_tiktok_tests.support.scripted_site import ScriptedSite, html
@@ -69,7 +69,7 @@ def check_preview(found: Post, post: FakePost, method: str) -> None:
     assert (found.metrics, found.followers, found.slides) == (Metrics(), None, ())
 
 
-def test_given_posts_when_asked_for_then_caption_and_account_come_without_any_figure() -> None:
+def test_posts_when_asked_for_then_caption_and_account_come_without_any_figure() -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
         posts = [server.world.videos()[0], server.world.carousels()[0]]
         for post in posts:
@@ -88,10 +88,10 @@ def test_given_posts_when_asked_for_then_caption_and_account_come_without_any_fi
     with_sandbox(check)
 
 
-def test_given_a_post_that_is_not_public_when_asked_for_then_it_is_gone() -> None:
+def test_a_post_that_is_not_public_when_asked_for_then_it_is_gone() -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
         for name in ("deleted", "private"):
-            with pytest.raises(PostUnavailable) as caught:
+            with pytest.raises(PostUnavailableError) as caught:
                 await client.fetch_preview(server.world.unavailable(name).tiktok_id)
             assert (caught.value.kind, caught.value.detail) == (
                 FailureKind.GONE,
@@ -102,7 +102,7 @@ def test_given_a_post_that_is_not_public_when_asked_for_then_it_is_gone() -> Non
     with_sandbox(check)
 
 
-def test_given_refusals_of_both_when_asked_on_then_the_breaker_opens() -> None:
+def test_refusals_of_both_when_asked_on_then_the_breaker_opens() -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
         server.faults.add(Fault("captcha"))
         post = server.world.videos()[0]
@@ -110,14 +110,14 @@ def test_given_refusals_of_both_when_asked_on_then_the_breaker_opens() -> None:
             with pytest.raises(PostError) as caught:
                 await client.fetch_preview(post.tiktok_id)
             assert caught.value.kind is FailureKind.CHALLENGE
-        with pytest.raises(TikTokRefusing):
+        with pytest.raises(TikTokRejectsError):
             await client.fetch_preview(post.tiktok_id)
         assert client.requests_made == server.request_count == 10
 
     with_sandbox(check)
 
 
-def test_given_a_redirect_to_another_host_when_asked_for_then_it_is_not_followed() -> None:
+def test_a_redirect_to_another_host_when_asked_for_then_it_is_not_followed() -> None:
     async def run() -> None:
         async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
             site.on("/oembed", html(b"", status=302, headers={"Location": "http://127.0.0.1:9/"}))
@@ -128,7 +128,7 @@ def test_given_a_redirect_to_another_host_when_asked_for_then_it_is_not_followed
             assert site.paths == ["/oembed", f"/embed/v2/{POST_ID}"]
 
             site.on("/oembed", html(b'{"message": "Something went wrong"}', status=404))
-            with pytest.raises(PostUnavailable):
+            with pytest.raises(PostUnavailableError):
                 await client.fetch_preview(POST_ID)
             assert site.paths[2:] == ["/oembed"]
 
@@ -154,7 +154,7 @@ def test_given_a_redirect_to_another_host_when_asked_for_then_it_is_not_followed
         ({"embed_product_id": None}, "nasa", f"https://www.tiktok.com/@nasa/video/{POST_ID}"),
     ],
 )
-def test_given_answers_of_oembed_when_read_then_the_account_is_one_or_unknown(
+def test_answers_of_oembed_when_read_then_the_account_is_one_or_unknown(
     changes: dict[str, Any], account: str | None, post_url: str
 ) -> None:
     post = oembed({**ANSWER, **changes})
@@ -189,7 +189,7 @@ def test_given_answers_of_oembed_when_read_then_the_account_is_one_or_unknown(
         (b"<html>" + b"x" * 9000, 200, FailureKind.UNREADABLE),
     ],
 )
-def test_given_oembed_without_the_post_when_read_then_the_kind_says_why(
+def test_oembed_without_the_post_when_read_then_the_kind_says_why(
     answer: Any, code: int, kind: FailureKind
 ) -> None:
     with pytest.raises(PostError) as caught:
@@ -206,7 +206,7 @@ def test_given_oembed_without_the_post_when_read_then_the_kind_says_why(
         ({"videoData": {"itemInfos": {"id": "7665075736742530317"}}}, FailureKind.WRONG_ID),
     ],
 )
-def test_given_an_embed_page_without_the_post_when_read_then_the_kind_says_why(
+def test_an_embed_page_without_the_post_when_read_then_the_kind_says_why(
     data: Any, kind: FailureKind
 ) -> None:
     with pytest.raises(PostError) as caught:
@@ -214,7 +214,7 @@ def test_given_an_embed_page_without_the_post_when_read_then_the_kind_says_why(
     assert caught.value.kind is kind
 
 
-def test_given_texts_that_a_terminal_obeys_when_read_then_they_are_harmless() -> None:
+def test_texts_that_a_terminal_obeys_when_read_then_they_are_harmless() -> None:
     item = {"id": POST_ID, "text": "a\x1b[31m\u202eb\0 #t\ud800ag", "playCount": 5}
     author = {"uniqueId": "ev\x1b[31mil", "verified": "yes"}
     posts = [
@@ -244,7 +244,7 @@ json_values = st.recursive(
 
 @settings(max_examples=300, deadline=None, database=None)
 @given(json_values, st.binary(max_size=200))
-def test_given_any_answer_when_read_then_it_is_a_post_or_a_typed_failure(
+def test_any_answer_when_read_then_it_is_a_post_or_a_typed_failure(
     value: Any, noise: bytes
 ) -> None:
     readers: list[Callable[[], Post]] = [

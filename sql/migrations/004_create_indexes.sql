@@ -3,7 +3,7 @@
 -- No index holds a column that every look changes (metrics, times, counters): that would make each
 -- daily look write every index of the table again.
 
--- Addresses as typed may be of any length, which a b-tree would refuse; only equality is asked for.
+-- Urls as typed may be of any length, which a b-tree would reject; only equality is asked for.
 create index tiktok_posts_va_url_idx on public.tiktok_posts using hash (va_url);
 create index tiktok_posts_creator_idx on public.tiktok_posts (creator, created_date desc);
 create index tiktok_posts_va_idx on public.tiktok_posts (va, created_date desc);

@@ -114,7 +114,7 @@ create table public.scrape_units (
   post jsonb,
   slides jsonb,
   claim_id uuid,
-  lease_owner uuid,
+  leased_by uuid,
   lease_until timestamptz,
   opened_at timestamptz not null default private.current_instant(),
   updated_at timestamptz not null default now(),
@@ -131,8 +131,8 @@ create table public.scrape_units (
     and (state <> 'done' or (details is null and post is null and slides is null))
   ),
   constraint scrape_units_lease_check check (
-    (lease_owner is null) = (lease_until is null)
-    and (lease_owner is null or (claim_id is not null and state <> 'done'))
+    (leased_by is null) = (lease_until is null)
+    and (leased_by is null or (claim_id is not null and state <> 'done'))
   )
 );
 
@@ -153,8 +153,8 @@ create index scrape_units_claim_idx on public.scrape_units (state, attempts, due
   where state in ('pending', 'scraped', 'stored', 'persisted');
 create index scrape_units_due_idx on public.scrape_units (due_date, slot, id)
   where state <> 'done';
-create index scrape_units_lease_owner_idx on public.scrape_units (lease_owner)
-  where lease_owner is not null;
+create index scrape_units_leased_by_idx on public.scrape_units (leased_by)
+  where leased_by is not null;
 -- Daily looks belong to no batch until their day.
 create index scrape_units_batch_id_idx on public.scrape_units (batch_id)
   where batch_id is not null;
@@ -204,7 +204,7 @@ comment on column public.scrape_units.details is 'What the row says, for the lat
 comment on column public.scrape_units.post is 'What the page said, for the later stages; NULL when done.';
 comment on column public.scrape_units.slides is 'What is stored of the slides, for the later stages; NULL when done.';
 comment on column public.scrape_units.claim_id is 'The call that claimed the unit: the same call again gets the same units.';
-comment on column public.scrape_units.lease_owner is 'The batch that works on the unit.';
+comment on column public.scrape_units.leased_by is 'The batch that works on the unit.';
 comment on column public.scrape_units.lease_until is 'When others may take the unit over.';
 comment on column public.scrape_units.opened_at is 'When the look was asked for.';
 comment on column public.scrape_units.updated_at is 'Last change of the row, by trigger.';

@@ -119,7 +119,7 @@ begin
     is_origin = u.is_origin and coalesce(g.tiktok_id, u.tiktok_id) = u.tiktok_id,
     slides = null, batch_id = v_batch_id, failed_batch_id = null,
     opened_at = private.current_instant(),
-    claim_id = null, lease_owner = null, lease_until = null
+    claim_id = null, leased_by = null, lease_until = null
   from jsonb_to_recordset(v_rows) as g (source_key text, state text, outcome text,
     error_kind text, error text, tiktok_id text, details jsonb, invalid boolean)
   where u.source_key = g.source_key and u.source = v_source and u.slot = 0
@@ -142,7 +142,7 @@ begin
     unanswered_since = null, batch_id = v_batch_id, failed_batch_id = null,
     error_kind = case when u.outcome = 'unavailable' then u.error_kind end,
     error = case when u.outcome = 'unavailable' then u.error end, note = null,
-    claim_id = null, lease_owner = null, lease_until = null
+    claim_id = null, leased_by = null, lease_until = null
   from jsonb_to_recordset(v_rows) as g (source_key text, details jsonb, invalid boolean)
   where u.source_key = g.source_key and u.source = v_source and u.slot = 0 and not g.invalid
     and (u.lease_until is null or u.lease_until <= now())
@@ -196,7 +196,7 @@ begin
   -- The answer to this very call was lost on its way: give the same units again.
   with held as (
     select u.id from public.scrape_units as u
-    where u.lease_owner = v_owner and u.claim_id = v_claim_id and u.state = v_state
+    where u.leased_by = v_owner and u.claim_id = v_claim_id and u.state = v_state
       and u.lease_until > now()
     order by u.id
     for update of u
@@ -239,7 +239,7 @@ begin
       update public.scrape_units as u
       -- Trying to answer a row again is no work that a batch is counted by, until it succeeds.
       set batch_id = case when u.unanswered_since is null then v_owner else u.batch_id end,
-        lease_owner = v_owner, claim_id = v_claim_id,
+        leased_by = v_owner, claim_id = v_claim_id,
         lease_until = v_lease_until
       from due
       where u.id = due.id
@@ -251,7 +251,7 @@ begin
       select count(*) into v_leased
       from public.scrape_units as u
       where u.state = v_state and u.state in ('pending', 'scraped', 'stored', 'persisted')
-        and u.due_date <= v_due_date and u.lease_until > now() and u.lease_owner <> v_owner
+        and u.due_date <= v_due_date and u.lease_until > now() and u.leased_by <> v_owner
         and (u.slot > 0 or u.source = any (v_sources));
     end if;
   end if;
@@ -287,7 +287,7 @@ set search_path = ''
 as $$
 declare
   v_expired integer;
-  v_last_looks text[];
+  v_last_scrapes text[];
 begin
   with late as (
     select u.id
@@ -302,16 +302,16 @@ begin
     set state = 'done', outcome = 'expired', error_kind = 'expired',
       error = 'not looked at on its day', finished_at = private.current_instant(), batch_id = owner,
       post = null, slides = null, details = null,
-      claim_id = null, lease_owner = null, lease_until = null
+      claim_id = null, leased_by = null, lease_until = null
     from late
     where u.id = late.id
     returning u.slot, u.tiktok_id
   )
   select count(*), array_agg(expired.tiktok_id) filter (where expired.slot = 5)
-  into v_expired, v_last_looks
+  into v_expired, v_last_scrapes
   from expired;
 
-  perform private.complete_posts(v_last_looks);
+  perform private.complete_posts(v_last_scrapes);
   return v_expired;
 end
 $$;
@@ -362,7 +362,7 @@ declare
 begin
   with held as (
     select u.id from public.scrape_units as u
-    where u.lease_owner = (p ->> 'owner')::uuid
+    where u.leased_by = (p ->> 'owner')::uuid
     order by u.id
     for update of u
   )
@@ -386,12 +386,12 @@ declare
 begin
   with held as (
     select u.id from public.scrape_units as u
-    where u.lease_owner = (p ->> 'owner')::uuid
+    where u.leased_by = (p ->> 'owner')::uuid
     order by u.id
     for update of u
   )
   update public.scrape_units as u
-  set claim_id = null, lease_owner = null, lease_until = null
+  set claim_id = null, leased_by = null, lease_until = null
   from held
   where u.id = held.id;
   get diagnostics v_released = row_count;

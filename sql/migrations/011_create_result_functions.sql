@@ -17,7 +17,7 @@ declare
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_today constant date := private.current_day(p ->> 'timezone');
   v_recorded bigint[];
-  v_last_looks text[];
+  v_last_scrapes text[];
 begin
   if v_owner is null or v_today is null or exists (
     select from jsonb_to_recordset(p -> 'results')
@@ -44,7 +44,7 @@ begin
       coalesce(g.counted, true) and private.may_count(u.counted_at) as counts
     from given as g
     join public.scrape_units as u on u.id = g.unit_id
-    where u.lease_owner = v_owner and u.state = 'pending'
+    where u.leased_by = v_owner and u.state = 'pending'
     order by u.id
     for update of u
   ), recorded as (
@@ -77,16 +77,16 @@ begin
       error = case j.verdict when 'scraped' then null when 'late' then 'not looked at on its day'
         else j.error end,
       finished_at = case j.verdict when 'late' then private.current_instant() end,
-      claim_id = null, lease_owner = null, lease_until = null
+      claim_id = null, leased_by = null, lease_until = null
     from judged as j
     where u.id = j.unit_id
     returning u.id, u.slot, u.outcome, u.tiktok_id
   )
   select coalesce(array_agg(r.id), '{}'),
     array_agg(r.tiktok_id) filter (where r.outcome = 'expired' and r.slot = 5)
-  into v_recorded, v_last_looks
+  into v_recorded, v_last_scrapes
   from recorded as r;
-  perform private.complete_posts(v_last_looks);
+  perform private.complete_posts(v_last_scrapes);
   return private.recorded_and_ignored('recorded', v_recorded, p -> 'results');
 end
 $$;
@@ -120,7 +120,7 @@ begin
     select g.*, coalesce(g.counted, true) and private.may_count(u.counted_at) as counts
     from given as g
     join public.scrape_units as u on u.id = g.unit_id
-    where u.lease_owner = v_owner and u.state = 'scraped'
+    where u.leased_by = v_owner and u.state = 'scraped'
     order by u.id
     for update of u
   ), recorded as (
@@ -142,7 +142,7 @@ begin
         end,
       error = case h.result when 'retry' then h.error when 'progress' then u.error end,
       claim_id = case h.result when 'progress' then u.claim_id end,
-      lease_owner = case h.result when 'progress' then u.lease_owner end,
+      leased_by = case h.result when 'progress' then u.leased_by end,
       lease_until = case h.result when 'progress' then u.lease_until end
     from held as h
     where u.id = h.unit_id
@@ -170,7 +170,7 @@ begin
     select u.id, r.note, coalesce(r.waits, false) as waits
     from jsonb_to_recordset(p -> 'results') as r (unit_id bigint, note text, waits boolean)
     join public.scrape_units as u on u.id = r.unit_id
-    where u.lease_owner = v_owner and u.state = 'persisted'
+    where u.leased_by = v_owner and u.state = 'persisted'
     order by u.id
     for update of u
   ), waiting as (
@@ -178,7 +178,7 @@ begin
       note = held.note, failed_batch_id = v_owner, attempts = 0, counted_at = null,
       next_try_at = null,
       unanswered_since = coalesce(u.unanswered_since, private.current_instant()),
-      claim_id = null, lease_owner = null, lease_until = null
+      claim_id = null, leased_by = null, lease_until = null
     from held
     where u.id = held.id and held.waits
     returning u.id
@@ -190,7 +190,7 @@ begin
       error_kind = case when u.outcome <> 'scraped' then u.error_kind end,
       error = case when u.outcome <> 'scraped' then u.error end,
       failed_batch_id = null, details = null, post = null, slides = null,
-      claim_id = null, lease_owner = null, lease_until = null
+      claim_id = null, leased_by = null, lease_until = null
     from held
     where u.id = held.id and not held.waits
     returning u.id

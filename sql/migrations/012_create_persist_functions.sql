@@ -41,7 +41,7 @@ begin
   perform pg_advisory_xact_lock(hashtextextended('dagster-tiktok: persist_units', 0));
   with held as (
     select u.id from public.scrape_units as u
-    where u.id = any (v_given) and u.lease_owner = v_owner and u.state = 'stored'
+    where u.id = any (v_given) and u.leased_by = v_owner and u.state = 'stored'
     order by u.id
     for update of u
   )
@@ -167,7 +167,7 @@ begin
     error_kind = case when u.outcome = 'scraped' then 'not_written' else u.error_kind end,
     error = case when u.outcome = 'scraped' then reason else u.error end,
     note = case when u.outcome = 'scraped' then u.note else reason end,
-    claim_id = null, lease_owner = null, lease_until = null
+    claim_id = null, leased_by = null, lease_until = null
   where u.id = refuse_unit.unit_id;
 
   -- A person has to look at it: the sheet says so, instead of a row that stays ready for ever.
@@ -202,7 +202,7 @@ grant usage on type private.look to service_role;
 
 -- The looks of these units. A value of the wrong type raises. A page that was read by a clock that
 -- is ahead was read now: it must not open daily looks, or stand, on a day that has not come.
-create function private.looks_of(unit_ids bigint[], time_zone text) returns setof private.look
+create function private.unit_payloads(unit_ids bigint[], time_zone text) returns setof private.look
 language sql stable
 set search_path = ''
 as $$
@@ -233,14 +233,14 @@ comment on type private.look is 'A look with its payload, typed; used between th
 comment on function public.persist_units(jsonb) is '{owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, not_tried, ignored}: writes what is stored.';
 comment on function private.try_to_persist(bigint[], uuid, text) is 'Part of persist_units: writes units, or says why the database refuses them.';
 comment on function private.refuse_unit(bigint, uuid, text) is 'Part of persist_units: notes that the database refused a unit.';
-comment on function private.looks_of(bigint[], text) is 'Part of persist_units: the payload of units, typed.';
+comment on function private.unit_payloads(bigint[], text) is 'Part of persist_units: the payload of units, typed.';
 comment on function private.set_code(text, integer) is 'MIAR_007 for the creator Mia Rose and the set 7.';
 
 revoke all on function public.persist_units(jsonb),
   private.try_to_persist(bigint[], uuid, text), private.refuse_unit(bigint, uuid, text),
-  private.looks_of(bigint[], text), private.set_code(text, integer)
+  private.unit_payloads(bigint[], text), private.set_code(text, integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.persist_units(jsonb),
   private.try_to_persist(bigint[], uuid, text), private.refuse_unit(bigint, uuid, text),
-  private.looks_of(bigint[], text), private.set_code(text, integer)
+  private.unit_payloads(bigint[], text), private.set_code(text, integer)
   to service_role;

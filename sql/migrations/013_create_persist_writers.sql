@@ -8,14 +8,14 @@ set search_path = ''
 as $$
 declare
   v_wrong text;
-  v_looks private.look[];
+  v_payloads private.look[];
   v_posts integer;
   v_slides integer;
 begin
-  v_looks := array(select l from private.looks_of(unit_ids, time_zone) as l order by l.unit_id);
+  v_payloads := array(select l from private.unit_payloads(unit_ids, time_zone) as l order by l.unit_id);
   select format('unit %s holds the post %s instead of %s', l.unit_id,
     coalesce(l.page_tiktok_id, 'none'), coalesce(l.tiktok_id, 'none')) into v_wrong
-  from unnest(v_looks) as l
+  from unnest(v_payloads) as l
   where l.page_tiktok_id = l.tiktok_id is not true
   limit 1;
   if found then
@@ -40,7 +40,7 @@ begin
     case when l.posted_on is not null then greatest(l.captured_on - l.posted_on, 0) end,
     l.slide_urls, l.description, l.account_verified, l.bookmarks, l.scraped_at,
     l.scraping_method, l.data_quality, owner
-  from unnest(v_looks) as l
+  from unnest(v_payloads) as l
   order by l.tiktok_id
   on conflict (tiktok_id) do update set
     post_url = excluded.post_url,
@@ -81,7 +81,7 @@ begin
   -- The row that a post comes from is the first one that brought it, and stays that: a row further
   -- down, in another tab or another sheet changes nothing that somebody typed.
   update public.scrape_units as u set is_origin = true
-  from unnest(v_looks) as l
+  from unnest(v_payloads) as l
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
   where u.id = l.unit_id and l.slot = 0 and not u.is_origin
     and l.va_url = coalesce(t.va_url, l.va_url)
@@ -99,7 +99,7 @@ begin
       private.set_code(coalesce(l.creator, t.creator), coalesce(l.set_id, t.set_id)), t.set_code),
     post_type = coalesce(l.post_type, t.post_type),
     created_date = coalesce(l.typed_date, t.created_date)
-  from unnest(v_looks) as l
+  from unnest(v_payloads) as l
   join public.scrape_units as u on u.id = l.unit_id and u.is_origin
   where t.tiktok_id = l.tiktok_id
     and (t.va_url is null or coalesce(l.va <> t.va, l.va is not null)
@@ -115,27 +115,27 @@ begin
     day3_views = case l.slot when 3 then l.views else t.day3_views end,
     day4_views = case l.slot when 4 then l.views else t.day4_views end,
     day5_views = case l.slot when 5 then l.views else t.day5_views end
-  from unnest(v_looks) as l
+  from unnest(v_payloads) as l
   where l.slot > 0 and t.tiktok_id = l.tiktok_id
     and l.views <> coalesce(
       case l.slot when 1 then t.day1_views when 2 then t.day2_views when 3 then t.day3_views
         when 4 then t.day4_views when 5 then t.day5_views end, -1);
 
-  v_slides := private.persist_slides(v_looks);
-  perform private.persist_history(v_looks);
+  v_slides := private.persist_slides(v_payloads);
+  perform private.persist_history(v_payloads);
   perform private.persist_status(unit_ids, owner);
 
   update public.scrape_units as u set
     state = 'persisted', attempts = 0, counted_at = null, next_try_at = null, failed_batch_id = null, note = null,
     error_kind = case when u.outcome = 'unavailable' then u.error_kind end,
     error = case when u.outcome = 'unavailable' then u.error end,
-    claim_id = null, lease_owner = null, lease_until = null
+    claim_id = null, leased_by = null, lease_until = null
   where u.id = any (unit_ids);
   return jsonb_build_object('posts', v_posts, 'slides', v_slides, 'failed', '[]'::jsonb);
 end
 $$;
 
--- Writes the stored slides; removes those beyond the last one. Answers how many were written.
+-- Writes the stored slides; removes those beyond the last one. Returns how many were written.
 -- A slide that is stored already is left as it is. TikTok signs its addresses anew for every page:
 -- what comes after the "?" does not make another slide.
 create function private.persist_slides(looks private.look[]) returns integer
@@ -299,7 +299,7 @@ begin
     error_kind = v_kinds[array_position(v_gone, u.source_key)],
     error = v_errors[array_position(v_gone, u.source_key)],
     details = null, post = null, slides = null,
-    claim_id = null, lease_owner = null, lease_until = null
+    claim_id = null, leased_by = null, lease_until = null
   from left_over
   where u.id = left_over.id;
 end

@@ -46,7 +46,7 @@ as $$
     where l.status = 'running' and l.heartbeat_at < clock_timestamp() - interval '2 minutes'
       and not exists (
         select from public.scrape_units as u
-        where u.lease_owner = l.batch_id and u.lease_until > clock_timestamp()
+        where u.leased_by = l.batch_id and u.lease_until > clock_timestamp()
       )
     order by l.id
     for update of l skip locked
@@ -104,7 +104,7 @@ grant usage on type private.owed to service_role;
 -- What is due and not done: of the caller's own sheets, and every daily look. The looks of a paused
 -- post wait for the person who paused it; a row that cannot be answered waits for people too: it is
 -- listed, but no run can do more about it.
-create function private.units_owed(due_date date, time_zone text, sources text[])
+create function private.due_units(due_date date, time_zone text, sources text[])
 returns setof private.owed
 language sql stable
 set search_path = ''
@@ -113,8 +113,8 @@ as $$
     coalesce(u.next_try_at > private.current_instant(), false)
   from public.scrape_units as u
   where u.state <> 'done' and u.unanswered_since is null
-    and u.due_date <= least(units_owed.due_date, private.current_day(units_owed.time_zone))
-    and (u.slot > 0 or u.source = any (units_owed.sources))
+    and u.due_date <= least(due_units.due_date, private.current_day(due_units.time_zone))
+    and (u.slot > 0 or u.source = any (due_units.sources))
     and (u.slot = 0 or u.state <> 'pending' or not exists (
       select from public.tiktok_posts as t
       where t.tiktok_id = u.tiktok_id and t.scrape_status = 'paused'
@@ -151,7 +151,7 @@ begin
     raise exception 'unfinished_units needs due_date, timezone and sources' using errcode = '22023';
   end if;
   with owed as materialized (
-    select * from private.units_owed((p ->> 'due_date')::date, p ->> 'timezone',
+    select * from private.due_units((p ->> 'due_date')::date, p ->> 'timezone',
       private.sources_of(p))
   )
   select jsonb_build_object(
@@ -266,7 +266,7 @@ begin
   where u.batch_id = v_batch_id;
 
   with owed as materialized (
-    select * from private.units_owed(v_before.partition_date, v_time_zone, v_sources)
+    select * from private.due_units(v_before.partition_date, v_time_zone, v_sources)
   )
   select (select count(*) from owed), (select count(*) from owed where owed.waits),
     (
@@ -358,7 +358,7 @@ comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_
 comment on function private.renew_heartbeat(uuid) is 'Part of open_batch, claim_units and extend_leases: the sign of life of a batch.';
 comment on function private.close_dead_batches() is 'Part of open_batch: closes as failed what a killed run left running.';
 comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics, failures?} -> {}: the totals of a stage.';
-comment on function private.units_owed(date, text, text[]) is 'Part of unfinished_units and close_batch: what is due and not done.';
+comment on function private.due_units(date, text, text[]) is 'Part of unfinished_units and close_batch: what is due and not done.';
 comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
 comment on function private.units_elsewhere(text[]) is 'Part of units_elsewhere and close_batch: what waits for other sheets.';
 comment on function public.units_elsewhere(jsonb) is '{sources} -> {sheets}: how many rows wait for sheets that are not among the sources.';
@@ -369,14 +369,14 @@ comment on function public.schema_version(jsonb) is '{} -> {version}: the newest
 
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
-  private.units_owed(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
+  private.due_units(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
   public.unfinished_units(jsonb), public.units_elsewhere(jsonb),
   private.units_elsewhere(text[]),
   public.close_batch(jsonb), public.schema_version(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
-  private.units_owed(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
+  private.due_units(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
   public.unfinished_units(jsonb), public.units_elsewhere(jsonb),
   private.units_elsewhere(text[]),
   public.close_batch(jsonb), public.schema_version(jsonb)

@@ -5,7 +5,7 @@
 -- earlier ones and for marks of removed ones; one that keeps none lacks these columns.
 
 -- The condition for an object `o` that its address gives.
-create function private.is_current_object() returns text
+create function private.current_object_condition() returns text
 language plpgsql stable
 set search_path = ''
 as $$
@@ -41,7 +41,7 @@ begin
     from (select distinct unnest($2)) as wanted (name)
     join storage.objects as o on o.bucket_id = $1 and o.name = wanted.name
     where %s
-  $query$, private.is_current_object()) using bucket, names;
+  $query$, private.current_object_condition()) using bucket, names;
 end
 $$;
 
@@ -58,43 +58,43 @@ begin
     where o.bucket_id = $1 and o.name collate "C" > $2 and %s
     order by o.name collate "C"
     limit $3
-  $query$, private.is_current_object()) using bucket, after, at_most;
+  $query$, private.current_object_condition()) using bucket, after, at_most;
 end
 $$;
 
 -- What is wrong with these rows. A size that the storage does not know is wrong too: an upload
 -- that never ended leaves such an object.
-create function private.unsound_slides(slide_ids bigint[], bucket text)
+create function private.broken_slides(slide_ids bigint[], bucket text)
 returns table (slide_id bigint, problem text, object_size bigint)
 language sql stable
 set search_path = ''
 as $$
   select s.id, case when o.name is null then 'no_object' else 'other_size' end, o.size
   from public.tiktok_slides as s
-  left join private.bucket_objects(unsound_slides.bucket, array(
+  left join private.bucket_objects(broken_slides.bucket, array(
     select each_one.storage_path from public.tiktok_slides as each_one
     where each_one.id = any (slide_ids)
   )) as o on o.name = s.storage_path
   where s.id = any (slide_ids) and o.size is distinct from s.file_size
 $$;
 
-create function private.unsound_numbers(post_id bigint, bucket text) returns jsonb
+create function private.broken_slide_numbers(post_id bigint, bucket text) returns jsonb
 language sql stable
 set search_path = ''
 as $$
   select coalesce(jsonb_agg(s.slide_number order by s.slide_number), '[]')
-  from private.unsound_slides(array(
+  from private.broken_slides(array(
     select each_one.id from public.tiktok_slides as each_one
-    where each_one.post_id = unsound_numbers.post_id
-  ), unsound_numbers.bucket) as u
+    where each_one.post_id = broken_slide_numbers.post_id
+  ), broken_slide_numbers.bucket) as u
   join public.tiktok_slides as s on s.id = u.slide_id
 $$;
 
 -- {bucket, after?, limit?} -> {examined, after, slides: [{id, tiktok_id, slide_number,
 -- storage_path, problem, file_size, object_size}]}
--- Looks at the next `limit` rows behind the id `after` and answers those that are not as the
+-- ScrapePasses at the next `limit` rows behind the id `after` and answers those that are not as the
 -- bucket; problem: no_object or other_size. `after` is null when there are no more.
-create function public.find_unsound_slides(p jsonb) returns jsonb
+create function public.find_broken_slides(p jsonb) returns jsonb
 language plpgsql stable
 set search_path = ''
 as $$
@@ -104,7 +104,7 @@ declare
   v_ids bigint[];
 begin
   if v_bucket is null or v_limit < 1 then
-    raise exception 'find_unsound_slides needs bucket, and a limit of at least 1'
+    raise exception 'find_broken_slides needs bucket, and a limit of at least 1'
       using errcode = '22023';
   end if;
   v_ids := array(
@@ -122,7 +122,7 @@ begin
         'storage_path', s.storage_path, 'problem', u.problem, 'file_size', s.file_size,
         'object_size', u.object_size
       ) order by s.id), '[]')
-      from private.unsound_slides(v_ids, v_bucket) as u
+      from private.broken_slides(v_ids, v_bucket) as u
       join public.tiktok_slides as s on s.id = u.slide_id
       join public.tiktok_posts as t on t.id = s.post_id
     )
@@ -132,14 +132,14 @@ $$;
 
 -- {bucket, tiktok_id} -> {post_url, slides, unsound}: the rows of a post as the pipeline's
 -- StoredSlide, and the numbers of those that are not as the bucket. post_url null: no such post.
-create function public.slides_to_mend(p jsonb) returns jsonb
+create function public.slides_to_repair(p jsonb) returns jsonb
 language sql stable
 set search_path = ''
 as $$
   select jsonb_build_object(
     'post_url', t.post_url,
     'slides', private.known_slides(asked.tiktok_id),
-    'unsound', private.unsound_numbers(t.id, p ->> 'bucket')
+    'unsound', private.broken_slide_numbers(t.id, p ->> 'bucket')
   )
   from (values (p ->> 'tiktok_id')) as asked (tiktok_id)
   left join public.tiktok_posts as t using (tiktok_id)
@@ -150,7 +150,7 @@ $$;
 -- began (null: there was no row): a row that somebody else has written meanwhile is left alone.
 -- `slide_count` is given, and not 0, if TikTok shows so many slides now; rows beyond it are
 -- removed, as they are at a look.
-create function public.mend_slides(p jsonb) returns jsonb
+create function public.repair_slides(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -162,7 +162,7 @@ declare
   v_written integer;
 begin
   if jsonb_typeof(p -> 'slides') is distinct from 'array' or p ->> 'bucket' is null then
-    raise exception 'mend_slides needs bucket, tiktok_id and slides' using errcode = '22023';
+    raise exception 'repair_slides needs bucket, tiktok_id and slides' using errcode = '22023';
   end if;
   select t.* into v_post from public.tiktok_posts as t
   where t.tiktok_id = p ->> 'tiktok_id'
@@ -187,17 +187,17 @@ begin
     jsonb_build_object('tiktok_id', v_post.tiktok_id, 'post_url', v_post.post_url,
       'slides', v_slides))]);
   return jsonb_build_object('written', v_written, 'removed', v_removed,
-    'unsound', private.unsound_numbers(v_post.id, p ->> 'bucket'));
+    'unsound', private.broken_slide_numbers(v_post.id, p ->> 'bucket'));
 end
 $$;
 
 -- {bucket, older_than_hours, after?, limit?, names?} -> {examined, after, objects: [{name, size,
 -- stored_at}]}
--- Looks at the next `limit` objects behind the name `after`, or at those with these `names`, and
+-- ScrapePasses at the next `limit` objects behind the name `after`, or at those with these `names`, and
 -- answers those without a row. Left out are objects that were stored within the last hours, and
 -- those that a run may be about to name: the ones of a post whose look is under way, and the ones
 -- in the payload of such a look.
-create function public.find_unnamed_objects(p jsonb) returns jsonb
+create function public.find_orphaned_objects(p jsonb) returns jsonb
 language plpgsql stable
 set search_path = ''
 as $$
@@ -212,7 +212,7 @@ declare
   v_objects jsonb := '[]';
 begin
   if v_bucket is null or v_before is null or v_limit < 1 then
-    raise exception 'find_unnamed_objects needs bucket and older_than_hours, and a limit of at '
+    raise exception 'find_orphaned_objects needs bucket and older_than_hours, and a limit of at '
       'least 1' using errcode = '22023';
   end if;
   if jsonb_typeof(p -> 'names') = 'array' then
@@ -276,25 +276,25 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 15) $$;
 
-comment on function public.find_unsound_slides(jsonb) is '{bucket, after, limit} -> {examined, after, slides}: rows of slides that have no object, or one of another size.';
-comment on function public.slides_to_mend(jsonb) is '{bucket, tiktok_id} -> {post_url, slides, unsound}: the rows of a post, and the numbers of those without a sound object.';
-comment on function public.mend_slides(jsonb) is '{bucket, tiktok_id, slides, slide_count} -> {written, removed, unsound}: writes slides that were stored again.';
-comment on function public.find_unnamed_objects(jsonb) is '{bucket, older_than_hours, after, limit, names} -> {examined, after, objects}: objects without a row.';
-comment on function private.unsound_slides(bigint[], text) is 'Part of the repair functions: rows that are not as the bucket.';
-comment on function private.unsound_numbers(bigint, text) is 'Part of slides_to_mend and mend_slides: the numbers of a post''s slides that are not as the bucket.';
-comment on function private.is_current_object() is 'Part of the repair functions: what is no earlier version of an object.';
+comment on function public.find_broken_slides(jsonb) is '{bucket, after, limit} -> {examined, after, slides}: rows of slides that have no object, or one of another size.';
+comment on function public.slides_to_repair(jsonb) is '{bucket, tiktok_id} -> {post_url, slides, unsound}: the rows of a post, and the numbers of those without a sound object.';
+comment on function public.repair_slides(jsonb) is '{bucket, tiktok_id, slides, slide_count} -> {written, removed, unsound}: writes slides that were stored again.';
+comment on function public.find_orphaned_objects(jsonb) is '{bucket, older_than_hours, after, limit, names} -> {examined, after, objects}: objects without a row.';
+comment on function private.broken_slides(bigint[], text) is 'Part of the repair functions: rows that are not as the bucket.';
+comment on function private.broken_slide_numbers(bigint, text) is 'Part of slides_to_repair and repair_slides: the numbers of a post''s slides that are not as the bucket.';
+comment on function private.current_object_condition() is 'Part of the repair functions: what is no earlier version of an object.';
 comment on function private.bucket_objects(text, text[]) is 'Part of the repair functions: objects by name.';
-comment on function private.next_objects(text, text, integer) is 'Part of find_unnamed_objects: the names of a page of objects.';
+comment on function private.next_objects(text, text, integer) is 'Part of find_orphaned_objects: the names of a page of objects.';
 
-revoke all on function public.find_unsound_slides(jsonb), public.slides_to_mend(jsonb),
-  public.mend_slides(jsonb), public.find_unnamed_objects(jsonb),
-  private.unsound_slides(bigint[], text), private.unsound_numbers(bigint, text),
-  private.is_current_object(), private.bucket_objects(text, text[]),
+revoke all on function public.find_broken_slides(jsonb), public.slides_to_repair(jsonb),
+  public.repair_slides(jsonb), public.find_orphaned_objects(jsonb),
+  private.broken_slides(bigint[], text), private.broken_slide_numbers(bigint, text),
+  private.current_object_condition(), private.bucket_objects(text, text[]),
   private.next_objects(text, text, integer)
   from public, anon, authenticated, service_role;
-grant execute on function public.find_unsound_slides(jsonb), public.slides_to_mend(jsonb),
-  public.mend_slides(jsonb), public.find_unnamed_objects(jsonb),
-  private.unsound_slides(bigint[], text), private.unsound_numbers(bigint, text),
-  private.is_current_object(), private.bucket_objects(text, text[]),
+grant execute on function public.find_broken_slides(jsonb), public.slides_to_repair(jsonb),
+  public.repair_slides(jsonb), public.find_orphaned_objects(jsonb),
+  private.broken_slides(bigint[], text), private.broken_slide_numbers(bigint, text),
+  private.current_object_condition(), private.bucket_objects(text, text[]),
   private.next_objects(text, text, integer)
   to service_role;

@@ -10,7 +10,7 @@ insert into public.tiktok_posts (
 overriding system value
 select p.id, p.tiktok_id, p.post_url || '?is_from_webapp=1', p.post_url, p.created_date, p.creator,
   p.set_id, 'CREA_' || lpad(p.set_id::text, 3, '0'), p.va, 'NEW', p.account, p.looked_at,
-  p.looked_at, p.last_look, p.views, p.views / 10, p.views / 100,
+  p.looked_at, p.last_scrape, p.views, p.views / 10, p.views / 100,
   p.views / 200, (benchmark.share(p.id, 6) * 1000000)::bigint, array['fyp', 'carousel', 'skincare'],
   'original sound', 'https://www.tiktok.com/music/original-sound-7400000000000000000',
   p.slide_count, p.views / 5, p.views / 4, p.views / 3, p.views / 2, p.views,
@@ -28,5 +28,5 @@ select p.id, p.tiktok_id, p.post_url || '?is_from_webapp=1', p.post_url, p.creat
     from generate_series(1, p.slide_count) as n
   ),
   repeat('A caption of ordinary length, with #two #tags and a little more text. ', 2), false,
-  p.views / 300, p.last_look, 'page', 'complete', p.batch_id
+  p.views / 300, p.last_scrape, 'page', 'complete', p.batch_id
 from benchmark.posts as p;

@@ -43,7 +43,7 @@ _MAX_DEPTH = 8
 _Block = list[list["Cell"]]
 
 
-class _Unknown(Exception):
+class _UnknownFunctionError(Exception):
     """The formula is none of those that are evaluated; the text is what its cell shows."""
 
 
@@ -83,7 +83,7 @@ class _Evaluation:
         try:
             given = cell.shown is not None
             block = [[cell.shown]] if given else self._block(cell.formula.removeprefix("=").strip())
-        except _Unknown as error:
+        except _UnknownFunctionError as error:
             block = [[str(error)]]
         height, width = len(block), max(map(len, block), default=0)
         places = [
@@ -122,7 +122,7 @@ class _Evaluation:
         if match := _SUM.match(text):
             a, b = (self._number(match[name].strip()) for name in "ab")
             return [[a + b if match["do"] == "+" else a * b]]
-        raise _Unknown("#NAME?")
+        raise _UnknownFunctionError("#NAME?")
 
     def _braces(self, text: str) -> _Block:
         lines: _Block = []
@@ -138,7 +138,7 @@ class _Evaluation:
             return self._block(inner)
         match = _RANGE.search(inner)
         if match is None:
-            raise _Unknown("#N/A")
+            raise _UnknownFunctionError("#N/A")
         return self._range(match[0])
 
     def _if(self, range_: str, rest: str) -> _Block:
@@ -151,20 +151,20 @@ class _Evaluation:
         if value == "":
             return 0
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _Unknown("#VALUE!")
+            raise _UnknownFunctionError("#VALUE!")
         return value
 
     def _range(self, text: str) -> _Block:
         try:
             title, area = parse_range(text)
         except RangeError:
-            raise _Unknown("#REF!") from None
+            raise _UnknownFunctionError("#REF!") from None
         if title is None or title.lower() == self._tab.title.lower():
             rows = self._found.rows
         else:
             other = self._book.tab_of_title(title)
             if other is None or self._depth >= _MAX_DEPTH:
-                raise _Unknown("#REF!")
+                raise _UnknownFunctionError("#REF!")
             rows = shown(self._book, other, self._depth + 1).rows
         return _cut(rows, area)
 

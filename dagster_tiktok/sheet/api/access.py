@@ -16,7 +16,7 @@ from google.oauth2.service_account import Credentials
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.net.retry import may_pass
 from dagster_tiktok.sheet.api.sessions import (
-    MAX_ANSWER_SECONDS,
+    MAX_RESPONSE_SECONDS,
     MAX_SHEET_BYTES,
     MAX_TOKEN_BYTES,
     BoundedSession,
@@ -42,7 +42,7 @@ class ServiceAccountSession:
         self,
         setting: str,
         *,
-        max_seconds: float = MAX_ANSWER_SECONDS,
+        max_seconds: float = MAX_RESPONSE_SECONDS,
         max_bytes: int = MAX_SHEET_BYTES,
     ) -> None:
         """`setting` is `GOOGLE_SHEETS_CREDENTIALS`; the limits are those of one response.
@@ -100,7 +100,7 @@ class TokenRequest(Request):
         kind = str(response.headers.get("Content-Type", ""))
         if response.status == requests.codes.ok and "json" not in kind:
             raise TransportError(_NOT_JSON)  # type: ignore[no-untyped-call]
-        if not _is_token_answer(response.data, response.status):
+        if not _is_token_response(response.data, response.status):
             # Without the answer: it may hold the token.
             raise RefreshError(  # type: ignore[no-untyped-call]
                 "an answer in an unknown form", retryable=may_pass(response.status)
@@ -108,7 +108,7 @@ class TokenRequest(Request):
         return response
 
 
-def _is_token_answer(data: bytes, status: int) -> bool:
+def _is_token_response(data: bytes, status: int) -> bool:
     """Whether the answer is an object, and with status 200 one that holds a token."""
     try:
         answer = json.loads(data)
@@ -141,12 +141,12 @@ def _account_info(setting: str) -> Mapping[str, Any]:
     missing = [name for name in _FIELDS if not isinstance(info.get(name), str)]
     if missing:
         raise _wrong(f"lacks {', '.join(missing)}")
-    if not _is_http_address(info["token_uri"]):
+    if not _is_http_url(info["token_uri"]):
         raise _wrong("holds a token_uri that is not an http(s) address")
     return info
 
 
-def _is_http_address(text: str) -> bool:
+def _is_http_url(text: str) -> bool:
     try:
         requests.Request("POST", text).prepare()
     except ValueError:  # as all of requests' errors about addresses are

@@ -14,10 +14,10 @@ import requests
 from google.auth.exceptions import RefreshError, TransportError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.net.retry import TransientError, may_pass, retry_after_seconds
 from dagster_tiktok.redaction import redacted
-from dagster_tiktok.sheet.api.sessions import TooLargeAnswerError, UnexpectedAnswerError
+from dagster_tiktok.sheet.api.sessions import TooLargeAnswerError, UnexpectedResponseError
 
 # Seen in Google's responses: 400, and 403 too.
 _PROTECTED = re.compile(
@@ -75,7 +75,7 @@ FORBIDDEN = (
 _KNOWN_TOKEN_ERRORS = ("invalid_grant", "invalid_scope", "invalid_client", "unauthorized_client")
 
 
-class AnswerLostError(TransientError):
+class ResponseLostError(TransientError):
     """The request was sent, but whether it was applied is not known."""
 
 
@@ -83,7 +83,7 @@ class UnreachableError(TransientError):
     """No connection: nothing listens there, or the name is not known."""
 
 
-class TooLargeError(ServiceUnavailable):
+class TooLargeError(ServiceUnavailableError):
     """The response is over the size limit: fewer columns may fit."""
 
 
@@ -96,13 +96,13 @@ class UnknownRangeError(ConfigurationError):
 
 
 def of_response(
-    response: requests.Response, email: str, *, writing: bool, refusals: int
+    response: requests.Response, email: str, *, writing: bool, rejections: int
 ) -> Exception:
     """The error for an answer that is none.
 
     Arguments:
         email: the service account's.
-        refusals: how many 429 came in a row, this one not counted; the wait doubles with each.
+        rejections: how many 429 came in a row, this one not counted; the wait doubles with each.
     """
     status = response.status_code
     if status == requests.codes.too_many:
@@ -110,15 +110,13 @@ def of_response(
         wait = retry_after_seconds(response.headers)
         return TransientError(
             "Google Sheets answered 429: the quota is used up",
-            retry_after=float(2**refusals) if wait is None else wait,
+            retry_after=float(2**rejections) if wait is None else wait,
         )
     if may_pass(status):
-        return AnswerLostError(
+        return ResponseLostError(
             f"Google Sheets answered {status}", retry_after=retry_after_seconds(response.headers)
         )
-    return _of_refusal(
-        status, _message(response), email, writing, sent_texts(response.request.body)
-    )
+    return _rejection(status, _message(response), email, writing, sent_texts(response.request.body))
 
 
 def of_exception(error: Exception, api_url: str, token_uri: str) -> Exception:
@@ -131,24 +129,24 @@ def of_exception(error: Exception, api_url: str, token_uri: str) -> Exception:
         host, cause = token_uri, error.__cause__ or error
     if isinstance(cause, TooLargeAnswerError) and not isinstance(error, TransportError):
         return TooLargeError(str(cause))
-    if isinstance(cause, UnexpectedAnswerError):
-        return ServiceUnavailable(str(cause))
+    if isinstance(cause, UnexpectedResponseError):
+        return ServiceUnavailableError(str(cause))
     # Without a name and password, which an address may hold.
     place = urlsplit(host).netloc.rpartition("@")[2]
     name = type(cause).__name__
     if _never_connected(cause):
         return UnreachableError(f"{place} cannot be reached ({name})")
-    return AnswerLostError(f"the connection to {place} failed ({name})")
+    return ResponseLostError(f"the connection to {place} failed ({name})")
 
 
 def not_json() -> Exception:
     """The error for a 200 that holds a page instead of data."""
-    return AnswerLostError("Google Sheets answered 200 without data")
+    return ResponseLostError("Google Sheets answered 200 without data")
 
 
 def unknown_form() -> Exception:
     """The error for data that are not what Google documents. Never an empty sheet."""
-    return ServiceUnavailable("Google Sheets answered in an unknown form.")
+    return ServiceUnavailableError("Google Sheets answered in an unknown form.")
 
 
 def unreachable(error: UnreachableError) -> ConfigurationError:
@@ -158,7 +156,7 @@ def unreachable(error: UnreachableError) -> ConfigurationError:
     )
 
 
-def _of_refusal(
+def _rejection(
     status: int, message: str, email: str, writing: bool, sent: Collection[str]
 ) -> Exception:
     if status == requests.codes.unauthorized:
@@ -182,7 +180,7 @@ def _of_refusal(
         )
     if status == requests.codes.bad_request:
         return _bad_request(message, sent)
-    return ServiceUnavailable(f"Google Sheets answered {status}, which is not expected.")
+    return ServiceUnavailableError(f"Google Sheets answered {status}, which is not expected.")
 
 
 def _of_refresh(error: RefreshError) -> Exception:
@@ -243,7 +241,7 @@ def _bad_request(message: str, sent: Collection[str]) -> Exception:
             "GOOGLE_SHEET_URL: the file is an Office document, not a Google Sheet; save it as a "
             "Google Sheet (File > Save as Google Sheets) and use that one's URL."
         )
-    return ServiceUnavailable(
+    return ServiceUnavailableError(
         f"Google Sheets refused the request as invalid (400){_first_words(message, sent)}; this "
         "will not pass by itself: report it with this message."
     )

@@ -47,7 +47,7 @@ class SheetsHTTPClient(gspread.HTTPClient):
     """gspread's client for one API address and one service account.
 
     Raises, from every call: ConfigurationError for what a person must change, TransientError for
-    what was tried `attempts` times, ServiceUnavailable for an answer nobody expects.
+    what was tried `attempts` times, ServiceUnavailableError for an answer nobody expects.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class SheetsHTTPClient(gspread.HTTPClient):
         self._max_wait = max_wait
         self._reads = limiter(api_url, access.email, "read")
         self._writes = limiter(api_url, access.email, "write")
-        self._answered = False
-        self._refusals = 0
+        self._written_back = False
+        self._rejections = 0
 
     def values_by_filter(self, spreadsheet_id: str, body: Mapping[str, Any]) -> Any:
         """https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets.values/batchGetByDataFilter
@@ -104,7 +104,7 @@ class SheetsHTTPClient(gspread.HTTPClient):
     ) -> requests.Response:
         """gspread's one request function. Reads are retried; a write is sent once.
 
-        A write raises AnswerLostError where it may have been applied, else TransientError.
+        A write raises ResponseLostError where it may have been applied, else TransientError.
         """
         url = endpoint.replace(SPREADSHEETS_API_V4_BASE_URL, f"{self._api_url}/v4/spreadsheets", 1)
         writing = method.lower() != "get" and not endpoint.endswith(_READING)
@@ -135,11 +135,11 @@ class SheetsHTTPClient(gspread.HTTPClient):
                 _log_call(method, endpoint, response, time.perf_counter() - started, attempt)
             if response.status_code != requests.codes.ok:
                 failure = errors.of_response(
-                    response, self._access.email, writing=writing, refusals=self._refusals
+                    response, self._access.email, writing=writing, rejections=self._rejections
                 )
-                self._refusals += response.status_code == requests.codes.too_many
+                self._rejections += response.status_code == requests.codes.too_many
                 raise failure
-            self._answered, self._refusals = True, 0
+            self._written_back, self._rejections = True, 0
             if "json" not in response.headers.get("Content-Type", ""):
                 raise errors.not_json()
             return response
@@ -150,7 +150,7 @@ class SheetsHTTPClient(gspread.HTTPClient):
         failure = errors.of_exception(error, self._api_url, self._access.token_uri)
         # An address that never answered is a wrong setting; one that did will come back.
         tries = min(self._attempts, _UNREACHABLE_ATTEMPTS)
-        if isinstance(failure, UnreachableError) and not self._answered and attempt >= tries:
+        if isinstance(failure, UnreachableError) and not self._written_back and attempt >= tries:
             return errors.unreachable(failure)
         return failure
 

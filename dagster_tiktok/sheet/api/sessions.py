@@ -15,17 +15,17 @@ MAX_SHEET_BYTES = 64 * 2**20
 MAX_TOKEN_BYTES = 64 * 2**10
 """A token's answer is about 1 kB."""
 
-MAX_ANSWER_SECONDS = 180.0
+MAX_RESPONSE_SECONDS = 180.0
 """Of one answer. Google itself cuts a call off then; a timeout alone never ends a slow drip."""
 
 _PIECE_BYTES = 2**16
 
 
-class UnexpectedAnswerError(requests.RequestException):
+class UnexpectedResponseError(requests.RequestException):
     """An answer that is not taken. The message is a sentence that holds nothing of it."""
 
 
-class TooLargeAnswerError(UnexpectedAnswerError):
+class TooLargeAnswerError(UnexpectedResponseError):
     """An answer of more bytes than are taken."""
 
 
@@ -43,12 +43,12 @@ class BoundedSession(requests.Session):
         self._who, self._max_bytes, self._max_seconds = who, max_bytes, max_seconds
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Raises UnexpectedAnswerError for an answer too large, too slow, or from elsewhere."""
+        """Raises UnexpectedResponseError for an answer too large, too slow, or from elsewhere."""
         deadline = time.monotonic() + self._max_seconds
         response = super().send(request, **{**kwargs, "stream": True})
         try:
             if response.is_redirect:
-                raise UnexpectedAnswerError(
+                raise UnexpectedResponseError(
                     f"{self._who} answered {response.status_code}, which is not expected."
                 )
             body = self._body(response, deadline)
@@ -73,7 +73,7 @@ class BoundedSession(requests.Session):
                         f"{self._who} answered with more than {self._max_bytes:,} bytes."
                     )
                 if time.monotonic() > deadline:
-                    raise UnexpectedAnswerError(
+                    raise UnexpectedResponseError(
                         f"{self._who} answered too slowly: it took more than "
                         f"{self._max_seconds:g} seconds."
                     )

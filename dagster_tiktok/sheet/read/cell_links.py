@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.net.retry import TransientError
 from dagster_tiktok.sheet.api.errors import UnknownRangeError
 from dagster_tiktok.sheet.grid import (
@@ -30,7 +30,7 @@ from dagster_tiktok.sheet.grid import (
 from dagster_tiktok.sheet.read.layout import Layout, find_layout
 from dagster_tiktok.sheet.read.statuses import READY, status_of
 from dagster_tiktok.sheet.write.ranges import grid_range
-from dagster_tiktok.tiktok.links.post_links import AddressError, parse_address
+from dagster_tiktok.tiktok.links.post_links import PostUrlError, parse_post_link
 
 FIELDS = (
     "sheets(properties.sheetId,data(startRow,startColumn,"
@@ -76,7 +76,7 @@ class LinkReader:
             for_ready_rows: ask only where a ready row has such a cell.
 
         Raises:
-            TransientError, ServiceUnavailable, ConfigurationError: the values can't be read, or
+            TransientError, ServiceUnavailableError, ConfigurationError: the values can't be read or
                 links that an earlier reading had.
         """
         grid = self._calls.values()
@@ -101,7 +101,7 @@ class LinkReader:
                 # The tab was renamed or cut since its values were read.
                 grid = self._calls.values()
                 continue
-            except (TransientError, ServiceUnavailable, ConfigurationError) as error:
+            except (TransientError, ServiceUnavailableError, ConfigurationError) as error:
                 if self._has_read:
                     raise
                 self._gave_up = True
@@ -140,8 +140,8 @@ def _names_a_post(value: Cell) -> bool:
     if _PLAIN.match(text):
         return True
     try:
-        parse_address(text)
-    except AddressError:
+        parse_post_link(text)
+    except PostUrlError:
         return False
     return True
 
@@ -164,7 +164,7 @@ def links_of_answer(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
     """The links under the cells of a column, by row, from a `spreadsheets.get` of one tab.
 
     Raises:
-        ServiceUnavailable: another form than Google documents.
+        ServiceUnavailableError: another form than Google documents.
     """
     found: dict[int, tuple[str, ...]] = {}
     try:
@@ -178,7 +178,7 @@ def links_of_answer(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
                     for cell in row.get("values", [])[:1]:
                         found[number] = tuple(dict.fromkeys(_links_of_cell(cell)))
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise ServiceUnavailable("Google Sheets answered in an unknown form.") from None
+        raise ServiceUnavailableError("Google Sheets answered in an unknown form.") from None
     return found
 
 

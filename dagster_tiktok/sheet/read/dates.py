@@ -101,14 +101,14 @@ def _of_text(text: str) -> date | None:
     if match := _YEAR_FIRST.match(text):
         return _date(match["year"], match["month"], match["day"])
     if match := _YEAR_LAST.match(text):
-        return _of_figures(match, text)
+        return _metrics_of(match, text)
     if match := _DAY_MONTH.match(text) or _MONTH_DAY.match(text):
         month = _month(match["month"])
         return None if month is None else _date(match["year"], month, match["day"])
     return None
 
 
-def _of_figures(match: re.Match[str], text: str) -> date | None:
+def _metrics_of(match: re.Match[str], text: str) -> date | None:
     day_first = _date(match["year"], match["b"], match["a"])
     if match["mark"] == ".":
         return day_first

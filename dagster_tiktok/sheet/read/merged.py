@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailable
+from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.grid import Grid, Merge, cell_at, cell_text, column_name
 from dagster_tiktok.sheet.read.layout import Layout, find_layout
 
@@ -36,7 +36,7 @@ def merges_of_answer(answer: Any, gid: int) -> tuple[Merge, ...]:
     """The merges of the tab with that id.
 
     Raises:
-        ServiceUnavailable: another form than Google documents.
+        ServiceUnavailableError: another form than Google documents.
     """
     try:
         return tuple(
@@ -51,7 +51,7 @@ def merges_of_answer(answer: Any, gid: int) -> tuple[Merge, ...]:
             for merge in sheet.get("merges", [])
         )
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise ServiceUnavailable("Google Sheets answered in an unknown form.") from None
+        raise ServiceUnavailableError("Google Sheets answered in an unknown form.") from None
 
 
 def lower_rows(grid: Grid, layout: Layout) -> list[tuple[int, str]]:

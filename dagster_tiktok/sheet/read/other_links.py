@@ -13,7 +13,7 @@ from dagster_tiktok.sheet.grid import Grid, LinkedCell, cell_at, cell_text, colu
 from dagster_tiktok.sheet.read.cell_links import spans
 from dagster_tiktok.sheet.read.layout import Layout
 from dagster_tiktok.sheet.write.ranges import grid_range
-from dagster_tiktok.tiktok.links.post_links import AddressError, parse_address
+from dagster_tiktok.tiktok.links.post_links import PostUrlError, parse_post_link
 
 _HYPERLINK = re.compile(r"[=+]\s*HYPERLINK\s*\(\s*\"([^\"]+)\"", re.IGNORECASE)
 _MAX_SPANS = 100
@@ -57,6 +57,6 @@ def other_links(
 def _post(text: str) -> str | None:
     """The id; None for no post, and for a short link, which only TikTok can tell."""
     try:
-        return parse_address(text).tiktok_id
-    except AddressError:
+        return parse_post_link(text).tiktok_id
+    except PostUrlError:
         return None

@@ -76,7 +76,7 @@ def _entered(answer: Any) -> set[Place]:
     """The cells that hold what somebody entered, a formula too.
 
     Raises:
-        ServiceUnavailable: another form than Google documents.
+        ServiceUnavailableError: another form than Google documents.
     """
     try:
         return {

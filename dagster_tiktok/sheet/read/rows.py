@@ -25,9 +25,9 @@ from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout
 from dagster_tiktok.sheet.read.merged import lower_rows
 from dagster_tiktok.sheet.read.statuses import FAILED, READY, SCRAPED, not_understood, status_of
 from dagster_tiktok.tiktok.links.post_links import (
-    MAX_ADDRESS_CHARACTERS,
-    AddressError,
-    parse_address,
+    MAX_URL_CHARACTERS,
+    PostUrlError,
+    parse_post_link,
     shown,
 )
 
@@ -64,7 +64,7 @@ _SHOWN_ROWS = 5
 _TYPES: dict[str, Literal["NEW", "REPOST"]] = {"NEW": "NEW", "REPOST": "REPOST"}
 # Without Date: as a formula (`=NOW()`) it gives another key at every read, so the row would never
 # be found again. Rows that share such a key have the same problem, and are answered together.
-_KEY_COLUMNS_WITHOUT_ADDRESS = ("VA", "Creator", "Set ID", "Type")
+_KEY_COLUMNS_WITHOUT_URL = ("VA", "Creator", "Set ID", "Type")
 _KEY_MARKS = ("row:", "sha256:")
 
 
@@ -202,7 +202,7 @@ def row_key(row: Sequence[Cell], layout: Layout) -> str:
         # What looks like a key that is computed must not be taken for another row's.
         typed = len(address) <= MAX_KEY_CHARACTERS and not address.startswith(_KEY_MARKS)
         return address if typed else _hashed(address)
-    cells = " | ".join(cell_text(_cell(row, layout, name)) for name in _KEY_COLUMNS_WITHOUT_ADDRESS)
+    cells = " | ".join(cell_text(_cell(row, layout, name)) for name in _KEY_COLUMNS_WITHOUT_URL)
     key = "row:" + cells
     return key if len(key) <= MAX_KEY_CHARACTERS else "row:" + _hashed(cells)
 
@@ -303,7 +303,7 @@ class _Reading:
         self.tiktok_id: str | None = None
         self.unreadable = _unreadable(row, layout)
         address = cell_text(cell_at(row, layout["Post URL"]))
-        self._read_address(address)
+        self._read_url(address)
         set_id = self._set_id(_cell(row, layout, "Set ID")) if "Set ID" in layout else None
         post_type = (
             self._post_type(cell_text(_cell(row, layout, "Type"))) if "Type" in layout else None
@@ -316,7 +316,7 @@ class _Reading:
         except DateError as error:
             self.warnings.append(str(error))
         self.details = RowDetails(
-            va_url=address[:MAX_ADDRESS_CHARACTERS],
+            va_url=address[:MAX_URL_CHARACTERS],
             va=self._named("VA", row, layout),
             creator=self._named("Creator", row, layout),
             set_id=set_id,
@@ -324,13 +324,13 @@ class _Reading:
             created_date=created,
         )
 
-    def _read_address(self, address: str) -> None:
+    def _read_url(self, address: str) -> None:
         if not address:
             self.problems.append("Post URL is empty")
             return
         try:
-            self.tiktok_id = parse_address(address).tiktok_id
-        except AddressError as error:
+            self.tiktok_id = parse_post_link(address).tiktok_id
+        except PostUrlError as error:
             # A link's title or a smart chip: the VA sees something to click, we get its text.
             shows_no_link = not any(mark in address for mark in "/.")
             self.problems.append(f"{error}{_PASTE_THE_LINK if shows_no_link else ''}")

@@ -34,7 +34,7 @@ from dagster_tiktok.sheet.write.previous_cells import Before
 from dagster_tiktok.sheet.write.restore import put_back
 
 
-def plan_mending(
+def plan_corrections(
     after: Grid,
     first: WritePlan,
     sent: Sequence[WritePlan],

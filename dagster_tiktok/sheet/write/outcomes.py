@@ -1,4 +1,4 @@
-"""Writing outcomes into a tab: plan, refuse what is computed, write, check, repair once."""
+"""Writing outcomes into a tab: plan, reject what is computed, write, check, repair once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, NoReturn, Protocol
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.net.retry import TransientError, retrying
 from dagster_tiktok.sheet.api.errors import (
-    AnswerLostError,
     ProtectedError,
+    ResponseLostError,
     UnknownRangeError,
     protected,
 )
@@ -21,7 +21,7 @@ from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.other_links import link_of_formula, other_links
 from dagster_tiktok.sheet.read.readings import read_computed
 from dagster_tiktok.sheet.write.array_undo import take_back
-from dagster_tiktok.sheet.write.corrections import plan_mending
+from dagster_tiktok.sheet.write.corrections import plan_corrections
 from dagster_tiktok.sheet.write.error_column import ERROR, WrittenBefore, errors_of_people
 from dagster_tiktok.sheet.write.formulas import (
     Computed,
@@ -96,14 +96,14 @@ class Answer:
         self._computed: Computed | None = None
 
     def write(self, outcomes: Sequence[RowOutcome]) -> Answered:
-        """Raises ConfigurationError, TransientError, ServiceUnavailable."""
+        """Raises ConfigurationError, TransientError, ServiceUnavailableError."""
         first, warnings = self._planned(outcomes)
         self._conflicts |= {*first.conflicts}
         repaired = 0
         if first.writes:
             self._send(first, first)
             after = self._checked(first)
-            repair = plan_mending(after, self._wanted(first), self._sent, self._computed)
+            repair = plan_corrections(after, self._wanted(first), self._sent, self._computed)
             self._conflicts |= {*repair.conflicts}
             repaired = len(repair.cells())
             if repaired:
@@ -146,7 +146,7 @@ class Answer:
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
                     after = self._tab.read_values()
-                    plan = plan_mending(after, self._wanted(first), self._sent, self._computed)
+                    plan = plan_corrections(after, self._wanted(first), self._sent, self._computed)
                 if not plan.cells():
                     return
                 try:
@@ -176,7 +176,7 @@ class Answer:
             _log.info("sheets write rows=%d cells=%d", len(plan.writes), len(cells))
             try:
                 self._tab.update(as_ranges(cells), typed=typed)
-            except AnswerLostError:
+            except ResponseLostError:
                 self._sent.append(plan)
                 raise
             except ProtectedError:

@@ -33,7 +33,7 @@ _MAX_SCANS = 100
 """Of a JPEG. Each goes over the whole picture; encoders write about ten."""
 
 
-class Bomb(Exception):
+class DecompressionBombError(Exception):
     """Few bytes that would take much time or memory to decode."""
 
 
@@ -56,7 +56,7 @@ def end_of_image(image_format: ImageFormat, data: bytes) -> int | None:
     """The offset of the first byte behind the picture, or None if the data stops before its end.
 
     Raises:
-        Bomb: it has more parts than any picture, or a frame beyond its edges.
+        DecompressionBombError: it has more parts than any picture, or a frame beyond its edges.
     """
     walk = {
         "JPEG": _end_of_jpeg,
@@ -106,12 +106,12 @@ def _end_of_one_jpeg(data: bytes, start: int) -> int | None:
         if marker == 0xDA:
             scans += 1
             if scans > _MAX_SCANS:
-                raise Bomb(f"more than {_MAX_SCANS} scans")
+                raise DecompressionBombError(f"more than {_MAX_SCANS} scans")
             following = _JPEG_NEXT_SEGMENT.search(data, position)
             if following is None:
                 return None
             position = following.start()
-    raise Bomb(f"more than {_MAX_PARTS} segments")
+    raise DecompressionBombError(f"more than {_MAX_PARTS} segments")
 
 
 def _end_of_png(data: bytes) -> int:
@@ -121,7 +121,7 @@ def _end_of_png(data: bytes) -> int:
         position += length + 12
         if kind == b"IEND":
             return position
-    raise Bomb(f"more than {_MAX_PARTS} chunks")
+    raise DecompressionBombError(f"more than {_MAX_PARTS} chunks")
 
 
 def _end_of_webp(data: bytes) -> int:
@@ -144,14 +144,16 @@ def _end_of_gif(data: bytes) -> int:
         if block == 0x2C:
             left, top, width, height = struct.unpack_from("<HHHH", data, position + 1)
             if left + width > screen_width or top + height > screen_height:
-                raise Bomb(f"a frame of {width} x {height} on {screen_width} x {screen_height}")
+                raise DecompressionBombError(
+                    f"a frame of {width} x {height} on {screen_width} x {screen_height}"
+                )
             position = behind_color_table(position + 10, data[position + 9]) + 1
         else:
             position += 2
         while data[position]:
             position += data[position] + 1
         position += 1
-    raise Bomb(f"more than {_MAX_PARTS} blocks")
+    raise DecompressionBombError(f"more than {_MAX_PARTS} blocks")
 
 
 def _end_of_avif(data: bytes) -> int:

@@ -15,13 +15,13 @@ from PIL import Image, PngImagePlugin, features
 
 from dagster_tiktok.slides.failures import SlideError, slide_error
 from dagster_tiktok.slides.images.containers import (
-    Bomb,
+    DecompressionBombError,
     ImageFormat,
     end_of_image,
     only_padding,
     sniff,
 )
-from dagster_tiktok.slides.images.room import Room
+from dagster_tiktok.slides.images.weighted_semaphore import WeightedSemaphore
 
 MAX_PIXELS = 24_000_000
 """Slides of up to 1440 x 2470 are seen (3.6 million pixels)."""
@@ -37,7 +37,7 @@ _BYTES_A_PIXEL = {
 }
 """What a decoder holds at its peak, of a still picture and of an animation (of a JPEG: of one that
 is progressive), measured: beside the picture it keeps coefficients, canvases, earlier frames."""
-_decoding = Room(80 * 1024 * 1024)
+_decoding = WeightedSemaphore(80 * 1024 * 1024)
 """Bytes that all decoders together may hold, so that no slides, however large and of whatever type,
 take the process beyond its memory: enough for a portrait screenshot of 1440 x 3200 as WebP or AVIF.
 An image that needs more alone is refused."""
@@ -88,7 +88,7 @@ def inspect_image(path: Path, *, max_bytes: int, max_pixels: int = MAX_PIXELS) -
     image_format = _supported_format(data)
     try:
         end = end_of_image(image_format, data)
-    except Bomb as error:
+    except DecompressionBombError as error:
         raise slide_error("bomb", f"{image_format}: {error}") from None
     if end is None:
         raise slide_error("truncated", f"the {image_format} stops after {len(data)} bytes")

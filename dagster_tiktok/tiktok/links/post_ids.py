@@ -29,7 +29,7 @@ def is_tiktok_id(text: str) -> bool:
 def fault_of_id(text: str, now: datetime | None = None) -> str | None:
     """Why `text`, which is digits, can't be the id of a post in a link that a user copied.
 
-    A clock that is more than a day slow would refuse new posts. It can't get here: Google refuses
+    A clock that is more than a day slow would reject new posts. It can't get here: Google refuses
     to sign in a service account whose clock is wrong by minutes, so no row is read.
 
     Arguments:

@@ -16,8 +16,8 @@ from dagster_tiktok.tiktok.links.cell_links import links_in
 from dagster_tiktok.tiktok.links.one_link import Reading, read_link
 from dagster_tiktok.tiktok.links.post_ids import fault_of_id, is_tiktok_id
 from dagster_tiktok.tiktok.links.post_refs import (
-    AddressError,
     PostRef,
+    PostUrlError,
     canonical_url,
     is_account,
     says_photo,
@@ -27,19 +27,19 @@ from dagster_tiktok.tiktok.links.spellings import without_breaks
 from dagster_tiktok.tiktok.links.typos import mistyped_beginning
 
 __all__ = [
-    "MAX_ADDRESS_CHARACTERS",
-    "AddressError",
+    "MAX_URL_CHARACTERS",
     "PostRef",
+    "PostUrlError",
     "canonical_url",
     "is_account",
     "is_tiktok_id",
-    "parse_address",
+    "parse_post_link",
     "parse_url",
     "says_photo",
     "shown",
 ]
 
-MAX_ADDRESS_CHARACTERS = 2048
+MAX_URL_CHARACTERS = 2048
 """Share links carry up to about 1,000 characters of tracking; a longer cell is something else."""
 
 _NOT_TIKTOK = "Post URL is not a TikTok address"
@@ -53,7 +53,7 @@ _PLAIN = re.compile(
 _ABSOLUTE = re.compile(r"(?i)https?://")
 
 
-def parse_address(text: str, *, now: datetime | None = None) -> PostRef:
+def parse_post_link(text: str, *, now: datetime | None = None) -> PostRef:
     """The post that `text`, the cell as typed, points to.
 
     The cell may hold more than the link: brackets, a share text, links that name no post. One link
@@ -63,20 +63,20 @@ def parse_address(text: str, *, now: datetime | None = None) -> PostRef:
         now: aware; no post is younger. The machine's clock by default.
 
     Raises:
-        AddressError: with a message for the VA who typed it.
+        PostUrlError: with a message for the VA who typed it.
     """
-    if len(text) <= MAX_ADDRESS_CHARACTERS and (plain := _PLAIN.match(text)):
+    if len(text) <= MAX_URL_CHARACTERS and (plain := _PLAIN.match(text)):
         if fault_of_id(plain[3], now) is None:
             is_photo = plain[2] == "photo" or says_photo(text)
             return PostRef(tiktok_id=plain[3], user=plain[1], is_photo=is_photo)
-    elif len(text) > MAX_ADDRESS_CHARACTERS:
-        raise AddressError(
+    elif len(text) > MAX_URL_CHARACTERS:
+        raise PostUrlError(
             f"Post URL is not an address: it has {len(text)} characters, "
-            f"at most {MAX_ADDRESS_CHARACTERS} are read"
+            f"at most {MAX_URL_CHARACTERS} are read"
         )
     typed = printable(text).strip()
     if not typed:
-        raise AddressError("Post URL is empty")
+        raise PostUrlError("Post URL is empty")
     readings = [read_link(link, now) for link in links_in(text)]
     if not any(reading.ref for reading in readings):
         # Mail programs and small cells break a link into lines. An id tells by itself whether it
@@ -91,10 +91,10 @@ def parse_url(url: str, *, now: datetime | None = None) -> PostRef:
     """The post that a URL of TikTok's own names, a redirect's target for one: as it is, whole.
 
     Arguments:
-        now: as of `parse_address`.
+        now: as of `parse_post_link`.
 
     Raises:
-        AddressError: it names no post, or is no `http(s)` URL.
+        PostUrlError: it names no post, or is no `http(s)` URL.
     """
     reading = read_link(url, now) if _ABSOLUTE.match(url) else Reading()
     return _the_one(url, [reading])
@@ -121,9 +121,9 @@ def _the_one(typed: str, readings: Sequence[Reading]) -> PostRef:
                 f"{_NOT_TIKTOK}: its beginning is mistyped ({mistyped}). "
                 f"Copy the link again: {shown(typed)}"
             )
-        raise AddressError(fault or f"{_NOT_TIKTOK}: {shown(typed)}")
+        raise PostUrlError(fault or f"{_NOT_TIKTOK}: {shown(typed)}")
     names = [ref.tiktok_id or ref.short_code or "" for ref in found.values()]
     others = [r for r in readings if r.part and not names[0].startswith(r.part)]
     if len(found) > 1 or others:
-        raise AddressError(f"Post URL holds more than one link to a post, keep one: {shown(typed)}")
+        raise PostUrlError(f"Post URL holds more than one link to a post, keep one: {shown(typed)}")
     return next(iter(found.values()))

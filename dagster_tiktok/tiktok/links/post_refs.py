@@ -14,7 +14,7 @@ _USER = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _PHOTO_PARAMETER = re.compile(r"[?&](?:aweme_type=150|pic_cnt=[1-9][0-9]?)(?![0-9])")
 
 
-class AddressError(ValueError):
+class PostUrlError(ValueError):
     """The text names no post. Its text is the message that a VA reads."""
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
-from dagster_tiktok.tiktok.links.post_links import AddressError, PostRef, parse_url
+from dagster_tiktok.tiktok.links.post_links import PostRef, PostUrlError, parse_url
 
 # What is known of dead links. An interstitial may have the name of any other page.
 _NOWHERE = frozenset({"", "notfound", "404", "foryou"})
@@ -36,8 +36,8 @@ def target_ref(url: str) -> PostRef:
         url: absolute, on TikTok's site or wherever the redirect leads.
 
     Raises:
-        PostUnavailable: the link is dead, or leads to a page that is known to be no post.
-        PostUnreadable: the page is a notice about the reader, or is not known.
+        PostUnavailableError: the link is dead, or leads to a page that is known to be no post.
+        PostUnreadableError: the page is a notice about the reader, or is not known.
     """
     refuse_region_notice(url)
     segments = path_segments(url)
@@ -46,7 +46,7 @@ def target_ref(url: str) -> PostRef:
         raise unavailable(FailureKind.DEAD_LINK, f"redirect to {urlsplit(url).path or '/'}")
     try:
         ref = parse_url(url, now=_ANY_TIME)
-    except AddressError as error:
+    except PostUrlError as error:
         if segments and _is_tiktok(url) and _is_other_page(segments):
             raise unavailable(FailureKind.NOT_A_POST, str(error)) from error
         raise unreadable(FailureKind.UNKNOWN_STATUS, f"redirect: {error}") from error
@@ -56,7 +56,7 @@ def target_ref(url: str) -> PostRef:
 
 
 def refuse_region_notice(url: str) -> None:
-    """Raises PostUnreadable where a redirect leads to the notice for a region without TikTok."""
+    """Raises PostUnreadableError where a redirect leads to a notice for regions without TikTok."""
     segments = _all_segments(url)
     # Beside the notice itself: a region's home page, where TikTok sends whoever it shows nothing.
     if len(segments) in (1, 2) and _is_region(segments[0]) and "".join(segments[1:]) in _NOWHERE:

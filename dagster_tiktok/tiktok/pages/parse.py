@@ -20,7 +20,7 @@ from dagster_tiktok.tiktok.failures import (
     unavailable_or_unreadable,
     unreadable,
 )
-from dagster_tiktok.tiktok.links.post_links import AddressError, canonical_url, parse_url
+from dagster_tiktok.tiktok.links.post_links import PostUrlError, canonical_url, parse_url
 from dagster_tiktok.tiktok.pages import captions
 from dagster_tiktok.tiktok.pages.scope import extract_scope, scope_json
 from dagster_tiktok.tiktok.pages.shapes import (
@@ -81,8 +81,8 @@ def parse_post_page(
         user: the post's account as that URL names it, if it does.
 
     Raises:
-        PostUnavailable: TikTok says that the post can't be seen.
-        PostUnreadable: the page does not tell.
+        PostUnavailableError: TikTok says that the post can't be seen.
+        PostUnreadableError: the page does not tell.
     """
     return post_of_scope(
         extract_scope(html),
@@ -138,8 +138,8 @@ def parse_profile_page(html: bytes | str) -> Profile:
     """The account that a page shows.
 
     Raises:
-        PostUnavailable: the account is banned, absent or private.
-        PostUnreadable: the page does not tell.
+        PostUnavailableError: the account is banned, absent or private.
+        PostUnreadableError: the page does not tell.
     """
     scope = extract_scope(html)
     part = scope.get(_USER_PART)
@@ -286,7 +286,7 @@ def _canonical_user(scope: dict[str, Any], tiktok_id: str) -> str | None:
     """The account in the page's canonical URL of the post, None where that is another page's."""
     try:
         ref = parse_url(_canonical(scope))
-    except AddressError:
+    except PostUrlError:
         return None
     return ref.user if ref.tiktok_id == tiktok_id else None
 

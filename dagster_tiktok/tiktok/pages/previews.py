@@ -35,8 +35,8 @@ def parse_oembed(
         is_photo: whether the post's URL says that it shows slides.
 
     Raises:
-        PostUnavailable: TikTok says that there is no such post for the public.
-        PostUnreadable: the answer does not tell.
+        PostUnavailableError: TikTok says that there is no such post for the public.
+        PostUnreadableError: the answer does not tell.
     """
     # The body before the status: a shield and a challenge answer whatever status they like.
     try:
@@ -76,7 +76,7 @@ def parse_embed(
         is_photo: whether the post's URL says that it shows slides.
 
     Raises:
-        PostUnreadable: the page does not tell.
+        PostUnreadableError: the page does not tell.
     """
     video = _embedded(script_data(html, _EMBED_SCRIPT_ID), f"/embed/v2/{expected_id}")
     if video is None or video.item_infos is None or video.item_infos.id is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadable, unreadable
+from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadableError, unreadable
 
 _SCRIPT_ID = "__UNIVERSAL_DATA_FOR_REHYDRATION__"
 _SCOPE = "__DEFAULT_SCOPE__"
@@ -27,7 +27,7 @@ _CHALLENGE_BYTES = 64 * 1024
 _CHALLENGE = re.compile(
     rb"SlardarWAF|captcha-init|Please wait\.\.\.|\bid\s{0,5}=\s{0,5}[\"']?(?:cs|wci|rci|rs)[\"'\s>]"
 )
-# Refusals of 640 bytes are known; no page of the site is near this size.
+# Rejections of 640 bytes are known; no page of the site is near this size.
 _STUB_BYTES = 2048
 
 
@@ -37,7 +37,7 @@ def extract_scope(html: bytes | str) -> dict[str, Any]:
     Time is linear in the page's size.
 
     Raises:
-        PostUnreadable: challenge, shield (an empty page or a stub) or unreadable.
+        PostUnreadableError: challenge, shield (an empty page or a stub) or unreadable.
     """
     data = script_data(html, _SCRIPT_ID)
     scope = data.get(_SCOPE) if isinstance(data, dict) else None
@@ -51,7 +51,7 @@ def script_data(html: bytes | str, script_id: str) -> Any:
     """The JSON inside the script element of that id.
 
     Raises:
-        PostUnreadable: as `extract_scope`.
+        PostUnreadableError: as `extract_scope`.
     """
     page = html.encode("utf-8", "surrogatepass") if isinstance(html, str) else html
     start = _script_start(page, script_id.encode())
@@ -80,7 +80,7 @@ def scope_json(scope: dict[str, Any]) -> str | None:
     return _as_json({_SCOPE: scope})
 
 
-def without_data(page: bytes) -> PostUnreadable:
+def without_data(page: bytes) -> PostUnreadableError:
     """Which kind of refusal a page is that holds none of the data that was looked for."""
     if not page.strip():
         return unreadable(FailureKind.SHIELD, "the page is empty")

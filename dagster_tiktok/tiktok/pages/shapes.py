@@ -18,7 +18,7 @@ from dagster_tiktok.tiktok.links.post_links import is_account
 MAX_CAPTION_CHARACTERS = 10_000
 """TikTok allows 4,000; the rest is room for what it may allow tomorrow."""
 MAX_NAME_CHARACTERS = 300
-MAX_ADDRESS_CHARACTERS = 4096
+MAX_URL_CHARACTERS = 4096
 MAX_LIST_LENGTH = 200
 """TikTok's longest list that is read, the slides of a post, has 35 entries."""
 MAX_COUNT = 2**53 - 1
@@ -107,10 +107,10 @@ def _in_order(value: Any) -> list[dict[str, Any]]:
     return [entry if isinstance(entry, dict) else {} for entry in entries]
 
 
-def _address(value: Any) -> str:
+def _url(value: Any) -> str:
     is_one = (
         isinstance(value, str)
-        and len(value) <= MAX_ADDRESS_CHARACTERS
+        and len(value) <= MAX_URL_CHARACTERS
         and value.startswith(("https://", "http://"))
         and value.isascii()
         and value.isprintable()
@@ -118,9 +118,9 @@ def _address(value: Any) -> str:
     return value if is_one else ""
 
 
-def _addresses(value: Any) -> list[str]:
+def _urls(value: Any) -> list[str]:
     entries = value[:MAX_LIST_LENGTH] if isinstance(value, list) else []
-    return [entry for entry in entries if _address(entry)]
+    return [entry for entry in entries if _url(entry)]
 
 
 Number = Annotated[int | None, BeforeValidator(_number)]
@@ -138,8 +138,8 @@ IsText = Annotated[
     bool, BeforeValidator(lambda value: isinstance(value, str) and bool(value.strip()))
 ]
 IsList = Annotated[bool, BeforeValidator(lambda value: isinstance(value, list) and bool(value))]
-Address = Annotated[str, BeforeValidator(_address)]
-Addresses = Annotated[tuple[str, ...], BeforeValidator(_addresses)]
+Address = Annotated[str, BeforeValidator(_url)]
+Urls = Annotated[tuple[str, ...], BeforeValidator(_urls)]
 Maybe = Annotated[T | None, BeforeValidator(_object)]
 Many = Annotated[tuple[T, ...], BeforeValidator(_objects)]
 InOrder = Annotated[tuple[T, ...], BeforeValidator(_in_order)]
@@ -203,7 +203,7 @@ class ChallengeShape(PageShape):
 
 
 class ImageUrlShape(PageShape):
-    url_list: Addresses = ()
+    url_list: Urls = ()
 
 
 class ImageShape(PageShape):

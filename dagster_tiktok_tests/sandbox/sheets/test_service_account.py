@@ -1,4 +1,4 @@
-"""The sandbox's token endpoint refuses what Google's would refuse."""
+"""The sandbox's token endpoint refuses what Google's would reject."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dagster_tiktok_tests.support.sheet_calls import call, token
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
 
-def test_given_an_assertion_when_it_is_not_right_in_every_part_then_there_is_no_token(
+def test_an_assertion_when_it_is_not_right_in_every_part_then_there_is_no_token(
     sheets: RunningSheets,
 ) -> None:
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -33,7 +33,7 @@ def test_given_an_assertion_when_it_is_not_right_in_every_part_then_there_is_no_
         assert (answer.status_code, "access_token" in answer.json()) == (400, False), claims
 
 
-def test_given_tokens_when_they_are_expired_by_hand_then_they_are_refused(
+def test_tokens_when_they_are_expired_by_hand_then_they_are_refused(
     sheets: RunningSheets,
 ) -> None:
     bearer = token(sheets).json()["access_token"]

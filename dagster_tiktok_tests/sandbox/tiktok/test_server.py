@@ -46,7 +46,7 @@ async def scope(client: aiohttp.ClientSession, url: str, **headers: str) -> dict
     return found
 
 
-async def slide_addresses(
+async def slide_urls(
     server: TikTokServer, client: aiohttp.ClientSession, post: FakePost
 ) -> list[list[URL]]:
     """The addresses of each slide, as the page gives them."""
@@ -55,7 +55,7 @@ async def slide_addresses(
     return [[URL(a, encoded=True) for a in image["imageURL"]["urlList"]] for image in images]
 
 
-def test_given_a_host_that_is_not_loopback_when_started_then_refused() -> None:
+def test_a_host_that_is_not_loopback_when_started_then_refused() -> None:
     async def run() -> None:
         await TikTokServer(World(posts=1)).start("0.0.0.0")
 
@@ -63,7 +63,7 @@ def test_given_a_host_that_is_not_loopback_when_started_then_refused() -> None:
         asyncio.run(run())
 
 
-def test_given_any_user_name_when_a_page_is_asked_for_then_the_post_comes() -> None:
+def test_any_user_name_when_a_page_is_asked_for_then_the_post_comes() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post = server.world.videos()[0]
         for user in (f"@{post.account}", "@_", "@"):
@@ -79,7 +79,7 @@ def test_given_any_user_name_when_a_page_is_asked_for_then_the_post_comes() -> N
     on_server(check)
 
 
-def test_given_a_first_visit_then_session_cookies_are_set_once() -> None:
+def test_a_first_visit_then_session_cookies_are_set_once() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         url = server.url + server.world.videos()[0].video_path
         async with client.get(url) as response:
@@ -92,7 +92,7 @@ def test_given_a_first_visit_then_session_cookies_are_set_once() -> None:
     on_server(check)
 
 
-def test_given_short_links_then_they_lead_to_the_post_on_this_server() -> None:
+def test_short_links_then_they_lead_to_the_post_on_this_server() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         carousel, video = server.world.carousels(6)[0], server.world.videos()[0]
         for post in (carousel, video):
@@ -111,7 +111,7 @@ def test_given_short_links_then_they_lead_to_the_post_on_this_server() -> None:
     on_server(check)
 
 
-def test_given_posts_when_asked_over_oembed_and_embed_then_answers_are_as_real() -> None:
+def test_posts_when_asked_over_oembed_and_embed_then_answers_are_as_real() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post, gone = server.world.videos()[0], server.world.unavailable("deleted")
         async with client.get(server.url + "/oembed", params={"url": post.canonical_url}) as found:
@@ -130,12 +130,12 @@ def test_given_posts_when_asked_over_oembed_and_embed_then_answers_are_as_real()
     on_server(check)
 
 
-def test_given_slides_then_both_mirrors_serve_the_picture_that_the_truth_names() -> None:
+def test_slides_then_both_mirrors_serve_the_picture_that_the_truth_names() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         for post in (*server.world.carousels(6)[:2], server.world.carousels(1)[0]):
             async with client.get(f"{server.url}/_control/posts/{post.tiktok_id}") as response:
                 truth = await response.json()
-            addresses = await slide_addresses(server, client, post)
+            addresses = await slide_urls(server, client, post)
             for mirrors, slide in zip(addresses, truth["slides"], strict=True):
                 for mirror in mirrors:
                     async with client.get(mirror) as response:
@@ -151,9 +151,9 @@ def test_given_slides_then_both_mirrors_serve_the_picture_that_the_truth_names()
     on_server(check)
 
 
-def test_given_a_wrong_signature_or_mirror_then_403() -> None:
+def test_a_wrong_signature_or_mirror_then_403() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
-        first, second = (await slide_addresses(server, client, server.world.carousels(6)[0]))[0]
+        first, second = (await slide_urls(server, client, server.world.carousels(6)[0]))[0]
         later = str(int(first.query["x-expires"]) + 9)
         for wrong in (
             first.update_query({"x-signature": second.query["x-signature"]}),
@@ -168,15 +168,15 @@ def test_given_a_wrong_signature_or_mirror_then_403() -> None:
     on_server(check)
 
 
-def test_given_expired_addresses_then_403_and_a_fresh_page_gives_good_ones() -> None:
+def test_expired_addresses_then_403_and_a_fresh_page_gives_good_ones() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post = server.world.carousels(1)[0]
-        (old,) = await slide_addresses(server, client, post)
+        (old,) = await slide_urls(server, client, post)
         async with client.post(server.url + "/_control/expire_slides") as response:
             assert response.status == 200
         async with client.get(old[0]) as response:
             assert response.status == 403
-        (fresh,) = await slide_addresses(server, client, post)
+        (fresh,) = await slide_urls(server, client, post)
         async with client.get(fresh[0]) as response:
             assert response.status == 200
         assert old[0].path == fresh[0].path
@@ -184,9 +184,9 @@ def test_given_expired_addresses_then_403_and_a_fresh_page_gives_good_ones() -> 
     on_server(check)
 
 
-def test_given_a_lifetime_of_no_time_then_addresses_are_born_expired() -> None:
+def test_a_lifetime_of_no_time_then_addresses_are_born_expired() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
-        (mirrors,) = await slide_addresses(server, client, server.world.carousels(1)[0])
+        (mirrors,) = await slide_urls(server, client, server.world.carousels(1)[0])
         async with client.get(mirrors[0]) as response:
             assert response.status == 403
 
@@ -204,11 +204,11 @@ def test_given_a_lifetime_of_no_time_then_addresses_are_born_expired() -> None:
         ("lines=1-2", 200, None, None),
     ],
 )
-def test_given_a_range_then_that_part_comes(
+def test_a_range_then_that_part_comes(
     wanted: str, status: int, start: int | None, end: int | None
 ) -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
-        (mirrors,) = await slide_addresses(server, client, server.world.carousels(1)[0])
+        (mirrors,) = await slide_urls(server, client, server.world.carousels(1)[0])
         async with client.get(mirrors[0]) as response:
             whole, etag = await response.read(), response.headers["ETag"]
         async with client.get(mirrors[0], headers={"Range": wanted}) as response:
@@ -224,10 +224,10 @@ def test_given_a_range_then_that_part_comes(
     on_server(check)
 
 
-def test_given_requests_then_the_log_tells_them_and_control_is_not_in_it() -> None:
+def test_requests_then_the_log_tells_them_and_control_is_not_in_it() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post = server.world.carousels(6)[0]
-        addresses = await slide_addresses(server, client, post)
+        addresses = await slide_urls(server, client, post)
         for mirrors in addresses:
             async with client.get(mirrors[1], headers={"Referer": "https://www.tiktok.com/"}) as r:
                 await r.read()
@@ -250,7 +250,7 @@ def test_given_requests_then_the_log_tells_them_and_control_is_not_in_it() -> No
     on_server(check)
 
 
-def test_given_the_control_address_then_posts_can_be_seen_changed_and_added() -> None:
+def test_the_control_address_then_posts_can_be_seen_changed_and_added() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         control = server.url + "/_control/posts"
         async with client.get(control, params={"hashes": "0"}) as response:
@@ -275,9 +275,9 @@ def test_given_the_control_address_then_posts_can_be_seen_changed_and_added() ->
     on_server(check)
 
 
-def test_given_shaping_then_slides_are_as_slow_as_asked() -> None:
+def test_shaping_then_slides_are_as_slow_as_asked() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
-        (mirrors,) = await slide_addresses(server, client, server.world.carousels(1)[0])
+        (mirrors,) = await slide_urls(server, client, server.world.carousels(1)[0])
         async with client.get(mirrors[0]) as response:
             size = len(await response.read())
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What a downloader must refuse, in place of a picture. Each is what it claims to be, and small."""
+"""What a downloader must reject, in place of a picture. Each is what it claims to be, and small."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from dagster_tiktok.sandbox.tiktok.content.fake_posts import (
 from dagster_tiktok.sandbox.tiktok.content.statuses import STATUSES
 
 Json = dict[str, Any]
-ImageAddresses = Callable[[FakeSlide], list[str]]
+ImageUrls = Callable[[FakeSlide], list[str]]
 """Signed addresses of a picture, one a mirror."""
 
 
@@ -29,7 +29,7 @@ def as_int32(count: int) -> int:
     return (count + 2**31) % 2**32 - 2**31
 
 
-def item_struct(post: FakePost, addresses: ImageAddresses, media_base: str) -> Json:
+def item_struct(post: FakePost, addresses: ImageUrls, media_base: str) -> Json:
     """`itemInfo.itemStruct` of a post page.
 
     Arguments:
@@ -248,7 +248,7 @@ def _video(post: FakePost, cover: str, media_base: str) -> Json:
     }
 
 
-def _image_post(post: FakePost, addresses: ImageAddresses) -> Json:
+def _image_post(post: FakePost, addresses: ImageUrls) -> Json:
     # The cover is a picture of its own; real covers name the mirrors in the other order.
     cover = {
         "imageURL": {"urlList": addresses(post.cover)[::-1]},

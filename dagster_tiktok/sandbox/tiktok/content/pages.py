@@ -14,7 +14,7 @@ from typing import Any
 from dagster_tiktok.sandbox.tiktok.content import page_filler
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import SITE, FakeAccount, FakePost
 from dagster_tiktok.sandbox.tiktok.content.items import (
-    ImageAddresses,
+    ImageUrls,
     Json,
     author,
     author_stats,
@@ -35,8 +35,8 @@ class PageWriter:
         media_base: where sound and film are said to be.
     """
 
-    def __init__(self, addresses: ImageAddresses, media_base: str) -> None:
-        self._addresses = addresses
+    def __init__(self, addresses: ImageUrls, media_base: str) -> None:
+        self._urls = addresses
         self._media_base = media_base
 
     def post(
@@ -82,7 +82,7 @@ class PageWriter:
         detail: Json = {"statusCode": 0, "statusMsg": ""}
         # A private account's profile shows its counts, an absent or banned one's nothing.
         if account is not None and (status is None or status.name == "private_account"):
-            picture = self._addresses(avatar.cover)[0] if avatar else ""
+            picture = self._urls(avatar.cover)[0] if avatar else ""
             stats, stats_v2 = author_stats(account, exact=True)
             user = author(account, picture)
             detail["userInfo"] = {"user": user, "stats": stats, "statsV2": stats_v2, "itemList": []}
@@ -108,7 +108,7 @@ class PageWriter:
 
     def oembed(self, post: FakePost) -> Json:
         """The oEmbed answer of an available post: caption, author and picture, no counts."""
-        cover = self._addresses(post.cover)[0]
+        cover = self._urls(post.cover)[0]
         return {
             "version": "1.0",
             "type": "video",
@@ -140,7 +140,7 @@ class PageWriter:
             item_info: Json = {"itemInfo": {}} if status.shape == "empty_item" else {}
             return {**item_info, "statusCode": status.code, "statusMsg": status.message}
         return {
-            "itemInfo": {"itemStruct": item_struct(post, self._addresses, self._media_base)},
+            "itemInfo": {"itemStruct": item_struct(post, self._urls, self._media_base)},
             "shareMeta": {"title": f"{post.author.nickname} on TikTok", "desc": post.desc},
             "statusCode": 0,
             "statusMsg": "",
@@ -157,7 +157,7 @@ class PageWriter:
                 "diggCount": m.likes,
                 "commentCount": m.comments,
                 "shareCount": m.shares,
-                "covers": self._addresses(post.cover)[:1],
+                "covers": self._urls(post.cover)[:1],
             },
             "authorInfos": {
                 "userId": account.user_id,
@@ -169,7 +169,7 @@ class PageWriter:
             "musicInfos": {"musicName": post.music.title if post.music else ""},
             "authorStats": {"followerCount": account.followers},
             "imagePostInfo": {
-                "displayImages": [{"urlList": self._addresses(slide)} for slide in post.slides]
+                "displayImages": [{"urlList": self._urls(slide)} for slide in post.slides]
             },
         }
 

@@ -1,7 +1,7 @@
 """The pictures of slides: real JPEG and WebP files that say which slide of which post they are.
 
 A person who opens one in the bucket sees at once whether it is the right one. Equal image keys
-give equal bytes, so a test can compare hashes. Pictures are drawn when first asked for, in a
+give equal bytes, so a test can compare hashes. Images are drawn when first asked for, in a
 thread, and kept in a bounded cache.
 """
 
@@ -29,7 +29,7 @@ MIME_TYPES: dict[ImageFormat, str] = {"jpeg": "image/jpeg", "webp": "image/webp"
 
 
 @dataclass(frozen=True)
-class Picture:
+class DrawnImage:
     data: bytes
     mime_type: str
     sha256: str
@@ -50,11 +50,11 @@ class SlideImages:
         self._world = world
         self._limit = cache_mb * 1024 * 1024
         self._size = 0
-        self._cache: OrderedDict[str, Picture] = OrderedDict()
+        self._cache: OrderedDict[str, DrawnImage] = OrderedDict()
         self._hashes: dict[str, str] = {}
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="slide-images")
 
-    async def get(self, image_key: str) -> Picture | None:
+    async def get(self, image_key: str) -> DrawnImage | None:
         """The picture behind an image key, or None if the world has none such."""
         if image_key in self._cache:
             self._cache.move_to_end(image_key)
@@ -82,7 +82,7 @@ class SlideImages:
     def close(self) -> None:
         self._workers.shutdown(cancel_futures=True)
 
-    def _keep(self, image_key: str, picture: Picture) -> None:
+    def _keep(self, image_key: str, picture: DrawnImage) -> None:
         if image_key in self._cache:  # drawn twice at once
             return
         self._cache[image_key] = picture
@@ -92,10 +92,10 @@ class SlideImages:
             self._size -= len(dropped.data)
 
 
-def draw(post: FakePost, slide: FakeSlide) -> Picture:
+def draw(post: FakePost, slide: FakeSlide) -> DrawnImage:
     """The file of a slide. Deterministic for one version of Pillow."""
     data = _photo(slide) if slide.style == "photo" else _drawn(post, slide)
-    return Picture(data, MIME_TYPES[slide.image_format], sha256(data).hexdigest())
+    return DrawnImage(data, MIME_TYPES[slide.image_format], sha256(data).hexdigest())
 
 
 def _drawn(post: FakePost, slide: FakeSlide) -> bytes:

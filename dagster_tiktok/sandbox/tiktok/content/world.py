@@ -82,7 +82,7 @@ class World:
         self.by_short_code: dict[str, FakePost] = {}
         self.accounts: dict[str, FakeAccount] = {}
         self._first_posts: dict[str, str] = {}
-        self._pictures: dict[str, tuple[str, FakeSlide]] = {}
+        self._images: dict[str, tuple[str, FakeSlide]] = {}
         self._slide_style = slide_style
         self._rng = random.Random(f"world {seed}")
         self._made = 0
@@ -119,7 +119,7 @@ class World:
 
     def picture(self, image_key: str) -> tuple[FakePost, FakeSlide] | None:
         """The slide or cover behind an image address."""
-        found = self._pictures.get(image_key)
+        found = self._images.get(image_key)
         return None if found is None else (self.by_id[found[0]], found[1])
 
     def first_post_of(self, account: str) -> FakePost | None:
@@ -133,7 +133,7 @@ class World:
         self.accounts[post.account] = post.author
         self._first_posts.setdefault(post.account, post.tiktok_id)
         for slide in (post.cover, *post.slides):
-            self._pictures[slide.image_key] = (post.tiktok_id, slide)
+            self._images[slide.image_key] = (post.tiktok_id, slide)
         return post
 
     def new_post(

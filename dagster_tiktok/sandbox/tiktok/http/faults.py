@@ -18,7 +18,7 @@ RequestKind = Literal[
 ]
 PAGES: frozenset[str] = frozenset({"page", "profile"})
 DOCUMENTS: frozenset[str] = PAGES | {"oembed", "embed"}
-PICTURES: frozenset[str] = frozenset({"slide", "cover"})
+IMAGES: frozenset[str] = frozenset({"slide", "cover"})
 ANYTHING: frozenset[str] = frozenset(get_args(RequestKind))
 
 FAULT_KINDS: dict[str, frozenset[str]] = {
@@ -38,14 +38,14 @@ FAULT_KINDS: dict[str, frozenset[str]] = {
     "no_script": PAGES,  # a whole page without the rehydration script
     "unavailable": PAGES,  # `status_code` and `status_msg` inside the page
     "wrong_id": frozenset({"page"}),  # another post than the one asked for
-    "expired": PICTURES,  # 403, as after x-expires
-    "html": PICTURES,  # an HTML page, status 200
-    "truncated_image": PICTURES,  # half of the picture as a complete answer
-    "ignore_range": PICTURES,  # the whole picture, whatever range was asked for
-    "huge_image": PICTURES,  # 50,000 x 50,000 pixels in 300 KB
-    "svg": PICTURES,
-    "zip": PICTURES,  # a ZIP archive, said to be a JPEG
-    "polyglot": PICTURES,  # the picture with a ZIP archive at its end
+    "expired": IMAGES,  # 403, as after x-expires
+    "html": IMAGES,  # an HTML page, status 200
+    "truncated_image": IMAGES,  # half of the picture as a complete answer
+    "ignore_range": IMAGES,  # the whole picture, whatever range was asked for
+    "huge_image": IMAGES,  # 50,000 x 50,000 pixels in 300 KB
+    "svg": IMAGES,
+    "zip": IMAGES,  # a ZIP archive, said to be a JPEG
+    "polyglot": IMAGES,  # the picture with a ZIP archive at its end
 }
 """Every kind of fault, and the kinds of request that it can happen to."""
 

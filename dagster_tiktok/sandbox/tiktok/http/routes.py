@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from dagster_tiktok.sandbox.tiktok.content.slide_addresses import MIRRORS, image_key
+from dagster_tiktok.sandbox.tiktok.content.slide_urls import MIRRORS, image_key
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.faults import RequestFacts, RequestKind
 
@@ -38,7 +38,7 @@ def route_of(path: str, query: Mapping[str, str], world: World) -> Route:
     if match := _POST.match(path):
         return Route(RequestFacts("page", match["id"]), photo_form=match["form"] == "photo")
     if key := image_key(path):
-        return _picture(key, query, world)
+        return _image(key, query, world)
     if path == "/oembed":
         return Route(RequestFacts("oembed", _post_id_in(query.get("url", ""), world)))
     return Route(_other_facts(path, world))
@@ -60,7 +60,7 @@ def _other_facts(path: str, world: World) -> RequestFacts:
     return RequestFacts("other")
 
 
-def _picture(key: str, query: Mapping[str, str], world: World) -> Route:
+def _image(key: str, query: Mapping[str, str], world: World) -> Route:
     host = query.get("host", "")
     mirror = MIRRORS.index(host) if host in MIRRORS else None
     found = world.picture(key)

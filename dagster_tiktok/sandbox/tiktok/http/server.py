@@ -15,14 +15,14 @@ from types import TracebackType
 
 from aiohttp import web
 
-from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.slide_images import SlideImages
+from dagster_tiktok.sandbox.tiktok.content.slide_urls import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http import control
-from dagster_tiktok.sandbox.tiktok.http.answers import Answer, Answers
-from dagster_tiktok.sandbox.tiktok.http.faults import PICTURES, Decision, FaultPlan
-from dagster_tiktok.sandbox.tiktok.http.faulty_answers import faulty
+from dagster_tiktok.sandbox.tiktok.http.faults import IMAGES, Decision, FaultPlan
+from dagster_tiktok.sandbox.tiktok.http.faulty_responses import faulty
 from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry, RequestLog
+from dagster_tiktok.sandbox.tiktok.http.responses import Answer, Responses
 from dagster_tiktok.sandbox.tiktok.http.routes import route_of
 from dagster_tiktok.sandbox.tiktok.http.state import ServerState, Shaping
 from dagster_tiktok.sandbox.tiktok.http.transmission import transmit
@@ -69,7 +69,7 @@ class TikTokServer:
         self._host = "127.0.0.1"
         self._public_url = public_url
         self._random = random.Random(fault_seed)
-        self._answers = Answers(world, self.images, self.signer, lambda: self.url)
+        self._answers = Responses(world, self.images, self.signer, lambda: self.url)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -146,12 +146,12 @@ class TikTokServer:
     ) -> web.StreamResponse:
         entry.fault = decision.fault.kind if decision.fault else None
         entry.status = None if answer.delivery == "reset" else answer.status
-        is_picture = entry.kind in PICTURES
-        rate = self.shaping.slide_bytes_per_second if is_picture else None
+        is_image = entry.kind in IMAGES
+        rate = self.shaping.slide_bytes_per_second if is_image else None
         return await transmit(request, answer, entry, bytes_per_second=rate)
 
     def _latency_ms(self, kind: str) -> float:
-        if kind in PICTURES:
+        if kind in IMAGES:
             return self.shaping.slide_first_byte_ms
         low, high = self.shaping.page_latency_ms
         return low if high <= low else self._random.uniform(low, high)

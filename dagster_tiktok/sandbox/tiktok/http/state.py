@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.slide_images import SlideImages
+from dagster_tiktok.sandbox.tiktok.content.slide_urls import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.faults import FaultPlan
 from dagster_tiktok.sandbox.tiktok.http.request_log import RequestLog

@@ -8,8 +8,8 @@ import struct
 
 from aiohttp import web
 
-from dagster_tiktok.sandbox.tiktok.http.answers import Answer
 from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry
+from dagster_tiktok.sandbox.tiktok.http.responses import Answer
 
 _CHUNK_BYTES = 64 * 1024
 _STALL_SECONDS = 3600.0

@@ -30,7 +30,7 @@ def append_ready(sandbox: RunningSandbox, posts: list[FakePost], width: int) -> 
         sandbox.sheets.book.tabs[0].rows.append([*row])
 
 
-def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_the_posts(
+def test_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_the_posts(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -85,7 +85,7 @@ def test_given_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_t
 
 
 @pytest.mark.slow
-def test_given_posts_that_never_become_readable_then_others_are_not_starved_and_it_ends(
+def test_posts_that_never_become_readable_then_others_are_not_starved_and_it_ends(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

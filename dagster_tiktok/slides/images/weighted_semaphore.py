@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Room:
+class WeightedSemaphore:
     """So many units in all. Who needs more than is left waits for the others."""
 
     def __init__(self, size: int) -> None:

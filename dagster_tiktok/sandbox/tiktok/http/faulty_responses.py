@@ -10,17 +10,17 @@ from aiohttp import web
 
 from dagster_tiktok.sandbox.tiktok.content import hostile_files
 from dagster_tiktok.sandbox.tiktok.content.statuses import PostStatus
-from dagster_tiktok.sandbox.tiktok.http import refusals
-from dagster_tiktok.sandbox.tiktok.http.answers import (
-    Answer,
-    Answers,
-    Delivery,
-    accepts_gzip,
-    forbidden_picture,
-    is_mobile,
-    page_answer,
-)
+from dagster_tiktok.sandbox.tiktok.http import rejections
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
+from dagster_tiktok.sandbox.tiktok.http.responses import (
+    Answer,
+    Delivery,
+    Responses,
+    accepts_gzip,
+    forbidden_image,
+    is_mobile,
+    page_response,
+)
 from dagster_tiktok.sandbox.tiktok.http.routes import Route
 
 _DELIVERIES: dict[str, Delivery] = {
@@ -39,12 +39,12 @@ _REPLACEMENTS: dict[str, Callable[[Fault], Answer]] = {
     "redirect": lambda fault: Answer(302, headers={"Location": fault.location}),
     "login_redirect": lambda _: Answer(302, headers={"Location": "/login?redirect_url=&lang=en"}),
     "challenge": lambda _: Answer(
-        body=refusals.challenge_page(), headers={"x-tt-system-error": "3"}
+        body=rejections.challenge_page(), headers={"x-tt-system-error": "3"}
     ),
-    "captcha": lambda _: Answer(body=refusals.captcha_page()),
-    "short": lambda _: Answer(body=refusals.short_page()),
+    "captcha": lambda _: Answer(body=rejections.captcha_page()),
+    "short": lambda _: Answer(body=rejections.short_page()),
     "empty": lambda _: Answer(),
-    "expired": lambda _: forbidden_picture(),
+    "expired": lambda _: forbidden_image(),
     "html": lambda _: Answer(body=hostile_files.HTML_PAGE),
     "svg": lambda _: Answer(body=hostile_files.SVG, content_type="image/svg+xml"),
     "zip": lambda _: Answer(body=hostile_files.zip_file(), content_type="image/jpeg"),
@@ -56,7 +56,7 @@ _ALTERATIONS: dict[str, Callable[[bytes], bytes]] = {
 
 
 async def faulty(
-    fault: Fault, answer: Answer, route: Route, request: web.Request, answers: Answers
+    fault: Fault, answer: Answer, route: Route, request: web.Request, answers: Responses
 ) -> Answer:
     """The answer as the fault leaves it."""
     kind = fault.kind
@@ -71,18 +71,18 @@ async def faulty(
         bomb = await asyncio.to_thread(hostile_files.decompression_bomb)
         return Answer(body=bomb, content_type="image/png")
     if kind == "ignore_range":
-        return await _whole_picture(answer, route, answers)
+        return await _whole_image(answer, route, answers)
     return _wrong_page(fault, route, request, answers)
 
 
-async def _whole_picture(answer: Answer, route: Route, answers: Answers) -> Answer:
+async def _whole_image(answer: Answer, route: Route, answers: Responses) -> Answer:
     picture = await answers.images.get(route.image_key or "")
     if picture is None or answer.status not in (200, 206, 416):
         return answer
     return Answer(200, picture.data, picture.mime_type, {"ETag": picture.etag})
 
 
-def _wrong_page(fault: Fault, route: Route, request: web.Request, answers: Answers) -> Answer:
+def _wrong_page(fault: Fault, route: Route, request: web.Request, answers: Responses) -> Answer:
     facts, gzip = route.facts, accepts_gzip(request)
     post = answers.world.by_id.get(facts.post_id or "")
     if fault.kind == "wrong_id":
@@ -108,4 +108,4 @@ def _wrong_page(fault: Fault, route: Route, request: web.Request, answers: Answe
             with_script=with_script,
             gzip=gzip,
         )
-    return page_answer(body, request)
+    return page_response(body, request)

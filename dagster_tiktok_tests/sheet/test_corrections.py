@@ -12,7 +12,7 @@ import pytest
 from dagster_tiktok.sandbox.sheets.book import Book, Tab
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
 from dagster_tiktok.sheet.grid import Grid
-from dagster_tiktok.sheet.write.corrections import plan_mending
+from dagster_tiktok.sheet.write.corrections import plan_corrections
 from dagster_tiktok.sheet.write.plan import WritePlan, plan_writeback
 from dagster_tiktok_tests.support.grids import grid_of
 from dagster_tiktok_tests.support.outcomes import failed, scraped
@@ -66,7 +66,7 @@ def a_round(seed: int) -> Iterator[tuple[str, Any, Any]]:
     apply_edits(sheet.book, [_edit(dice, index) for index in range(dice.randint(1, 3))])
     expected = sheet.by_note()
     sheet.write(first)
-    mending = plan_mending(sheet.grid, first, [first])
+    mending = plan_corrections(sheet.grid, first, [first])
     sheet.write(mending)
     wanted = {write.source_key: write.cells for write in first.writes}
     after = sheet.by_note()
@@ -77,7 +77,7 @@ def a_round(seed: int) -> Iterator[tuple[str, Any, Any]]:
             filled = {name: value for name, value in row.items() if value != ""}
             if filled != found and not any(conflict.written for conflict in mending.conflicts):
                 yield (str(note), filled, found)
-    assert plan_mending(sheet.grid, first, [first, mending]).cells() == []
+    assert plan_corrections(sheet.grid, first, [first, mending]).cells() == []
 
 
 def _edit(dice: random.Random, index: int) -> dict[str, Any]:
@@ -93,70 +93,66 @@ def _edit(dice: random.Random, index: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("first_seed", range(0, 400, 100))
-def test_given_people_move_rows_and_columns_during_a_write_when_mended_then_every_cell_is_right(
+def test_people_move_rows_and_columns_during_a_write_when_mended_then_every_cell_is_right(
     first_seed: int,
 ) -> None:
     wrong = {seed: list(a_round(seed)) for seed in range(first_seed, first_seed + 100)}
     assert {seed: found for seed, found in wrong.items() if found} == {}
 
 
-def test_given_a_new_row_with_cells_was_hit_when_mended_then_a_person_is_asked_to_look() -> None:
+def test_a_new_row_with_cells_was_hit_when_mended_then_a_person_is_asked_to_look() -> None:
     sheet = Sheet([sheet_row(1), sheet_row(2)])
     first = plan_writeback(sheet.grid, [scraped(1)], timezone.utc)
     apply_edits(sheet.book, [{"do": "insert", "at": 2, "rows": [sheet_row(9)]}])
     sheet.write(first)
-    mending = plan_mending(sheet.grid, first, [first])
+    mending = plan_corrections(sheet.grid, first, [first])
     assert [write.row_number for write in mending.writes] == [3]
     assert {conflict.text for conflict in mending.conflicts} == {
         "rows or columns moved while it was written; please check row 2"
     }
 
 
-def test_given_thousands_of_rows_with_one_address_when_mended_then_looks_are_few() -> None:
+def test_thousands_of_rows_with_one_address_when_mended_then_looks_are_few() -> None:
     count = 5_000
     notes = [*["Ready to Scrape"] * count, *["On hold"] * count]
     sheet = Sheet([sheet_row(1, Status=status, Notes=i) for i, status in enumerate(notes)])
     first = plan_writeback(sheet.grid, [scraped(1, copies=count)], timezone.utc)
     sheet.write(first)
     rows = CountedRows(sheet.grid.rows)
-    mending = plan_mending(Grid("Posts", rows), first, [first])
+    mending = plan_corrections(Grid("Posts", rows), first, [first])
     assert (len(first.writes), mending.cells(), mending.conflicts) == (count, [], ())
     assert rows.looks < 20 * len(rows)
 
 
-def test_given_thousands_of_rows_with_one_address_when_the_write_is_lost_then_each_is_planned() -> (
-    None
-):
+def test_thousands_of_rows_with_one_address_when_the_write_is_lost_then_each_is_planned() -> None:
     count = 5_000
     statuses = [*["Ready to Scrape"] * count, *["On hold"] * count]
     sheet = Sheet([sheet_row(1, Status=status) for status in statuses])
     first = plan_writeback(sheet.grid, [scraped(1, copies=count)], timezone.utc)
     rows = CountedRows(sheet.grid.rows)
-    again = plan_mending(Grid("Posts", rows), first, [])
+    again = plan_corrections(Grid("Posts", rows), first, [])
     assert [write.row_number for write in again.writes] == list(range(2, count + 2))
     assert rows.looks < 20 * len(rows)
 
 
-def test_given_a_person_changes_the_status_after_the_write_when_mended_then_it_stays() -> None:
+def test_a_person_changes_the_status_after_the_write_when_mended_then_it_stays() -> None:
     sheet = Sheet([sheet_row(1), sheet_row(2)])
     first = plan_writeback(sheet.grid, [scraped(1), scraped(2)], timezone.utc)
     sheet.write(first)
     for cell, status in (("F2", "On hold"), ("F3", "Ready to Scrape")):
         apply_edits(sheet.book, [{"do": "set", "cell": cell, "value": status}])
-    mending = plan_mending(sheet.grid, first, [first])
+    mending = plan_corrections(sheet.grid, first, [first])
     assert mending.cells() == []
     assert [(conflict.source_key, conflict.text) for conflict in mending.conflicts] == [
         (address(1), 'the status was changed to "On hold" (row 2)')
     ]
 
 
-def test_given_nothing_was_sent_yet_when_planned_again_then_only_rows_that_wait_are_written() -> (
-    None
-):
+def test_nothing_was_sent_yet_when_planned_again_then_only_rows_that_wait_are_written() -> None:
     sheet = Sheet([sheet_row(1), sheet_row(2), sheet_row(3)])
     first = plan_writeback(sheet.grid, [scraped(n) for n in (1, 2, 3)], timezone.utc)
     apply_edits(sheet.book, [{"do": "set", "cell": "F2", "value": "Scraped"}])
     apply_edits(sheet.book, [{"do": "delete", "rows": [3]}])
-    again = plan_mending(sheet.grid, first, [])
+    again = plan_corrections(sheet.grid, first, [])
     assert [write.source_key for write in again.writes] == [address(3)]
     assert [conflict.source_key for conflict in again.conflicts] == [address(2)]

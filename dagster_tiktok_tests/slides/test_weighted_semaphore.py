@@ -4,11 +4,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from dagster_tiktok.slides.images.room import Room
+from dagster_tiktok.slides.images.weighted_semaphore import WeightedSemaphore
 
 
-def test_given_more_wishes_than_room_then_no_more_than_there_is_is_ever_taken() -> None:
-    room, lock = Room(10), threading.Lock()
+def test_more_wishes_than_room_then_no_more_than_there_is_is_ever_taken() -> None:
+    room, lock = WeightedSemaphore(10), threading.Lock()
     taken = most = 0
 
     def work(units: int) -> None:
@@ -27,8 +27,8 @@ def test_given_more_wishes_than_room_then_no_more_than_there_is_is_ever_taken() 
     assert taken == 0
 
 
-def test_given_a_wish_for_more_than_there_is_then_it_gets_all_of_it_and_gives_all_back() -> None:
-    room = Room(10)
+def test_a_wish_for_more_than_there_is_then_it_gets_all_of_it_and_gives_all_back() -> None:
+    room = WeightedSemaphore(10)
     for _ in range(2):
         with room.taken(1000):
             pass

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from dagster_tiktok.errors import ServiceUnavailable
+from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.failures import PostError
 from dagster_tiktok.tiktok.links.post_links import PostRef
@@ -65,7 +65,7 @@ async def failure_of(call: Awaitable[object]) -> PostError:
         (redirect("/login?redirect_url=x"), False),
     ],
 )
-def test_given_an_answer_without_the_post_when_fetched_then_it_says_whose_fault_it_is(
+def test_an_answer_without_the_post_when_fetched_then_it_says_whose_fault_it_is(
     answer: Reply, about_post: bool
 ) -> None:
     async def run() -> None:
@@ -76,7 +76,7 @@ def test_given_an_answer_without_the_post_when_fetched_then_it_says_whose_fault_
     asyncio.run(run())
 
 
-def test_given_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts_them() -> None:
+def test_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts_them() -> None:
     async def run() -> None:
         async with (
             ScriptedSite() as site,
@@ -85,15 +85,13 @@ def test_given_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts
             site.on(PAGE, redirect("/Login"))
             for _ in range(10):
                 await failure_of(client.fetch_post(POST_ID))
-            with pytest.raises(ServiceUnavailable, match="TikTok refused 10 requests"):
+            with pytest.raises(ServiceUnavailableError, match="TikTok refused 10 requests"):
                 await client.fetch_post(POST_ID)
 
     asyncio.run(run())
 
 
-def test_given_links_to_addresses_that_cannot_be_read_when_resolved_then_none_is_a_refusal() -> (
-    None
-):
+def test_links_to_addresses_that_cannot_be_read_when_resolved_then_none_is_a_refusal() -> None:
     async def run() -> None:
         async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
             site.on(f"/t/{LINK.short_code}/", redirect("http://[::1:/x"))
@@ -112,13 +110,13 @@ def test_given_links_to_addresses_that_cannot_be_read_when_resolved_then_none_is
         (html(b"<p>" + b"x" * 9000), r"\(unreadable: .*\): check the address and the network\.$"),
     ],
 )
-def test_given_pages_that_cannot_be_read_when_checked_then_the_message_says_what_to_do(
+def test_pages_that_cannot_be_read_when_checked_then_the_message_says_what_to_do(
     answer: Reply, words: str
 ) -> None:
     async def run() -> None:
         async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
             site.on("/@tiktok", answer)
-            with pytest.raises(ServiceUnavailable, match=words) as caught:
+            with pytest.raises(ServiceUnavailableError, match=words) as caught:
                 await client.check()
             assert str(caught.value).startswith(f"TIKTOK_BASE_URL ({site.url}) gave no page")
             assert "tried again" not in str(caught.value)
@@ -126,7 +124,7 @@ def test_given_pages_that_cannot_be_read_when_checked_then_the_message_says_what
     asyncio.run(run())
 
 
-def test_given_a_site_when_checked_then_it_is_named_and_an_absent_account_is_no_fault() -> None:
+def test_a_site_when_checked_then_it_is_named_and_an_absent_account_is_no_fault() -> None:
     async def run() -> None:
         async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
             absent = page({"webapp.user-detail": {"statusCode": 10221}})
@@ -137,11 +135,11 @@ def test_given_a_site_when_checked_then_it_is_named_and_an_absent_account_is_no_
     asyncio.run(run())
 
 
-def test_given_connections_that_fail_when_asked_then_the_reasons_can_be_read() -> None:
+def test_connections_that_fail_when_asked_then_the_reasons_can_be_read() -> None:
     async def check_of_nobody() -> str:
         async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
             await site.__aexit__()
-            with pytest.raises(ServiceUnavailable) as caught:
+            with pytest.raises(ServiceUnavailableError) as caught:
                 await client.check()
             return str(caught.value).replace(site.url, "URL")
 
@@ -167,7 +165,7 @@ def test_given_connections_that_fail_when_asked_then_the_reasons_can_be_read() -
     )
 
 
-def test_given_too_many_slides_when_the_followers_are_added_then_the_post_stays_partial() -> None:
+def test_too_many_slides_when_the_followers_are_added_then_the_post_stays_partial() -> None:
     async def run() -> None:
         async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
             site.on(PAGE, html(post_page(carousel(*["a" * 32] * 36))))
@@ -178,7 +176,7 @@ def test_given_too_many_slides_when_the_followers_are_added_then_the_post_stays_
     asyncio.run(run())
 
 
-def test_given_an_account_that_a_terminal_would_obey_when_fetched_then_nothing_shows_it(
+def test_an_account_that_a_terminal_would_obey_when_fetched_then_nothing_shows_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import RowDetails, Unit
-from dagster_tiktok.stages.scrape_passes import Looks
+from dagster_tiktok.stages.scrape_passes import ScrapePasses
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.failures import PostError
 from dagster_tiktok.tiktok.links.post_links import (
-    AddressError,
     PostRef,
+    PostUrlError,
     canonical_url,
-    parse_address,
+    parse_post_link,
 )
 from dagster_tiktok_tests.support.scripted_site import ScriptedSite, redirect
 
@@ -112,12 +112,12 @@ HOSTILE = (
 )
 
 
-def test_given_every_form_of_a_post_address_when_parsed_then_the_id_comes_out() -> None:
+def test_every_form_of_a_post_address_when_parsed_then_the_id_comes_out() -> None:
     matrix = list(itertools.product(SCHEMES, ID_HOSTS, BY_ID.items(), ("", "/"), QUERIES))
     assert len(matrix) > 1000
     for scheme, host, (path, user), slash, query in matrix:
         address = f"{scheme}{host}/{path}{slash}{query}"
-        ref = parse_address(address)
+        ref = parse_post_link(address)
         assert ref == PostRef(tiktok_id=ID, user=user), address
         assert ref.key == ID
 
@@ -127,27 +127,27 @@ def test_given_every_form_of_a_post_address_when_parsed_then_the_id_comes_out() 
     st.from_regex(r"[0-9]{13,21}", fullmatch=True),
     st.from_regex(r"(\?[A-Za-z0-9_=&.%-]{0,20})?", fullmatch=True),
 )
-def test_given_the_usual_form_when_parsed_then_it_is_read_as_with_another_spelling(
+def test_the_usual_form_when_parsed_then_it_is_read_as_with_another_spelling(
     user: str, number: str, query: str
 ) -> None:
     rest = f"://www.tiktok.com/@{user}/video/{number}{query}"
     results: list[PostRef | str] = []
     for scheme in ("https", "HTTPS"):
         try:
-            results.append(parse_address(scheme + rest))
-        except AddressError as error:
+            results.append(parse_post_link(scheme + rest))
+        except PostUrlError as error:
             results.append(str(error).replace("HTTPS", "https"))
     assert results[0] == results[1]
 
 
-def test_given_every_form_of_a_short_link_when_parsed_then_the_code_comes_out() -> None:
+def test_every_form_of_a_short_link_when_parsed_then_the_code_comes_out() -> None:
     for scheme, address, slash, query in itertools.product(SCHEMES, SHORT, ("", "/"), QUERIES):
-        ref = parse_address(f"{scheme}{address}{slash}{query}")
+        ref = parse_post_link(f"{scheme}{address}{slash}{query}")
         assert ref == PostRef(short_code=CODE), address
         assert ref.key == f"t/{CODE}"
 
 
-def test_given_a_resolved_short_link_when_asked_for_its_key_then_it_is_the_same_as_before() -> None:
+def test_a_resolved_short_link_when_asked_for_its_key_then_it_is_the_same_as_before() -> None:
     before = PostRef(short_code=CODE)
     assert PostRef(tiktok_id=ID, short_code=CODE, user="nasa").key == before.key
 
@@ -156,14 +156,14 @@ def test_given_a_resolved_short_link_when_asked_for_its_key_then_it_is_the_same_
     "wrapping",
     [" {} ", "\n{}\t", '"{}"', "<{}>", "\u200b{}\ufeff", "“{}”", "{},", "{} ;", "{}).", '"{}",'],
 )
-def test_given_pasted_wrapping_when_parsed_then_it_is_ignored(wrapping: str) -> None:
-    assert parse_address(wrapping.format(f"vm.tiktok.com/{CODE}/")).short_code == CODE
+def test_pasted_wrapping_when_parsed_then_it_is_ignored(wrapping: str) -> None:
+    assert parse_post_link(wrapping.format(f"vm.tiktok.com/{CODE}/")).short_code == CODE
 
 
 @pytest.mark.parametrize("address", HOSTILE)
-def test_given_something_else_when_parsed_then_it_is_not_a_tiktok_address(address: str) -> None:
-    with pytest.raises(AddressError, match=r"Post URL (is not a TikTok address|holds)"):
-        parse_address(address)
+def test_something_else_when_parsed_then_it_is_not_a_tiktok_address(address: str) -> None:
+    with pytest.raises(PostUrlError, match=r"Post URL (is not a TikTok address|holds)"):
+        parse_post_link(address)
 
 
 @pytest.mark.parametrize(
@@ -212,39 +212,39 @@ def test_given_something_else_when_parsed_then_it_is_not_a_tiktok_address(addres
         ("x" * 1_000_000, "it has 1000000 characters"),
     ],
 )
-def test_given_an_address_that_is_no_post_when_parsed_then_the_sentence_says_what_it_is(
+def test_an_address_that_is_no_post_when_parsed_then_the_sentence_says_what_it_is(
     address: str, sentence: str
 ) -> None:
-    with pytest.raises(AddressError) as caught:
-        parse_address(address)
+    with pytest.raises(PostUrlError) as caught:
+        parse_post_link(address)
     assert sentence in str(caught.value)
     assert len(str(caught.value)) < 200
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("unit", ["https://", "@", "/", " ", "a.", "%3f", "<", "tiktok.com/", "\0"])
-def test_given_megabytes_of_text_when_parsed_then_they_are_refused(unit: str) -> None:
+def test_megabytes_of_text_when_parsed_then_they_are_refused(unit: str) -> None:
     """At this size, what is not linear would not end."""
-    with pytest.raises(AddressError):
-        parse_address(unit * (5_000_000 // len(unit)))
+    with pytest.raises(PostUrlError):
+        parse_post_link(unit * (5_000_000 // len(unit)))
     for size in range(1, 2048, 97):
-        with pytest.raises(AddressError):
-            parse_address((unit * size)[:2048])
+        with pytest.raises(PostUrlError):
+            parse_post_link((unit * size)[:2048])
 
 
-def test_given_a_post_when_its_canonical_address_is_built_then_it_leads_back_to_the_post() -> None:
+def test_a_post_when_its_canonical_address_is_built_then_it_leads_back_to_the_post() -> None:
     assert canonical_url(ID, "nasa", True) == f"https://www.tiktok.com/@nasa/photo/{ID}"
     assert canonical_url(ID, None, False) == f"https://www.tiktok.com/@_/video/{ID}"
     assert canonical_url(ID, "a/b?c", False) == f"https://www.tiktok.com/@a%2Fb%3Fc/video/{ID}"
-    assert parse_address(canonical_url(ID, "nasa", False)) == PostRef(ID, None, "nasa")
+    assert parse_post_link(canonical_url(ID, "nasa", False)) == PostRef(ID, None, "nasa")
 
 
-def test_given_neither_id_nor_code_when_a_reference_is_made_then_it_is_refused() -> None:
+def test_neither_id_nor_code_when_a_reference_is_made_then_it_is_refused() -> None:
     with pytest.raises(ValueError, match="needs an id"):
         PostRef()
 
 
-def test_given_rows_with_hostile_addresses_when_looked_at_then_nothing_is_requested() -> None:
+def test_rows_with_hostile_addresses_when_looked_at_then_nothing_is_requested() -> None:
     cut = [f"https://www.tiktok.com/@a/video/{ID[:size]}" for size in range(15, 19)]
     texts = [*HOSTILE, *cut, "https://www.tiktok.com/" + "x" * 1_000_000]
 
@@ -255,7 +255,7 @@ def test_given_rows_with_hostile_addresses_when_looked_at_then_nothing_is_reques
             results.append(result)
 
         async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
-            looks = Looks(client, settle)
+            looks = ScrapePasses(client, settle)
             for number, text in enumerate(texts):
                 await looks.first(a_unit(number, text))
             await looks.end()
@@ -271,7 +271,7 @@ def test_given_rows_with_hostile_addresses_when_looked_at_then_nothing_is_reques
     }
 
 
-def test_given_short_links_to_hostile_addresses_when_resolved_then_no_target_is_requested() -> None:
+def test_short_links_to_hostile_addresses_when_resolved_then_no_target_is_requested() -> None:
     targets = [text for text in HOSTILE if text.isascii() and text.isprintable()]
     codes = [f"{CODE}{number}" for number in range(len(targets))]
 

@@ -14,13 +14,13 @@ from aiohttp import web
 from dagster_tiktok.sandbox.tiktok.content import pages
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost, FakeSlide
 from dagster_tiktok.sandbox.tiktok.content.pages import PageWriter
-from dagster_tiktok.sandbox.tiktok.content.slide_addresses import SlideSigner
-from dagster_tiktok.sandbox.tiktok.content.slide_images import Picture, SlideImages
+from dagster_tiktok.sandbox.tiktok.content.slide_images import DrawnImage, SlideImages
+from dagster_tiktok.sandbox.tiktok.content.slide_urls import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.statuses import EMBEDDED_STATUSES
 from dagster_tiktok.sandbox.tiktok.content.world import World
-from dagster_tiktok.sandbox.tiktok.http.faults import PICTURES
+from dagster_tiktok.sandbox.tiktok.http.faults import IMAGES
 from dagster_tiktok.sandbox.tiktok.http.range_requests import wanted_part
-from dagster_tiktok.sandbox.tiktok.http.refusals import login_page
+from dagster_tiktok.sandbox.tiktok.http.rejections import login_page
 from dagster_tiktok.sandbox.tiktok.http.routes import Route
 
 Delivery = Literal["whole", "reset", "cut_off", "stall", "wrong_length", "endless"]
@@ -41,8 +41,8 @@ class Answer:
     delivery: Delivery = "whole"
 
 
-class Answers:
-    """Answers of one server.
+class Responses:
+    """Responses of one server.
 
     Arguments:
         base_url: the server's own address, asked for at each answer (the port comes late).
@@ -62,12 +62,12 @@ class Answers:
 
     @property
     def pages(self) -> PageWriter:
-        return PageWriter(self._addresses, self._base_url())
+        return PageWriter(self._urls, self._base_url())
 
     async def answer(self, route: Route, request: web.Request) -> Answer:
         kind, tiktok_id = route.facts.kind, route.facts.post_id or ""
-        if kind in PICTURES:
-            return await self._picture(route, request)
+        if kind in IMAGES:
+            return await self._image(route, request)
         post = self.world.by_id.get(tiktok_id)
         answers: dict[str, Callable[[], Answer]] = {
             "page": lambda: self.post_page(tiktok_id, post, route, request),
@@ -75,7 +75,7 @@ class Answers:
             "short": lambda: self._redirect(post, request),
             "embed": lambda: Answer(body=self.pages.embed(tiktok_id, post)),
             "oembed": lambda: self._oembed(post),
-            "home": lambda: page_answer(pages.home(gzip=accepts_gzip(request)), request),
+            "home": lambda: page_response(pages.home(gzip=accepts_gzip(request)), request),
             "login": lambda: Answer(body=login_page()),
             "other": lambda: _nothing_here(request),
         }
@@ -91,7 +91,7 @@ class Answers:
             mobile=is_mobile(request),
             gzip=accepts_gzip(request),
         )
-        return page_answer(body, request)
+        return page_response(body, request)
 
     def avatar(self, name: str) -> FakePost | None:
         """A post of the account, whose cover serves as its picture."""
@@ -100,7 +100,7 @@ class Answers:
     def _profile(self, name: str, request: web.Request) -> Answer:
         account = self.world.accounts.get(name)
         body = self.pages.profile(name, account, self.avatar(name), gzip=accepts_gzip(request))
-        return page_answer(body, request)
+        return page_response(body, request)
 
     def _redirect(self, post: FakePost | None, request: web.Request) -> Answer:
         origin = _origin(request, self._base_url())
@@ -127,20 +127,20 @@ class Answers:
             return _json({"code": 400, "message": "Something went wrong"}, status=400)
         return _json(self.pages.oembed(post))
 
-    async def _picture(self, route: Route, request: web.Request) -> Answer:
+    async def _image(self, route: Route, request: web.Request) -> Answer:
         verdict = self._signer.check(request.path, request.query)
         if verdict != "ok":
-            return forbidden_picture()
+            return forbidden_image()
         picture = await self.images.get(route.image_key or "")
         if picture is None:
             return Answer(status=404)
-        return picture_answer(picture, request)
+        return image_response(picture, request)
 
-    def _addresses(self, slide: FakeSlide) -> list[str]:
+    def _urls(self, slide: FakeSlide) -> list[str]:
         return self._signer.addresses(self._base_url(), slide.image_key)
 
 
-def picture_answer(picture: Picture, request: web.Request) -> Answer:
+def image_response(picture: DrawnImage, request: web.Request) -> Answer:
     """The picture, or the part of it that a range asks for."""
     size = len(picture.data)
     headers = {
@@ -159,7 +159,7 @@ def picture_answer(picture: Picture, request: web.Request) -> Answer:
     return Answer(206, body, picture.mime_type, headers)
 
 
-def page_answer(body: bytes, request: web.Request) -> Answer:
+def page_response(body: bytes, request: web.Request) -> Answer:
     """A page that was written for this request's `Accept-Encoding`, with session cookies."""
     headers = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
     cookies = {}
@@ -172,7 +172,7 @@ def page_answer(body: bytes, request: web.Request) -> Answer:
     return Answer(body=body, headers=headers | {"Vary": "Accept-Encoding"}, cookies=cookies)
 
 
-def forbidden_picture() -> Answer:
+def forbidden_image() -> Answer:
     """What the CDN answers to an expired address and to a wrong signature."""
     return Answer(403, b"", "text/plain", {"X-Tt-Reason": "invalid signature or expired"})
 
