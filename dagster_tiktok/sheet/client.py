@@ -45,7 +45,7 @@ from dagster_tiktok.sheet.write.protection import Protection, find_protected
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
 _TABS = "sheets.properties(sheetId,index,hidden,sheetType)"
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class SheetClient:
                 answer = self.cells((), merged.FIELDS)
             return replace(grid, merges=merged.merges_of_answer(answer, self._tab_id()))
         except (ServiceUnavailableError, ConfigurationError) as error:
-            _log.warning("sheet: merged cells could not be read: %s", error)
+            log.warning("sheet: merged cells could not be read: %s", error)
             return grid
 
     def write_outcomes(
@@ -302,7 +302,7 @@ class SheetClient:
             try:
                 grid = self._whole_tab(render)
             except TooLargeError:
-                _log.warning("sheet: the tab is over the size limit; only needed columns are read")
+                log.warning("sheet: the tab is over the size limit; only needed columns are read")
                 self._too_large = True
         if self._too_large:
             grid = read_needed_columns(
@@ -310,7 +310,7 @@ class SheetClient:
                 self._gid,
                 self._settings.google_sheet_columns,
             )
-        _log.info("sheets read rows=%d", len(grid.rows))
+        log.info("sheets read rows=%d", len(grid.rows))
         return grid
 
     def _whole_tab(self, render: str) -> Grid:
@@ -393,7 +393,7 @@ def _report(answered: Answered) -> WriteReport:
     in_conflict = {conflict.source_key for conflict in conflicts if not conflict.written}
     keys = dict.fromkeys(write.source_key for write in first.writes)
     written = tuple(key for key in keys if key not in in_conflict)
-    _log.info(
+    log.info(
         "sheets answered written=%d already=%d conflicts=%d cells=%d repaired=%d",
         len(written),
         len(first.already),
@@ -402,7 +402,7 @@ def _report(answered: Answered) -> WriteReport:
         answered.repaired,
     )
     for warning in answered.warnings:
-        _log.warning("sheet: %s", warning)
+        log.warning("sheet: %s", warning)
     return WriteReport(
         written,
         first.already,

@@ -60,7 +60,7 @@ _REFUSED = (
     FailureKind.LOGIN_WALL,
 )
 
-_logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class TikTokClient:
@@ -236,7 +236,7 @@ class TikTokClient:
                     is_photo=is_photo,
                 )
         except PostUnreadableError as error:
-            _logger.info("oEmbed of post %s: %s (%s)", tiktok_id, error, error.detail)
+            log.info("oEmbed of post %s: %s (%s)", tiktok_id, error, error.detail)
         with self._site.noted():
             page = await self._site.page(f"/embed/v2/{tiktok_id}")
             return parse_embed(
@@ -289,12 +289,12 @@ class TikTokClient:
             profile = parse_profile_page(page)
         except PostUnreadableError as error:
             self._site.note_unreadable(error)
-            _logger.info(
+            log.info(
                 "Followers of @%s are unknown: %s (%s)", account, error.kind.value, error.detail
             )
             return None
         except (PostError, TikTokRejectsError) as error:
-            _logger.info("Followers of @%s are unknown: %s", account, error)
+            log.info("Followers of @%s are unknown: %s", account, error)
             return None
         if profile.account is None or profile.account.lower() != account:
             return None  # somebody else's followers are worse than none

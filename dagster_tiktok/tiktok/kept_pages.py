@@ -15,7 +15,7 @@ _OF_THE_VISIT = re.compile(
     r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9.]+)'
 )
 
-_logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class KeptPages:
@@ -38,6 +38,6 @@ class KeptPages:
             for file in files[:-_MAX_FILES]:
                 file.unlink(missing_ok=True)
         except OSError as error:
-            _logger.warning("The page data %s could not be kept: %s", path, error)
+            log.warning("The page data %s could not be kept: %s", path, error)
             return
-        _logger.warning("TikTok's page was not understood; its data lies in %s", path)
+        log.warning("TikTok's page was not understood; its data lies in %s", path)

@@ -21,7 +21,7 @@ from dagster_tiktok.tiktok.links.post_links import PostUrlError, parse_url
 from dagster_tiktok.tiktok.links.short_links import path_segments, refuse_region_notice
 from dagster_tiktok.tiktok.transport import Answer, Transport
 
-_logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 5
 HOME = "https://www.tiktok.com"
@@ -94,7 +94,7 @@ class Site:
         paused = self._breaker.pause_left() > 0
         self._breaker.refused()
         if not paused and (left := self._breaker.pause_left()) > 0:
-            _logger.warning(
+            log.warning(
                 "TikTok refused %d requests in a row: nothing is asked for %.0f s",
                 self._breaker.rejections,
                 left,

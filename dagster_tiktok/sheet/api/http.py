@@ -40,7 +40,7 @@ _EVERY_DIGIT_AS_0 = bytes.maketrans(b"123456789", b"0" * 9)
 _MAX_DIGITS = 308
 """A whole number of so many digits is a double for certain, as all numbers in Sheets are."""
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class SheetsHTTPClient(gspread.HTTPClient):
@@ -179,7 +179,7 @@ def _log_call(
     method: str, endpoint: str, response: requests.Response | None, seconds: float, attempt: int
 ) -> None:
     call = endpoint.rpartition("/")[2].partition("?")[0]
-    _log.info(
+    log.info(
         "sheets call=%s:%s status=%s bytes=%d seconds=%.3f attempt=%d",
         method.lower(),
         call if call.startswith("values:") else "spreadsheet",

@@ -47,7 +47,7 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 _WEB = re.compile(r"(?i)https?://")
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Calls(Protocol):
@@ -105,7 +105,7 @@ class LinkReader:
                 if self._has_read:
                     raise
                 self._gave_up = True
-                _log.warning("sheet: the links under %d cells: %s", len(numbers), error)
+                log.warning("sheet: the links under %d cells: %s", len(numbers), error)
                 return _unread(grid, layout, numbers)
             again = self._calls.values()
             # Cells that all say the same can be sorted without a trace in them.

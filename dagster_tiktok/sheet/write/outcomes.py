@@ -47,7 +47,7 @@ _NAMED_ROWS = 5
 MAX_REFUSED_WRITES = 40
 """Of one answer: the quota is 60 writes a minute."""
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Tab(Protocol):
@@ -173,7 +173,7 @@ class Answer:
             cells = [cell for cell in plan.cells() if cell.typed == typed]
             if not cells:
                 continue
-            _log.info("sheets write rows=%d cells=%d", len(plan.writes), len(cells))
+            log.info("sheets write rows=%d cells=%d", len(plan.writes), len(cells))
             try:
                 self._tab.update(as_ranges(cells), typed=typed)
             except ResponseLostError:
