@@ -1,5 +1,8 @@
-"""The seven assets. Thin: what to do with resources, and what to leave in the catalogue.
+"""The seven assets, and what they share: how a stage is opened, how metadata is shown.
 
-These modules have no `from __future__ import annotations`: Dagster reads the annotation of
-`context` itself and refuses one that is a string.
+Here: which resources an asset uses, which stage it calls, which metadata it leaves. Not here:
+decisions, HTTP, SQL; those belong to `stages` and the packages below it.
+
+The modules that define assets have no `from __future__ import annotations`: Dagster reads the
+annotation of `context` itself and does not accept one that is a string.
 """

@@ -1,1 +1,4 @@
-"""What the bytes of a slide are: containers, decoding within bounds."""
+"""What the bytes of a slide are: containers, decoding within bounds of pixels and memory.
+
+Not here: where the bytes come from or go to.
+"""

@@ -1,1 +1,4 @@
-"""How the fake TikTok serves it: routes, responses, faults, the request log."""
+"""How the fake TikTok serves its content: routes, responses, faults, the request log.
+
+Not here: what a post or a page says (`content`).
+"""
