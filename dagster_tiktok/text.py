@@ -13,3 +13,29 @@ def counted(number: int, noun: str) -> str:
 def printable(text: str) -> str:
     """The text without what a terminal would obey: control, format and private characters."""
     return "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
+
+
+def truncate(text: str, length: int) -> str:
+    """The text in at most `length` characters; `…` is the last of them where some are missing."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def quoted(text: str, length: int = 60) -> str:
+    """Typed text as messages show it: in quotes, printable, at most `length` characters of it."""
+    return f'"{printable(truncate(text, length))}"'
+
+
+def split_formula(text: str, marks: str) -> list[str]:
+    """The parts between marks that stand in no quotes, parentheses or braces."""
+    parts, depth, in_quotes, start = [], 0, False, 0
+    for index, character in enumerate(text):
+        if character == '"':
+            in_quotes = not in_quotes
+        elif not in_quotes and character in "({":
+            depth += 1
+        elif not in_quotes and character in ")}":
+            depth -= 1
+        elif not in_quotes and not depth and character in marks:
+            parts.append(text[start:index])
+            start = index + 1
+    return [*parts, text[start:]]

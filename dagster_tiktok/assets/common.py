@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import dagster as dg
 
 from dagster_tiktok.sheet.urls import SheetUrl
+from dagster_tiktok.text import truncate
 
 GROUP = "tiktok"
 OWNERS = ["team:content-data"]
@@ -73,5 +74,4 @@ def _cell(value: Any) -> str:
         return ""
     text = " ".join(str(value).split())
     # A message ends with what to do about it, which has to be read too.
-    shown = text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 1] + "…"
-    return shown.translate(_ESCAPES)
+    return truncate(text, _CELL_CHARACTERS).translate(_ESCAPES)

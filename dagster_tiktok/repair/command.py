@@ -28,7 +28,7 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import SlideStore, open_slide_store
-from dagster_tiktok.text import printable
+from dagster_tiktok.text import printable, truncate
 from dagster_tiktok.tiktok.client import TikTokClient
 
 LISTED = 20
@@ -205,5 +205,4 @@ def _object(found: BucketObject) -> str:
 
 def _shown(text: str) -> str:
     """On one line of a terminal: names of objects are whatever somebody uploaded."""
-    line = printable(text)
-    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"
+    return truncate(printable(text), _SHOWN_CHARACTERS)

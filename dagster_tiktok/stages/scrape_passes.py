@@ -16,9 +16,10 @@ from functools import partial
 from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
 from dagster_tiktok.tasks import run_together
+from dagster_tiktok.text import quoted
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
 from dagster_tiktok.tiktok.failures import TRIED_AGAIN, Failure, FailureKind, PostError
-from dagster_tiktok.tiktok.links.post_links import PostRef, PostUrlError, parse_post_link, shown
+from dagster_tiktok.tiktok.links.post_links import PostRef, PostUrlError, parse_post_link
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
 
 FURTHER_PASSES = 3
@@ -229,7 +230,7 @@ def _name(unit: Unit, ref: PostRef) -> str:
     """What a log line calls the unit, so that its row is found in the sheet."""
     if ref.tiktok_id is not None:
         return f"post {ref.tiktok_id}"
-    link = shown(unit.details.va_url) if unit.details else ref.key
+    link = quoted(unit.details.va_url) if unit.details else ref.key
     return f"short link {link} (unit {unit.source_key})"
 
 

@@ -14,6 +14,7 @@ from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.models import Post
 from dagster_tiktok.net.hosts import ForbiddenHostError
 from dagster_tiktok.settings import Settings
+from dagster_tiktok.text import quoted
 from dagster_tiktok.tiktok.breaker import TikTokRejectsError
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
@@ -30,7 +31,6 @@ from dagster_tiktok.tiktok.links.post_links import (
     canonical_url,
     is_tiktok_id,
     says_photo,
-    shown,
 )
 from dagster_tiktok.tiktok.links.short_links import target_ref
 from dagster_tiktok.tiktok.pages.parse import (
@@ -190,7 +190,7 @@ class TikTokClient:
             TikTokRejectsError: TikTok refuses this address.
         """
         if not is_tiktok_id(tiktok_id):
-            raise unavailable(FailureKind.NOT_A_POST, f"not an id: {shown(tiktok_id)}")
+            raise unavailable(FailureKind.NOT_A_POST, f"not an id: {quoted(tiktok_id)}")
         try:
             with self._site.noted():
                 # `/photo/` pages often lack the post; the user's name in the path is not checked.

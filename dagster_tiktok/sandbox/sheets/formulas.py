@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dagster_tiktok.sandbox.sheets.a1 import Area, RangeError, parse_range
+from dagster_tiktok.text import split_formula
 
 if TYPE_CHECKING:
     from dagster_tiktok.sandbox.sheets.book import Book, Cell, Tab
@@ -126,8 +127,8 @@ class _Evaluation:
 
     def _braces(self, text: str) -> _Block:
         lines: _Block = []
-        for line in _split(text, ";"):
-            blocks = [self._block(part.strip()) for part in _split(line, ",")]
+        for line in split_formula(text, ";"):
+            blocks = [self._block(part.strip()) for part in split_formula(line, ",")]
             height = max(map(len, blocks))
             lines.extend([[cell for block in blocks for cell in _line(block, i)] for i in
                           range(height)])  # fmt: skip
@@ -142,7 +143,7 @@ class _Evaluation:
         return self._range(match[0])
 
     def _if(self, range_: str, rest: str) -> _Block:
-        values = [part.strip().strip('"') for part in _split(rest, ",")]
+        values = [part.strip().strip('"') for part in split_formula(rest, ",")]
         yes, no = values[0], values[1] if len(values) > 1 else ""
         return [[no if _at([row], 0, 0) == "" else yes] for row in self._range(range_)]
 
@@ -185,19 +186,3 @@ def _line(block: _Block, index: int) -> list[Cell]:
 
 def _at(rows: Sequence[Sequence[Cell]], row: int, column: int) -> Cell:
     return rows[row][column] if row < len(rows) and column < len(rows[row]) else ""
-
-
-def _split(text: str, mark: str) -> list[str]:
-    """The parts between marks that stand in no quotes, parentheses or braces."""
-    parts, depth, quoted, start = [], 0, False, 0
-    for index, character in enumerate(text):
-        if character == '"':
-            quoted = not quoted
-        elif not quoted and character in "({":
-            depth += 1
-        elif not quoted and character in ")}":
-            depth -= 1
-        elif not quoted and not depth and character == mark:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]]

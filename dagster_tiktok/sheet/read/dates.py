@@ -7,7 +7,7 @@ import re
 from datetime import date, datetime, timedelta, tzinfo
 
 from dagster_tiktok.sheet.grid import Cell, cell_text
-from dagster_tiktok.tiktok.links.post_links import shown
+from dagster_tiktok.text import quoted
 
 _EPOCH = date(1899, 12, 30)
 _FIRST, _LAST = date(2000, 1, 1), date(2100, 12, 31)
@@ -67,7 +67,7 @@ def parse_date(value: Cell, timezone: tzinfo) -> date | None:
         DateError: for everything else.
     """
     if isinstance(value, bool):
-        raise DateError(f"Date is not a date: {shown(cell_text(value))}")
+        raise DateError(f"Date is not a date: {quoted(cell_text(value))}")
     if isinstance(value, int | float):
         return _of_serial(value)
     text = cell_text(value)
@@ -76,7 +76,7 @@ def parse_date(value: Cell, timezone: tzinfo) -> date | None:
     zoned = _ZONED.match(text)
     day = _of_instant(zoned, timezone) if zoned else _of_text(text)
     if day is None or not _FIRST <= day <= _LAST:
-        raise DateError(f"Date is not understood: {shown(text)}; write it like 2026-11-22")
+        raise DateError(f"Date is not understood: {quoted(text)}; write it like 2026-11-22")
     return day
 
 
@@ -85,7 +85,7 @@ def _of_serial(number: float) -> date:
         day = _EPOCH + timedelta(days=int(number))
         if _FIRST <= day <= _LAST:
             return day
-    raise DateError(f"Date is not a date: {shown(cell_text(number))}")
+    raise DateError(f"Date is not a date: {quoted(cell_text(number))}")
 
 
 def _of_instant(match: re.Match[str], timezone: tzinfo) -> date | None:
@@ -115,7 +115,7 @@ def _metrics_of(match: re.Match[str], text: str) -> date | None:
     month_first = _date(match["year"], match["a"], match["b"])
     if day_first and month_first and day_first != month_first:
         raise DateError(
-            f"Date could be {day_first.isoformat()} or {month_first.isoformat()}: {shown(text)}; "
+            f"Date could be {day_first.isoformat()} or {month_first.isoformat()}: {quoted(text)}; "
             "write it like one of these"
         )
     return day_first or month_first

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from dagster_tiktok.text import quoted
+
 REQUIRED = ("Post URL", "Status")
 WANTED = ("VA", "Creator", "Set ID", "Type")
 """Without one of these columns its fields are NULL, and a run says so once."""
@@ -71,22 +73,21 @@ def parse_columns(text: str) -> dict[str, str]:
         if not equals or not header:
             raise ValueError(
                 'must be written like "Post URL=TikTok Link; VA=Assigned To", but holds '
-                f'"{_shown(part)}"'
+                f"{_shown(part)}"
             )
         if name is None:
             raise ValueError(
-                f'names a column "{_shown(given)}" that is not known; the known ones are '
+                f"names a column {_shown(given)} that is not known; the known ones are "
                 f"{', '.join(COLUMNS)}"
             )
         if name in columns:
             raise ValueError(f'names the column "{name}" twice')
         same = [other for other, known in columns.items() if folded(known) == folded(header)]
         if same:
-            raise ValueError(f'gives "{same[0]}" and "{name}" the same header "{_shown(header)}"')
+            raise ValueError(f'gives "{same[0]}" and "{name}" the same header {_shown(header)}')
         columns[name] = header
     return columns
 
 
 def _shown(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 40 else line[:39] + "…"
+    return quoted(" ".join(text.split()), 40)

@@ -24,7 +24,7 @@ from dagster_tiktok.sheet.read.headers import (
     folded,
     names_of,
 )
-from dagster_tiktok.text import printable
+from dagster_tiktok.text import quoted
 
 __all__ = [
     "READ_IF_PRESENT",
@@ -39,7 +39,6 @@ HEADER_SEARCH_ROWS = 20
 """A header further down than this is not looked for: it would be found in people's data."""
 
 _SHOWN_HEADERS = 20
-_SHOWN_HEADER_CHARACTERS = 30
 _DATA_MARKS = ("://", "@", "www.")
 """A cell that holds one of these is data, not a header, and is not shown."""
 
@@ -121,7 +120,7 @@ def _without_peoples_own(layout: Layout, grid: Grid) -> Layout:
     if not found:
         return layout
     warnings = [
-        f'the column "{cut(layout.headers[name])}" holds "{cut(text)}" in row {row}, which the '
+        f"the column {quoted(layout.headers[name])} holds {quoted(text)} in row {row}, which the "
         "pipeline did not write, and is left alone: give that column another header, or clear "
         "the cell to have the column written"
         for name, (row, text) in found.items()
@@ -192,12 +191,12 @@ class _Headers:
 
     def _not_found(self, name: str, header: str) -> str:
         instead = (
-            f'"{cut(self._texts[self.columns[name]])}" is taken instead'
+            f"{quoted(self._texts[self.columns[name]])} is taken instead"
             if name in self.columns
             else "nothing is taken instead"
         )
         return (
-            f'the tab has no column "{cut(header)}", which GOOGLE_SHEET_COLUMNS names for '
+            f"the tab has no column {quoted(header)}, which GOOGLE_SHEET_COLUMNS names for "
             f'"{name}": {instead}; correct the setting or the header'
         )
 
@@ -223,8 +222,8 @@ class _Headers:
         if all(folded(self._texts[index]) == folded(own) for index in found):
             places = " and ".join(column_name(index) for index in found)
             meant = "" if folded(own) == folded(name) else f' (it means "{name}")'
-            return f'the column "{cut(own)}"{meant} stands twice ({places})'
-        named = [f'"{cut(self._texts[index])}" ({column_name(index)})' for index in found]
+            return f"the column {quoted(own)}{meant} stands twice ({places})"
+        named = [f"{quoted(self._texts[index])} ({column_name(index)})" for index in found]
         return f'the column "{name}" could be {" or ".join(named)}'
 
     def _sort_out(self) -> None:
@@ -233,7 +232,7 @@ class _Headers:
                 self.duplicated.append(self._ambiguous[name])
             elif name not in self.columns:
                 given = self._own.get(name)
-                called = f' (GOOGLE_SHEET_COLUMNS calls it "{cut(given)}")' if given else ""
+                called = f" (GOOGLE_SHEET_COLUMNS calls it {quoted(given)})" if given else ""
                 self.missing.append(f'"{name}"{called}')
 
 
@@ -288,9 +287,4 @@ def _shown_headers(row: Sequence[Cell]) -> list[str]:
     """What a row holds that may be headers: texts, in quotes, without what is surely data."""
     texts = [cell_text(value) for value in row if isinstance(value, str)]
     headers = [text for text in texts if text and not any(mark in text for mark in _DATA_MARKS)]
-    return [f'"{cut(text)}"' for text in headers[:_SHOWN_HEADERS]]
-
-
-def cut(text: str) -> str:
-    """What people typed, shortened to be shown in a message."""
-    return printable(text[:_SHOWN_HEADER_CHARACTERS])
+    return [quoted(text) for text in headers[:_SHOWN_HEADERS]]

@@ -24,11 +24,11 @@ from dagster_tiktok.sheet.read.dates import DateError, parse_date
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout
 from dagster_tiktok.sheet.read.merged import lower_rows
 from dagster_tiktok.sheet.read.statuses import FAILED, READY, SCRAPED, not_understood, status_of
+from dagster_tiktok.text import quoted
 from dagster_tiktok.tiktok.links.post_links import (
     MAX_URL_CHARACTERS,
     PostUrlError,
     parse_post_link,
-    shown,
 )
 
 __all__ = [
@@ -341,9 +341,9 @@ class _Reading:
         if not text:
             self.problems.append("Set ID is empty")
         elif isinstance(value, bool) or not (text.isascii() and text.isdigit()):
-            self.problems.append(f"Set ID must be a whole number: {shown(text)}")
+            self.problems.append(f"Set ID must be a whole number: {quoted(text)}")
         elif len(text) > 10 or int(text) > _MAX_SET_ID:
-            self.problems.append(f"Set ID is too large: {shown(text)}")
+            self.problems.append(f"Set ID is too large: {quoted(text)}")
         else:
             return int(text)
         return None
@@ -352,7 +352,7 @@ class _Reading:
         post_type = _TYPES.get(text.upper())
         if post_type is not None:
             return post_type
-        problem = f"Type must be NEW or REPOST: {shown(text)}" if text else "Type is empty"
+        problem = f"Type must be NEW or REPOST: {quoted(text)}" if text else "Type is empty"
         self.problems.append(problem)
         return None
 
@@ -364,7 +364,7 @@ class _Reading:
             self.warnings.append(f"{name} is empty")
         elif len(text) > MAX_NAME_CHARACTERS:
             self.warnings.append(
-                f"{name} is cut to {MAX_NAME_CHARACTERS} characters: {shown(text)}"
+                f"{name} is cut to {MAX_NAME_CHARACTERS} characters: {quoted(text)}"
             )
         return text[:MAX_NAME_CHARACTERS] or None
 
@@ -375,12 +375,12 @@ def _unreadable(row: Sequence[Cell], layout: Layout) -> str:
         if name not in WRITTEN_IF_PRESENT and is_computing(value := cell_at(row, column)):
             if isinstance(value, UnreadLink):
                 return (
-                    f"{name} shows the text {shown(cell_text(value))}, and whether a link is under "
-                    "it could not be read now; the row stays as it is and is read again by the "
-                    "next run: to be independent of that, paste the post's link itself"
+                    f"{name} shows the text {quoted(cell_text(value))}, and whether a link is "
+                    "under it could not be read now; the row stays as it is and is read again by "
+                    "the next run: to be independent of that, paste the post's link itself"
                 )
             return (
-                f"{name} shows {shown(cell_text(value))} now; the row stays as it is and is read "
+                f"{name} shows {quoted(cell_text(value))} now; the row stays as it is and is read "
                 "again by the next run: if it lasts, correct the cell's formula"
             )
     return ""

@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 from dagster_tiktok.sheet.grid import Cell, cell_text
-from dagster_tiktok.tiktok.links.post_links import shown
+from dagster_tiktok.text import quoted
 
 READY, SCRAPED, FAILED = "Ready to Scrape", "Scraped", "Failed"
 
@@ -58,11 +58,11 @@ def not_understood(text: str, also: str) -> str:
     for name in (READY, SCRAPED, FAILED):
         if _looks_like(text, name):
             return (
-                f'the status {shown(text)}{also} looks like "{name}" but has other characters '
+                f'the status {quoted(text)}{also} looks like "{name}" but has other characters '
                 "than it seems: type it again"
             )
     return (
-        f"unknown status {shown(text)}{also}: nothing happens to the row until the cell is set to "
+        f"unknown status {quoted(text)}{also}: nothing happens to the row until the cell is set to "
         f'"{READY}"'
     )
 

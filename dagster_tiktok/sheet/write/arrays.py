@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dagster_tiktok.sheet.grid import column_index, column_name
+from dagster_tiktok.text import split_formula
 
 # Their output is no larger than the ranges that they are given.
 _SHRINKING = "ARRAYFORMULA|CHOOSECOLS|CHOOSEROWS|FILTER|FREQUENCY|MAP|SCAN|SORT|SORTN|UNIQUE"
@@ -79,8 +80,8 @@ def anchor_of(row: int, column: int, formula: str) -> Anchor | None:
 
 
 def _size_of_braces(body: str) -> tuple[int, int]:
-    lines = _split(body[1 : body.rfind("}")], ";")
-    sizes = [[_size(part) for part in _split(line, ",\\")] for line in lines]
+    lines = split_formula(body[1 : body.rfind("}")], ";")
+    sizes = [[_size(part) for part in split_formula(line, ",\\")] for line in lines]
     return (
         sum(max(height for height, _ in parts) for parts in sizes),
         max(sum(width for _, width in parts) for parts in sizes),
@@ -104,22 +105,6 @@ def _size(text: str) -> tuple[int, int]:
 
 def _index(name: str) -> int:
     return column_index(name.upper())
-
-
-def _split(text: str, marks: str) -> Sequence[str]:
-    """The parts between marks that stand in no quotes, parentheses or braces."""
-    parts, depth, quoted, start = [], 0, False, 0
-    for index, character in enumerate(text):
-        if character == '"':
-            quoted = not quoted
-        elif not quoted and character in "({":
-            depth += 1
-        elif not quoted and character in ")}":
-            depth -= 1
-        elif not quoted and not depth and character in marks:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]]
 
 
 class Reach:

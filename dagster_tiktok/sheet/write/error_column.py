@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection
 
 from dagster_tiktok.sheet.grid import Grid, cell_at, cell_text, is_computing
 from dagster_tiktok.sheet.read.headers import folded
-from dagster_tiktok.sheet.read.layout import Layout, cut
+from dagster_tiktok.sheet.read.layout import Layout
+from dagster_tiktok.text import quoted
 
 ERROR = "Error"
 
@@ -40,9 +41,9 @@ def errors_of_people(
     if theirs is None:
         return None
     return (
-        f'the column "{cut(layout.headers[ERROR])}" holds "{cut(theirs)}" in row {found[theirs]}, '
-        "which the pipeline did not write, and is left alone: give that column another header, or "
-        "clear the cell to have the column written"
+        f"the column {quoted(layout.headers[ERROR])} holds {quoted(theirs)} in row "
+        f"{found[theirs]}, which the pipeline did not write, and is left alone: give that column "
+        "another header, or clear the cell to have the column written"
     )
 
 

@@ -16,7 +16,7 @@ from dagster_tiktok.models import Metrics, Record
 from dagster_tiktok.sheet.grid import Cell, Grid, UnreadLink, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.read.rows import FAILED, READY, SCRAPED, row_key, status_of
-from dagster_tiktok.tiktok.links.post_links import shown
+from dagster_tiktok.text import quoted, truncate
 
 Value: TypeAlias = "str | int"
 
@@ -186,9 +186,7 @@ def wanted_cells(outcome: RowOutcome, layout: Layout, timezone: tzinfo) -> dict[
 
 def safe_text(text: str) -> str:
     """One line that no spreadsheet program takes for a formula, also not after an export."""
-    line = cell_text(text)
-    if len(line) > _MAX_REASON_CHARACTERS:
-        line = line[: _MAX_REASON_CHARACTERS - 1] + "…"
+    line = truncate(cell_text(text), _MAX_REASON_CHARACTERS)
     return "'" + line if line.startswith(_FORMULA_STARTS) else line
 
 
@@ -224,7 +222,7 @@ def fewer(rows: Sequence[int], expected: int) -> str:
 
 def status_changed(grid: Grid, layout: Layout, number: int) -> str:
     text = cell_text(cell_at(grid.row(number), layout["Status"]))
-    return f"the status was changed to {shown(text)} (row {number})"
+    return f"the status was changed to {quoted(text)} (row {number})"
 
 
 def _local(moment: datetime, timezone: tzinfo) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
+from dagster_tiktok.text import quoted
 from dagster_tiktok.tiktok.links.post_ids import fault_of_id, is_cut_id, is_whole_id
-from dagster_tiktok.tiktok.links.post_refs import PostRef, is_account, says_photo, shown
+from dagster_tiktok.tiktok.links.post_refs import PostRef, is_account, says_photo
 from dagster_tiktok.tiktok.links.wrapped_links import wrapped_id, wrapping_host
 
 _SHOWN_HOST = 40
@@ -102,7 +103,7 @@ def _wrapped(host: str, link: str) -> str:
     why = " (a link inside another site's link is not read)" if wrapped_id(link) else ""
     return (
         f"Post URL is wrapped in a link of {host[-_SHOWN_HOST:]}: open it, then copy the post's "
-        f"own link from TikTok{why}: {shown(link)}"
+        f"own link from TikTok{why}: {quoted(link)}"
     )
 
 
@@ -138,12 +139,12 @@ def _post(segments: list[str], host: str, link: str, now: datetime | None) -> Re
         known = match[0].rstrip(".") if match else ""
         if len(known) >= _MIN_CODE_CHARACTERS:
             return Reading(PostRef(short_code=known))
-        fault = f"Post URL is a short link that is not complete. {_COPY_AGAIN}: {shown(link)}"
+        fault = f"Post URL is a short link that is not complete. {_COPY_AGAIN}: {quoted(link)}"
         return Reading(fault=fault, part=code if code.isalnum() else None)
     if user is not None and len(lowered) == 2 and lowered[1] in _CUT_KINDS:
-        fault = f"Post URL is not complete: its end is missing. {_COPY_AGAIN}: {shown(link)}"
+        fault = f"Post URL is not complete: its end is missing. {_COPY_AGAIN}: {quoted(link)}"
         return Reading(fault=fault, part="")
-    fault = f"Post URL is {_page(user, lowered)}, not a post. {_OPEN}: {shown(link)}"
+    fault = f"Post URL is {_page(user, lowered)}, not a post. {_OPEN}: {quoted(link)}"
     return Reading(fault=fault)
 
 
@@ -157,7 +158,7 @@ def _by_id(
     digits = match[0] if segment and (match := _DIGITS.match(segment[0])) else ""
     if not segment:
         fault = f"Post URL is not complete: its post number is missing. {_COPY_AGAIN}"
-        return Reading(fault=f"{fault}: {shown(link)}", part="")
+        return Reading(fault=f"{fault}: {quoted(link)}", part="")
     why = fault_of_id(digits, now) if digits else "no digits"
     if why is None:
         return Reading(PostRef(tiktok_id=digits, user=user, is_photo=is_photo))
@@ -166,7 +167,7 @@ def _by_id(
     else:
         mistyped = ": it is mistyped" if digits and is_whole_id(digits) else ""
         fault = f"Post URL has a post number that TikTok cannot have{mistyped} ({why})"
-    return Reading(fault=f"{fault}. {_COPY_AGAIN}: {shown(link)}", part=digits or None)
+    return Reading(fault=f"{fault}. {_COPY_AGAIN}: {quoted(link)}", part=digits or None)
 
 
 def _code_segment(segments: list[str], host: str) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from dagster_tiktok.text import printable
+from dagster_tiktok.text import printable, quoted
 from dagster_tiktok.tiktok.links.cell_links import links_in
 from dagster_tiktok.tiktok.links.one_link import Reading, read_link
 from dagster_tiktok.tiktok.links.post_ids import fault_of_id, is_tiktok_id
@@ -21,7 +21,6 @@ from dagster_tiktok.tiktok.links.post_refs import (
     canonical_url,
     is_account,
     says_photo,
-    shown,
 )
 from dagster_tiktok.tiktok.links.spellings import without_breaks
 from dagster_tiktok.tiktok.links.typos import mistyped_beginning
@@ -36,7 +35,6 @@ __all__ = [
     "parse_post_link",
     "parse_url",
     "says_photo",
-    "shown",
 ]
 
 MAX_URL_CHARACTERS = 2048
@@ -114,16 +112,18 @@ def _the_one(typed: str, readings: Sequence[Reading]) -> PostRef:
         if not fault and _ENCODED_TWICE.search(typed):
             fault = (
                 "Post URL is encoded more than once: open the post, then copy its own link from "
-                f"TikTok: {shown(typed)}"
+                f"TikTok: {quoted(typed)}"
             )
         if not fault and (mistyped := mistyped_beginning(typed)) is not None:
             fault = (
                 f"{_NOT_TIKTOK}: its beginning is mistyped ({mistyped}). "
-                f"Copy the link again: {shown(typed)}"
+                f"Copy the link again: {quoted(typed)}"
             )
-        raise PostUrlError(fault or f"{_NOT_TIKTOK}: {shown(typed)}")
+        raise PostUrlError(fault or f"{_NOT_TIKTOK}: {quoted(typed)}")
     names = [ref.tiktok_id or ref.short_code or "" for ref in found.values()]
     others = [r for r in readings if r.part and not names[0].startswith(r.part)]
     if len(found) > 1 or others:
-        raise PostUrlError(f"Post URL holds more than one link to a post, keep one: {shown(typed)}")
+        raise PostUrlError(
+            f"Post URL holds more than one link to a post, keep one: {quoted(typed)}"
+        )
     return next(iter(found.values()))

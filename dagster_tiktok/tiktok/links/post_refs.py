@@ -6,9 +6,6 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from dagster_tiktok.text import printable
-
-_SHOWN_CHARACTERS = 60
 _USER = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 # A short link's target and what is copied from it: 150 is TikTok's type of a carousel.
 _PHOTO_PARAMETER = re.compile(r"[?&](?:aweme_type=150|pic_cnt=[1-9][0-9]?)(?![0-9])")
@@ -62,9 +59,3 @@ def canonical_url(tiktok_id: str, user: str | None, is_carousel: bool) -> str:
     """
     kind = "photo" if is_carousel else "video"
     return f"https://www.tiktok.com/@{quote(user or '_', safe='')}/{kind}/{tiktok_id}"
-
-
-def shown(text: str) -> str:
-    """`text` in quotes, short and printable, as messages may show it."""
-    head = printable(text[:_SHOWN_CHARACTERS])
-    return f'"{head}…"' if len(text) > _SHOWN_CHARACTERS else f'"{head}"'
