@@ -32,7 +32,7 @@ _SLIDES = "select count(*) from public.tiktok_slides"
 _SLIDES_LOGGED = """
     select count(*) filter (where table_name = 'tiktok_slides')::float / count(*)
     from public.audit_log"""
-_SHRINK = """select (private.shrink_units('{"keep_days": 365}') ->> 'removed')::integer"""
+_SHRINK = """select (private.prune_units('{"keep_days": 365}') ->> 'removed')::integer"""
 
 
 def main(posts: int = POSTS) -> None:

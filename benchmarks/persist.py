@@ -26,11 +26,11 @@ from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.models import Post, RowRequest, SlideSource, StoredSlide, Unit
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages import open_rows, persist, scrape, store_slides, write_back
-from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.claims import Claims, ClaimScope
 from dagster_tiktok.stages.recorder import FLUSH_SIZE
 
 FIRST, POSTS, SLIDES = 1_000, 10_000, 2
-DUE = Due(TODAY, POSTS)
+DUE = ClaimScope(TODAY, POSTS)
 
 
 def main() -> None:

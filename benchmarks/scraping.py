@@ -29,7 +29,7 @@ from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages import open_rows as open  # noqa: A004
-from dagster_tiktok.stages.claims import Due
+from dagster_tiktok.stages.claims import ClaimScope
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.tiktok.client import TikTokClient
 
@@ -142,7 +142,7 @@ async def _scrape(settings: Settings, ids: Sequence[str]) -> Run:
         for start in range(0, len(ids), open.CHUNK):
             rows = [_row(tiktok_id) for tiktok_id in ids[start : start + open.CHUNK]]
             await ledger.open_units(rows, source=SOURCE, read_at=NOW)
-        due = Due(TODAY, len(ids))
+        due = ClaimScope(TODAY, len(ids))
         started, processor = time.perf_counter(), time.process_time()
         report = await scrape_due(ledger, client, due, advance=lambda: None)
         run = Run(report.scraped, time.perf_counter() - started, time.process_time() - processor)

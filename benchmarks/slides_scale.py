@@ -32,7 +32,7 @@ from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.stages import open_rows as open  # noqa: A004
-from dagster_tiktok.stages.claims import Due
+from dagster_tiktok.stages.claims import ClaimScope
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.stages.store_slides import store_due
 from dagster_tiktok.tiktok.client import TikTokClient
@@ -42,7 +42,7 @@ SERIES = (100, 1_000)
 CACHE_MB = 32
 MOST_MEGABYTES, MOST_GROWTH = 250, 1.10
 _LOOK_EVERY_SECONDS = 0.003
-DUE = Due(TODAY, 1_000_000)
+DUE = ClaimScope(TODAY, 1_000_000)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import SlideStore, open_slide_store
-from dagster_tiktok.stages.claims import Due
+from dagster_tiktok.stages.claims import ClaimScope
 from dagster_tiktok.stages.store_slides import store_due
 
 SLIDES_OF_A_POST = 6
@@ -151,7 +151,7 @@ async def _known(settings: Settings) -> tuple[list[float], list[float]]:
             report = await store_due(
                 ledger,
                 mover,
-                Due(TODAY, KNOWN_POSTS),
+                ClaimScope(TODAY, KNOWN_POSTS),
                 concurrency=3 * settings.slide_max_concurrent_downloads,
                 advance=lambda: None,
             )

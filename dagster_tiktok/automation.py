@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_tiktok.assets.attention import Notice, alert_text, notices_of
+from dagster_tiktok.assets.attention import Notice, alert_text, collect_notices
 from dagster_tiktok.assets.common import (
     GROUP,
     ONLY_WAITS,
@@ -24,7 +24,7 @@ from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import read_rows, ready_digest
-from dagster_tiktok.stages.open_rows import reason_of
+from dagster_tiktok.stages.open_rows import failure_reason
 
 FIRST_ASSET = dg.AssetKey("sheet_rows")
 UNDER_WAY = [
@@ -129,7 +129,7 @@ def ready_rows(
                     unreadable.append(
                         str(error)
                         if len(clients) == 1
-                        else f"{client.sheet.name}: {reason_of(client.sheet, error)}"
+                        else f"{client.sheet.name}: {failure_reason(client.sheet, error)}"
                     )
                     continue
                 if rows.ready:
@@ -234,7 +234,7 @@ def sheet_alert(context: dg.RunStatusSensorContext, alerts: AlertResource) -> dg
 
 def _notices(instance: dg.DagsterInstance, run_id: str) -> tuple[Notice, ...]:
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    notices = notices_of(entry.dagster_event for entry in entries)
+    notices = collect_notices(entry.dagster_event for entry in entries)
     return tuple(notice for notice in notices if notice.is_listed)
 
 

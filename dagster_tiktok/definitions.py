@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_tiktok.assets.records import records
+from dagster_tiktok.assets.posts_and_slides import posts_and_slides
 from dagster_tiktok.assets.scraped_posts import scraped_posts
 from dagster_tiktok.assets.scraping_logs import scraping_logs
 from dagster_tiktok.assets.sheet_rows import sheet_rows
@@ -27,7 +27,7 @@ from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.resources.slide_store import SlideStoreResource
 from dagster_tiktok.resources.tiktok import TikTokResource
 
-ASSETS = [sheet_rows, scraped_posts, slide_files, records, sheet_status, scraping_logs]
+ASSETS = [sheet_rows, scraped_posts, slide_files, posts_and_slides, sheet_status, scraping_logs]
 
 
 def build_definitions(settings: SettingsResource | None = None, **overrides: Any) -> dg.Definitions:

@@ -19,11 +19,11 @@ Outcome = Literal["scraped", "unavailable", "expired"]
 DataQuality = Literal["complete", "no_account", "partial"]
 
 
-class Record(BaseModel):
+class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class RowDetails(Record):
+class RowDetails(FrozenModel):
     """What a person typed into the row, understood. Travels with the row's unit."""
 
     va_url: str
@@ -36,7 +36,7 @@ class RowDetails(Record):
     """How many ready rows held this very address when the sheet was read."""
 
 
-class RowRequest(Record):
+class RowRequest(FrozenModel):
     """A ready row, as it enters the ledger.
 
     `source_key` finds the row again: it is derived from the cells, never from the row number.
@@ -50,7 +50,7 @@ class RowRequest(Record):
     problems: tuple[str, ...] = ()
 
 
-class Metrics(Record):
+class Metrics(FrozenModel):
     views: int | None = None
     likes: int | None = None
     comments: int | None = None
@@ -58,7 +58,7 @@ class Metrics(Record):
     bookmarks: int | None = None
 
 
-class SlideSource(Record):
+class SlideSource(FrozenModel):
     """One slide as the page offers it. `mirrors` are addresses of the same picture, each signed."""
 
     number: int = Field(ge=1)
@@ -70,7 +70,7 @@ class SlideSource(Record):
     expires_at: datetime | None = None
 
 
-class Post(Record):
+class Post(FrozenModel):
     """Everything that a post's page said."""
 
     tiktok_id: str
@@ -91,7 +91,7 @@ class Post(Record):
     data_quality: DataQuality = "complete"
 
 
-class StoredSlide(Record):
+class StoredSlide(FrozenModel):
     """A slide that lies in the bucket, as `tiktok_slides` records it."""
 
     slide_number: int = Field(ge=1)
@@ -108,7 +108,7 @@ class StoredSlide(Record):
     uploaded_at: datetime
 
 
-class Unit(Record):
+class Unit(FrozenModel):
     """One look at a post: a row of the ledger `scrape_units`, as a stage claims it."""
 
     id: int
@@ -137,7 +137,7 @@ class Unit(Record):
     """Slides of the post that earlier looks stored."""
 
 
-class UnitError(Record):
+class UnitError(FrozenModel):
     """A unit that did not succeed: what a report lists."""
 
     unit_id: int
@@ -154,7 +154,7 @@ class UnitError(Record):
     """When an unfinished unit may be tried again; None: at once."""
 
 
-class RepeatedRow(Record):
+class RepeatedRow(FrozenModel):
     """A row whose post stands in another row, which came first: that one's VA, creator and set
     count. `source` and `first_source` are `SheetUrl.source`."""
 
@@ -164,7 +164,7 @@ class RepeatedRow(Record):
     first_key: str
 
 
-class WaitingElsewhere(Record):
+class WaitingElsewhere(FrozenModel):
     """Rows that wait for a sheet which GOOGLE_SHEET_URL does not name. `source` is that of
     `SheetUrl`."""
 
@@ -182,7 +182,7 @@ class WaitingElsewhere(Record):
         )
 
 
-class BatchSummary(Record):
+class BatchSummary(FrozenModel):
     """What `close_batch` answers: the figures of `scraping_logs` and what is left."""
 
     batch_id: UUID

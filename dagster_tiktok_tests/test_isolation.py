@@ -9,7 +9,7 @@ import pytest
 from dagster_tiktok.cli.doctor import Check, Finding, Found, tried
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.stages.isolation import Errors, failing_alone
+from dagster_tiktok.stages.isolation import Errors, collect_failure
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, sheet_row
 
 
@@ -48,7 +48,7 @@ def test_sheets_of_which_some_fail_when_worked_on_then_each_fails_alone(
         "tab 2": ConfigurationError("not shared"),
         "tab 3": None,
     }.items():
-        with failing_alone(name, errors, logging.getLogger("test"), f"{name} cannot be read"):
+        with collect_failure(name, errors, logging.getLogger("test"), f"{name} cannot be read"):
             if error:
                 raise error
             done.append(name)

@@ -206,7 +206,7 @@ async def flood(
         (500, 4 * 16),
         (403, 16),
         # A success is given up past its limit, once.
-        (200, supabase_client.MAX_ANSWER_BYTES / 2**20 + 16),
+        (200, supabase_client.MAX_RESPONSE_BYTES / 2**20 + 16),
     ],
 )
 def test_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
@@ -238,7 +238,7 @@ def test_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
 
 def test_a_packed_body_that_unpacks_to_more_than_is_taken_then_it_is_given_up() -> None:
     packing = zlib.compressobj(wbits=31)
-    packed = packing.compress(b" " * (supabase_client.MAX_ANSWER_BYTES + 1)) + packing.flush()
+    packed = packing.compress(b" " * (supabase_client.MAX_RESPONSE_BYTES + 1)) + packing.flush()
 
     async def run() -> None:
         app = web.Application()

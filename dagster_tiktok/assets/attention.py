@@ -77,20 +77,20 @@ def as_metadata(notices: Iterable[Notice]) -> dict[str, Any]:
     }
 
 
-def notices_of(events: Iterable[dg.DagsterEvent | None]) -> tuple[Notice, ...]:
+def collect_notices(events: Iterable[dg.DagsterEvent | None]) -> tuple[Notice, ...]:
     """What the assets of a run left, in order, from its events."""
     found: dict[str, Notice] = {}
-    for value in _json_of(events, ATTENTION):
+    for value in _json_metadata(events, ATTENTION):
         for item in value if isinstance(value, list) else ():
             notice = Notice.model_validate(item)
             found.setdefault(str(notice), notice)
     return tuple(in_order(found.values()))
 
 
-def counts_of(events: Iterable[dg.DagsterEvent | None]) -> Counter[str]:
+def count_notices(events: Iterable[dg.DagsterEvent | None]) -> Counter[str]:
     """How many notices of each kind there were, also of those that are not kept."""
     counts: Counter[str] = Counter()
-    for value in _json_of(events, _COUNTS):
+    for value in _json_metadata(events, _COUNTS):
         counts.update(value if isinstance(value, dict) else {})
     return counts
 
@@ -104,7 +104,7 @@ def counted(counts: Mapping[str, int]) -> str:
     )
 
 
-def _json_of(events: Iterable[dg.DagsterEvent | None], key: str) -> Iterator[Any]:
+def _json_metadata(events: Iterable[dg.DagsterEvent | None], key: str) -> Iterator[Any]:
     for event in events:
         if event is None or event.event_type is not dg.DagsterEventType.ASSET_MATERIALIZATION:
             continue

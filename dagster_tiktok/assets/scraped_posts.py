@@ -11,7 +11,7 @@ from dagster_tiktok.assets.common import (
 )
 from dagster_tiktok.assets.stage import (
     StageTotals,
-    due_of,
+    claim_scope,
     open_stage,
 )
 from dagster_tiktok.partitions import daily
@@ -43,7 +43,7 @@ async def scraped_posts(
     database: DatabaseResource,
     tiktok: TikTokResource,
 ) -> dg.MaterializeResult[None]:
-    due = due_of(context, settings)
+    scope = claim_scope(context, settings)
     report = ScrapeReport()
     async with (
         open_stage(
@@ -59,7 +59,7 @@ async def scraped_posts(
             await scrape_due(
                 ledger,
                 client,
-                due,
+                scope,
                 report=report,
                 advance=bar.advance,
                 pass_pause_seconds=tiktok.pass_pause_seconds,

@@ -15,7 +15,7 @@ from dagster_tiktok.assets.common import (
 )
 from dagster_tiktok.assets.stage import (
     StageTotals,
-    due_of,
+    claim_scope,
     open_stage,
 )
 from dagster_tiktok.clock import MAX_SKEW, utc_now
@@ -26,7 +26,7 @@ from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.read.rows import COLUMN, ROW_IGNORED
-from dagster_tiktok.stages.open_rows import OpenedSheet, OpenReport, open_ready
+from dagster_tiktok.stages.open_rows import OpenReport, SheetOpening, open_ready_rows
 
 CHECK = "rows_understood"
 
@@ -58,7 +58,7 @@ async def sheet_rows(
     database: DatabaseResource,
     sheet: SheetResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses a parameter beside a check
-    due = due_of(context, settings)
+    scope = claim_scope(context, settings)
     report = OpenReport()
     async with open_stage(
         context,
@@ -69,18 +69,18 @@ async def sheet_rows(
         starting=True,
     ) as ledger:
         today = (await ledger.clock()).today
-        if due.partition_date > today:
-            raise ConfigurationError(_not_begun(due.partition_date, ledger.now()))
-        if due.partition_date < today:
-            if due.partition_date == settings.load().today() and _is_slow(ledger.now()):
-                raise ConfigurationError(_is_over(due.partition_date, ledger.now()))
+        if scope.partition_date > today:
+            raise ConfigurationError(_not_begun(scope.partition_date, ledger.now()))
+        if scope.partition_date < today:
+            if scope.partition_date == settings.load().today() and _is_slow(ledger.now()):
+                raise ConfigurationError(_is_over(scope.partition_date, ledger.now()))
             context.log.info("A past day opens nothing: the sheet is not read.")
             return dg.MaterializeResult(
                 metadata={"opened": 0, "read": False},
                 check_results=[_check((), read=False)],
             )
         with sheet.clients() as clients:
-            await open_ready(ledger, clients, timezone=settings.load().timezone, report=report)
+            await open_ready_rows(ledger, clients, timezone=settings.load().timezone, report=report)
     notices = _notices(report)
     return dg.MaterializeResult(
         metadata={
@@ -142,7 +142,7 @@ def _check(notices: Sequence[Notice], *, read: bool = True) -> dg.AssetCheckResu
     )
 
 
-def _where(opened: OpenedSheet) -> str:
+def _where(opened: SheetOpening) -> str:
     """Names the tab in front of a message, where there are several."""
     return "" if opened.sheet.of == 1 else f'tab "{opened.tab}": '
 

@@ -13,7 +13,7 @@ from dagster_tiktok.assets.common import (
 )
 from dagster_tiktok.assets.stage import (
     StageTotals,
-    due_of,
+    claim_scope,
     open_stage,
 )
 from dagster_tiktok.partitions import daily
@@ -41,7 +41,7 @@ async def sheet_status(
     database: DatabaseResource,
     sheet: SheetResource,
 ) -> dg.MaterializeResult[None]:
-    due = due_of(context, settings)
+    scope = claim_scope(context, settings)
     report = WriteBackReport()
     async with open_stage(
         context,
@@ -54,7 +54,7 @@ async def sheet_status(
         ),
     ) as ledger:
         with sheet.clients() as clients:
-            await write_back_due(ledger, clients, due, report=report)
+            await write_back_due(ledger, clients, scope, report=report)
     totals = _totals(report)
     conflicts = [
         [answered.sheet.name, conflict.source_key, conflict.text]

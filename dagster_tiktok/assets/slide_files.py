@@ -12,7 +12,7 @@ from dagster_tiktok.assets.common import (
 )
 from dagster_tiktok.assets.stage import (
     StageTotals,
-    due_of,
+    claim_scope,
     open_stage,
 )
 from dagster_tiktok.partitions import daily
@@ -45,7 +45,7 @@ async def slide_files(
     tiktok: TikTokResource,
     slide_store: SlideStoreResource,
 ) -> dg.MaterializeResult[None]:
-    due = due_of(context, settings)
+    scope = claim_scope(context, settings)
     report = StoreReport()
     async with (
         open_stage(
@@ -74,7 +74,7 @@ async def slide_files(
             await store_due(
                 ledger,
                 mover,
-                due,
+                scope,
                 # Posts of one slide overlap download and upload only if several are under way;
                 # the mover bounds the slides in flight itself.
                 concurrency=3 * settings.load().slide_max_concurrent_downloads,

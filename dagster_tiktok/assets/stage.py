@@ -15,7 +15,7 @@ from dagster_tiktok.database.ledger import Ledger
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.resources.database import DatabaseResource
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.stages.claims import Due
+from dagster_tiktok.stages.claims import ClaimScope
 
 CONFIGURATION_PROBLEM = "configuration_problem"
 """In the metadata of a failure: the configuration is wrong."""
@@ -29,10 +29,10 @@ class StageTotals:
     failures: dict[str, Any] = field(default_factory=dict)
 
 
-def due_of(context: dg.AssetExecutionContext, settings: SettingsResource) -> Due:
+def claim_scope(context: dg.AssetExecutionContext, settings: SettingsResource) -> ClaimScope:
     """What the run's partition may claim."""
     loaded = settings.load()
-    return Due(
+    return ClaimScope(
         partition_date=date.fromisoformat(context.partition_key),
         limit=loaded.pipeline_max_posts_per_run,
     )

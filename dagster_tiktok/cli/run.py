@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 import dagster as dg
 
-from dagster_tiktok.assets.attention import Notice, counts_of, notices_of
+from dagster_tiktok.assets.attention import Notice, collect_notices, count_notices
 from dagster_tiktok.assets.stage import (
     CONFIGURATION_PROBLEM,
 )
@@ -90,8 +90,8 @@ def run_partition(
             for event in result.all_events
             if event.is_step_failure
         ]
-        notices = notices_of(result.all_events)
-        counts = counts_of(result.all_events)
+        notices = collect_notices(result.all_events)
+        counts = count_notices(result.all_events)
     ended_by = tuple(text for step, text in failures if step != LAST_STEP)
     summary = asyncio.run(_close(loaded, run_id, ended_by))
     # The last stage fails because of what is unfinished, which is listed one by one instead.

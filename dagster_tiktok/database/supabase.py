@@ -32,7 +32,7 @@ TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 MAX_ERROR_BYTES = 64 * 2**10
 """Of an error's body, which is cut there. Supabase's own are below 2 kB."""
 
-MAX_ANSWER_BYTES = 64 * 2**20
+MAX_RESPONSE_BYTES = 64 * 2**20
 """Of the answer of a function or a listing, unpacked. The largest claims are about 8 MB."""
 
 
@@ -89,7 +89,7 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         response = _with_body(request, response, body)
         if response.is_redirect:
             return response
-        said = error_of(body)
+        said = parse_error(body)
         status = true_status(request.url, response.status_code, said)
         retry_after = retry_after_seconds(response.headers)
         known = known_state(status, code=str(said.get("code")), message=str(said.get("message")))
@@ -120,10 +120,10 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         if request.method == "GET" and "/storage/v1/object/" in request.url.path:
             return response
         try:
-            body = await read_whole(response, MAX_ANSWER_BYTES)
+            body = await read_whole(response, MAX_RESPONSE_BYTES)
         except BodyTooLargeError:
             raise ServiceUnavailableError(
-                f"SUPABASE_URL answered with more than {MAX_ANSWER_BYTES:,} bytes, which Supabase "
+                f"SUPABASE_URL returned more than {MAX_RESPONSE_BYTES:,} bytes, which Supabase "
                 "does not: check the URL, and what stands before it."
             ) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
@@ -153,7 +153,7 @@ class _UnavailableError(TransientError):
     """A known state of the project that may have ended by the next attempt."""
 
 
-def error_of(body: bytes) -> dict[str, Any]:
+def parse_error(body: bytes) -> dict[str, Any]:
     """What an error says of itself: Supabase's are JSON objects with a message, else empty."""
     try:
         said = json.loads(body)

@@ -61,7 +61,7 @@ async def repair(
         records = SlideRecords(database, settings.supabase_bucket)
         with _reported(report):
             await find_rows(records, report)
-            if mend and report.unsound:
+            if mend and report.broken:
                 await _correct_rows(settings, database, records, store, report)
         with _reported(report):
             await find_objects(records, report, older_than_hours=older_than_hours)
@@ -86,7 +86,7 @@ def as_json_object(report: RepairReport) -> dict[str, Any]:
         "ok": report.ok,
         "slides_examined": report.slides_examined,
         "objects_examined": report.objects_examined,
-        "rows_without_object": [slide.model_dump(mode="json") for slide in report.unsound],
+        "rows_without_object": [slide.model_dump(mode="json") for slide in report.broken],
         "objects_without_row": [found.model_dump(mode="json") for found in report.unnamed],
         "foreign_objects": [found.model_dump(mode="json") for found in report.foreign],
         "posts": [
@@ -119,7 +119,7 @@ def print_report(report: RepairReport, *, mend: bool, file: TextIO) -> None:
     console.print(
         Text(f"{report.slides_examined} rows, {report.objects_examined} objects looked at.")
     )
-    listed("rows without a sound object", [_row(slide) for slide in report.unsound], "yellow")
+    listed("rows without a sound object", [_row(slide) for slide in report.broken], "yellow")
     mended = [post for post in report.posts if post.result == "mended"]
     if mended:
         slides = sum(len(post.slides) for post in mended)
@@ -142,11 +142,11 @@ def print_report(report: RepairReport, *, mend: bool, file: TextIO) -> None:
     for sentence in report.errors:
         console.print(Text(_shown(sentence), style="red"))
     if report.ok:
-        found = report.unsound or report.unnamed
+        found = report.broken or report.unnamed
         console.print(
             Text("Everything is repaired." if found else "Nothing is wrong.", style="green")
         )
-    elif not mend and (report.unsound or report.unnamed):
+    elif not mend and (report.broken or report.unnamed):
         console.print(Text("Nothing was changed; --fix repairs it."))
 
 

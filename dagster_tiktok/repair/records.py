@@ -12,13 +12,13 @@ from typing import Literal
 from pydantic import BaseModel
 
 from dagster_tiktok.database.functions import Database
-from dagster_tiktok.models import Record, StoredSlide
+from dagster_tiktok.models import FrozenModel, StoredSlide
 
 PAGE = 5000
 """Rows or objects a call: about a tenth of a second of the database's time."""
 
 
-class BrokenSlide(Record):
+class BrokenSlide(FrozenModel):
     """A row that the bucket does not bear out. Sizes are bytes; None: no object, or not known."""
 
     tiktok_id: str
@@ -29,7 +29,7 @@ class BrokenSlide(Record):
     object_size: int | None = None
 
 
-class BucketObject(Record):
+class BucketObject(FrozenModel):
     """An object without a row. Names are whatever somebody uploaded."""
 
     name: str
@@ -38,11 +38,11 @@ class BucketObject(Record):
 
 
 class SlidesOfPost(BaseModel):
-    """The rows of a post; `unsound` are the numbers of those without a sound object."""
+    """The rows of a post; `broken` are the numbers of those without a sound object."""
 
     post_url: str | None
     slides: tuple[StoredSlide, ...]
-    unsound: frozenset[int]
+    broken: frozenset[int]
 
 
 class RestoredSlide(StoredSlide):
@@ -52,11 +52,11 @@ class RestoredSlide(StoredSlide):
 
 
 class SlidesRepaired(BaseModel):
-    """`unsound` are the numbers of the post's slides that still have no sound object."""
+    """`broken` are the numbers of the post's slides that still have no sound object."""
 
     written: int
     removed: int
-    unsound: frozenset[int]
+    broken: frozenset[int]
 
 
 class BrokenSlidesPage(BaseModel):
@@ -82,7 +82,7 @@ class SlideRecords:
         self._bucket = bucket
         self._page = page
 
-    async def unsound(self) -> AsyncIterator[BrokenSlidesPage]:
+    async def broken(self) -> AsyncIterator[BrokenSlidesPage]:
         """Goes through all rows, the oldest first."""
         after: int | None = 0
         while after is not None:

@@ -36,7 +36,7 @@ MANY = 100
 
 @dataclass(frozen=True)
 class PostRepair:
-    """What became of a post whose rows were unsound.
+    """What became of a post whose rows were broken.
 
     `lost`: TikTok does not show it any more. `left`: it may be mended another time. Its rows are
     as they were then, but for those in `slides`: the numbers that lie in the bucket again.
@@ -58,7 +58,7 @@ class RepairReport:
 
     slides_examined: int = 0
     objects_examined: int = 0
-    unsound: list[BrokenSlide] = field(default_factory=list)
+    broken: list[BrokenSlide] = field(default_factory=list)
     unnamed: list[BucketObject] = field(default_factory=list)
     foreign: list[BucketObject] = field(default_factory=list)
     posts: list[PostRepair] = field(default_factory=list)
@@ -69,7 +69,7 @@ class RepairReport:
     @property
     def broken_posts(self) -> list[str]:
         """Their ids, each once, in the order in which they were found."""
-        return list(dict.fromkeys(slide.tiktok_id for slide in self.unsound))
+        return list(dict.fromkeys(slide.tiktok_id for slide in self.broken))
 
     @property
     def left(self) -> int:
@@ -100,9 +100,9 @@ class Pages:
 
 async def find_rows(records: SlideRecords, report: RepairReport) -> None:
     """Rows that have no object, or one of another size."""
-    async for page in records.unsound():
+    async for page in records.broken():
         report.slides_examined += page.examined
-        report.unsound += page.slides
+        report.broken += page.slides
 
 
 async def find_objects(
@@ -124,7 +124,7 @@ async def correct_rows(
     concurrency: int,
     advance: Callable[[], object],
 ) -> None:
-    """Stores the slides of unsound rows again. `advance` is called once a post.
+    """Stores the slides of broken rows again. `advance` is called once a post.
 
     Arguments:
         pages: where `mover` fetches pages.
@@ -197,7 +197,7 @@ async def _repair_post(
         return PostRepair(tiktok_id, "left", reasons=("Its tiktok_id is not the id of a post.",))
     try:
         rows = await records.of_post(tiktok_id)
-        if not rows.unsound:  # somebody has mended it meanwhile
+        if not rows.broken:  # somebody has mended it meanwhile
             return PostRepair(tiktok_id, "mended")
         return await _restore(tiktok_id, rows, records, mover, pages)
     except ValidationError as error:
@@ -210,7 +210,7 @@ async def _repair_post(
 async def _restore(
     tiktok_id: str, rows: SlidesOfPost, records: SlideRecords, mover: SlideMover, pages: Pages
 ) -> PostRepair:
-    sound = [slide for slide in rows.slides if slide.slide_number not in rows.unsound]
+    sound = [slide for slide in rows.slides if slide.slide_number not in rows.broken]
     moved = await mover.move(post_on_record(tiktok_id, rows), sound)
     failures = {failure.number: failure.sentence for failure in moved.failures}
     page = moved.refreshed_post
@@ -226,12 +226,12 @@ async def _restore(
     written = await records.mend(tiktok_id, restored, slide_count=count)
 
     numbers = tuple(slide.slide_number for slide in restored)
-    if not written.unsound:
+    if not written.broken:
         gone = f"TikTok shows {count} slides now: {written.removed} rows were removed."
         return PostRepair(tiktok_id, "mended", numbers, (gone,) if written.removed else ())
     reasons = tuple(
         failures.get(number, f"Slide {number}: its row was changed meanwhile.")
-        for number in sorted(written.unsound)
+        for number in sorted(written.broken)
     )
     result: Literal["lost", "left"] = "lost" if tiktok_id in pages.gone else "left"
     return PostRepair(tiktok_id, result, numbers, tuple(dict.fromkeys(reasons)))

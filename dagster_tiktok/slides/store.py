@@ -16,7 +16,7 @@ from supabase import AsyncClient
 
 from dagster_tiktok.clock import utc_now
 from dagster_tiktok.database.service_states import ProjectUnavailableError, known_state
-from dagster_tiktok.database.supabase import error_of, open_supabase, true_status
+from dagster_tiktok.database.supabase import open_supabase, parse_error, true_status
 from dagster_tiktok.errors import (
     ConfigurationError,
     ServiceUnavailableError,
@@ -147,7 +147,7 @@ class SlideStore:
             f"{self._supabase.storage_url}bucket/{self._bucket}",
             headers=self._supabase.options.headers,
         )
-        said = error_of(response.content)
+        said = parse_error(response.content)
         if true_status(response.url, response.status_code, said) in (401, 403):
             raise ConfigurationError(_wrong_key(str(said.get("message"))[:200]))
         if response.status_code >= 500:

@@ -17,7 +17,7 @@ _NO_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
-class Due:
+class ClaimScope:
     """Which units a run may claim: what is due on `partition_date` or before, at most `limit`.
 
     Which day it is, and so what may still be scraped, is the database's to say.
@@ -26,7 +26,7 @@ class Due:
     partition_date: date
     limit: int
 
-    def without_limit(self) -> Due:
+    def without_limit(self) -> ClaimScope:
         """For the stages after the looks: what a run has looked at, it also brings to its end."""
         return replace(self, limit=_NO_LIMIT)
 
@@ -38,22 +38,22 @@ class Claims:
     its leases end by then; if it lives, it renews them and the units are its own.
     """
 
-    def __init__(self, ledger: Ledger, state: UnitState, due: Due, *, chunk: int) -> None:
+    def __init__(self, ledger: Ledger, state: UnitState, scope: ClaimScope, *, chunk: int) -> None:
         self.expired = 0
         self.claimed = 0
         self.left_to_others = 0
         self._ledger = ledger
         self._state = state
-        self._due = due
+        self._scope = scope
         self._chunk = chunk
 
     async def chunks(self) -> AsyncIterator[Sequence[Unit]]:
         waiting_until = time.monotonic() + self._ledger.lease_seconds + 2 * LEASE_POLL_SECONDS
-        while self.claimed < self._due.limit:
+        while self.claimed < self._scope.limit:
             claimed = await self._ledger.claim(
                 self._state,
-                due_date=self._due.partition_date,
-                limit=min(self._chunk, self._due.limit - self.claimed),
+                due_date=self._scope.partition_date,
+                limit=min(self._chunk, self._scope.limit - self.claimed),
             )
             self.expired += claimed.expired
             self.claimed += len(claimed.units)

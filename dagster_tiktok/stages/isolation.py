@@ -12,7 +12,7 @@ Errors = dict[str, ConfigurationError | ServiceUnavailableError]
 
 
 @contextmanager
-def failing_alone(name: str, errors: Errors, log: logging.Logger, told: str) -> Iterator[None]:
+def collect_failure(name: str, errors: Errors, log: logging.Logger, told: str) -> Iterator[None]:
     """What the block raises goes into `errors` under the sheet's name, and ends the block only.
 
     Also what nobody foresaw, which is logged with where it came from.

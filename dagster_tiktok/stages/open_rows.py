@@ -14,7 +14,7 @@ from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import SheetRows, read_rows
 from dagster_tiktok.sheet.urls import SheetUrl
-from dagster_tiktok.stages.isolation import Errors, failing_alone
+from dagster_tiktok.stages.isolation import Errors, collect_failure
 from dagster_tiktok.stages.timing import timed
 
 CHUNK = 500
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class OpenedSheet:
+class SheetOpening:
     """What one sheet held and what became of it. `tab` is the tab's title."""
 
     sheet: SheetUrl
@@ -37,7 +37,7 @@ class OpenedSheet:
 class OpenReport:
     """`failed`: why a sheet could not be read, by its name; the others were."""
 
-    sheets: list[OpenedSheet] = field(default_factory=list)
+    sheets: list[SheetOpening] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -46,7 +46,7 @@ class OpenReport:
         return _sum([sheet.units for sheet in self.sheets])
 
 
-async def open_ready(
+async def open_ready_rows(
     ledger: Ledger,
     clients: Sequence[SheetClient],
     *,
@@ -72,11 +72,11 @@ async def open_ready(
         for client in clients:
             name = client.sheet.name
             read_at = (await ledger.clock()).now
-            with failing_alone(name, errors, log, f"sheet_rows: {name} cannot be read"):
+            with collect_failure(name, errors, log, f"sheet_rows: {name} cannot be read"):
                 grid = await asyncio.to_thread(client.read, merges=True)
                 rows = read_rows(grid, find_layout(grid), timezone)
             if name in errors:
-                report.failed[name] = reason_of(client.sheet, errors[name])
+                report.failed[name] = failure_reason(client.sheet, errors[name])
                 continue
             _log_warnings(client.sheet, rows)
             units = _sum(
@@ -89,7 +89,7 @@ async def open_ready(
                     for start in range(0, len(rows.ready), CHUNK)
                 ]
             )
-            report.sheets.append(OpenedSheet(client.sheet, grid.title, rows, units))
+            report.sheets.append(SheetOpening(client.sheet, grid.title, rows, units))
             log.info(
                 "sheet_rows: %s: %d rows read, %d ready (%d with problems): "
                 "%d opened, %d open already",
@@ -117,7 +117,7 @@ def raise_if_none(
     raise (ConfigurationError if wrong else ServiceUnavailableError)(text)
 
 
-def reason_of(sheet: SheetUrl, error: Exception) -> str:
+def failure_reason(sheet: SheetUrl, error: Exception) -> str:
     """Why a sheet failed, to be read behind its name, which names the variable already."""
     return str(error) if sheet.of == 1 else _without_variable(str(error))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dagster_tiktok.database.ledger import FailedUnit, Ledger
-from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.claims import Claims, ClaimScope
 
 CLAIM_CHUNK = 250
 
@@ -29,7 +29,7 @@ class PersistReport:
 
 async def persist_due(
     ledger: Ledger,
-    due: Due,
+    scope: ClaimScope,
     *,
     advance: Callable[[int], None],
     report: PersistReport | None = None,
@@ -41,7 +41,7 @@ async def persist_due(
     """
     report = report or PersistReport()
     started = time.monotonic()
-    claims = Claims(ledger, "stored", due.without_limit(), chunk=CLAIM_CHUNK)
+    claims = Claims(ledger, "stored", scope.without_limit(), chunk=CLAIM_CHUNK)
     try:
         async for chunk in claims.chunks():
             waiting = [unit.id for unit in chunk]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dagster_tiktok.database.ledger import Ledger, ScrapeResult
 from dagster_tiktok.models import Post
-from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.claims import Claims, ClaimScope
 from dagster_tiktok.stages.recorder import Recorder, record_while
 from dagster_tiktok.stages.scrape_passes import ScrapePasses
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
@@ -67,7 +67,7 @@ class ScrapeReport:
 async def scrape_due(
     ledger: Ledger,
     client: TikTokClient,
-    due: Due,
+    scope: ClaimScope,
     *,
     advance: Callable[[], None],
     report: ScrapeReport | None = None,
@@ -84,7 +84,7 @@ async def scrape_due(
     """
     report = report or ScrapeReport()
     started = time.monotonic()
-    claims = Claims(ledger, "pending", due, chunk=CLAIM_CHUNK)
+    claims = Claims(ledger, "pending", scope, chunk=CLAIM_CHUNK)
 
     async def write(results: list[ScrapeResult]) -> None:
         await ledger.record_scrapes(results)

@@ -13,7 +13,7 @@ from dagster_tiktok.models import Unit
 from dagster_tiktok.slides.breaker import REFUSING
 from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.mover import MoveResult, MoveStats, SlideMover
-from dagster_tiktok.stages.claims import Claims, Due
+from dagster_tiktok.stages.claims import Claims, ClaimScope
 from dagster_tiktok.stages.recorder import Recorder, record_while
 
 CLAIM_CHUNK = 50
@@ -39,7 +39,7 @@ class StoreReport:
 async def store_due(
     ledger: Ledger,
     mover: SlideMover,
-    due: Due,
+    scope: ClaimScope,
     *,
     concurrency: int,
     advance: Callable[[], None],
@@ -56,7 +56,7 @@ async def store_due(
     report = report or StoreReport()
     report.stats = mover.stats
     started = time.monotonic()
-    claims = _InAnyOrder(ledger, "scraped", due.without_limit(), chunk=CLAIM_CHUNK)
+    claims = _InAnyOrder(ledger, "scraped", scope.without_limit(), chunk=CLAIM_CHUNK)
 
     async def store(recorder: Recorder[SlidesResult]) -> None:
         doubtful: list[tuple[Unit, MoveResult]] = []

@@ -12,9 +12,9 @@ from dagster_tiktok.models import Metrics, Post, Unit
 from dagster_tiktok.sheet.client import SheetClient, WriteReport
 from dagster_tiktok.sheet.urls import SheetUrl
 from dagster_tiktok.sheet.write.plan import Conflict, RowOutcome
-from dagster_tiktok.stages.claims import Claims, Due
-from dagster_tiktok.stages.isolation import Errors, failing_alone
-from dagster_tiktok.stages.open_rows import raise_if_none, reason_of
+from dagster_tiktok.stages.claims import Claims, ClaimScope
+from dagster_tiktok.stages.isolation import Errors, collect_failure
+from dagster_tiktok.stages.open_rows import failure_reason, raise_if_none
 from dagster_tiktok.stages.timing import timed
 from dagster_tiktok.text import counted
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class AnsweredSheet:
+class SheetWriteBack:
     sheet: SheetUrl
     written: WriteReport
 
@@ -34,7 +34,7 @@ class WriteBackReport:
     """`looks` are daily looks, which end here without a word in a sheet. `failed`: why a sheet
     could not be answered, by its name; its rows are answered by a later run."""
 
-    sheets: list[AnsweredSheet] = field(default_factory=list)
+    sheets: list[SheetWriteBack] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     looks: int = 0
     seconds: float = 0.0
@@ -47,7 +47,7 @@ class WriteBackReport:
 async def write_back_due(
     ledger: Ledger,
     clients: Sequence[SheetClient],
-    due: Due,
+    scope: ClaimScope,
     *,
     report: WriteBackReport | None = None,
 ) -> WriteBackReport:
@@ -71,7 +71,7 @@ async def write_back_due(
     with timed(report):
         rows: dict[str, list[Unit]] = {}
         looks: dict[int, str | None] = {}
-        claims = Claims(ledger, "persisted", due.without_limit(), chunk=CLAIM_CHUNK)
+        claims = Claims(ledger, "persisted", scope.without_limit(), chunk=CLAIM_CHUNK)
         async for chunk in claims.chunks():
             for unit in chunk:
                 if unit.source is None:
@@ -95,16 +95,16 @@ async def write_back_due(
                 rows.get(client.sheet.source, []), key=lambda u: u.unanswered_since is not None
             )
             name = client.sheet.name
-            with failing_alone(name, errors, log, f"sheet_status: {name} cannot be answered"):
+            with collect_failure(name, errors, log, f"sheet_status: {name} cannot be answered"):
                 written = await asyncio.to_thread(
                     client.write_outcomes, map(_outcome, units), written_before
                 )
             if name in errors:
-                report.failed[name] = reason_of(client.sheet, errors[name])
+                report.failed[name] = failure_reason(client.sheet, errors[name])
                 continue
             if units:
                 await _finish(ledger, units, written.conflicts)
-            report.sheets.append(AnsweredSheet(client.sheet, written))
+            report.sheets.append(SheetWriteBack(client.sheet, written))
             if not units:
                 continue  # nothing was to be written: the sheet may be one that could not be read
             log.info(

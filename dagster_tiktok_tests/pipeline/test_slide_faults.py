@@ -27,7 +27,7 @@ from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.slides.stream import Timeouts
-from dagster_tiktok.stages.claims import Due
+from dagster_tiktok.stages.claims import ClaimScope
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.stages.store_slides import StoreReport, store_due
 from dagster_tiktok.tiktok.client import TikTokClient
@@ -36,7 +36,7 @@ from dagster_tiktok_tests.support.fault_proxy import FaultProxy, storage_error
 
 SOURCE = "unused-unused"
 NOW = datetime.now(timezone.utc)
-DUE = Due(NOW.date(), 1000)
+DUE = ClaimScope(NOW.date(), 1000)
 SLIDES, BROKEN = 4, 2
 """Slides of a post, and which of them goes wrong."""
 LASTING = {

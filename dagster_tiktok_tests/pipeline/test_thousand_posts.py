@@ -27,7 +27,7 @@ from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings, load_settings
-from dagster_tiktok.stages.claims import Due
+from dagster_tiktok.stages.claims import ClaimScope
 from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.links.post_links import parse_post_link
@@ -136,7 +136,7 @@ async def scrape(settings: Settings, posts: Sequence[FakePost]) -> ScrapeReport:
     ):
         rows = [row(number, post) for number, post in enumerate(posts, start=2)]
         await ledger.open_units(rows, source=SOURCE, read_at=NOW)
-        due = Due(date.max, len(rows))
+        due = ClaimScope(date.max, len(rows))
         return await scrape_due(ledger, client, due, advance=lambda: None, pass_pause_seconds=0.3)
 
 

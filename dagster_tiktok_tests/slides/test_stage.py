@@ -24,7 +24,7 @@ from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.failures import FailureKind
 from dagster_tiktok.slides.mover import SlideMover
 from dagster_tiktok.slides.store import open_slide_store
-from dagster_tiktok.stages.claims import Due
+from dagster_tiktok.stages.claims import ClaimScope
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.stages.store_slides import StoreReport, store_due
 from dagster_tiktok.tiktok.client import TikTokClient
@@ -32,7 +32,7 @@ from dagster_tiktok_tests.slides.conftest import MakeSettings
 
 SOURCE = "0123456789#gid=0"
 TODAY = date(2026, 9, 22)
-DUE = Due(date.max, 1000)
+DUE = ClaimScope(date.max, 1000)
 ATTEMPTS = 1
 TRIES = 5
 MIRRORS = 2

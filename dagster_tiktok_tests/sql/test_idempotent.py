@@ -27,7 +27,7 @@ RENEWED = {
     "record_slides": {"updated_at"},
 }
 # What the interface does not serve, and yet writes when its owner calls it.
-PRIVATE = {"prune_audit_log", "shrink_units"}
+PRIVATE = {"prune_audit_log", "prune_units"}
 
 
 def _contents(db: Database, but: set[str]) -> dict[str, list[dict[str, Any]]]:
@@ -107,7 +107,7 @@ def test_a_units_life_when_each_call_is_sent_twice_then_the_second_changes_nothi
         "post = null, slides = null, claim_id = null, leased_by = null, lease_until = null, "
         "finished_at = private.current_instant() - interval '400 days'"
     )
-    twice("shrink_units", keep_days=365)
+    twice("prune_units", keep_days=365)
 
     writing = db.query(
         "select proname as name from pg_catalog.pg_proc "

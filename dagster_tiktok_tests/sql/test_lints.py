@@ -82,7 +82,7 @@ WRONG = {
     ],
     "type_usable_by_users": [
         "create type private.t as (id bigint)",
-        "grant usage on type private.look to anon",
+        "grant usage on type private.unit_payload to anon",
     ],
     "part_in_public": [
         f"{_FUNCTION} as 'select 1'",

@@ -48,7 +48,7 @@ class Place:
         answer: dict[str, Any] = self._call(function, {"bucket": self.bucket, **arguments})
         return answer
 
-    def unsound(self) -> list[tuple[int, str]]:
+    def broken(self) -> list[tuple[int, str]]:
         answer = self.call("find_broken_slides")
         return [(each["slide_number"], each["problem"]) for each in answer["slides"]]
 
@@ -119,7 +119,7 @@ def test_rows_and_objects_then_those_that_disagree_are_found_page_by_page(
         place.store(stored["storage_path"], size)
     place.store(slides[0]["storage_path"] + "x")
 
-    assert place.unsound() == [
+    assert place.broken() == [
         (2, "other_size"),
         (3, "other_size"),
         (4, "other_size"),
@@ -185,7 +185,7 @@ def test_a_storage_that_keeps_versions_then_only_the_current_ones_count(
     place.execute("update storage.objects set archived_at = now() where name like '1/02%'")
     place.execute("update storage.objects set is_delete_marker = true where name like '3/%'")
 
-    assert place.unsound() == [(2, "no_object")]
+    assert place.broken() == [(2, "no_object")]
     assert place.unnamed() == ["4/01-a"]
 
 
@@ -197,12 +197,12 @@ def test_a_post_then_its_rows_and_the_unsound_numbers_are_answered(place: Place)
 
     answer = place.call("slides_to_repair", tiktok_id="1")
 
-    assert (answer["post_url"], answer["unsound"]) == ("https://www.tiktok.com/@mia/photo/1", [2])
+    assert (answer["post_url"], answer["broken"]) == ("https://www.tiktok.com/@mia/photo/1", [2])
     assert [(s["slide_number"], s["image_key"]) for s in answer["slides"]] == [
         (1, None),
         (2, key),
     ]
-    nothing: dict[str, Any] = {"post_url": None, "slides": [], "unsound": []}
+    nothing: dict[str, Any] = {"post_url": None, "slides": [], "broken": []}
     assert place.call("slides_to_repair", tiktok_id="2") == nothing
 
 
@@ -223,7 +223,7 @@ def test_slides_that_were_stored_again_then_text_stays_with_its_picture(
 
     answer = place.mend("1", [_again(new[0], old[1]), _again(new[1], old[2])])
 
-    assert answer == {"written": 2, "removed": 0, "unsound": []}
+    assert answer == {"written": 2, "removed": 0, "broken": []}
     rows = place.rows()
     assert [r["storage_path"] for r in rows] == [
         old[0]["storage_path"],
@@ -240,9 +240,9 @@ def test_a_row_that_was_wrong_about_its_picture_then_it_is_corrected(place: Plac
     place.post("1", [right])
     place.store(right["storage_path"])
     place.execute("update public.tiktok_slides set file_size = 7, width = 1, ocr_text = 'text'")
-    assert place.unsound() == [(1, "other_size")]
+    assert place.broken() == [(1, "other_size")]
 
-    assert place.mend("1", [_again(right, right)])["unsound"] == []
+    assert place.mend("1", [_again(right, right)])["broken"] == []
 
     (row,) = place.rows()
     assert (row["file_size"], row["width"], row["ocr_text"]) == (1234, 10, "text")
@@ -256,9 +256,9 @@ def test_a_row_that_somebody_wrote_meanwhile_then_it_is_left_alone(place: Place)
     late = [_again(slide("1", 1, picture="c"), read), _again(slide("1", 2), read)]
     answer = place.mend("1", late)
 
-    assert answer == {"written": 0, "removed": 0, "unsound": [1]}
+    assert answer == {"written": 0, "removed": 0, "broken": [1]}
     assert place.rows() == before
-    assert place.mend("2", late) == {"written": 0, "removed": 0, "unsound": []}
+    assert place.mend("2", late) == {"written": 0, "removed": 0, "broken": []}
 
 
 def test_a_post_that_shows_fewer_slides_then_the_rows_beyond_are_removed(
@@ -270,8 +270,8 @@ def test_a_post_that_shows_fewer_slides_then_the_rows_beyond_are_removed(
 
     answer = place.mend("1", [], slide_count=1)
 
-    assert answer == {"written": 0, "removed": 2, "unsound": []}
-    assert place.mend("1", [], slide_count=0) == {"written": 0, "removed": 0, "unsound": []}
+    assert answer == {"written": 0, "removed": 2, "broken": []}
+    assert place.mend("1", [], slide_count=0) == {"written": 0, "removed": 0, "broken": []}
     (written,) = place.query("select slides, slide_count from public.tiktok_posts")
     assert written == {"slides": [slides[0]["public_url"]], "slide_count": 1}
 
@@ -289,7 +289,7 @@ def test_a_look_while_a_post_is_mended_then_the_newer_upload_wins(db: Database) 
 
     given = {"bucket": "tiktok-slides", "tiktok_id": "1"}
     mended = db.call("repair_slides", **given, slides=[{**_again(old, old), "storage_path": "1/x"}])
-    assert (mended["written"], mended["unsound"]) == (1, [1])
+    assert (mended["written"], mended["broken"]) == (1, [1])
     db.persist(unit["id"], batch=batch)
 
     # As between two looks.

@@ -48,7 +48,7 @@ def test_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_looks_go(
     _finish_everything(db, days_ago=400, key="1")
     _finish_everything(db, days_ago=300, key="2")
 
-    assert db.call_private("shrink_units", keep_days=365) == {"removed": 4}
+    assert db.call_private("prune_units", keep_days=365) == {"removed": 4}
 
     left = db.query("select source_key, slot from public.scrape_units order by source_key, slot")
     assert [(unit["source_key"], unit["slot"]) for unit in left] == [
@@ -62,7 +62,7 @@ def test_a_post_whose_looks_went_when_it_is_looked_at_again_then_no_daily_look_i
 ) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
     _finish_everything(db, days_ago=400, key="1")
-    db.call_private("shrink_units", keep_days=365)
+    db.call_private("prune_units", keep_days=365)
 
     persist_first_scrapes(db, {"a": (post("1", at=NOON + timedelta(days=400)), [])})
 
@@ -73,7 +73,7 @@ def test_a_post_whose_looks_went_when_it_is_looked_at_again_then_no_daily_look_i
 
 def test_less_than_three_months_then_the_ledger_is_not_shrunk(db: Database) -> None:
     with pytest.raises(APIError, match="at least 90 days"):
-        db.call_private("shrink_units", keep_days=89)
+        db.call_private("prune_units", keep_days=89)
 
 
 def test_a_storage_that_belongs_to_another_role_then_only_the_policy_is_missing(

@@ -15,7 +15,7 @@ set search_path = ''
 as $$ select (private.current_instant() at time zone current_day.time_zone)::date $$;
 
 -- `sources` of a call: the sheets that its caller reads and answers. NULL unless it is a list.
-create function private.sources_of(p jsonb) returns text[]
+create function private.parse_sources(p jsonb) returns text[]
 language sql immutable
 set search_path = ''
 as $$
@@ -71,15 +71,15 @@ comment on function private.max_attempts() is 'How often a stage is tried on a u
 comment on function private.may_count(timestamptz) is 'Part of the ledger''s functions: whether an hour has passed since the last counted try.';
 comment on function private.next_try(integer, timestamptz) is 'Part of the ledger''s functions: when a unit that failed is tried again.';
 comment on function private.end_of_day(date, text) is 'Part of record_scrapes: until when a daily look is tried at the latest.';
-comment on function private.sources_of(jsonb) is 'Part of the ledger''s functions: the sheets of a caller.';
+comment on function private.parse_sources(jsonb) is 'Part of the ledger''s functions: the sheets of a caller.';
 comment on function private.current_instant() is 'The time by which days are decided: the database''s clock.';
 comment on function private.current_day(text) is 'Today in a time zone, by private.current_instant().';
 revoke all on function private.current_instant(), private.current_day(text),
-  private.sources_of(jsonb), private.max_attempts(), private.may_count(timestamptz),
+  private.parse_sources(jsonb), private.max_attempts(), private.may_count(timestamptz),
   private.next_try(integer, timestamptz), private.end_of_day(date, text)
   from public, anon, authenticated, service_role;
 grant execute on function private.current_instant(), private.current_day(text),
-  private.sources_of(jsonb), private.max_attempts(), private.may_count(timestamptz),
+  private.parse_sources(jsonb), private.max_attempts(), private.may_count(timestamptz),
   private.next_try(integer, timestamptz), private.end_of_day(date, text)
   to service_role;
 

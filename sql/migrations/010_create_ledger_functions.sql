@@ -174,7 +174,7 @@ declare
   v_state constant text := p ->> 'state';
   v_today constant date := private.current_day(p ->> 'timezone');
   v_due_date constant date := least((p ->> 'due_date')::date, v_today);
-  v_sources constant text[] := private.sources_of(p);
+  v_sources constant text[] := private.parse_sources(p);
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_claim_id constant uuid := (p ->> 'claim_id')::uuid;
   v_limit constant integer := (p ->> 'limit')::integer;

@@ -87,7 +87,7 @@ begin
   into v_recorded, v_last_scrapes
   from recorded as r;
   perform private.complete_posts(v_last_scrapes);
-  return private.recorded_and_ignored('recorded', v_recorded, p -> 'results');
+  return private.recording_response('recorded', v_recorded, p -> 'results');
 end
 $$;
 
@@ -149,7 +149,7 @@ begin
     returning u.id
   )
   select coalesce(array_agg(recorded.id), '{}') into v_recorded from recorded;
-  return private.recorded_and_ignored('recorded', v_recorded, p -> 'results');
+  return private.recording_response('recorded', v_recorded, p -> 'results');
 end
 $$;
 
@@ -197,17 +197,17 @@ begin
   )
   select coalesce(array_agg(both_kinds.id), '{}') into v_finished
   from (select waiting.id from waiting union all select finished.id from finished) as both_kinds;
-  return private.recorded_and_ignored('finished', v_finished, p -> 'results');
+  return private.recording_response('finished', v_finished, p -> 'results');
 end
 $$;
 
-create function private.recorded_and_ignored(name text, recorded bigint[], results jsonb)
+create function private.recording_response(name text, recorded bigint[], results jsonb)
 returns jsonb
 language sql stable
 set search_path = ''
 as $$
   select jsonb_build_object(
-    recorded_and_ignored.name, cardinality(recorded),
+    recording_response.name, cardinality(recorded),
     'ignored', coalesce(jsonb_agg(distinct r.unit_id)
       filter (where r.unit_id <> all (recorded)), '[]')
   )
@@ -217,13 +217,13 @@ $$;
 comment on function public.record_scrapes(jsonb) is '{owner, timezone, results} -> {recorded, ignored}: what the pages said.';
 comment on function public.record_slides(jsonb) is '{owner, results} -> {recorded, ignored}: which slides are in the bucket.';
 comment on function public.finish_units(jsonb) is '{owner, results} -> {finished, ignored}: ends units whose row is answered, and keeps those whose row still waits.';
-comment on function private.recorded_and_ignored(text, bigint[], jsonb) is 'Part of the functions that record results: their answer.';
+comment on function private.recording_response(text, bigint[], jsonb) is 'Part of the functions that record results: their answer.';
 
 revoke all on function public.record_scrapes(jsonb), public.record_slides(jsonb),
   public.finish_units(jsonb),
-  private.recorded_and_ignored(text, bigint[], jsonb)
+  private.recording_response(text, bigint[], jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.record_scrapes(jsonb), public.record_slides(jsonb),
   public.finish_units(jsonb),
-  private.recorded_and_ignored(text, bigint[], jsonb)
+  private.recording_response(text, bigint[], jsonb)
   to service_role;

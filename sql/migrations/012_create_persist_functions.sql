@@ -93,7 +93,7 @@ begin
         v_posts := v_posts + (v_written ->> 'posts')::integer;
         v_slides := v_slides + (v_written ->> 'slides')::integer;
       else
-        perform private.refuse_unit(v_unit, v_owner, v_written ->> 'error');
+        perform private.fail_unit(v_unit, v_owner, v_written ->> 'error');
         v_failed := v_failed
           || jsonb_build_object('unit_id', v_unit, 'error', v_written ->> 'error');
       end if;
@@ -153,7 +153,7 @@ end
 $$;
 
 -- Notes that the database refused a unit.
-create function private.refuse_unit(unit_id bigint, owner uuid, reason text) returns void
+create function private.fail_unit(unit_id bigint, owner uuid, reason text) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -168,13 +168,13 @@ begin
     error = case when u.outcome = 'scraped' then reason else u.error end,
     note = case when u.outcome = 'scraped' then u.note else reason end,
     claim_id = null, leased_by = null, lease_until = null
-  where u.id = refuse_unit.unit_id;
+  where u.id = fail_unit.unit_id;
 
   -- A person has to look at it: the sheet says so, instead of a row that stays ready for ever.
   update public.scrape_units as u set
     state = 'persisted', outcome = 'unavailable', attempts = 0, counted_at = null,
     next_try_at = null, failed_batch_id = null, post = null, slides = null
-  where u.id = refuse_unit.unit_id and u.attempts >= private.max_attempts();
+  where u.id = fail_unit.unit_id and u.attempts >= private.max_attempts();
 end
 $$;
 
@@ -188,7 +188,7 @@ as $$
 $$;
 
 -- A look with its payload, typed: what the writers of 013 work on.
-create type private.look as (
+create type private.unit_payload as (
   unit_id bigint, slot smallint, opened_at timestamptz, tiktok_id text, page_tiktok_id text,
   va_url text, va text, creator text, set_id integer, set_code text, post_type text,
   typed_date date, post_url text,
@@ -197,12 +197,12 @@ create type private.look as (
   comments bigint, shares bigint, bookmarks bigint, slide_count integer, slide_urls jsonb,
   slides jsonb, scraped_at timestamptz, scraping_method text, data_quality text
 );
-revoke all on type private.look from public;
-grant usage on type private.look to service_role;
+revoke all on type private.unit_payload from public;
+grant usage on type private.unit_payload to service_role;
 
 -- The looks of these units. A value of the wrong type raises. A page that was read by a clock that
 -- is ahead was read now: it must not open daily looks, or stand, on a day that has not come.
-create function private.unit_payloads(unit_ids bigint[], time_zone text) returns setof private.look
+create function private.unit_payloads(unit_ids bigint[], time_zone text) returns setof private.unit_payload
 language sql stable
 set search_path = ''
 as $$
@@ -229,18 +229,18 @@ as $$
   where u.id = any (unit_ids) and u.outcome = 'scraped'
 $$;
 
-comment on type private.look is 'A look with its payload, typed; used between the persist functions.';
+comment on type private.unit_payload is 'A look with its payload, typed; used between the persist functions.';
 comment on function public.persist_units(jsonb) is '{owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, not_tried, ignored}: writes what is stored.';
 comment on function private.try_to_persist(bigint[], uuid, text) is 'Part of persist_units: writes units, or says why the database refuses them.';
-comment on function private.refuse_unit(bigint, uuid, text) is 'Part of persist_units: notes that the database refused a unit.';
+comment on function private.fail_unit(bigint, uuid, text) is 'Part of persist_units: notes that the database refused a unit.';
 comment on function private.unit_payloads(bigint[], text) is 'Part of persist_units: the payload of units, typed.';
 comment on function private.set_code(text, integer) is 'MIAR_007 for the creator Mia Rose and the set 7.';
 
 revoke all on function public.persist_units(jsonb),
-  private.try_to_persist(bigint[], uuid, text), private.refuse_unit(bigint, uuid, text),
+  private.try_to_persist(bigint[], uuid, text), private.fail_unit(bigint, uuid, text),
   private.unit_payloads(bigint[], text), private.set_code(text, integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.persist_units(jsonb),
-  private.try_to_persist(bigint[], uuid, text), private.refuse_unit(bigint, uuid, text),
+  private.try_to_persist(bigint[], uuid, text), private.fail_unit(bigint, uuid, text),
   private.unit_payloads(bigint[], text), private.set_code(text, integer)
   to service_role;

@@ -8,7 +8,7 @@ set search_path = ''
 as $$
 declare
   v_wrong text;
-  v_payloads private.look[];
+  v_payloads private.unit_payload[];
   v_posts integer;
   v_slides integer;
 begin
@@ -122,7 +122,7 @@ begin
         when 4 then t.day4_views when 5 then t.day5_views end, -1);
 
   v_slides := private.persist_slides(v_payloads);
-  perform private.persist_history(v_payloads);
+  perform private.persist_metrics(v_payloads);
   perform private.persist_status(unit_ids, owner);
 
   update public.scrape_units as u set
@@ -138,7 +138,7 @@ $$;
 -- Writes the stored slides; removes those beyond the last one. Returns how many were written.
 -- A slide that is stored already is left as it is. TikTok signs its addresses anew for every page:
 -- what comes after the "?" does not make another slide.
-create function private.persist_slides(looks private.look[]) returns integer
+create function private.persist_slides(payloads private.unit_payload[]) returns integer
 language plpgsql
 set search_path = ''
 as $$
@@ -153,7 +153,7 @@ begin
     x.file_size, x.width, x.height, x.mime_type, x.content_hash,
     -- Of two uploads the later one counts: one from tomorrow would be there for ever.
     least(x.downloaded_at, private.current_instant()), least(x.uploaded_at, private.current_instant())
-  from unnest(looks) as l
+  from unnest(payloads) as l
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
   cross join jsonb_to_recordset(l.slides) as x (slide_number integer, slide_url text,
     storage_path text, public_url text, file_size bigint, width integer, height integer,
@@ -187,7 +187,7 @@ begin
   get diagnostics v_slides = row_count;
 
   delete from public.tiktok_slides as s
-  using unnest(looks) as l
+  using unnest(payloads) as l
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
   where s.post_id = t.id and t.slide_count > 0 and s.slide_number > t.slide_count;
 
@@ -198,7 +198,7 @@ begin
     select s.post_id, jsonb_agg(s.public_url order by s.slide_number) as addresses
     from public.tiktok_slides as s
     where s.post_id = any (array(
-      select t.id from unnest(looks) as l join public.tiktok_posts as t using (tiktok_id)
+      select t.id from unnest(payloads) as l join public.tiktok_posts as t using (tiktok_id)
     ))
     group by s.post_id
   ) as stored
@@ -209,7 +209,7 @@ $$;
 
 -- Keeps the day's figures and, after the look that the sheet asked for, opens the daily ones.
 -- A post that is looked at again keeps the daily looks that it had.
-create function private.persist_history(looks private.look[]) returns void
+create function private.persist_metrics(payloads private.unit_payload[]) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -219,7 +219,7 @@ begin
   )
   select t.id, l.captured_on, l.scraped_at, l.views, l.likes, l.comments, l.shares,
     l.bookmarks, l.followers
-  from unnest(looks) as l
+  from unnest(payloads) as l
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
   where coalesce(l.views, l.likes, l.comments, l.shares, l.bookmarks, l.followers) is not null
   order by t.id
@@ -236,7 +236,7 @@ begin
   -- Nobody has worked on them yet: they belong to no batch.
   insert into public.scrape_units (source_key, slot, due_date, tiktok_id)
   select l.tiktok_id, day.slot, l.captured_on + day.slot, l.tiktok_id
-  from unnest(looks) as l
+  from unnest(payloads) as l
   cross join generate_series(1, 5) as day (slot)
   where l.slot = 0 and not exists (
     -- Not met as a conflict, which would wait for whoever is ending or taking that look.
@@ -306,15 +306,15 @@ end
 $$;
 
 comment on function private.persist_chunk(bigint[], uuid, text) is 'Part of persist_units: writes units of different posts.';
-comment on function private.persist_slides(private.look[]) is 'Part of persist_units: writes tiktok_slides.';
-comment on function private.persist_history(private.look[]) is 'Part of persist_units: writes post_metrics and opens the daily looks.';
+comment on function private.persist_slides(private.unit_payload[]) is 'Part of persist_units: writes tiktok_slides.';
+comment on function private.persist_metrics(private.unit_payload[]) is 'Part of persist_units: writes post_metrics and opens the daily looks.';
 comment on function private.persist_status(bigint[], uuid) is 'Part of persist_units: posts that are completed or unavailable.';
 
 revoke all on function private.persist_chunk(bigint[], uuid, text),
-  private.persist_slides(private.look[]), private.persist_history(private.look[]),
+  private.persist_slides(private.unit_payload[]), private.persist_metrics(private.unit_payload[]),
   private.persist_status(bigint[], uuid)
   from public, anon, authenticated, service_role;
 grant execute on function private.persist_chunk(bigint[], uuid, text),
-  private.persist_slides(private.look[]), private.persist_history(private.look[]),
+  private.persist_slides(private.unit_payload[]), private.persist_metrics(private.unit_payload[]),
   private.persist_status(bigint[], uuid)
   to service_role;

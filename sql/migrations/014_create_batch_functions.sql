@@ -95,17 +95,17 @@ $$;
 
 -- Of a unit what counting and sorting need: after an import tens of thousands are due, and whole
 -- rows would be large.
-create type private.owed as (
+create type private.due_unit as (
   id bigint, due_date date, slot smallint, kind text, lease_until timestamptz, waits boolean
 );
-revoke all on type private.owed from public;
-grant usage on type private.owed to service_role;
+revoke all on type private.due_unit from public;
+grant usage on type private.due_unit to service_role;
 
 -- What is due and not done: of the caller's own sheets, and every daily look. The looks of a paused
 -- post wait for the person who paused it; a row that cannot be answered waits for people too: it is
 -- listed, but no run can do more about it.
 create function private.due_units(due_date date, time_zone text, sources text[])
-returns setof private.owed
+returns setof private.due_unit
 language sql stable
 set search_path = ''
 as $$
@@ -122,7 +122,7 @@ as $$
 $$;
 
 -- The units as `errors` and `units` list them.
-create function private.units_listed(unit_ids bigint[]) returns jsonb
+create function private.list_units(unit_ids bigint[]) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -147,25 +147,25 @@ as $$
 declare
   v_answer jsonb;
 begin
-  if p ->> 'due_date' is null or p ->> 'timezone' is null or private.sources_of(p) is null then
+  if p ->> 'due_date' is null or p ->> 'timezone' is null or private.parse_sources(p) is null then
     raise exception 'unfinished_units needs due_date, timezone and sources' using errcode = '22023';
   end if;
-  with owed as materialized (
+  with due as materialized (
     select * from private.due_units((p ->> 'due_date')::date, p ->> 'timezone',
-      private.sources_of(p))
+      private.parse_sources(p))
   )
   select jsonb_build_object(
     'count', count(*),
-    'leased', count(*) filter (where owed.lease_until > now()),
-    'waiting', count(*) filter (where owed.waits),
-    'units', private.units_listed(array(
-      select first.id from owed as first
+    'leased', count(*) filter (where due.lease_until > now()),
+    'waiting', count(*) filter (where due.waits),
+    'units', private.list_units(array(
+      select first.id from due as first
       order by first.due_date, first.slot, first.id
       limit coalesce((p ->> 'limit')::integer, 100)
     ))
   )
   into v_answer
-  from owed;
+  from due;
   return v_answer;
 end
 $$;
@@ -193,10 +193,10 @@ language plpgsql stable
 set search_path = ''
 as $$
 begin
-  if private.sources_of(p) is null then
+  if private.parse_sources(p) is null then
     raise exception 'units_elsewhere needs sources' using errcode = '22023';
   end if;
-  return jsonb_build_object('sheets', private.units_elsewhere(private.sources_of(p)));
+  return jsonb_build_object('sheets', private.units_elsewhere(private.parse_sources(p)));
 end
 $$;
 
@@ -232,7 +232,7 @@ declare
   v_batch_id constant uuid := (p ->> 'batch_id')::uuid;
   v_limit constant integer := coalesce((p ->> 'limit')::integer, 100);
   v_time_zone constant text := p ->> 'timezone';
-  v_sources constant text[] := private.sources_of(p);
+  v_sources constant text[] := private.parse_sources(p);
   v_sheets_failed jsonb;
   v_before public.scraping_logs;
   v_after public.scraping_logs;
@@ -265,15 +265,15 @@ begin
   cross join lateral (select u.state = 'done' or u.unanswered_since is not null as ended) as e
   where u.batch_id = v_batch_id;
 
-  with owed as materialized (
+  with due as materialized (
     select * from private.due_units(v_before.partition_date, v_time_zone, v_sources)
   )
-  select (select count(*) from owed), (select count(*) from owed where owed.waits),
+  select (select count(*) from due), (select count(*) from due where due.waits),
     (
       select string_agg(format('%s (%s)', k.kind, k.n), ', ' order by k.n desc, k.kind)
-      from (select owed.kind, count(*) as n from owed group by owed.kind) as k
+      from (select due.kind, count(*) as n from due group by due.kind) as k
     ),
-    array(select owed.id from owed order by owed.due_date, owed.slot, owed.id limit v_limit)
+    array(select due.id from due order by due.due_date, due.slot, due.id limit v_limit)
   into v_unfinished, v_waiting, v_kinds, v_listed;
 
   -- Rows that could not be answered are named by every run, until they are.
@@ -340,7 +340,7 @@ begin
     'unfinished', v_unfinished, 'waiting', v_waiting, 'slides_downloaded', v_after.slides_downloaded,
     'slides_uploaded', v_after.slides_uploaded,
     'bytes_downloaded', coalesce((v_before.metrics #>> '{slide_files,bytes}')::bigint, 0),
-    'errors', private.units_listed(v_listed), 'sheets_failed', v_sheets_failed,
+    'errors', private.list_units(v_listed), 'sheets_failed', v_sheets_failed,
     'repeated', private.repeated_rows(v_batch_id, v_limit),
     'elsewhere', private.units_elsewhere(v_sources)
   );
@@ -353,13 +353,13 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 14) $$;
 
-comment on type private.owed is 'A unit that is due and not done; used in unfinished_units and close_batch.';
+comment on type private.due_unit is 'A unit that is due and not done; used in unfinished_units and close_batch.';
 comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_reference, partition_date, run_id} -> {opened}.';
 comment on function private.renew_heartbeat(uuid) is 'Part of open_batch, claim_units and extend_leases: the sign of life of a batch.';
 comment on function private.close_dead_batches() is 'Part of open_batch: closes as failed what a killed run left running.';
 comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics, failures?} -> {}: the totals of a stage.';
 comment on function private.due_units(date, text, text[]) is 'Part of unfinished_units and close_batch: what is due and not done.';
-comment on function private.units_listed(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
+comment on function private.list_units(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
 comment on function private.units_elsewhere(text[]) is 'Part of units_elsewhere and close_batch: what waits for other sheets.';
 comment on function public.units_elsewhere(jsonb) is '{sources} -> {sheets}: how many rows wait for sheets that are not among the sources.';
 comment on function private.repeated_rows(uuid, integer) is 'Part of close_batch: rows whose post stands in an earlier row.';
@@ -369,14 +369,14 @@ comment on function public.schema_version(jsonb) is '{} -> {version}: the newest
 
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
-  private.due_units(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
+  private.due_units(date, text, text[]), private.list_units(bigint[]), private.repeated_rows(uuid, integer),
   public.unfinished_units(jsonb), public.units_elsewhere(jsonb),
   private.units_elsewhere(text[]),
   public.close_batch(jsonb), public.schema_version(jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),
-  private.due_units(date, text, text[]), private.units_listed(bigint[]), private.repeated_rows(uuid, integer),
+  private.due_units(date, text, text[]), private.list_units(bigint[]), private.repeated_rows(uuid, integer),
   public.unfinished_units(jsonb), public.units_elsewhere(jsonb),
   private.units_elsewhere(text[]),
   public.close_batch(jsonb), public.schema_version(jsonb)

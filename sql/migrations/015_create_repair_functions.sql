@@ -130,7 +130,7 @@ begin
 end
 $$;
 
--- {bucket, tiktok_id} -> {post_url, slides, unsound}: the rows of a post as the pipeline's
+-- {bucket, tiktok_id} -> {post_url, slides, broken}: the rows of a post as the pipeline's
 -- StoredSlide, and the numbers of those that are not as the bucket. post_url null: no such post.
 create function public.slides_to_repair(p jsonb) returns jsonb
 language sql stable
@@ -139,13 +139,13 @@ as $$
   select jsonb_build_object(
     'post_url', t.post_url,
     'slides', private.known_slides(asked.tiktok_id),
-    'unsound', private.broken_slide_numbers(t.id, p ->> 'bucket')
+    'broken', private.broken_slide_numbers(t.id, p ->> 'bucket')
   )
   from (values (p ->> 'tiktok_id')) as asked (tiktok_id)
   left join public.tiktok_posts as t using (tiktok_id)
 $$;
 
--- {bucket, tiktok_id, slides: [{…, replaces}], slide_count?} -> {written, removed, unsound}
+-- {bucket, tiktok_id, slides: [{…, replaces}], slide_count?} -> {written, removed, broken}
 -- Writes slides that lie in the bucket now. `replaces` is the path that the row had when the work
 -- began (null: there was no row): a row that somebody else has written meanwhile is left alone.
 -- `slide_count` is given, and not 0, if TikTok shows so many slides now; rows beyond it are
@@ -168,7 +168,7 @@ begin
   where t.tiktok_id = p ->> 'tiktok_id'
   for no key update;
   if not found then
-    return '{"written": 0, "removed": 0, "unsound": []}';
+    return '{"written": 0, "removed": 0, "broken": []}';
   end if;
 
   select coalesce(jsonb_agg(given.slide), '[]') into v_slides
@@ -183,11 +183,11 @@ begin
   end if;
   select count(*) into v_removed from public.tiktok_slides as s
   where s.post_id = v_post.id and s.slide_number > v_count;
-  v_written := private.persist_slides(array[jsonb_populate_record(null::private.look,
+  v_written := private.persist_slides(array[jsonb_populate_record(null::private.unit_payload,
     jsonb_build_object('tiktok_id', v_post.tiktok_id, 'post_url', v_post.post_url,
       'slides', v_slides))]);
   return jsonb_build_object('written', v_written, 'removed', v_removed,
-    'unsound', private.broken_slide_numbers(v_post.id, p ->> 'bucket'));
+    'broken', private.broken_slide_numbers(v_post.id, p ->> 'bucket'));
 end
 $$;
 
@@ -241,7 +241,7 @@ begin
     ) is null
   );
   if cardinality(v_names) > 0 then
-    with looks as materialized (
+    with under_way as materialized (
       select u.tiktok_id, u.slides from public.scrape_units as u
       where u.state in ('scraped', 'stored', 'persisted')
     ), named as (
@@ -249,8 +249,8 @@ begin
       from unnest(v_names) as n (name) join public.tiktok_slides as s on s.storage_path = n.name
       union all
       select x.storage_path
-      from looks cross join jsonb_to_recordset(looks.slides) as x (storage_path text)
-      where jsonb_typeof(looks.slides) = 'array'
+      from under_way cross join jsonb_to_recordset(under_way.slides) as x (storage_path text)
+      where jsonb_typeof(under_way.slides) = 'array'
     )
     select coalesce(jsonb_agg(jsonb_build_object(
       'name', o.name, 'size', o.size, 'stored_at', o.stored_at
@@ -258,7 +258,7 @@ begin
     from private.bucket_objects(v_bucket, v_names) as o
     where o.stored_at < v_before
       and not exists (select from named where named.name = o.name)
-      and not exists (select from looks where looks.tiktok_id = split_part(o.name, '/', 1))
+      and not exists (select from under_way where under_way.tiktok_id = split_part(o.name, '/', 1))
       -- A post that shows the picture has lost the row, not the picture.
       and not exists (
         select from public.tiktok_posts as t
@@ -277,8 +277,8 @@ set search_path = ''
 as $$ select jsonb_build_object('version', 15) $$;
 
 comment on function public.find_broken_slides(jsonb) is '{bucket, after, limit} -> {examined, after, slides}: rows of slides that have no object, or one of another size.';
-comment on function public.slides_to_repair(jsonb) is '{bucket, tiktok_id} -> {post_url, slides, unsound}: the rows of a post, and the numbers of those without a sound object.';
-comment on function public.repair_slides(jsonb) is '{bucket, tiktok_id, slides, slide_count} -> {written, removed, unsound}: writes slides that were stored again.';
+comment on function public.slides_to_repair(jsonb) is '{bucket, tiktok_id} -> {post_url, slides, broken}: the rows of a post, and the numbers of those without a sound object.';
+comment on function public.repair_slides(jsonb) is '{bucket, tiktok_id, slides, slide_count} -> {written, removed, broken}: writes slides that were stored again.';
 comment on function public.find_orphaned_objects(jsonb) is '{bucket, older_than_hours, after, limit, names} -> {examined, after, objects}: objects without a row.';
 comment on function private.broken_slides(bigint[], text) is 'Part of the repair functions: rows that are not as the bucket.';
 comment on function private.broken_slide_numbers(bigint, text) is 'Part of slides_to_repair and repair_slides: the numbers of a post''s slides that are not as the bucket.';

@@ -5,7 +5,7 @@
 -- unit of the row. The figures are in post_metrics and tiktok_posts. Only the database's owner may
 -- call it (SQL editor, cron). At most 20,000 a call: as many say that there may be more. Refuses to
 -- keep less than 90 days.
-create function private.shrink_units(p jsonb) returns jsonb
+create function private.prune_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -42,7 +42,7 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 17) $$;
 
-comment on function private.shrink_units(jsonb) is '{keep_days} -> {removed}: of old posts only the unit of the row and the last daily look stay.';
+comment on function private.prune_units(jsonb) is '{keep_days} -> {removed}: of old posts only the unit of the row and the last daily look stay.';
 
-revoke all on function private.shrink_units(jsonb)
+revoke all on function private.prune_units(jsonb)
   from public, anon, authenticated, service_role;

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Literal, TypeAlias
 
-from dagster_tiktok.models import Metrics, Record
+from dagster_tiktok.models import FrozenModel, Metrics
 from dagster_tiktok.sheet.grid import Cell, Grid, UnreadLink, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.read.rows import FAILED, READY, SCRAPED, row_key, status_of
@@ -27,7 +27,7 @@ _NAMED_ROWS = 3
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-class RowOutcome(Record):
+class RowOutcome(FrozenModel):
     """What is to be written for one source key. What is None is not known and left alone."""
 
     source_key: str

@@ -11,7 +11,7 @@ from dagster_tiktok.assets.common import (
 )
 from dagster_tiktok.assets.stage import (
     StageTotals,
-    due_of,
+    claim_scope,
     open_stage,
 )
 from dagster_tiktok.partitions import daily
@@ -22,7 +22,7 @@ from dagster_tiktok.stages.persist import PersistReport, persist_due
 
 
 @dg.multi_asset(
-    name="records",
+    name="posts_and_slides",
     partitions_def=daily,
     specs=[
         dg.AssetSpec(
@@ -48,10 +48,10 @@ from dagster_tiktok.stages.persist import PersistReport, persist_due
         ),
     ],
 )
-async def records(
+async def posts_and_slides(
     context: dg.AssetExecutionContext, settings: SettingsResource, database: DatabaseResource
 ) -> tuple[dg.MaterializeResult[None], dg.MaterializeResult[None]]:
-    due = due_of(context, settings)
+    scope = claim_scope(context, settings)
     report = PersistReport()
     async with open_stage(
         context,
@@ -61,7 +61,7 @@ async def records(
         totals=lambda: StageTotals(_totals(report)),
     ) as ledger:
         with progress("tiktok_posts", "posts") as bar:
-            await persist_due(ledger, due, report=report, advance=bar.advance)
+            await persist_due(ledger, scope, report=report, advance=bar.advance)
     refused = markdown_table(["unit", "error"], [[f.unit_id, f.error] for f in report.failed[:50]])
     return (
         dg.MaterializeResult(
