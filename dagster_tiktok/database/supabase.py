@@ -23,7 +23,12 @@ from dagster_tiktok.database.service_states import (
 )
 from dagster_tiktok.errors import ServiceUnavailableError, UnreachableServiceError
 from dagster_tiktok.net.bounded_bodies import BodyTooLargeError, read_start, read_whole
-from dagster_tiktok.net.retry import TransientError, async_retrying, may_pass, retry_after_seconds
+from dagster_tiktok.net.retry import (
+    TransientError,
+    async_retrying,
+    is_transient_status,
+    parse_retry_after,
+)
 from dagster_tiktok.redaction import redacted_body
 from dagster_tiktok.settings import Settings
 
@@ -91,10 +96,10 @@ class RetryingTransport(httpx.AsyncBaseTransport):
             return response
         said = parse_error(body)
         status = true_status(request.url, response.status_code, said)
-        retry_after = retry_after_seconds(response.headers)
+        retry_after = parse_retry_after(response.headers)
         known = known_state(status, code=str(said.get("code")), message=str(said.get("message")))
         if known is not None:
-            if not (may_pass(status) or says_it_may_pass(said)):
+            if not (is_transient_status(status) or says_it_may_pass(said)):
                 raise ProjectUnavailableError(known)
             raise _UnavailableError(known, retry_after=retry_after)
         if status in (401, 403) and not said:
@@ -104,7 +109,7 @@ class RetryingTransport(httpx.AsyncBaseTransport):
                 f"was not reached: a proxy before it refused the request ({status}, no JSON)",
                 retry_after=retry_after,
             )
-        if may_pass(status) or says_it_may_pass(said):
+        if is_transient_status(status) or says_it_may_pass(said):
             message = str(said.get("message") or "no message")[:300]
             # 520 and above are of the proxies and pools before the service.
             told = (

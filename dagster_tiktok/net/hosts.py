@@ -45,7 +45,7 @@ class HostPolicy:
     origins: frozenset[str]
 
     @classmethod
-    def of(cls, entries: Iterable[str]) -> HostPolicy:
+    def from_entries(cls, entries: Iterable[str]) -> HostPolicy:
         """From `SLIDE_ALLOWED_HOSTS`-like entries: `host:port` is an origin, else a suffix."""
         names = [entry.strip().lower().lstrip(".") for entry in entries]
         return cls(
@@ -54,7 +54,7 @@ class HostPolicy:
         )
 
     @classmethod
-    def of_base_url(cls, base_url: str, default_suffix: str) -> HostPolicy:
+    def for_base_url(cls, base_url: str, default_suffix: str) -> HostPolicy:
         """The real site's suffix, or the one origin of a base address that is not the site's."""
         parts = urlsplit(base_url)
         host = (parts.hostname or "").lower()

@@ -82,7 +82,7 @@ class ConnectionLostError(ClientConnectionError):
     """What aiohttp does not repeat by itself."""
 
 
-async def without_silent_repetition(
+async def without_silent_retries(
     request: ClientRequest, handler: ClientHandlerType
 ) -> ClientResponse:
     """A middleware for every session whose requests are limited.

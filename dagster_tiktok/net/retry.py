@@ -23,20 +23,20 @@ from tenacity import (
 )
 
 _RETRIED_BELOW_500 = frozenset({408, 423, 425, 429})
-_LASTING_ABOVE_500 = frozenset({501, 505, 506, 510, 511})
+_PERMANENT_ABOVE_500 = frozenset({501, 505, 506, 510, 511})
 """Not implemented, and the like: what the same request will always get."""
 MAX_RETRY_AFTER_SECONDS = 120.0
 _MAX_HEADER_CHARACTERS = 100
 
 
-def may_pass(status: int) -> bool:
+def is_transient_status(status: int) -> bool:
     """Whether the same request may get another response in a moment.
 
     Every status from 500 on may, but those few: services have their own (Cloudflare's 520 to 530,
     Supabase's 540, 544 and 546), and one that nobody has heard of is not the request's fault.
     """
     if status >= 500:
-        return status not in _LASTING_ABOVE_500
+        return status not in _PERMANENT_ABOVE_500
     return status in _RETRIED_BELOW_500
 
 
@@ -51,7 +51,7 @@ class TransientError(Exception):
         self.retry_after = retry_after
 
 
-def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """The `Retry-After` header (seconds or HTTP date, RFC 9110 10.2.3) as seconds, capped.
 
     A date is by the server's clock, so it is measured from the response's `Date`, not from this

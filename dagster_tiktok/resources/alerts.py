@@ -6,7 +6,7 @@ import dagster as dg
 import httpx
 
 from dagster_tiktok.errors import ServiceUnavailableError
-from dagster_tiktok.net.retry import TransientError, may_pass, retrying
+from dagster_tiktok.net.retry import TransientError, is_transient_status, retrying
 from dagster_tiktok.resources.settings import SettingsResource
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def _post(address: str, text: str) -> None:
         response = httpx.post(address, json={"text": escaped}, timeout=10.0)
     except httpx.TransportError as error:
         raise TransientError(f"did not answer ({type(error).__name__})") from None
-    if may_pass(response.status_code):
+    if is_transient_status(response.status_code):
         raise TransientError(f"answered {response.status_code}")
     if response.is_error:
         raise ServiceUnavailableError(

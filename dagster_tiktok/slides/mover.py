@@ -117,13 +117,13 @@ class SlideMover:
 
     @property
     def cdn_in_doubt(self) -> bool:
-        """Whether the CDN gave none of the newest slides: it may reject everything."""
-        return self._breaker.in_doubt
+        """Whether the newest slides all failed: the CDN may be rejecting everything."""
+        return self._breaker.rejections > 0
 
     @property
     def refusal(self) -> str | None:
         """Why the CDN is asked for nothing more, if it gave nothing slide after slide."""
-        return self._breaker.refusal
+        return self._breaker.open_reason
 
     async def move(self, post: Post, stored: Sequence[StoredSlide] = ()) -> MoveResult:
         """Brings what is missing into the bucket.
@@ -171,12 +171,12 @@ class SlideMover:
         self, addresses: _SlideUrls, source: SlideSource, post_stats: MoveStats
     ) -> StoredSlide | SlideFailure:
         outcome: StoredSlide | SlideFailure
-        stats, began = MoveStats(), 0
+        stats, start = MoveStats(), 0
         try:
             async with self._in_flight:
-                if self._breaker.refusal:
-                    raise slide_error("not_asked", self._breaker.refusal)
-                began = self._breaker.begins()
+                if self._breaker.open_reason:
+                    raise slide_error("not_asked", self._breaker.open_reason)
+                start = self._breaker.record_start()
                 outcome = await self._move_slide(addresses, source, stats)
         except SlideError as error:
             stats.failed = 1
@@ -184,7 +184,7 @@ class SlideMover:
             outcome = SlideFailure(source.number, error.kind, f"Slide {source.number}: {error}")
             # An old address says nothing about the CDN, nor does one that could not be renewed.
             if error.kind != "expired" or addresses.refreshed_post is not None:
-                self._breaker.failed(addresses.tiktok_id, error, began)
+                self._breaker.record_rejection(addresses.tiktok_id, error, start)
         finally:
             self._add(stats, post_stats)
         if self.on_slide:
@@ -228,7 +228,7 @@ class SlideMover:
         if slide.cached:
             stats.cached = 1
         else:
-            self._breaker.gave()
+            self._breaker.record_success()
             stats.resumed = int(slide.resumed)
             stats.count_download(slide.host, size=transfer.unaccounted, seconds=slide.seconds)
         return current, slide

@@ -22,7 +22,7 @@ from dagster_tiktok.errors import (
     ServiceUnavailableError,
     UnreachableServiceError,
 )
-from dagster_tiktok.net.retry import may_pass
+from dagster_tiktok.net.retry import is_transient_status
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError, slide_error
@@ -215,7 +215,7 @@ class SlideStore:
             return ConfigurationError(self._no_bucket())
         if status in (401, 403):
             return ConfigurationError(_wrong_key(message))
-        if may_pass(status):
+        if is_transient_status(status):
             return self._unavailable(f"{status}, {message}")
         self._failures_in_a_row = 0
         return slide_error("storage_refused", f"{status}, {message}")

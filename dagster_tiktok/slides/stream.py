@@ -12,8 +12,8 @@ import aiohttp
 from yarl import URL
 
 from dagster_tiktok.net.hosts import ForbiddenHostError, HostPolicy, PublicResolver
-from dagster_tiktok.net.rate_limit import ConnectionLostError, RateLimit, without_silent_repetition
-from dagster_tiktok.net.retry import may_pass, retry_after_seconds
+from dagster_tiktok.net.rate_limit import ConnectionLostError, RateLimit, without_silent_retries
+from dagster_tiktok.net.retry import is_transient_status, parse_retry_after
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.cache.cache import SlideCache
 from dagster_tiktok.slides.cache.entry import CacheEntry
@@ -101,7 +101,7 @@ class SlideStream:
         self._limit = RateLimit(settings.slide_requests_per_second, service="the CDN of slides")
         self._cache = cache
         self._max_bytes = settings.slide_max_mb * 1024 * 1024
-        self._policy = HostPolicy.of(settings.slide_allowed_hosts)
+        self._policy = HostPolicy.from_entries(settings.slide_allowed_hosts)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=PublicResolver(self._policy),
@@ -120,7 +120,7 @@ class SlideStream:
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=_READ_BUFFER_BYTES,
             auto_decompress=False,
-            middlewares=(without_silent_repetition,),
+            middlewares=(without_silent_retries,),
         )
 
     async def close(self) -> None:
@@ -250,7 +250,7 @@ def _check_status(response: aiohttp.ClientResponse, entry: CacheEntry, *, resumi
     if status in (404, 410):
         raise slide_error("not_found", detail)
     if status == 429:
-        raise slide_error("rate_limited", detail, retry_after=retry_after_seconds(response.headers))
-    if may_pass(status):
-        raise slide_error("server_error", detail, retry_after=retry_after_seconds(response.headers))
+        raise slide_error("rate_limited", detail, retry_after=parse_retry_after(response.headers))
+    if is_transient_status(status):
+        raise slide_error("server_error", detail, retry_after=parse_retry_after(response.headers))
     raise slide_error("unexpected_status", detail)

@@ -13,7 +13,7 @@ from dagster_tiktok.models import Post
 from dagster_tiktok.stages.claims import Claims, ClaimScope
 from dagster_tiktok.stages.recorder import Recorder, record_while
 from dagster_tiktok.stages.scrape_passes import ScrapePasses
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
 
 CLAIM_CHUNK = 100
 PASS_PAUSE_SECONDS = 30.0
@@ -99,7 +99,7 @@ async def scrape_due(
         try:
             try:
                 await claims.each(looks.first, concurrency=client.max_concurrency)
-            except TikTokRejectsError:
+            except TikTokRejectionError:
                 # What has been looked at has its result; what has not stays as it was.
                 await looks.end()
                 raise

@@ -17,8 +17,8 @@ from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.text import quoted
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
-from dagster_tiktok.tiktok.failures import TRIED_AGAIN, Failure, FailureKind, PostError
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
+from dagster_tiktok.tiktok.failures import WILL_RETRY, Failure, FailureKind, PostError
 from dagster_tiktok.tiktok.links.post_links import PostRef, PostUrlError, parse_post_link
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
 
@@ -77,7 +77,7 @@ class ScrapePasses:
         """The unit's first look.
 
         Raises:
-            TikTokRejectsError: TikTok refuses this address.
+            TikTokRejectionError: TikTok refuses this address.
         """
         try:
             ref = reference(unit)
@@ -106,7 +106,7 @@ class ScrapePasses:
             units = [unit for unit, _ in self._waiting.values()]
             try:
                 await _each(units, self._try_again, concurrency=self._client.max_concurrency)
-            except TikTokRejectsError as error:
+            except TikTokRejectionError as error:
                 log.warning("%s", error)
                 return
 
@@ -119,7 +119,7 @@ class ScrapePasses:
         for unit, miss in list(self._waiting.values()):
             try:
                 found = await self._found_elsewhere(unit, miss)
-            except TikTokRejectsError:
+            except TikTokRejectionError:
                 return
             if isinstance(found, Post):
                 await self._end(unit, scraped(unit, found))
@@ -134,7 +134,7 @@ class ScrapePasses:
     async def _try_again(self, unit: Unit) -> None:
         if not self._is_refused_again:
             await self._scrape_unit(unit, self._waiting[unit.id][1].ref)
-            self._is_refused_again = self._client.is_patience_worn
+            self._is_refused_again = self._client.is_backing_off
 
     async def _scrape_unit(self, unit: Unit, ref: PostRef) -> None:
         found = await self._ask(unit, ref)
@@ -245,11 +245,11 @@ def scraped(unit: Unit, post: Post) -> ScrapeResult:
 
 def failed(unit: Unit, miss: FailedAttempt) -> ScrapeResult:
     """The result of a look that ends without a post in this run."""
-    given_up, sentence = is_given_up(unit, miss), miss.failure.sentence
+    given_up, message = is_given_up(unit, miss), miss.failure.message
     if given_up:
-        sentence = (
-            f"{sentence.removesuffix(TRIED_AGAIN)}, in {unit.attempts + 1} tries: "
-            "set the row to ready to have it tried again"
+        message = (
+            f"{message.removesuffix(WILL_RETRY)}, in {unit.attempts + 1} tries: "
+            "set Status to Ready to Scrape to try again"
         )
     return ScrapeResult(
         unit_id=unit.id,
@@ -257,7 +257,7 @@ def failed(unit: Unit, miss: FailedAttempt) -> ScrapeResult:
         tiktok_id=miss.ref.tiktok_id,
         is_photo=miss.ref.is_photo,
         error_kind=miss.failure.kind.value,
-        error=sentence,
+        error=message,
         counted=miss.about_post,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dagster_tiktok.database.ledger import Ledger, SlidesResult
 from dagster_tiktok.models import Unit
-from dagster_tiktok.slides.breaker import REFUSING
+from dagster_tiktok.slides.breaker import REJECTIONS
 from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.mover import MoveResult, MoveStats, SlideMover
 from dagster_tiktok.stages.claims import Claims, ClaimScope
@@ -144,7 +144,7 @@ def _counts(moved: MoveResult) -> bool:
 
 
 def _may_be_the_cdn(moved: MoveResult) -> bool:
-    return any(failure.kind in REFUSING for failure in moved.failures)
+    return any(failure.kind in REJECTIONS for failure in moved.failures)
 
 
 def _add_preview(report: StoreReport, moved: MoveResult) -> None:

@@ -1,4 +1,7 @@
-"""When to stop asking: rejections in a row mean that TikTok has had enough of this address."""
+"""The circuit breaker for TikTok's pages: after several rejections in a row, stop asking.
+
+`slides.breaker` is the same for the CDN.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ PAUSE_AFTER = 5
 OPEN_AFTER = 10
 
 
-class TikTokRejectsError(ServiceUnavailableError):
-    """TikTok refuses this address: nothing more is asked, and a later run goes on."""
+class TikTokRejectionError(ServiceUnavailableError):
+    """TikTok rejects our requests. No more are sent in this run; a later run continues."""
 
 
 class Breaker:
-    """Counts rejections in a row: at `PAUSE_AFTER` a pause begins, at `OPEN_AFTER` it opens.
+    """Counts rejections in a row: at `PAUSE_AFTER` requests pause, at `OPEN_AFTER` they stop.
 
-    A pause comes once in a row of rejections. An open breaker stays open: a later run has its own.
+    There is one pause in a row of rejections. An open breaker stays open: a later run has its own.
     """
 
     def __init__(self, pause_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,24 +36,24 @@ class Breaker:
 
     @property
     def rejections(self) -> int:
-        """Rejections since the last readable answer."""
+        """Rejections since the last success."""
         return self._rejections
 
     def pause_left(self) -> float:
-        """Seconds until requests may be sent again, 0 when they may be now."""
+        """Seconds until requests may be sent again, 0 if they may be sent now."""
         if self._paused_until is None:
             return 0.0
         return max(0.0, self._paused_until - self._clock())
 
-    def answered(self) -> None:
-        """TikTok answered the question, whatever the answer. Ends a pause, not an open breaker."""
+    def record_success(self) -> None:
+        """TikTok sent a page that can be read, whatever it says. Ends a pause."""
         if self.is_open:
             return
         self._rejections = 0
         self._paused_until = None
 
-    def refused(self) -> None:
-        # What arrives during the pause answers requests sent before it, and says nothing new.
+    def record_rejection(self) -> None:
+        # During the pause, responses to requests that were sent before it still arrive.
         if self.is_open or self.pause_left() > 0:
             return
         self._rejections += 1

@@ -15,7 +15,7 @@ from dagster_tiktok.models import Post
 from dagster_tiktok.net.hosts import ForbiddenHostError
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.text import quoted
-from dagster_tiktok.tiktok.breaker import TikTokRejectsError
+from dagster_tiktok.tiktok.breaker import TikTokRejectionError
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     PostError,
@@ -32,13 +32,13 @@ from dagster_tiktok.tiktok.links.post_links import (
     is_tiktok_id,
     says_photo,
 )
-from dagster_tiktok.tiktok.links.short_links import target_ref
+from dagster_tiktok.tiktok.links.short_links import parse_target
 from dagster_tiktok.tiktok.pages.parse import (
     Profile,
     extract_scope,
     parse_post_page,
     parse_profile_page,
-    quality_of,
+    rate_quality,
     shows_anything,
 )
 from dagster_tiktok.tiktok.pages.previews import parse_embed, parse_oembed
@@ -51,7 +51,7 @@ from dagster_tiktok.tiktok.site import (
 )
 from dagster_tiktok.tiktok.transport import Answer
 
-__all__ = ["TikTokClient", "TikTokRejectsError"]
+__all__ = ["TikTokClient", "TikTokRejectionError"]
 
 _REFUSED = (
     FailureKind.RATE_LIMITED,
@@ -68,7 +68,7 @@ class TikTokClient:
 
     One instance is one stage: it keeps cookies, resolved short links, followers of accounts, and
     the count of rejections. After `breaker.OPEN_AFTER` rejections in a row every call raises
-    TikTokRejectsError; during the pause before that calls wait.
+    TikTokRejectionError; during the pause before that calls wait.
 
     Arguments:
         pause_seconds: length of the pause after `breaker.PAUSE_AFTER` rejections in a row.
@@ -128,9 +128,9 @@ class TikTokClient:
         return self._settings.tiktok_max_concurrency
 
     @property
-    def is_patience_worn(self) -> bool:
+    def is_backing_off(self) -> bool:
         """Whether the last answers were rejections, so many that a pause was due."""
-        return self._site.is_patience_worn
+        return self._site.is_backing_off
 
     @property
     def has_fallback(self) -> bool:
@@ -161,7 +161,7 @@ class TikTokClient:
         Raises:
             PostUnavailableError: the link is dead, or leads to something that is not a post.
             PostUnreadableError: the link gave no answer.
-            TikTokRejectsError: TikTok refuses this address.
+            TikTokRejectionError: TikTok refuses this address.
         """
         if ref.tiktok_id is not None or ref.short_code is None:
             return ref
@@ -187,7 +187,7 @@ class TikTokClient:
         Raises:
             PostUnavailableError: the post can't be seen, for good.
             PostUnreadableError: it could not be read now.
-            TikTokRejectsError: TikTok refuses this address.
+            TikTokRejectionError: TikTok refuses this address.
         """
         if not is_tiktok_id(tiktok_id):
             raise unavailable(FailureKind.NOT_A_POST, f"not an id: {quoted(tiktok_id)}")
@@ -222,7 +222,7 @@ class TikTokClient:
         Raises:
             PostUnavailableError: oEmbed says that the post is not public.
             PostUnreadableError: neither answer can be used.
-            TikTokRejectsError: TikTok refuses this address.
+            TikTokRejectionError: TikTok refuses this address.
         """
         post_url = canonical_url(tiktok_id, user, is_carousel=False)
         try:
@@ -254,7 +254,7 @@ class TikTokClient:
 
         Raises:
             PostUnreadableError: the program did not read it.
-            TikTokRejectsError: TikTok refuses this address.
+            TikTokRejectionError: TikTok refuses this address.
         """
         if self._program is None:
             raise ValueError("TIKTOK_FALLBACK is not set")
@@ -288,12 +288,12 @@ class TikTokClient:
             page = await self._site.page(f"/@{quote(account, safe='')}")
             profile = parse_profile_page(page)
         except PostUnreadableError as error:
-            self._site.note_unreadable(error)
+            self._site.record_unreadable(error)
             log.info(
                 "Followers of @%s are unknown: %s (%s)", account, error.kind.value, error.detail
             )
             return None
-        except (PostError, TikTokRejectsError) as error:
+        except (PostError, TikTokRejectionError) as error:
             log.info("Followers of @%s are unknown: %s", account, error)
             return None
         if profile.account is None or profile.account.lower() != account:
@@ -306,14 +306,14 @@ class TikTokClient:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 target = _target(await self._site.transport.get(address))
-                ref = target_ref(self._site.on_site(target))
+                ref = parse_target(self._site.on_site(target))
                 if ref.tiktok_id is not None:
                     return replace(
                         ref, short_code=code, is_photo=ref.is_photo or says_photo(target)
                     )
                 address = self._site.on_base(target)
         except PostUnreadableError as error:
-            self._site.note_unreadable(error)
+            self._site.record_unreadable(error)
             raise
         except ForbiddenHostError as error:
             # It may not be about the post: a network's sign-in page redirects as well.
@@ -353,7 +353,7 @@ def _with_profile(post: Post, profile: Profile | None) -> Post:
     if profile is None:
         return post
     verified = post.account_verified
-    quality = quality_of(post.metrics, profile.followers)
+    quality = rate_quality(post.metrics, profile.followers)
     return post.model_copy(
         update={
             "followers": profile.followers,

@@ -1,14 +1,12 @@
-"""The one table of why a post can't be read: what TikTok said, what a person reads, what follows.
+"""Why a post could not be read: the one table of failures, and the exceptions that carry them.
 
 A permanent failure ends the post's unit as unavailable. A transient one leaves the unit pending,
-for a later run. TikTok answers HTTP 200 for almost all of them and puts a code and a message into
-the page; the message is read first, because code 10204 is a catch-all. What is
-not known ends no post: it is tried again, and counted.
+and a later run tries again. Which failure a page's status means is decided in
+`pages.status_codes`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -46,50 +44,60 @@ class FailureKind(str, Enum):
 class Failure:
     """One row of the table.
 
-    `sentence` is what a VA reads. `codes` and `messages` are what it is recognised by on a page;
-    `messages` are parts of `statusMsg` in lower case, with `_` for everything but letters and
-    digits. `refusal`: counts for the breaker, because it says nothing about the post but that
-    TikTok does not answer us. `about_post`: whether it may be the post's own fault; else it is
-    ours or the network's, any post would have met it, and it must not be counted against this one.
-    `PostError.about_post` knows more than the kind does.
+    `message`: what a VA reads in the sheet.
+    `permanent`: trying again will not help.
+    `rejection`: counts for the breaker: TikTok turned us away, which says nothing about the post.
+    `about_post`: may be the post's own fault, so it counts against the post. Otherwise any post
+    would have met it: it is ours, or the network's. `PostError.about_post` knows more than this.
+    `status_codes`, `status_messages`: what a page says in this case. The messages are parts of
+    `statusMsg` in lower case, with `_` for everything but letters and digits.
     """
 
     kind: FailureKind
-    sentence: str
+    message: str
     permanent: bool
-    refusal: bool = False
+    rejection: bool = False
     about_post: bool = True
-    codes: frozenset[int] = frozenset()
-    messages: tuple[str, ...] = ()
+    status_codes: frozenset[int] = frozenset()
+    status_messages: tuple[str, ...] = ()
 
 
-TRIED_AGAIN = "; it will be tried again"
-"""Ends every transient sentence."""
+WILL_RETRY = "; we will try again automatically"
+"""Ends every message of a transient failure."""
 
 
 def _permanent(
-    kind: FailureKind, sentence: str, codes: Iterable[int] = (), messages: tuple[str, ...] = ()
+    kind: FailureKind,
+    message: str,
+    status_codes: Iterable[int] = (),
+    status_messages: tuple[str, ...] = (),
 ) -> Failure:
-    return Failure(kind, sentence, permanent=True, codes=frozenset(codes), messages=messages)
+    return Failure(
+        kind,
+        message,
+        permanent=True,
+        status_codes=frozenset(status_codes),
+        status_messages=status_messages,
+    )
 
 
 def _transient(
     kind: FailureKind,
-    sentence: str,
-    codes: Iterable[int] = (),
-    messages: tuple[str, ...] = (),
+    message: str,
+    status_codes: Iterable[int] = (),
+    status_messages: tuple[str, ...] = (),
     *,
-    refusal: bool = True,
+    rejection: bool = True,
     about_post: bool = True,
 ) -> Failure:
     return Failure(
         kind,
-        f"{sentence}{TRIED_AGAIN}",
+        f"{message}{WILL_RETRY}",
         permanent=False,
-        refusal=refusal,
+        rejection=rejection,
         about_post=about_post,
-        codes=frozenset(codes),
-        messages=messages,
+        status_codes=frozenset(status_codes),
+        status_messages=status_messages,
     )
 
 
@@ -97,7 +105,7 @@ _ROWS = (
     _permanent(
         FailureKind.GONE,
         "The post does not exist on TikTok, or it was deleted: check the link",
-        messages=(
+        status_messages=(
             "item_doesn_t_exist",
             "item_doesnt_exist",
             "item_does_not_exist",
@@ -109,7 +117,7 @@ _ROWS = (
     ),
     _permanent(
         FailureKind.PRIVATE,
-        "The post is private, or its account is: make it public and set the row to ready again",
+        "The post or its account is private: make it public, then set Status to Ready to Scrape",
         {10216, 10222},
         (
             "status_self_see",
@@ -121,27 +129,27 @@ _ROWS = (
     ),
     _permanent(
         FailureKind.WITHHELD,
-        "TikTok withholds the post (review, copyright or rules): "
-        "set the row to ready again when it shows",
+        "TikTok is hiding the post (review, copyright or community rules): "
+        "set Status to Ready to Scrape once it is visible",
         {10217, 10219, 10220, 10227, 10228, 10229, 10230},
         ("status_reviewing", "status_audit", "copyright"),
     ),
     _permanent(
         FailureKind.GEOFENCED,
-        "TikTok does not show the post in the country from which we read: "
+        "TikTok does not show the post in the country of our server: "
         "use another post, or tell the operator",
         {10231},
         ("cross_border", "geo_fenc", "geofenc"),
     ),
     _permanent(
         FailureKind.AGE_WALL,
-        "TikTok shows the post only to signed-in adults: use another post",
+        "TikTok shows the post only to adults who are logged in: use another post",
         {10213, 10214},
         ("content_classification",),
     ),
     _permanent(
         FailureKind.BANNED_ACCOUNT,
-        "The post's account does not exist, or TikTok banned it: use another post",
+        "The account does not exist, or TikTok banned it: use another post",
         {10202, 10221},
         (
             "author_status",
@@ -155,154 +163,63 @@ _ROWS = (
     ),
     _permanent(
         FailureKind.STORY,
-        "The link leads to a story, which is gone after a day: paste the link of a post",
+        "The link leads to a story, which disappears after 24 hours: paste the link of a post",
         {10235},
         ("storypost", "story_post", "is_story"),
     ),
     _permanent(
         FailureKind.NOT_A_POST,
-        "The link does not lead to a TikTok post: open the post and copy its own link",
+        "The link does not lead to a TikTok post: open the post and copy its link",
     ),
-    _permanent(FailureKind.DEAD_LINK, "The short link leads nowhere: paste the post's full link"),
+    _permanent(FailureKind.DEAD_LINK, "The short link no longer works: paste the post's full link"),
     _transient(FailureKind.NETWORK, "TikTok could not be reached", about_post=False),
     _transient(
         FailureKind.SERVER_ERROR,
-        "TikTok had an error of its own",
+        "TikTok had a problem on its side",
         {10101},
         ("server_error", "internal_error"),
     ),
-    _transient(FailureKind.RATE_LIMITED, "TikTok asked for fewer requests", about_post=False),
+    _transient(FailureKind.RATE_LIMITED, "TikTok asked us to slow down", about_post=False),
     _transient(
         FailureKind.REGION_NOTICE,
-        "TikTok is not offered in the country from which we read",
+        "TikTok is not available in the country of our server",
         about_post=False,
     ),
     _transient(
         FailureKind.SHIELD,
-        "TikTok refused to show the post",
+        "TikTok blocked our request",
         {10000, 10113, 10114},
         about_post=False,
     ),
-    _transient(
-        FailureKind.CHALLENGE, "TikTok asked for a proof of not being a program", about_post=False
-    ),
+    _transient(FailureKind.CHALLENGE, "TikTok asked for a CAPTCHA", about_post=False),
     _transient(
         FailureKind.LOGIN_WALL,
-        "TikTok asked for a sign-in to show the post",
+        "TikTok asked us to log in to see the post",
         {10102},
         ("not_login", "not_logged_in", "login_required", "need_login"),
     ),
     _transient(FailureKind.UNREADABLE, "TikTok's page could not be read"),
-    _transient(FailureKind.INCOMPLETE, "TikTok's page lacked the essentials of the post"),
+    _transient(FailureKind.INCOMPLETE, "TikTok's page did not contain the post"),
     _transient(
         FailureKind.UNKNOWN_STATUS,
-        "TikTok gave a reason that is not known yet for not showing the post",
-        refusal=False,
+        "TikTok did not show the post, for a reason we do not know yet",
+        rejection=False,
     ),
-    _transient(FailureKind.WRONG_ID, "TikTok's page showed another post"),
+    _transient(FailureKind.WRONG_ID, "TikTok showed a different post"),
 )
 
 FAILURES: dict[FailureKind, Failure] = {row.kind: row for row in _ROWS}
 """Every failure by its kind, in the order of the documentation."""
 
-# Of several final reasons the first of these is the one to tell: nothing comes after deletion.
-_FINALITY = (
-    FailureKind.GONE,
-    FailureKind.BANNED_ACCOUNT,
-    FailureKind.STORY,
-    FailureKind.PRIVATE,
-    FailureKind.WITHHELD,
-    FailureKind.AGE_WALL,
-    FailureKind.GEOFENCED,
-)
-_BY_CODE = {code: row for row in _ROWS for code in row.codes}
-_BY_MESSAGE = {f"_{part}": row for row in _ROWS for part in row.messages}
-# What states a fact about the post or its account, where it is the whole message. The other
-# messages of permanent rows name a check, which TikTok's servers also do when they complain that
-# it did not work.
-_FACTS = frozenset(
-    {
-        *FAILURES[FailureKind.GONE].messages,
-        "status_self_see",
-        "status_private",
-        "status_reviewing",
-        "user_not_exist",
-        "user_doesn_t_exist",
-        "user_doesnt_exist",
-        "user_does_not_exist",
-        "user_banned",
-        "account_banned",
-    }
-)
-# Words of a server that could not find out. `false` and its like: the check was done, and the post
-# passed it.
-_NO_VERDICT = re.compile(
-    r"_(?:fail|unavail|error|unknown|retr(?:y|ies)|busy|limit|internal|rpc|exception|overload"
-    r"|throttl|tempor|deadline|unreachable|degrad|try_again|panic"
-    r"|(?:false|null|none|nil|0)(?![a-z0-9]))"
-    r"|timed?_?out"
-)
-_JOINTS = re.compile(r"[&,;|+]")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NOT_WORD = re.compile(r"[^a-z0-9]+")
-_MAX_MESSAGE_CHARACTERS = 500
-
-
-def classify_status(code: int, message: str) -> Failure:
-    """What `statusCode` and `statusMsg` of a page that shows no post mean.
-
-    The message wins over the code. Where it joins several reasons, a final one wins over those
-    that may pass and those that are not known. A message that is not known leaves the decision to
-    the code; 10204 is in no row, because TikTok sends it for everything, so with nothing else said
-    it is `unknown_status`: transient, as every code that is in no row.
-
-    Nothing is final where a server says that it could not find out: a part with such a word
-    (`timeout`, `failed`, `rpc`, …) is no reason, and under a code that is transient by itself only
-    a part counts that is, as a whole, a fact.
-    """
-    parts = [_words(part) for part in _JOINTS.split(message[:_MAX_MESSAGE_CHARACTERS])]
-    of_code = _BY_CODE.get(code, FAILURES[FailureKind.UNKNOWN_STATUS])
-    may_pass = code in _BY_CODE and not of_code.permanent
-    known = [(part, row) for part in parts if (row := _row_of_message(part)) is not None]
-    final = [
-        row
-        for part, row in known
-        if row.permanent and not is_no_verdict(part) and (not may_pass or part in _FACTS)
-    ]
-    if final:
-        return min(final, key=lambda row: _FINALITY.index(row.kind))
-    if may_pass:
-        return of_code
-    if passing := [row for _, row in known if not row.permanent]:
-        return passing[0]
-    if any(is_no_verdict(part) for part in parts):
-        return FAILURES[FailureKind.UNKNOWN_STATUS]
-    return of_code
-
-
-def is_no_verdict(message: str) -> bool:
-    """Whether a message of TikTok's has a word of a server that could not find out."""
-    return _NO_VERDICT.search(f"_{_words(message)}") is not None
-
-
-def _words(text: str) -> str:
-    return _NOT_WORD.sub("_", _HUMP.sub("_", text).lower()).strip("_")
-
-
-def _row_of_message(part: str) -> Failure | None:
-    """The row whose message begins at a word of `part`; of several the longest."""
-    known = [known for known in _BY_MESSAGE if known in f"_{part}"]
-    return _BY_MESSAGE[max(known, key=len)] if known else None
-
 
 class PostError(Exception):
-    """A post could not be read. `str()` is the sentence for the VA.
+    """A post could not be read. `str()` is the message for the VA.
 
-    `detail` is for the operator: the code, message or address that it came from, printable.
+    `detail` is for the operator: the code, message or URL behind it, printable.
     """
 
     def __init__(self, failure: Failure, detail: str = "") -> None:
-        super().__init__(failure.sentence)
+        super().__init__(failure.message)
         self.failure = failure
         self.detail = printable(detail)
 
@@ -311,26 +228,26 @@ class PostError(Exception):
         return self.failure.kind
 
     @property
-    def sentence(self) -> str:
-        return self.failure.sentence
+    def message(self) -> str:
+        return self.failure.message
 
     @property
     def about_post(self) -> bool:
-        """Whether this may be the post's own fault, so that it counts against the post."""
+        """Whether this may be the post's own fault, and so counts against it."""
         return self.failure.about_post
 
 
 class PostUnavailableError(PostError):
-    """The post can never be read: its unit ends here."""
+    """The post can't be read, and trying again will not help: its unit ends."""
 
 
 class PostUnreadableError(PostError):
-    """The post could not be read now: its unit stays as it was.
+    """The post could not be read now: its unit stays pending.
 
     Arguments:
-        page_json: the page's data as it was sent, where the parser did not understand it.
-        before_page: it failed before a page was there (a status, a redirect to the login page),
-            so it is not about the post, whatever its kind says of pages.
+        page_json: the page's data as it arrived, if the parser did not understand it.
+        before_page: it failed before a page arrived (an HTTP status, a redirect to the login
+            page), so it is not about the post, whatever its kind says.
     """
 
     def __init__(
@@ -350,7 +267,7 @@ class PostUnreadableError(PostError):
         return self.failure.about_post and not self._before_page
 
 
-def unavailable_or_unreadable(failure: Failure, detail: str) -> PostError:
+def make_post_error(failure: Failure, detail: str) -> PostError:
     """The exception that goes with a failure."""
     return (PostUnavailableError if failure.permanent else PostUnreadableError)(failure, detail)
 

@@ -25,7 +25,7 @@ from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.models import Post
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.failures import FailureKind, unreadable
-from dagster_tiktok.tiktok.pages.parse import post_of_scope
+from dagster_tiktok.tiktok.pages.parse import parse_scope
 
 PROGRAM = "gallery-dl"
 TIMEOUT_SECONDS = 120.0
@@ -159,7 +159,7 @@ def parse_output(
     """
     item = _item(ended)
     scope = {"webapp.video-detail": {"itemInfo": {"itemStruct": item}, "statusCode": 0}}
-    return post_of_scope(
+    return parse_scope(
         scope,
         expected_id=expected_id,
         scraped_at=scraped_at,

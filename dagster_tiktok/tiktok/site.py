@@ -18,7 +18,7 @@ from dagster_tiktok.tiktok.failures import (
     unreadable,
 )
 from dagster_tiktok.tiktok.links.post_links import PostUrlError, parse_url
-from dagster_tiktok.tiktok.links.short_links import path_segments, refuse_region_notice
+from dagster_tiktok.tiktok.links.short_links import path_segments, reject_region_notice
 from dagster_tiktok.tiktok.transport import Answer, Transport
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Site:
 
     def __init__(self, settings: Settings, pause_seconds: float, clock: Clock) -> None:
         self.base = settings.tiktok_base_url
-        self._is_real = bool(HostPolicy.of_base_url(self.base, "tiktok.com").suffixes)
+        self._is_real = bool(HostPolicy.for_base_url(self.base, "tiktok.com").suffixes)
         self._breaker = Breaker(pause_seconds, clock.now)
         self.transport = Transport(settings, self._breaker, clock)
 
@@ -48,7 +48,7 @@ class Site:
         await self.transport.__aexit__(*exc_info)
 
     @property
-    def is_patience_worn(self) -> bool:
+    def is_backing_off(self) -> bool:
         """Whether the last answers were rejections, so many that a pause was due."""
         return self._breaker.rejections >= PAUSE_AFTER
 
@@ -60,7 +60,7 @@ class Site:
         """The answer at the end of at most MAX_REDIRECTS redirects within TikTok's hosts.
 
         Raises:
-            PostUnreadableError, TikTokRejectsError: as `Transport.get`; a redirect to nowhere.
+            PostUnreadableError, TikTokRejectionError: as `Transport.get`; a redirect to nowhere.
         """
         address = f"{self.base}{path}"
         for _ in range(MAX_REDIRECTS + 1):
@@ -71,7 +71,7 @@ class Site:
             if answer.location is None:
                 return answer
             reject_login(answer.location)
-            refuse_region_notice(answer.location)
+            reject_region_notice(answer.location)
             address = self.on_base(answer.location)
         raise too_many_redirects()
 
@@ -81,18 +81,18 @@ class Site:
         try:
             yield
         except PostUnavailableError:
-            self._breaker.answered()
+            self._breaker.record_success()
             raise
         except PostUnreadableError as error:
-            self.note_unreadable(error)
+            self.record_unreadable(error)
             raise
-        self._breaker.answered()
+        self._breaker.record_success()
 
-    def note_unreadable(self, error: PostUnreadableError) -> None:
-        if not error.failure.refusal:
+    def record_unreadable(self, error: PostUnreadableError) -> None:
+        if not error.failure.rejection:
             return
         paused = self._breaker.pause_left() > 0
-        self._breaker.refused()
+        self._breaker.record_rejection()
         if not paused and (left := self._breaker.pause_left()) > 0:
             log.warning(
                 "TikTok refused %d requests in a row: nothing is asked for %.0f s",

@@ -17,16 +17,16 @@ from yarl import URL
 
 from dagster_tiktok.clock import Clock
 from dagster_tiktok.net.hosts import ForbiddenHostError, HostPolicy, PublicResolver
-from dagster_tiktok.net.rate_limit import ConnectionLostError, RateLimit, without_silent_repetition
+from dagster_tiktok.net.rate_limit import ConnectionLostError, RateLimit, without_silent_retries
 from dagster_tiktok.net.retry import (
     TransientError,
     async_retrying,
-    may_pass,
-    retry_after_seconds,
+    is_transient_status,
+    parse_retry_after,
 )
 from dagster_tiktok.redaction import told
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.tiktok.breaker import Breaker, TikTokRejectsError
+from dagster_tiktok.tiktok.breaker import Breaker, TikTokRejectionError
 from dagster_tiktok.tiktok.failures import FailureKind, unreadable
 
 MAX_PAGE_BYTES = 5 * 1024 * 1024
@@ -64,7 +64,7 @@ class Transport:
         self._settings = settings
         self._breaker = breaker
         self._clock = clock
-        self._policy = HostPolicy.of_base_url(settings.tiktok_base_url, "tiktok.com")
+        self._policy = HostPolicy.for_base_url(settings.tiktok_base_url, "tiktok.com")
         self._limit = RateLimit(
             settings.tiktok_requests_per_second, clock, service=settings.tiktok_base_url
         )
@@ -82,7 +82,7 @@ class Transport:
             headers={**_HEADERS, "User-Agent": self._settings.tiktok_user_agent},
             timeout=_TIMEOUT,
             read_bufsize=_READ_BYTES,
-            middlewares=(without_silent_repetition,),
+            middlewares=(without_silent_retries,),
         )
         return self
 
@@ -98,7 +98,7 @@ class Transport:
                 redirect whose target cannot be read.
             PostUnreadableError: network, server_error, rate_limited after all retries; shield and
                 login_wall (403, 401) at once, because a refusal is not asked again.
-            TikTokRejectsError: the breaker is open.
+            TikTokRejectionError: the breaker is open.
         """
         url = self._policy.check(address)
         try:
@@ -120,7 +120,7 @@ class Transport:
         """Returns when one request may begin that another program makes. It is counted.
 
         Raises:
-            TikTokRejectsError: the breaker is open.
+            TikTokRejectionError: the breaker is open.
         """
         await self._permit()
         self.requests_made += 1
@@ -145,7 +145,7 @@ class Transport:
         """Returns when a request may begin."""
         while True:
             if self._breaker.is_open:
-                raise TikTokRejectsError(
+                raise TikTokRejectionError(
                     f"TikTok refused {self._breaker.rejections} requests in a row, so nothing more "
                     "is asked in this run; run again later, with a lower "
                     "TIKTOK_REQUESTS_PER_SECOND if it happens again"
@@ -163,13 +163,13 @@ async def _answer(response: ClientResponse) -> Answer:
     status, where = response.status, response.url.raw_path
     if status == 429:
         raise _TransientResponseError(
-            FailureKind.RATE_LIMITED, f"{where}: HTTP 429", retry_after_seconds(response.headers)
+            FailureKind.RATE_LIMITED, f"{where}: HTTP 429", parse_retry_after(response.headers)
         )
-    if may_pass(status):
+    if is_transient_status(status):
         raise _TransientResponseError(
             FailureKind.SERVER_ERROR,
             f"{where}: HTTP {status}",
-            retry_after_seconds(response.headers),
+            parse_retry_after(response.headers),
         )
     if status in (401, 403):
         kind = FailureKind.LOGIN_WALL if status == 401 else FailureKind.SHIELD

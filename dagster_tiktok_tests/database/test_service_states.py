@@ -13,7 +13,7 @@ from dagster_tiktok.database.functions import Database, DataRejectedError
 from dagster_tiktok.database.service_states import ProjectUnavailableError
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
-from dagster_tiktok.net.retry import may_pass
+from dagster_tiktok.net.retry import is_transient_status
 from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok_tests.slides.test_store import slide_of
@@ -286,4 +286,4 @@ def test_a_known_state_when_a_slide_is_uploaded_then_no_slide_is_to_blame(
     [(400, False), (402, False), (408, True), (429, True), (501, False), (505, False), (599, True)],
 )
 def test_a_status_then_what_nobody_has_heard_of_may_pass(status: int, passes: bool) -> None:
-    assert may_pass(status) is passes
+    assert is_transient_status(status) is passes

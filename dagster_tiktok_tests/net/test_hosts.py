@@ -7,7 +7,7 @@ import pytest
 
 from dagster_tiktok.net.hosts import ForbiddenHostError, HostPolicy, PublicResolver
 
-CDN = HostPolicy.of(["tiktokcdn.com", "127.0.0.1:8080"])
+CDN = HostPolicy.from_entries(["tiktokcdn.com", "127.0.0.1:8080"])
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_any_other_address_then_it_is_refused(address: str) -> None:
 
 
 def test_the_real_site_as_base_then_its_subdomains_are_allowed_over_https() -> None:
-    policy = HostPolicy.of_base_url("https://www.tiktok.com", "tiktok.com")
+    policy = HostPolicy.for_base_url("https://www.tiktok.com", "tiktok.com")
 
     assert policy.check("https://vm.tiktok.com/ZT123/")
     with pytest.raises(ForbiddenHostError):
@@ -67,7 +67,7 @@ def test_the_real_site_as_base_then_its_subdomains_are_allowed_over_https() -> N
 
 
 def test_a_local_base_then_only_that_origin_is_allowed() -> None:
-    policy = HostPolicy.of_base_url("http://127.0.0.1:9000", "tiktok.com")
+    policy = HostPolicy.for_base_url("http://127.0.0.1:9000", "tiktok.com")
 
     assert policy.check("http://127.0.0.1:9000/@a/video/1")
     with pytest.raises(ForbiddenHostError):
@@ -84,8 +84,8 @@ def test_a_name_that_leads_to_a_private_address_then_it_is_not_resolved() -> Non
             await resolver.close()
 
     with pytest.raises(OSError, match="no public address"):
-        asyncio.run(resolve(HostPolicy.of(["localhost"])))
-    assert asyncio.run(resolve(HostPolicy.of(["localhost:443"]))) >= 1
+        asyncio.run(resolve(HostPolicy.from_entries(["localhost"])))
+    assert asyncio.run(resolve(HostPolicy.from_entries(["localhost:443"]))) >= 1
 
 
 def test_a_name_that_cannot_be_looked_up_then_that_is_an_error_of_the_network() -> None:

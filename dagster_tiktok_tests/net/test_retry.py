@@ -10,7 +10,7 @@ from dagster_tiktok.net.retry import (
     MAX_RETRY_AFTER_SECONDS,
     TransientError,
     async_retrying,
-    retry_after_seconds,
+    parse_retry_after,
     retrying,
 )
 
@@ -68,7 +68,7 @@ def test_any_other_error_then_it_is_not_tried_again() -> None:
     ],
 )
 def test_retry_after_in_seconds(value: str, seconds: float | None) -> None:
-    assert retry_after_seconds({"Retry-After": value}) == seconds
+    assert parse_retry_after({"Retry-After": value}) == seconds
 
 
 def test_retry_after_as_a_date() -> None:
@@ -76,8 +76,8 @@ def test_retry_after_as_a_date() -> None:
     headers = {"Retry-After": format_datetime(now + timedelta(seconds=30), usegmt=True)}
     sent_at = {"Date": format_datetime(now, usegmt=True)}
     later = {"Date": format_datetime(now + timedelta(hours=1), usegmt=True)}
-    assert retry_after_seconds({**headers, **sent_at}) == 30
-    assert retry_after_seconds({**headers, **later}) == 0
+    assert parse_retry_after({**headers, **sent_at}) == 30
+    assert parse_retry_after({**headers, **later}) == 0
     # By whose clock? This machine's may be an hour ahead, and would ask again at once.
-    assert retry_after_seconds(headers) is None
-    assert retry_after_seconds({**headers, "Date": "yesterday"}) is None
+    assert parse_retry_after(headers) is None
+    assert parse_retry_after({**headers, "Date": "yesterday"}) is None

@@ -58,14 +58,14 @@ def test_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_the_pos
         without_slides = sandbox.invoke("run", "--json")
 
         assert without_slides.status == 1
-        assert "TikTok's CDN gave none of the last" in without_slides.stderr
+        assert "TikTok's CDN delivered none of the last" in without_slides.stderr
         log = next(
             row for row in sandbox.rows("scraping_logs") if row["metrics"].get("slide_files")
         )
         assert log["status"] == "partial"
         stage = log["metrics"]["slide_files"]
         refusal = log["failures"]["slide_files"]["refusal"]
-        assert "TikTok's CDN gave none of the last" in refusal
+        assert "TikTok's CDN delivered none of the last" in refusal
         assert stage["by_kind"].keys() == {"expired", "not_asked"}
         (host,) = stage["hosts"].values()
         assert host["failures"] == {"expired": stage["failed_requests"]}

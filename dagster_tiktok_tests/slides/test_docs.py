@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.slides.breaker import REFUSING
+from dagster_tiktok.slides.breaker import REJECTIONS
 from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.images.verify import MAX_PIXELS
 from dagster_tiktok.slides.stats import MoveStats
@@ -47,8 +47,8 @@ def test_the_failure_table_then_its_kinds_and_what_is_said_of_them_are_the_code_
 
 def test_the_breaker_then_the_docs_name_what_it_counts() -> None:
     text = section(TROUBLESHOOT, "A slide could not be stored")
-    (of_the_breaker,) = re.findall(r"gave none of the last.*?nothing is counted", text, re.DOTALL)
-    assert set(re.findall("`([a-z_]+)`", of_the_breaker)) == REFUSING
+    (paragraph,) = re.findall(r"none of the last.*?nothing is counted", text, re.DOTALL)
+    assert set(re.findall("`([a-z_]+)`", paragraph)) == REJECTIONS
 
 
 def test_the_variables_of_slides_then_each_has_its_row_default_and_trade() -> None:

@@ -19,7 +19,7 @@ from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages.scrape_passes import ScrapePasses
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
 from dagster_tiktok_tests.support.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
@@ -99,7 +99,7 @@ class Run:
                 await looks.first(each)
             await looks.again(pause)
             await looks.elsewhere()
-        except TikTokRejectsError:
+        except TikTokRejectionError:
             self.refused = True
         await looks.end()
         await looks.close()
@@ -281,8 +281,12 @@ def test_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is
     ("oembed", "kind", "words"),
     [
         (html(b'{"message": "Something went wrong"}', status=400), "gone", "does not exist"),
-        (html(CHALLENGE_PAGE, status=400), "login_wall", "in 5 tries: set the row to ready"),
-        (CHALLENGE, "login_wall", "in 5 tries: set the row to ready"),
+        (
+            html(CHALLENGE_PAGE, status=400),
+            "login_wall",
+            "in 5 tries: set Status",
+        ),
+        (CHALLENGE, "login_wall", "in 5 tries: set Status"),
     ],
 )
 def test_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with_a_reason(

@@ -14,23 +14,23 @@ class Clock:
 def breaker_after(rejections: int, clock: Clock) -> Breaker:
     breaker = Breaker(60, clock)
     for _ in range(rejections):
-        breaker.refused()
+        breaker.record_rejection()
         clock.now += breaker.pause_left()
     return breaker
 
 
-def test_fewer_refusals_than_five_when_asked_then_there_is_no_pause() -> None:
+def test_no_pause_before_the_fifth_rejection() -> None:
     breaker = Breaker(60, Clock())
     for _ in range(PAUSE_AFTER - 1):
-        breaker.refused()
+        breaker.record_rejection()
     assert (breaker.pause_left(), breaker.is_open) == (0, False)
 
 
-def test_five_refusals_in_a_row_when_asked_then_the_pause_runs_down() -> None:
+def test_pause_counts_down_after_five_rejections_in_a_row() -> None:
     clock = Clock()
     breaker = Breaker(60, clock)
     for _ in range(PAUSE_AFTER):
-        breaker.refused()
+        breaker.record_rejection()
     assert breaker.pause_left() == 60
     clock.now += 45
     assert breaker.pause_left() == 15
@@ -38,35 +38,35 @@ def test_five_refusals_in_a_row_when_asked_then_the_pause_runs_down() -> None:
     assert breaker.pause_left() == 0
 
 
-def test_refusals_during_the_pause_when_counted_then_they_are_left_out() -> None:
+def test_rejections_during_the_pause_do_not_count() -> None:
     breaker = Breaker(60, Clock())
     for _ in range(64):
-        breaker.refused()
+        breaker.record_rejection()
     assert (breaker.rejections, breaker.is_open) == (PAUSE_AFTER, False)
 
 
-def test_ten_refusals_in_a_row_when_asked_then_it_is_open_for_good() -> None:
+def test_breaker_stays_open_after_ten_rejections_in_a_row() -> None:
     clock = Clock()
     breaker = breaker_after(OPEN_AFTER, clock)
     assert breaker.is_open
-    breaker.answered()
+    breaker.record_success()
     clock.now += 100_000
     assert breaker.is_open
 
 
-def test_an_answer_in_between_when_counted_then_the_row_begins_anew() -> None:
+def test_success_resets_the_count() -> None:
     clock = Clock()
     breaker = breaker_after(OPEN_AFTER - 1, clock)
-    breaker.answered()
+    breaker.record_success()
     assert (breaker.rejections, breaker.pause_left()) == (0, 0)
     for _ in range(PAUSE_AFTER):
-        breaker.refused()
+        breaker.record_rejection()
     assert (breaker.pause_left(), breaker.is_open) == (60, False)
 
 
-def test_an_answer_during_the_pause_when_asked_then_the_pause_is_over() -> None:
+def test_success_ends_the_pause() -> None:
     breaker = Breaker(60, Clock())
     for _ in range(PAUSE_AFTER):
-        breaker.refused()
-    breaker.answered()
+        breaker.record_rejection()
+    breaker.record_success()
     assert breaker.pause_left() == 0

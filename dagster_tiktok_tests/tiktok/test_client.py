@@ -11,7 +11,7 @@ import pytest
 from dagster_tiktok.clock import Clock
 from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.models import Post
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
     PostError,
@@ -443,7 +443,7 @@ def test_ten_refusals_in_a_row_when_asked_on_then_nothing_more_is_requested() ->
         for _ in range(10):
             await failure_of(client.fetch_post(POST_ID))
         for call in (client.fetch_post(POST_ID), client.resolve(LINK)):
-            with pytest.raises(TikTokRejectsError, match="TIKTOK_REQUESTS_PER_SECOND") as caught:
+            with pytest.raises(TikTokRejectionError, match="TIKTOK_REQUESTS_PER_SECOND") as caught:
                 await call
             assert isinstance(caught.value, ServiceUnavailableError)
         assert len(site.seen) == 10

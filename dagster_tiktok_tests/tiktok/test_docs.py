@@ -1,4 +1,4 @@
-"""What docs/tiktok.md says of failures, sources and variables is so."""
+"""docs/tiktok.md agrees with the code on failures, sources and variables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.tiktok.failures import FAILURES, TRIED_AGAIN
+from dagster_tiktok.tiktok.failures import FAILURES, WILL_RETRY
 from dagster_tiktok.tiktok.gallery_dl import MAX_OUTPUT_BYTES, PASSED_ON, TIMEOUT_SECONDS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -28,36 +28,36 @@ def rows(text: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_failure_table_then_its_kinds_and_sentences_and_order_are_those_of_the_code() -> None:
+def test_failure_table_has_the_kinds_and_messages_of_the_code_in_order() -> None:
     documented = {
         name: cells[0] for name, cells in rows(section("When a post can't be read")).items()
     }
-    code = {failure.kind.value: failure.sentence for failure in FAILURES.values()}
+    code = {failure.kind.value: failure.message for failure in FAILURES.values()}
     assert documented == code
     assert list(documented) == list(code)
 
 
-def test_the_failure_table_then_its_codes_and_messages_are_those_of_the_code() -> None:
+def test_failure_table_has_the_status_codes_and_messages_of_the_code() -> None:
     documented = rows(section("When a post can't be read"))
     for failure in FAILURES.values():
         marks = re.findall("`([^`]+)`", documented[failure.kind.value][1])
-        assert [int(mark) for mark in marks if mark.isdigit()] == sorted(failure.codes)
-        assert tuple(mark for mark in marks if not mark.isdigit()) == failure.messages
+        assert [int(mark) for mark in marks if mark.isdigit()] == sorted(failure.status_codes)
+        assert tuple(mark for mark in marks if not mark.isdigit()) == failure.status_messages
 
 
-def test_the_failure_table_then_it_says_what_becomes_of_the_look() -> None:
+def test_failure_table_says_what_happens_to_the_scrape() -> None:
     permanent, transient = section("When a post can't be read").split("**For now.**")
     assert set(rows(permanent)) == {f.kind.value for f in FAILURES.values() if f.permanent}
     for kind, cells in rows(transient).items():
         (failure,) = [f for f in FAILURES.values() if f.kind.value == kind]
-        assert cells[0].endswith(TRIED_AGAIN)
+        assert cells[0].endswith(WILL_RETRY)
         assert cells[2] == ("counted" if failure.about_post else "not counted")
         assert len(cells) == 4
         assert cells[3]
     assert all(len(cells) == 3 and cells[2] for cells in rows(permanent).values())
 
 
-def test_the_troubleshooting_page_then_it_links_to_the_table_and_repeats_none_of_it() -> None:
+def test_troubleshooting_page_links_to_the_table_and_does_not_repeat_it() -> None:
     text = (DOCS / "troubleshoot.md").read_text()
     assert "(tiktok.md#when-a-post-cant-be-read)" in text
     # Slides have a table of their own, and three names in common.
@@ -66,18 +66,18 @@ def test_the_troubleshooting_page_then_it_links_to_the_table_and_repeats_none_of
     assert not [kind for kind in kinds if f"`{kind}`" in text]
 
 
-def test_the_fallback_then_the_docs_name_what_it_gets() -> None:
+def test_docs_name_what_the_fallback_gets() -> None:
     text = section("TIKTOK_FALLBACK")
-    of_the_system = {"LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT"}
+    from_the_system = {"LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT"}
     named = set(re.findall("`([A-Z_]+)`", text))
-    assert named - {"TIKTOK_USER_AGENT", "TIKTOK_BASE_URL"} == PASSED_ON - of_the_system
+    assert named - {"TIKTOK_USER_AGENT", "TIKTOK_BASE_URL"} == PASSED_ON - from_the_system
     assert TIMEOUT_SECONDS == 120
     assert "two minutes" in text
     assert MAX_OUTPUT_BYTES == 5 * 2**20
     assert "5 MB" in text
 
 
-def test_the_docs_then_every_variable_of_tiktok_is_explained_there_or_in_tune() -> None:
+def test_docs_explain_every_tiktok_variable() -> None:
     text = TEXT + (DOCS / "tune.md").read_text()
     for name in Settings.model_fields:
         if name.startswith("tiktok_"):

@@ -7,10 +7,10 @@ from dagster_tiktok.tiktok.failures import (
     FailureKind,
     PostUnavailableError,
     PostUnreadableError,
-    classify_status,
-    unavailable_or_unreadable,
+    make_post_error,
     unreadable,
 )
+from dagster_tiktok.tiktok.pages.status_codes import classify_status
 
 PREFIX = "item_privacy_authorization&"
 
@@ -104,32 +104,32 @@ PREFIX = "item_privacy_authorization&"
         (10204, "status_audit terrorism", FailureKind.WITHHELD),
     ],
 )
-def test_a_status_when_classified_then_the_message_wins_over_the_code(
+def test_status_message_wins_over_the_status_code(
     code: int, message: str, kind: FailureKind
 ) -> None:
     assert classify_status(code, message).kind is kind
 
 
-def test_the_table_when_read_then_each_kind_has_one_row_and_a_sentence_for_a_va() -> None:
+def test_each_failure_kind_has_one_row_and_a_message_for_a_va() -> None:
     assert set(FAILURES) == set(FailureKind)
     for failure in FAILURES.values():
-        assert 20 < len(failure.sentence) < 160
-        assert not (failure.permanent and failure.refusal)
-        assert failure.permanent or "it will be tried again" in failure.sentence
-        assert ": " in failure.sentence or not failure.permanent, "what to do next"
+        assert 20 < len(failure.message) < 160
+        assert not (failure.permanent and failure.rejection)
+        assert failure.permanent or "we will try again" in failure.message
+        assert ": " in failure.message or not failure.permanent, "what to do next"
 
 
-def test_a_failure_when_raised_then_its_permanence_decides_the_exception() -> None:
-    gone = unavailable_or_unreadable(FAILURES[FailureKind.GONE], "statusCode 10204")
-    shield = unavailable_or_unreadable(FAILURES[FailureKind.SHIELD], "statusCode 10000")
+def test_permanence_decides_the_exception() -> None:
+    gone = make_post_error(FAILURES[FailureKind.GONE], "statusCode 10204")
+    shield = make_post_error(FAILURES[FailureKind.SHIELD], "statusCode 10000")
     assert isinstance(gone, PostUnavailableError)
     assert isinstance(shield, PostUnreadableError)
-    assert str(gone) == gone.sentence
-    assert gone.sentence.startswith("The post does not exist on TikTok, or it was deleted")
+    assert str(gone) == gone.message
+    assert gone.message.startswith("The post does not exist on TikTok, or it was deleted")
     assert (gone.kind, gone.detail) == (FailureKind.GONE, "statusCode 10204")
 
 
-def test_the_table_when_read_then_it_says_which_failures_may_be_the_post_s_own_fault() -> None:
+def test_failures_that_do_not_count_against_the_post() -> None:
     ours = {kind for kind, failure in FAILURES.items() if not failure.about_post}
     assert ours == {
         FailureKind.NETWORK,
@@ -140,11 +140,11 @@ def test_the_table_when_read_then_it_says_which_failures_may_be_the_post_s_own_f
     }
 
 
-def test_a_login_wall_when_it_stood_before_the_page_then_it_is_not_about_the_post() -> None:
+def test_login_wall_before_the_page_is_not_about_the_post() -> None:
     assert unreadable(FailureKind.LOGIN_WALL).about_post
     assert not unreadable(FailureKind.LOGIN_WALL, before_page=True).about_post
     assert not unreadable(FailureKind.CHALLENGE).about_post
 
 
-def test_a_detail_that_a_terminal_would_obey_when_raised_then_it_is_printable() -> None:
+def test_detail_is_printable() -> None:
     assert unreadable(FailureKind.NETWORK, "a\x1b[31m\u202eb").detail == "a [31m b"

@@ -17,7 +17,7 @@ from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
-from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectsError
+from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
 from dagster_tiktok.tiktok.failures import FailureKind, PostError, PostUnavailableError
 from dagster_tiktok.tiktok.pages.previews import parse_embed, parse_oembed
 from dagster_tiktok_tests.support.sample_pages import CHALLENGE_PAGE, POST_ID, STUB_PAGE
@@ -110,7 +110,7 @@ def test_refusals_of_both_when_asked_on_then_the_breaker_opens() -> None:
             with pytest.raises(PostError) as caught:
                 await client.fetch_preview(post.tiktok_id)
             assert caught.value.kind is FailureKind.CHALLENGE
-        with pytest.raises(TikTokRejectsError):
+        with pytest.raises(TikTokRejectionError):
             await client.fetch_preview(post.tiktok_id)
         assert client.requests_made == server.request_count == 10
 

@@ -14,7 +14,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.service_account import Credentials
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.net.retry import may_pass
+from dagster_tiktok.net.retry import is_transient_status
 from dagster_tiktok.sheet.api.sessions import (
     MAX_RESPONSE_SECONDS,
     MAX_SHEET_BYTES,
@@ -103,7 +103,7 @@ class TokenRequest(Request):
         if not _is_token_response(response.data, response.status):
             # Without the answer: it may hold the token.
             raise RefreshError(  # type: ignore[no-untyped-call]
-                "an answer in an unknown form", retryable=may_pass(response.status)
+                "an answer in an unknown form", retryable=is_transient_status(response.status)
             )
         return response
 

@@ -15,7 +15,7 @@ from google.auth.exceptions import RefreshError, TransportError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
-from dagster_tiktok.net.retry import TransientError, may_pass, retry_after_seconds
+from dagster_tiktok.net.retry import TransientError, is_transient_status, parse_retry_after
 from dagster_tiktok.redaction import redacted
 from dagster_tiktok.sheet.api.sessions import TooLargeAnswerError, UnexpectedResponseError
 
@@ -107,14 +107,14 @@ def of_response(
     status = response.status_code
     if status == requests.codes.too_many:
         # The quota refills each minute, and 1 + 2 + … + 32 seconds outlast it.
-        wait = retry_after_seconds(response.headers)
+        wait = parse_retry_after(response.headers)
         return TransientError(
             "Google Sheets answered 429: the quota is used up",
             retry_after=float(2**rejections) if wait is None else wait,
         )
-    if may_pass(status):
+    if is_transient_status(status):
         return ResponseLostError(
-            f"Google Sheets answered {status}", retry_after=retry_after_seconds(response.headers)
+            f"Google Sheets answered {status}", retry_after=parse_retry_after(response.headers)
         )
     return _rejection(status, _message(response), email, writing, sent_texts(response.request.body))
 

@@ -41,7 +41,7 @@ _SENTENCE_END = ".:!?*"
 _EMPHASIS = "_~"
 
 
-def links_in(text: str) -> list[str]:
+def find_links(text: str) -> list[str]:
     """Each link in `text`, in order, in a URL's own characters, without what stands around it.
 
     Links are what begins with `http://` or `https://`, and TikTok's host names without a scheme.

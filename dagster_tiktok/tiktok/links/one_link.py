@@ -9,7 +9,7 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from dagster_tiktok.text import quoted
-from dagster_tiktok.tiktok.links.post_ids import fault_of_id, is_cut_id, is_whole_id
+from dagster_tiktok.tiktok.links.post_ids import find_id_fault, is_truncated_id, is_whole_id
 from dagster_tiktok.tiktok.links.post_refs import PostRef, is_account, says_photo
 from dagster_tiktok.tiktok.links.wrapped_links import wrapped_id, wrapping_host
 
@@ -159,10 +159,10 @@ def _by_id(
     if not segment:
         fault = f"Post URL is not complete: its post number is missing. {_COPY_AGAIN}"
         return Reading(fault=f"{fault}: {quoted(link)}", part="")
-    why = fault_of_id(digits, now) if digits else "no digits"
+    why = find_id_fault(digits, now) if digits else "no digits"
     if why is None:
         return Reading(PostRef(tiktok_id=digits, user=user, is_photo=is_photo))
-    if digits and is_cut_id(digits):
+    if digits and is_truncated_id(digits):
         fault = f"Post URL is not complete: it has a post number that TikTok cannot have ({why})"
     else:
         mistyped = ": it is mistyped" if digits and is_whole_id(digits) else ""

@@ -26,7 +26,7 @@ def is_tiktok_id(text: str) -> bool:
     return _DIGITS.match(text) is not None and _is_possible(text)
 
 
-def fault_of_id(text: str, now: datetime | None = None) -> str | None:
+def find_id_fault(text: str, now: datetime | None = None) -> str | None:
     """Why `text`, which is digits, can't be the id of a post in a link that a user copied.
 
     A clock that is more than a day slow would reject new posts. It can't get here: Google refuses
@@ -42,14 +42,14 @@ def fault_of_id(text: str, now: datetime | None = None) -> str | None:
         return f"{len(text)} digits, not {_USUAL_DIGITS}"
     if not _is_possible(text):
         if len(text) == _USUAL_DIGITS and not text.startswith("0"):
-            return _of_day(text)
+            return _describe_upload_day(text)
         return f"{len(text)} digits" if len(text) > _USUAL_DIGITS else "it starts with 0"
     if _uploaded(text) > max(now or datetime.now(timezone.utc), _WRITTEN) + _CLOCK_TOLERANCE:
-        return _of_day(text)
+        return _describe_upload_day(text)
     return None
 
 
-def is_cut_id(text: str) -> bool:
+def is_truncated_id(text: str) -> bool:
     """Whether `text`, which has a fault, is what is left of an id that was cut."""
     return len(text) < _USUAL_DIGITS and not text.startswith("0")
 
@@ -66,7 +66,7 @@ def _is_possible(digits: str) -> bool:
     return int(digits) <= _MAX_ID and _uploaded(digits) >= _FIRST_UPLOAD
 
 
-def _of_day(digits: str) -> str:
+def _describe_upload_day(digits: str) -> str:
     return f"the post would be of {_uploaded(digits):%Y-%m-%d}"
 
 

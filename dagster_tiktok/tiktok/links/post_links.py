@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from dagster_tiktok.text import printable, quoted
-from dagster_tiktok.tiktok.links.cell_links import links_in
+from dagster_tiktok.tiktok.links.cell_links import find_links
 from dagster_tiktok.tiktok.links.one_link import Reading, read_link
-from dagster_tiktok.tiktok.links.post_ids import fault_of_id, is_tiktok_id
+from dagster_tiktok.tiktok.links.post_ids import find_id_fault, is_tiktok_id
 from dagster_tiktok.tiktok.links.post_refs import (
     PostRef,
     PostUrlError,
@@ -64,7 +64,7 @@ def parse_post_link(text: str, *, now: datetime | None = None) -> PostRef:
         PostUrlError: with a message for the VA who typed it.
     """
     if len(text) <= MAX_URL_CHARACTERS and (plain := _PLAIN.match(text)):
-        if fault_of_id(plain[3], now) is None:
+        if find_id_fault(plain[3], now) is None:
             is_photo = plain[2] == "photo" or says_photo(text)
             return PostRef(tiktok_id=plain[3], user=plain[1], is_photo=is_photo)
     elif len(text) > MAX_URL_CHARACTERS:
@@ -75,11 +75,11 @@ def parse_post_link(text: str, *, now: datetime | None = None) -> PostRef:
     typed = printable(text).strip()
     if not typed:
         raise PostUrlError("Post URL is empty")
-    readings = [read_link(link, now) for link in links_in(text)]
+    readings = [read_link(link, now) for link in find_links(text)]
     if not any(reading.ref for reading in readings):
         # Mail programs and small cells break a link into lines. An id tells by itself whether it
         # is one; a code does not, so nothing is put together for it.
-        joined = [read_link(link, now) for link in links_in(without_breaks(text))]
+        joined = [read_link(link, now) for link in find_links(without_breaks(text))]
         if any(reading.ref and reading.ref.tiktok_id for reading in joined):
             readings = joined
     return _the_one(typed, readings)

@@ -29,7 +29,7 @@ _SOUND = re.compile(r"[^/]+-[0-9]{15,20}\Z")
 _ANY_TIME = datetime(9000, 1, 1, tzinfo=timezone.utc)
 
 
-def target_ref(url: str) -> PostRef:
+def parse_target(url: str) -> PostRef:
     """The post, or the further short link, to which a short link redirects.
 
     Arguments:
@@ -39,7 +39,7 @@ def target_ref(url: str) -> PostRef:
         PostUnavailableError: the link is dead, or leads to a page that is known to be no post.
         PostUnreadableError: the page is a notice about the reader, or is not known.
     """
-    refuse_region_notice(url)
+    reject_region_notice(url)
     segments = path_segments(url)
     is_nowhere = len(segments) <= 1 and "".join(segments) in _NOWHERE
     if is_nowhere and _is_tiktok(url):
@@ -55,7 +55,7 @@ def target_ref(url: str) -> PostRef:
     return ref
 
 
-def refuse_region_notice(url: str) -> None:
+def reject_region_notice(url: str) -> None:
     """Raises PostUnreadableError where a redirect leads to a notice for regions without TikTok."""
     segments = _all_segments(url)
     # Beside the notice itself: a region's home page, where TikTok sends whoever it shows nothing.

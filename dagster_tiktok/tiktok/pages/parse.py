@@ -15,9 +15,8 @@ from urllib.parse import quote
 from dagster_tiktok.models import DataQuality, Metrics, Post, SlideSource
 from dagster_tiktok.tiktok.failures import (
     FailureKind,
-    classify_status,
+    make_post_error,
     unavailable,
-    unavailable_or_unreadable,
     unreadable,
 )
 from dagster_tiktok.tiktok.links.post_links import PostUrlError, canonical_url, parse_url
@@ -34,13 +33,14 @@ from dagster_tiktok.tiktok.pages.shapes import (
     UserInfoShape,
     clean,
 )
+from dagster_tiktok.tiktok.pages.status_codes import classify_status
 
 __all__ = [
     "Profile",
     "extract_scope",
     "parse_post_page",
     "parse_profile_page",
-    "quality_of",
+    "rate_quality",
     "shows_anything",
 ]
 
@@ -84,7 +84,7 @@ def parse_post_page(
         PostUnavailableError: TikTok says that the post can't be seen.
         PostUnreadableError: the page does not tell.
     """
-    return post_of_scope(
+    return parse_scope(
         extract_scope(html),
         expected_id=expected_id,
         scraped_at=scraped_at,
@@ -93,7 +93,7 @@ def parse_post_page(
     )
 
 
-def post_of_scope(
+def parse_scope(
     scope: dict[str, Any],
     *,
     expected_id: str,
@@ -129,7 +129,7 @@ def post_of_scope(
         scraped_at=scraped_at,
         scraping_method=scraping_method,
         data_quality=(
-            quality_of(metrics, followers) if _has_all_slides(item, slides) else "partial"
+            rate_quality(metrics, followers) if _has_all_slides(item, slides) else "partial"
         ),
     )
 
@@ -154,7 +154,7 @@ def parse_profile_page(html: bytes | str) -> Profile:
         # A private account answers with a code and still shows its counts; where an account is
         # banned or absent, they are zeros beside an empty name.
         if failure.kind is not FailureKind.PRIVATE or account is None or followers is None:
-            raise unavailable_or_unreadable(failure, _status_text(detail))
+            raise make_post_error(failure, _status_text(detail))
     return Profile(account, followers, verified=user.verified if user else None)
 
 
@@ -163,7 +163,7 @@ def shows_anything(scope: dict[str, Any]) -> bool:
     return any(isinstance(scope.get(name), dict) for name in (*_DETAIL_PARTS, _USER_PART))
 
 
-def quality_of(metrics: Metrics, followers: int | None) -> DataQuality:
+def rate_quality(metrics: Metrics, followers: int | None) -> DataQuality:
     """How much of what a row needs was there."""
     counts = (
         metrics.views,
@@ -182,12 +182,12 @@ def _shown_item(scope: dict[str, Any], expected_id: str, user: str | None) -> It
     detail = _detail(scope, expected_id, user)
     if detail.status_code:
         failure = classify_status(detail.status_code, detail.status_msg)
-        raise unavailable_or_unreadable(failure, _status_text(detail))
+        raise make_post_error(failure, _status_text(detail))
     item = detail.item
     if item is None:
         failure = classify_status(0, detail.status_msg)
         if failure.kind is not FailureKind.UNKNOWN_STATUS:
-            raise unavailable_or_unreadable(failure, _status_text(detail))
+            raise make_post_error(failure, _status_text(detail))
         _raise_incomplete(scope, "no item in the page")
     if item.id is None:
         _raise_incomplete(scope, "the item has no id")
@@ -218,7 +218,7 @@ def _raise_without_detail(scope: dict[str, Any], expected_id: str, user: str | N
         info = account.user_info
         shown = (info.user.unique_id if info and info.user else "") or ""
         if _is_owner(shown, _canonical_user(scope, expected_id) or user) or not failure.permanent:
-            raise unavailable_or_unreadable(failure, _status_text(account))
+            raise make_post_error(failure, _status_text(account))
         _raise_incomplete(scope, f"an account in place of the post, {_status_text(account)}")
     _raise_incomplete(scope, f"no {_DETAIL_PARTS[0]} in the page")
 

@@ -14,11 +14,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from dagster_tiktok.models import Post
-from dagster_tiktok.tiktok.failures import FailureKind, is_no_verdict, unavailable, unreadable
+from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
 from dagster_tiktok.tiktok.links.post_links import canonical_url
 from dagster_tiktok.tiktok.pages import captions
 from dagster_tiktok.tiktok.pages.scope import script_data, without_data
 from dagster_tiktok.tiktok.pages.shapes import EmbedShape, EmbedVideoShape, OEmbedShape, clean
+from dagster_tiktok.tiktok.pages.status_codes import is_inconclusive
 
 _EMBED_SCRIPT_ID = "__FRONTITY_CONNECT_STATE__"
 _PROFILE_URL = re.compile(r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/?\Z")
@@ -45,7 +46,7 @@ def parse_oembed(
         raise without_data(body) from None
     if status in (400, 404) and isinstance(answer, dict):
         message = answer.get("message")
-        if not isinstance(message, str) or is_no_verdict(message):
+        if not isinstance(message, str) or is_inconclusive(message):
             raise unreadable(
                 FailureKind.UNKNOWN_STATUS, f"oEmbed: HTTP {status}: {message!r}"[:200]
             )

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from dagster_tiktok.sandbox.tiktok.content.captions import caption_of, compose
+from dagster_tiktok.sandbox.tiktok.content.captions import compose, parse_caption
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakeMetrics
 from dagster_tiktok.sandbox.tiktok.content.statuses import LASTING_STATUSES
 from dagster_tiktok.sandbox.tiktok.content.world import World
@@ -52,7 +52,7 @@ def test_emoji_before_a_hashtag_then_offsets_count_utf16_units() -> None:
 
 
 def test_repeated_and_glued_tags_then_hashtags_are_unique_lower_case_and_in_order() -> None:
-    caption = caption_of("look #B#a 🔥 #b @studio_nord, @x.y. end")
+    caption = parse_caption("look #B#a 🔥 #b @studio_nord, @x.y. end")
     assert caption.hashtags == ("b", "a")
     assert caption.mentions == ("studio_nord", "x.y")
     assert caption.text == "look #B#a 🔥 #b @studio_nord, @x.y. end"

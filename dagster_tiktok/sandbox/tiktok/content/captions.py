@@ -55,7 +55,7 @@ def compose(parts: Sequence[str]) -> Caption:
     return Caption("".join(parts), tuple(spans))
 
 
-def caption_of(text: str) -> Caption:
+def parse_caption(text: str) -> Caption:
     """A caption whose tags are found by their signs. For texts of ordinary letters."""
     parts, position = [], 0
     for match in _TAG_OR_MENTION.finditer(text):

@@ -156,10 +156,10 @@ def _encode(image: Image.Image, image_format: ImageFormat, quality: int = 75) ->
 
 
 def _font(size: int) -> _FontLike:
-    return _font_of_thread(size, threading.get_ident())
+    return _load_font(size, threading.get_ident())
 
 
 @lru_cache(maxsize=256)
-def _font_of_thread(size: int, _thread: int) -> _FontLike:
+def _load_font(size: int, _thread: int) -> _FontLike:
     # A FreeType face must not be used by two threads at once, hence one for each.
     return ImageFont.load_default(size)

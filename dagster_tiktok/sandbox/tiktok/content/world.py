@@ -14,7 +14,11 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Literal
 
-from dagster_tiktok.sandbox.tiktok.content.captions import caption_of, make_caption, showcase_size
+from dagster_tiktok.sandbox.tiktok.content.captions import (
+    make_caption,
+    parse_caption,
+    showcase_size,
+)
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import (
     FakeAccount,
     FakeMetrics,
@@ -122,7 +126,7 @@ class World:
         found = self._images.get(image_key)
         return None if found is None else (self.by_id[found[0]], found[1])
 
-    def first_post_of(self, account: str) -> FakePost | None:
+    def find_first_post(self, account: str) -> FakePost | None:
         tiktok_id = self._first_posts.get(account)
         return None if tiktok_id is None else self.by_id[tiktok_id]
 
@@ -155,7 +159,7 @@ class World:
         self._made = max(self._made, showcase_size(), len(_LEADING_VIEWS))
         post = self._make(len(self.by_id), slide_count if status == "available" else status)
         if desc is not None:
-            fields["caption"] = caption_of(desc)
+            fields["caption"] = parse_caption(desc)
         if account is not None:
             fields["author"] = self.accounts[account]
         if metrics is not None:

@@ -95,7 +95,7 @@ class Responses:
 
     def avatar(self, name: str) -> FakePost | None:
         """A post of the account, whose cover serves as its picture."""
-        return self.world.first_post_of(name)
+        return self.world.find_first_post(name)
 
     def _profile(self, name: str, request: web.Request) -> Answer:
         account = self.world.accounts.get(name)

@@ -29,7 +29,7 @@ class Route:
     image_key: str | None = None
 
 
-def route_of(path: str, query: Mapping[str, str], world: World) -> Route:
+def find_route(path: str, query: Mapping[str, str], world: World) -> Route:
     """What the address names, whether or not the world has it.
 
     Arguments:

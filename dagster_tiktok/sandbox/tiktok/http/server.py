@@ -23,7 +23,7 @@ from dagster_tiktok.sandbox.tiktok.http.faults import IMAGES, Decision, FaultPla
 from dagster_tiktok.sandbox.tiktok.http.faulty_responses import faulty
 from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry, RequestLog
 from dagster_tiktok.sandbox.tiktok.http.responses import Answer, Responses
-from dagster_tiktok.sandbox.tiktok.http.routes import route_of
+from dagster_tiktok.sandbox.tiktok.http.routes import find_route
 from dagster_tiktok.sandbox.tiktok.http.state import ServerState, Shaping
 from dagster_tiktok.sandbox.tiktok.http.transmission import transmit
 
@@ -123,7 +123,7 @@ class TikTokServer:
         await self.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        route = route_of(request.path, request.query, self.world)
+        route = find_route(request.path, request.query, self.world)
         with self.log.entry(
             route.facts,
             method=request.method,
