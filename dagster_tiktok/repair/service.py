@@ -26,7 +26,7 @@ from dagster_tiktok.repair.records import (
 )
 from dagster_tiktok.repair.removal import REMOVED_AT_ONCE, SlideRemover, is_slide_path
 from dagster_tiktok.slides.mover import MoveResult, Refresh, SlideMover, slides_wanted
-from dagster_tiktok.tasks import run_together
+from dagster_tiktok.tasks import for_each
 from dagster_tiktok.tiktok.failures import PostUnavailableError
 from dagster_tiktok.tiktok.links.post_links import is_tiktok_id
 
@@ -132,14 +132,12 @@ async def correct_rows(
     Raises:
         ConfigurationError, ServiceUnavailableError: going on with other posts is pointless.
     """
-    waiting = iter(report.broken_posts)
 
-    async def worker() -> None:
-        for tiktok_id in waiting:
-            report.posts.append(await _repair_post(tiktok_id, records, mover, pages))
-            advance()
+    async def work(tiktok_id: str) -> None:
+        report.posts.append(await _repair_post(tiktok_id, records, mover, pages))
+        advance()
 
-    await run_together([worker() for _ in range(concurrency)])
+    await for_each(report.broken_posts, work, concurrency=concurrency)
 
 
 async def remove_objects(

@@ -10,7 +10,7 @@ from datetime import date
 
 from dagster_tiktok.database.ledger import Ledger
 from dagster_tiktok.models import Unit, UnitState
-from dagster_tiktok.tasks import run_together
+from dagster_tiktok.tasks import for_each
 
 LEASE_POLL_SECONDS = 1.0
 _NO_LIMIT = 1_000_000
@@ -73,19 +73,10 @@ class Claims:
         The next chunk is claimed while the last one is worked on. The first exception of a
         worker ends all of them and is raised.
         """
-        queue: asyncio.Queue[Unit | None] = asyncio.Queue(
-            maxsize=max(concurrency, self._chunk // 2)
-        )
+        ahead = max(concurrency, self._chunk // 2)
+        await for_each(self._units(), work, concurrency=concurrency, ahead=ahead)
 
-        async def feed() -> None:
-            async for chunk in self.chunks():
-                for unit in chunk:
-                    await queue.put(unit)
-            for _ in range(concurrency):
-                await queue.put(None)
-
-        async def worker() -> None:
-            while (unit := await queue.get()) is not None:
-                await work(unit)
-
-        await run_together([feed(), *(worker() for _ in range(concurrency))])
+    async def _units(self) -> AsyncIterator[Unit]:
+        async for chunk in self.chunks():
+            for unit in chunk:
+                yield unit

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
 from dagster_tiktok.database.ledger import ScrapeResult
 from dagster_tiktok.models import Post, Unit
-from dagster_tiktok.tasks import run_together
+from dagster_tiktok.tasks import for_each
 from dagster_tiktok.text import quoted
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
 from dagster_tiktok.tiktok.failures import WILL_RETRY, Failure, FailureKind, PostError
@@ -105,7 +105,7 @@ class ScrapePasses:
             self._misses.clear()
             units = [unit for unit, _ in self._waiting.values()]
             try:
-                await _each(units, self._try_again, concurrency=self._client.max_concurrency)
+                await for_each(units, self._try_again, concurrency=self._client.max_concurrency)
             except TikTokRejectionError as error:
                 log.warning("%s", error)
                 return
@@ -275,15 +275,3 @@ def _typed(unit: Unit) -> _Typed:
     except PostUrlError:
         return _Typed()
     return _Typed(ref.user, ref.is_photo) if ref else _Typed()
-
-
-async def _each(
-    units: Iterable[Unit], work: Callable[[Unit], Awaitable[None]], *, concurrency: int
-) -> None:
-    remaining = iter(units)
-
-    async def worker() -> None:
-        for unit in remaining:
-            await work(unit)
-
-    await run_together([worker() for _ in range(concurrency)])
