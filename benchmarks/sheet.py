@@ -25,12 +25,12 @@ from gspread.urls import SPREADSHEETS_API_V4_BASE_URL
 from benchmarks.measure import compare, peak_megabytes
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.settings import Settings, load_settings
-from dagster_tiktok.sheet.api.access import SCOPES, TokenRequest
+from dagster_tiktok.sheet.api.service_account import SCOPES, TokenRequest
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.grid import Grid
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import read_rows
-from dagster_tiktok.sheet.write.formulas import Computed
+from dagster_tiktok.sheet.write.computed_cells import ComputedCells
 
 ROWS = 45_000
 HELPED_ROWS = 5_000
@@ -64,7 +64,7 @@ def _with_helper_columns() -> None:
         for row in range(1, HELPED_ROWS + 1)
     ]
     started = time.perf_counter()
-    computed = Computed(Grid("Posts", texts), Grid("Posts", formulas))
+    computed = ComputedCells(Grid("Posts", texts), Grid("Posts", formulas))
     assert not any(computed.is_filled(row, 2) for row in range(1, HELPED_ROWS + 1))
     name = f"formulas of {HELPED_ROWS:,} rows, 2 helper columns"
     print(f"{name:<44} {1000 * (time.perf_counter() - started):9.1f} ms")

@@ -110,19 +110,19 @@ def _sheet(settings: Settings, sheet: SheetUrl) -> Found:
     with SheetClient(settings, sheet) as client:
         found = client.check(lambda texts, _: asyncio.run(_errors_known(settings, texts)))
     lacking = f"; no column {', '.join(found.missing_columns)}" if found.missing_columns else ""
-    named = [f'{name} is "{header}"' for name, header in found.other_names.items()]
+    named = [f'{name} is "{header}"' for name, header in found.renamed_headers.items()]
     called = f"; {', '.join(named)}" if named else ""
-    warnings = [*(found.protected if found.can_answer else ()), *found.warnings]
+    warnings = [*(found.protected if found.can_write else ()), *found.warnings]
     if len(warnings) > SHOWN_WARNINGS:
         warnings[SHOWN_WARNINGS:] = [f"and {len(warnings) - SHOWN_WARNINGS:,} more warnings"]
-    may = "may write" if found.can_answer else "would write"
+    may = "may write" if found.can_write else "would write"
     return Found(
         f"tab {printable(found.tab)!r}: headers in row {found.header_row}, {found.filled_rows} "
         f"rows, {found.ready_rows} ready, {found.client_email} {may} "
         f"{', '.join(found.written_columns)}{called}{lacking}",
         tuple(warnings),
         # One protected row is skipped by a run; where each is, nothing would be answered.
-        None if found.can_answer else f"GOOGLE_SHEET_URL: {'; '.join(found.protected)}.",
+        None if found.can_write else f"GOOGLE_SHEET_URL: {'; '.join(found.protected)}.",
     )
 
 

@@ -11,37 +11,37 @@ from typing import Any
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.net.retry import TransientError
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.sheet.api.access import ServiceAccountSession
-from dagster_tiktok.sheet.api.errors import TooLargeError, unknown_form
+from dagster_tiktok.sheet.api.bounded_session import MAX_RESPONSE_SECONDS, MAX_SHEET_BYTES
+from dagster_tiktok.sheet.api.errors import TooLargeError, unexpected_format_error
 from dagster_tiktok.sheet.api.http import SheetsHTTPClient
-from dagster_tiktok.sheet.api.sessions import MAX_RESPONSE_SECONDS, MAX_SHEET_BYTES
+from dagster_tiktok.sheet.api.service_account import ServiceAccountSession
 from dagster_tiktok.sheet.grid import Grid, cell_at, column_name, parse_grid
-from dagster_tiktok.sheet.read import merged
+from dagster_tiktok.sheet.read import merged_cells
 from dagster_tiktok.sheet.read.cell_links import FIELDS as LINK_FIELDS
-from dagster_tiktok.sheet.read.cell_links import LinkReader, links_of_answer
-from dagster_tiktok.sheet.read.headers import folded
+from dagster_tiktok.sheet.read.cell_links import LinkReader, parse_links
+from dagster_tiktok.sheet.read.headers import normalize_header
+from dagster_tiktok.sheet.read.large_tabs import read_needed_columns
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout, find_layout
-from dagster_tiktok.sheet.read.narrow import read_needed_columns
-from dagster_tiktok.sheet.read.other_links import other_links, ranges_of
-from dagster_tiktok.sheet.read.readings import read_computed
-from dagster_tiktok.sheet.read.rows import READY, read_rows, status_of
+from dagster_tiktok.sheet.read.mismatched_links import find_mismatched_links, link_ranges
+from dagster_tiktok.sheet.read.rows import READY, parse_status, read_rows
 from dagster_tiktok.sheet.urls import SheetUrl
+from dagster_tiktok.sheet.write.computed_cells import exclude_computed, planned_cells
+from dagster_tiktok.sheet.write.consistent_read import read_computed
 from dagster_tiktok.sheet.write.error_column import (
     ERROR,
-    WrittenBefore,
-    errors_of_people,
-    nothing_written,
+    WrittenErrors,
+    find_foreign_error,
+    no_written_errors,
 )
-from dagster_tiktok.sheet.write.formulas import places_of, without_computed
 from dagster_tiktok.sheet.write.outcomes import Answer, Answered
 from dagster_tiktok.sheet.write.plan import (
     Conflict,
     RowOutcome,
     WritePlan,
-    probe_of,
+    plan_probe,
     rows_by_key,
 )
-from dagster_tiktok.sheet.write.protection import Protection, find_protected
+from dagster_tiktok.sheet.write.protected_cells import ProtectedCells, find_protected_cells
 
 _EVERYTHING_OF_THE_FIRST_TAB = "A:ZZZ"
 _TABS = "sheets.properties(sheetId,index,hidden,sheetType)"
@@ -59,7 +59,7 @@ class WriteReport:
     already: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     cells: int = 0
-    mended: int = 0
+    corrected: int = 0
     """Cells that had to be written again, or got back what they held, after the check."""
     warnings: tuple[str, ...] = ()
     """Columns that were left alone: formulas compute them, or they hold what people wrote."""
@@ -75,11 +75,11 @@ class SheetCheck:
     written_columns: tuple[str, ...]
     missing_columns: tuple[str, ...]
     """Columns that would be written if the tab had them."""
-    other_names: Mapping[str, str]
+    renamed_headers: Mapping[str, str]
     """The headers of those columns that the tab calls otherwise, by column."""
     protected: tuple[str, ...]
     """Cells of rows that wait that may not be written, the first few."""
-    can_answer: bool
+    can_write: bool
     """Whether `Status` may be written in at least one of the rows that were tried."""
     filled_rows: int
     ready_rows: int
@@ -158,18 +158,18 @@ class SheetClient:
 
     def _with_merges(self, grid: Grid) -> Grid:
         """The grid with its merged cells, where a row may be a part of one: one request."""
-        if not merged.may_hide_rows(grid):
+        if not merged_cells.may_hide_rows(grid):
             return grid
         try:
             with _service_errors():
-                answer = self.cells((), merged.FIELDS)
-            return replace(grid, merges=merged.merges_of_answer(answer, self._tab_id()))
+                answer = self.cells((), merged_cells.FIELDS)
+            return replace(grid, merges=merged_cells.parse_merges(answer, self._tab_id()))
         except (ServiceUnavailableError, ConfigurationError) as error:
             log.warning("sheet: merged cells could not be read: %s", error)
             return grid
 
     def write_outcomes(
-        self, outcomes: Iterable[RowOutcome], written_before: WrittenBefore = nothing_written
+        self, outcomes: Iterable[RowOutcome], written_before: WrittenErrors = no_written_errors
     ) -> WriteReport:
         """Finds the rows again, writes their outcomes, checks them, and repairs once.
 
@@ -197,7 +197,7 @@ class SheetClient:
             self._tab_id()
             return _report(answer.write(outcomes))
 
-    def check(self, written_before: WrittenBefore | None = None) -> SheetCheck:
+    def check(self, written_before: WrittenErrors | None = None) -> SheetCheck:
         """Reads the tab and tries, without changing a cell, whether it may be written.
 
         Arguments:
@@ -207,17 +207,17 @@ class SheetClient:
         """
         with _service_errors():
             self._tab_id()
-            grid, computed = read_computed(self, lambda grid: places_of(_probe(grid)))
+            grid, computed = read_computed(self, lambda grid: planned_cells(_probe(grid)))
             layout = find_layout(grid)
             rows = read_rows(self._with_merges(grid), layout, self._settings.timezone)
-            theirs = written_before and errors_of_people(grid, layout, (), written_before)
+            theirs = written_before and find_foreign_error(grid, layout, (), written_before)
             # Also where no row waits: the next one would meet the same.
-            guarded = without_computed(_probe(grid), computed)
+            guarded = exclude_computed(_probe(grid), computed)
             tried = guarded.plan
             if not rows.ready:
-                tried = without_computed(probe_of(grid, layout, ()), computed).plan
+                tried = exclude_computed(plan_probe(grid, layout, ()), computed).plan
             linked = self._other_links(grid, layout)
-            protection = find_protected(self.update, tried.cells(), layout["Status"])
+            protection = find_protected_cells(self.update, tried.cells(), layout["Status"])
         return SheetCheck(
             tab=grid.title,
             client_email=self.client_email,
@@ -235,13 +235,13 @@ class SheetClient:
                 for name in WRITTEN_IF_PRESENT
                 if name not in layout and name not in layout.left_alone
             ),
-            other_names={
+            renamed_headers={
                 name: header
                 for name, header in layout.headers.items()
-                if folded(header) != folded(name)
+                if normalize_header(header) != normalize_header(name)
             },
             protected=self._protected(protection, layout),
-            can_answer=protection.any_row or not protection.cells,
+            can_write=protection.any_row or not protection.cells,
             filled_rows=rows.filled_rows,
             ready_rows=rows.ready_rows,
             warnings=(
@@ -257,13 +257,13 @@ class SheetClient:
         """What is told of the cells of rows that wait that show one post and link to another."""
         status = layout["Status"]
         rows = range(layout.header_row + 1, len(grid.rows) + 1)
-        ready = [row for row in rows if status_of(cell_at(grid.row(row), status)) == READY]
+        ready = [row for row in rows if parse_status(cell_at(grid.row(row), status)) == READY]
         if not ready:
             return []
-        answer = self.cells(ranges_of(layout, ready), LINK_FIELDS)
-        return other_links(grid, layout, ready, links_of_answer(answer, layout["Post URL"]))
+        answer = self.cells(link_ranges(layout, ready), LINK_FIELDS)
+        return find_mismatched_links(grid, layout, ready, parse_links(answer, layout["Post URL"]))
 
-    def _protected(self, protection: Protection, layout: Layout) -> tuple[str, ...]:
+    def _protected(self, protection: ProtectedCells, layout: Layout) -> tuple[str, ...]:
         names = {at: name for name, at in layout.columns.items()}
         told = [
             f"the cell {column_name(cell.column)}{cell.row_number} (row {cell.row_number}, column "
@@ -323,7 +323,7 @@ class SheetClient:
         try:
             grid = parse_grid(answer)
         except ValueError:
-            raise unknown_form() from None
+            raise unexpected_format_error() from None
         return replace(grid, own_headers=self._settings.google_sheet_columns)
 
     def _ask(self, filters: Sequence[Mapping[str, Any]], render: str) -> Any:
@@ -375,7 +375,7 @@ def _first_tab(answer: Any) -> int:
         first = min(shown or tabs, key=lambda tab: tab.get("index", 0))
         return int(first.get("sheetId", 0))
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise unknown_form() from None
+        raise unexpected_format_error() from None
 
 
 def _probe(grid: Grid) -> WritePlan:
@@ -383,8 +383,8 @@ def _probe(grid: Grid) -> WritePlan:
     layout = find_layout(grid)
     keyed = [number for key, rows in rows_by_key(grid, layout).items() if key for number in rows]
     status = layout["Status"]
-    ready = [row for row in keyed if status_of(cell_at(grid.row(row), status)) == READY]
-    return probe_of(grid, layout, sorted(ready or keyed))
+    ready = [row for row in keyed if parse_status(cell_at(grid.row(row), status)) == READY]
+    return plan_probe(grid, layout, sorted(ready or keyed))
 
 
 def _report(answered: Answered) -> WriteReport:

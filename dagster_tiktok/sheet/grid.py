@@ -116,7 +116,7 @@ def cell_text(value: Cell) -> str:
     return " ".join(unicodedata.normalize("NFC", visible).split())
 
 
-def is_computing(value: Cell) -> bool:
+def has_no_value(value: Cell) -> bool:
     """Whether the cell holds no value now: its formula failed, or is still being computed.
 
     Also where the link under it could not be read.

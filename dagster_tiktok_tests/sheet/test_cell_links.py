@@ -11,7 +11,7 @@ import pytest
 
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok.sheet.grid import Grid
-from dagster_tiktok.sheet.read.cell_links import spans
+from dagster_tiktok.sheet.read.cell_links import group_rows
 from dagster_tiktok.sheet.read.layout import find_layout
 from dagster_tiktok.sheet.read.rows import ROW_IGNORED, SheetRows, read_rows
 from dagster_tiktok_tests.support.outcomes import scraped
@@ -66,7 +66,7 @@ def test_labels_when_answered_then_each_row_gets_its_own_and_keeps_its_link(
 
     report = client.write_outcomes(_outcomes(client))
 
-    assert len(report.written) == 10 and not report.conflicts and not report.mended
+    assert len(report.written) == 10 and not report.conflicts and not report.corrected
     assert {row["Status"] for row in labelled.rows()} == {"Scraped"}
     # Also the second time, when none of them waits.
     again = labelled.client()
@@ -208,7 +208,7 @@ def test_labels_in_rows_that_do_not_wait_when_read_then_nothing_is_asked(
 def test_rows_when_put_into_spans_then_they_are(
     numbers: list[int], most: int, found: list[tuple[int, int]]
 ) -> None:
-    assert spans(numbers, most) == found
+    assert group_rows(numbers, most) == found
 
 
 def test_any_rows_when_put_into_spans_then_there_are_not_too_many() -> None:
@@ -216,7 +216,7 @@ def test_any_rows_when_put_into_spans_then_there_are_not_too_many() -> None:
     for _ in range(200):
         numbers = sorted(dice.sample(range(2, 400), dice.randrange(1, 200)))
         most = dice.randrange(1, 40)
-        found = spans(numbers, most)
+        found = group_rows(numbers, most)
         assert len(found) <= most
         assert all(any(first <= n <= last for first, last in found) for n in numbers)
 

@@ -56,7 +56,7 @@ def test_outcomes_when_written_then_one_write_and_three_reads_do_it(
 ) -> None:
     before = sheets.by_note()
     report = sheets.client().write_outcomes([scraped(2), failed(4), scraped(9)])
-    assert (report.written, report.mended) == ((address(2), address(4)), 0)
+    assert (report.written, report.corrected) == ((address(2), address(4)), 0)
     assert [(c.source_key, c.text) for c in report.conflicts] == [
         (address(9), "the row is gone from the sheet")
     ]

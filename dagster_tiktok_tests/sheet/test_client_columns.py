@@ -14,7 +14,7 @@ from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sandbox.sheets.book import Book, Tab
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, find_layout
-from dagster_tiktok.sheet.write.plan import RowOutcome, wanted_cells
+from dagster_tiktok.sheet.write.plan import RowOutcome, outcome_cells
 from dagster_tiktok_tests.support.grids import grid_of
 from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
@@ -289,7 +289,7 @@ def _answer(book: Book, outcomes: list[RowOutcome]) -> None:
         url, status = layout["Post URL"], layout["Status"]
         for outcome in outcomes:
             if row[url : url + 1] == [outcome.source_key] and row[status : status + 1] == [READY]:
-                for name, value in wanted_cells(outcome, layout, timezone.utc).items():
+                for name, value in outcome_cells(outcome, layout, timezone.utc).items():
                     tab.set(number, layout[name], value)
 
 

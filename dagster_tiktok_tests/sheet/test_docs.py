@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_tiktok.sandbox.supabase_lite.node_packages import node_command
-from dagster_tiktok.sheet.api import access, errors
+from dagster_tiktok.sheet.api import errors, service_account
 from dagster_tiktok.sheet.grid import Grid
 from dagster_tiktok.sheet.read import layout
 from dagster_tiktok.sheet.read.layout import (
@@ -24,7 +24,7 @@ from dagster_tiktok.sheet.read.layout import (
     find_layout,
 )
 from dagster_tiktok.sheet.read.rows import READY, read_rows
-from dagster_tiktok.sheet.write.formulas import refused
+from dagster_tiktok.sheet.write.computed_cells import array_output_error
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -122,8 +122,8 @@ def _stamped(script: str, *, first: int, last: int, column: int, width: int = 1)
 def _messages() -> Iterator[str]:
     """Every sentence that the modules can tell, with … for what stands in it."""
     yield from (told for _, told in errors.FORBIDDEN)
-    yield str(refused("…", None, "Status"))
-    for module in (errors, access, layout):
+    yield str(array_output_error("…", None, "Status"))
+    for module in (errors, service_account, layout):
         for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
             texts = (
                 [*node.args]
@@ -137,7 +137,7 @@ def _messages() -> Iterator[str]:
                     "TransientError",
                     "ResponseLostError",
                     "UnreachableError",
-                    "_wrong",
+                    "_credentials_error",
                 )
                 else [node.value]
                 if isinstance(node, ast.Return)

@@ -14,7 +14,7 @@ import requests
 
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
 from dagster_tiktok.settings import Settings, load_settings
-from dagster_tiktok.sheet.api.sessions import MAX_SHEET_BYTES
+from dagster_tiktok.sheet.api.bounded_session import MAX_SHEET_BYTES
 from dagster_tiktok.sheet.client import SheetClient
 
 _directory = tempfile.TemporaryDirectory()

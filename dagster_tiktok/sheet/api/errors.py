@@ -17,7 +17,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.net.retry import TransientError, is_transient_status, parse_retry_after
 from dagster_tiktok.redaction import redacted
-from dagster_tiktok.sheet.api.sessions import TooLargeAnswerError, UnexpectedResponseError
+from dagster_tiktok.sheet.api.bounded_session import ResponseTooLargeError, UnexpectedResponseError
 
 # Seen in Google's responses: 400, and 403 too.
 _PROTECTED = re.compile(
@@ -95,7 +95,7 @@ class UnknownRangeError(ConfigurationError):
     """The range is not there (any more): the tab was renamed, or the grid became smaller."""
 
 
-def of_response(
+def response_error(
     response: requests.Response, email: str, *, writing: bool, rejections: int
 ) -> Exception:
     """The error for an answer that is none.
@@ -119,15 +119,15 @@ def of_response(
     return _rejection(status, _message(response), email, writing, sent_texts(response.request.body))
 
 
-def of_exception(error: Exception, api_url: str, token_uri: str) -> Exception:
+def request_error(error: Exception, api_url: str, token_uri: str) -> Exception:
     """The error for a call that got no answer."""
     if isinstance(error, RefreshError):
-        return _of_refresh(error)
+        return _sign_in_error(error)
     host = api_url
     cause: BaseException = error
     if isinstance(error, TransportError):
         host, cause = token_uri, error.__cause__ or error
-    if isinstance(cause, TooLargeAnswerError) and not isinstance(error, TransportError):
+    if isinstance(cause, ResponseTooLargeError) and not isinstance(error, TransportError):
         return TooLargeError(str(cause))
     if isinstance(cause, UnexpectedResponseError):
         return ServiceUnavailableError(str(cause))
@@ -139,17 +139,17 @@ def of_exception(error: Exception, api_url: str, token_uri: str) -> Exception:
     return ResponseLostError(f"the connection to {place} failed ({name})")
 
 
-def not_json() -> Exception:
+def not_json_error() -> Exception:
     """The error for a 200 that holds a page instead of data."""
     return ResponseLostError("Google Sheets answered 200 without data")
 
 
-def unknown_form() -> Exception:
+def unexpected_format_error() -> Exception:
     """The error for data that are not what Google documents. Never an empty sheet."""
     return ServiceUnavailableError("Google Sheets answered in an unknown form.")
 
 
-def unreachable(error: UnreachableError) -> ConfigurationError:
+def unreachable_error(error: UnreachableError) -> ConfigurationError:
     return ConfigurationError(
         f"GOOGLE_SHEETS_API_URL: {error}; check the address (and the credentials' token_uri), "
         "the network and the proxy."
@@ -168,7 +168,7 @@ def _rejection(
         requests.codes.bad_request,
         requests.codes.forbidden,
     ):
-        return protected(email)
+        return protected_error(email)
     if status == requests.codes.forbidden:
         if re.search("rate ?limit ?exceeded|quota exceeded", message, re.IGNORECASE):
             return TransientError("Google Sheets answered 403: the quota is used up")
@@ -183,7 +183,7 @@ def _rejection(
     return ServiceUnavailableError(f"Google Sheets answered {status}, which is not expected.")
 
 
-def _of_refresh(error: RefreshError) -> Exception:
+def _sign_in_error(error: RefreshError) -> Exception:
     if error.retryable:
         return TransientError("Google's token endpoint is not available")
     answer = error.args[1] if len(error.args) > 1 else None
@@ -195,7 +195,7 @@ def _of_refresh(error: RefreshError) -> Exception:
     )
 
 
-def protected(email: str, cell: str | None = None) -> ProtectedError:
+def protected_error(email: str, cell: str | None = None) -> ProtectedError:
     """For a write of which nothing is accepted because cells are protected, `cell` if known."""
     if cell:
         return ProtectedError(
@@ -215,7 +215,7 @@ def _forbidden(message: str, email: str, writing: bool, sent: Collection[str]) -
     if message and not _NO_PERMISSION.search(message):
         return (
             f"GOOGLE_SHEETS_CREDENTIALS: Google refuses the request (403)"
-            f"{_first_words(message, sent)}; "
+            f"{_quoted_words(message, sent)}; "
             f"check the project of {email} in the Google Cloud console, and that the spreadsheet "
             "is shared with that address as editor."
         )
@@ -242,12 +242,12 @@ def _bad_request(message: str, sent: Collection[str]) -> Exception:
             "Google Sheet (File > Save as Google Sheets) and use that one's URL."
         )
     return ServiceUnavailableError(
-        f"Google Sheets refused the request as invalid (400){_first_words(message, sent)}; this "
+        f"Google Sheets refused the request as invalid (400){_quoted_words(message, sent)}; this "
         "will not pass by itself: report it with this message."
     )
 
 
-def _first_words(message: str, sent: Collection[str]) -> str:
+def _quoted_words(message: str, sent: Collection[str]) -> str:
     """`: "…"` with the plain words that a message begins with.
 
     Values and ranges follow a colon, a quote, a bracket or a number: all of that is cut, and so is

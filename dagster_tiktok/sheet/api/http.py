@@ -23,9 +23,9 @@ from gspread.urls import (
 
 from dagster_tiktok.net.retry import retrying
 from dagster_tiktok.sheet.api import errors
-from dagster_tiktok.sheet.api.access import ServiceAccountSession
 from dagster_tiktok.sheet.api.errors import UnreachableError
 from dagster_tiktok.sheet.api.quota import limiter
+from dagster_tiktok.sheet.api.service_account import ServiceAccountSession
 
 TIMEOUT_SECONDS = (5.0, 30.0)
 """To connect, and between two pieces of the answer. gspread itself has no timeout."""
@@ -134,24 +134,24 @@ class SheetsHTTPClient(gspread.HTTPClient):
             finally:
                 _log_call(method, endpoint, response, time.perf_counter() - started, attempt)
             if response.status_code != requests.codes.ok:
-                failure = errors.of_response(
+                failure = errors.response_error(
                     response, self._access.email, writing=writing, rejections=self._rejections
                 )
                 self._rejections += response.status_code == requests.codes.too_many
                 raise failure
             self._written_back, self._rejections = True, 0
             if "json" not in response.headers.get("Content-Type", ""):
-                raise errors.not_json()
+                raise errors.not_json_error()
             return response
 
         return once() if writing else retrying(self._attempts, self._max_wait)(once)
 
     def _failure(self, error: Exception, attempt: int) -> Exception:
-        failure = errors.of_exception(error, self._api_url, self._access.token_uri)
+        failure = errors.request_error(error, self._api_url, self._access.token_uri)
         # An address that never answered is a wrong setting; one that did will come back.
         tries = min(self._attempts, _UNREACHABLE_ATTEMPTS)
         if isinstance(failure, UnreachableError) and not self._written_back and attempt >= tries:
-            return errors.unreachable(failure)
+            return errors.unreachable_error(failure)
         return failure
 
 
@@ -159,9 +159,9 @@ def _parsed(response: requests.Response) -> Any:
     try:
         return _data(response.content)
     except ValueError:
-        raise errors.not_json() from None
+        raise errors.not_json_error() from None
     except (RecursionError, OverflowError):
-        raise errors.unknown_form() from None
+        raise errors.unexpected_format_error() from None
 
 
 def _data(content: bytes) -> Any:

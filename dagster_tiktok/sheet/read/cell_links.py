@@ -25,10 +25,10 @@ from dagster_tiktok.sheet.grid import (
     UnreadLink,
     cell_at,
     cell_text,
-    is_computing,
+    has_no_value,
 )
 from dagster_tiktok.sheet.read.layout import Layout, find_layout
-from dagster_tiktok.sheet.read.statuses import READY, status_of
+from dagster_tiktok.sheet.read.statuses import READY, parse_status
 from dagster_tiktok.sheet.write.ranges import grid_range
 from dagster_tiktok.tiktok.links.post_links import PostUrlError, parse_post_link
 
@@ -92,11 +92,11 @@ class LinkReader:
                 answer = self._calls.cells(
                     [
                         grid_range(first, column, last, column)
-                        for first, last in spans(numbers, MAX_RANGES)
+                        for first, last in group_rows(numbers, MAX_RANGES)
                     ],
                     FIELDS,
                 )
-                links = links_of_answer(answer, column)
+                links = parse_links(answer, column)
             except UnknownRangeError:
                 # The tab was renamed or cut since its values were read.
                 grid = self._calls.values()
@@ -109,7 +109,10 @@ class LinkReader:
                 return _unread(grid, layout, numbers)
             again = self._calls.values()
             # Cells that all say the same can be sorted without a trace in them.
-            if all(_fixed(grid.row(number)) == _fixed(again.row(number)) for number in numbers):
+            if all(
+                _stable_cells(grid.row(number)) == _stable_cells(again.row(number))
+                for number in numbers
+            ):
                 self._has_read = True
                 return _with_links(grid, column, {n: links.get(n, ()) for n in numbers})
             grid = again
@@ -129,9 +132,9 @@ def _rows_to_ask(grid: Grid, *, for_ready_rows: bool) -> tuple[Layout, list[int]
     numbers, ready = [], False
     for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
         text = cell_at(row, url)
-        if text != "" and not is_computing(text) and not _names_a_post(text):
+        if text != "" and not has_no_value(text) and not _names_a_post(text):
             numbers.append(number)
-            ready = ready or status_of(cell_at(row, status)) == READY
+            ready = ready or parse_status(cell_at(row, status)) == READY
     return (layout, numbers) if numbers and (ready or not for_ready_rows) else None
 
 
@@ -146,7 +149,7 @@ def _names_a_post(value: Cell) -> bool:
     return True
 
 
-def spans(numbers: Sequence[int], most: int) -> list[tuple[int, int]]:
+def group_rows(numbers: Sequence[int], most: int) -> list[tuple[int, int]]:
     """At most `most` spans, first and last included, that hold all of the ascending numbers."""
     gaps = sorted(after - before for before, after in pairwise(numbers))
     # The smallest gaps are closed, until few enough are left.
@@ -160,7 +163,7 @@ def spans(numbers: Sequence[int], most: int) -> list[tuple[int, int]]:
     return found
 
 
-def links_of_answer(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
+def parse_links(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
     """The links under the cells of a column, by row, from a `spreadsheets.get` of one tab.
 
     Raises:
@@ -176,20 +179,20 @@ def links_of_answer(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
                     block.get("rowData", []), start=block.get("startRow", 0) + 1
                 ):
                     for cell in row.get("values", [])[:1]:
-                        found[number] = tuple(dict.fromkeys(_links_of_cell(cell)))
+                        found[number] = tuple(dict.fromkeys(_cell_links(cell)))
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ServiceUnavailableError("Google Sheets answered in an unknown form.") from None
     return found
 
 
-def _links_of_cell(cell: Mapping[str, Any]) -> Iterable[str]:
+def _cell_links(cell: Mapping[str, Any]) -> Iterable[str]:
     links = [cell.get("hyperlink")]
     for run in cell.get("chipRuns", []):
         links.append(run.get("chip", {}).get("richLinkProperties", {}).get("uri"))
     return (link for link in links if isinstance(link, str) and _WEB.match(link))
 
 
-def _the_link(shown: Cell, links: Sequence[str]) -> str | None:
+def _intended_link(shown: Cell, links: Sequence[str]) -> str | None:
     """The one link that is meant; None where the cell says as much itself, or it is not clear."""
     posts = [link for link in links if _names_a_post(link)]
     meant = posts or links
@@ -200,7 +203,7 @@ def _the_link(shown: Cell, links: Sequence[str]) -> str | None:
 
 def _with_links(grid: Grid, column: int, links: Mapping[int, Sequence[str]]) -> Grid:
     def cell(number: int, value: Cell) -> Cell:
-        link = _the_link(value, links[number])
+        link = _intended_link(value, links[number])
         return value if link is None else LinkedCell(link, value)
 
     return _replaced(grid, column, links, cell)
@@ -223,6 +226,6 @@ def _replaced(
     return replace(grid, rows=rows)
 
 
-def _fixed(row: Sequence[Cell]) -> list[Cell]:
+def _stable_cells(row: Sequence[Cell]) -> list[Cell]:
     """The row without what changes at each reading: `NOW()` and `RAND()` are fractions."""
     return [None if isinstance(value, float) else value for value in row]

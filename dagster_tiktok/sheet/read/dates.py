@@ -10,7 +10,7 @@ from dagster_tiktok.sheet.grid import Cell, cell_text
 from dagster_tiktok.text import quoted
 
 _EPOCH = date(1899, 12, 30)
-_FIRST, _LAST = date(2000, 1, 1), date(2100, 12, 31)
+_EARLIEST, _LATEST = date(2000, 1, 1), date(2100, 12, 31)
 """A date outside of these is a slip of the finger, or a number that is no date."""
 
 _TIME = r"(?:(?:T| +|, *)[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: ?[AaPp][Mm])?)?"
@@ -69,26 +69,26 @@ def parse_date(value: Cell, timezone: tzinfo) -> date | None:
     if isinstance(value, bool):
         raise DateError(f"Date is not a date: {quoted(cell_text(value))}")
     if isinstance(value, int | float):
-        return _of_serial(value)
+        return _parse_serial(value)
     text = cell_text(value)
     if not text:
         return None
     zoned = _ZONED.match(text)
-    day = _of_instant(zoned, timezone) if zoned else _of_text(text)
-    if day is None or not _FIRST <= day <= _LAST:
+    day = _parse_instant(zoned, timezone) if zoned else _parse_text(text)
+    if day is None or not _EARLIEST <= day <= _LATEST:
         raise DateError(f"Date is not understood: {quoted(text)}; write it like 2026-11-22")
     return day
 
 
-def _of_serial(number: float) -> date:
+def _parse_serial(number: float) -> date:
     if math.isfinite(number) and 0 < number < 100_000:
         day = _EPOCH + timedelta(days=int(number))
-        if _FIRST <= day <= _LAST:
+        if _EARLIEST <= day <= _LATEST:
             return day
     raise DateError(f"Date is not a date: {quoted(cell_text(number))}")
 
 
-def _of_instant(match: re.Match[str], timezone: tzinfo) -> date | None:
+def _parse_instant(match: re.Match[str], timezone: tzinfo) -> date | None:
     day, time, zulu, hours, minutes = match.groups()
     offset = "+00:00" if zulu else f"{hours}:{minutes}"
     try:
@@ -97,18 +97,18 @@ def _of_instant(match: re.Match[str], timezone: tzinfo) -> date | None:
         return None
 
 
-def _of_text(text: str) -> date | None:
+def _parse_text(text: str) -> date | None:
     if match := _YEAR_FIRST.match(text):
         return _date(match["year"], match["month"], match["day"])
     if match := _YEAR_LAST.match(text):
-        return _metrics_of(match, text)
+        return _parse_numeric(match, text)
     if match := _DAY_MONTH.match(text) or _MONTH_DAY.match(text):
         month = _month(match["month"])
         return None if month is None else _date(match["year"], month, match["day"])
     return None
 
 
-def _metrics_of(match: re.Match[str], text: str) -> date | None:
+def _parse_numeric(match: re.Match[str], text: str) -> date | None:
     day_first = _date(match["year"], match["b"], match["a"])
     if match["mark"] == ".":
         return day_first

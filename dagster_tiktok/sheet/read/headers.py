@@ -42,17 +42,17 @@ _KEYCAP = re.compile("[0-9#*]\ufe0f?\u20e3")
 _NUMBER_SIGN = re.compile("[#\u2116]")
 
 
-def folded(text: str) -> str:
+def normalize_header(text: str) -> str:
     """A header without case, space, punctuation and emoji; the text itself if nothing is left."""
     plain = unicodedata.normalize("NFKC", _KEYCAP.sub("", text)).casefold()
     letters = "".join(character for character in plain if character.isalnum())
     return letters or " ".join(text.split())
 
 
-def names_of(text: str) -> tuple[str, ...]:
+def lookup_names(text: str) -> tuple[str, ...]:
     """What a header may be looked up by: folded, and with `#` read as "number"."""
-    name = folded(text)
-    numbered = folded(_NUMBER_SIGN.sub(" number ", _KEYCAP.sub("", text)))
+    name = normalize_header(text)
+    numbered = normalize_header(_NUMBER_SIGN.sub(" number ", _KEYCAP.sub("", text)))
     return (name,) if numbered == name else (name, numbered)
 
 
@@ -62,13 +62,13 @@ def parse_columns(text: str) -> dict[str, str]:
     Raises:
         ValueError: with the end of a message that begins with the variable's name.
     """
-    by_name = {folded(name): name for name in COLUMNS}
+    by_name = {normalize_header(name): name for name in COLUMNS}
     columns: dict[str, str] = {}
     for part in re.split(r"[;\n]", text):
         if not part.strip():
             continue
         given, equals, header = part.partition("=")
-        name = by_name.get(folded(given))
+        name = by_name.get(normalize_header(given))
         header = " ".join(header.split())
         if not equals or not header:
             raise ValueError(
@@ -82,7 +82,11 @@ def parse_columns(text: str) -> dict[str, str]:
             )
         if name in columns:
             raise ValueError(f'names the column "{name}" twice')
-        same = [other for other, known in columns.items() if folded(known) == folded(header)]
+        same = [
+            other
+            for other, known in columns.items()
+            if normalize_header(known) == normalize_header(header)
+        ]
         if same:
             raise ValueError(f'gives "{same[0]}" and "{name}" the same header {_shown(header)}')
         columns[name] = header

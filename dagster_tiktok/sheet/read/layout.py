@@ -8,12 +8,16 @@ required column that is there twice is an error, any other is left alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dagster_tiktok.errors import ConfigurationError
-from dagster_tiktok.sheet.grid import Cell, Grid, cell_text, column_name, is_computing
+from dagster_tiktok.sheet.grid import Cell, Grid, cell_text, column_name
+from dagster_tiktok.sheet.read.foreign_values import (
+    WRITTEN_FORMATS,
+    find_foreign_value,
+    foreign_value_message,
+)
 from dagster_tiktok.sheet.read.headers import (
     ALIASES,
     COLUMNS,
@@ -21,8 +25,8 @@ from dagster_tiktok.sheet.read.headers import (
     REQUIRED,
     WANTED,
     WRITTEN_IF_PRESENT,
-    folded,
-    names_of,
+    lookup_names,
+    normalize_header,
 )
 from dagster_tiktok.text import quoted
 
@@ -41,16 +45,6 @@ HEADER_SEARCH_ROWS = 20
 _SHOWN_HEADERS = 20
 _DATA_MARKS = ("://", "@", "www.")
 """A cell that holds one of these is data, not a header, and is not shown."""
-
-
-# A column formatted as text gives numbers as text. `Scraped At` is written as text, and is a number
-# where somebody had Sheets understand it as a date.
-_NUMBER = re.compile(r"[0-9]+(?:[., ][0-9]+)*")
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
-_OURS = {
-    "Scraped At": _MOMENT,
-    **dict.fromkeys(("Views", "Likes", "Comments", "Shares", "Slides"), _NUMBER),
-}
 
 
 @dataclass(frozen=True)
@@ -99,30 +93,29 @@ def find_layout(grid: Grid, *, left_alone: frozenset[str] | None = None) -> Layo
         if not headers.missing and not headers.duplicated:
             layout = headers.layout(number)
             if left_alone is None:
-                return _without_peoples_own(layout, grid)
+                return _without_foreign_columns(layout, grid)
             return layout.without(left_alone)
         if headers.known and (best is None or headers.known > best[1].known):
             best = number, headers
-    raise ConfigurationError(_what_is_wrong(grid, best))
+    raise ConfigurationError(_header_error_message(grid, best))
 
 
-def _without_peoples_own(layout: Layout, grid: Grid) -> Layout:
-    """Takes out the columns that hold what the pipeline never writes there.
-
-    People keep remarks under `Comments` or a plan under `Slides`: a name alone must not hand
-    their column over. What they wrote cannot be told from ours only where it is a number.
-    """
+def _without_foreign_columns(layout: Layout, grid: Grid) -> Layout:
+    """Takes out the columns that hold what the pipeline never writes there."""
     found = {
         name: place
-        for name, test in _OURS.items()
-        if name in layout and (place := _first_not_ours(layout, grid, name, test)) is not None
+        for name, pattern in WRITTEN_FORMATS.items()
+        if name in layout
+        and (
+            place := find_foreign_value(
+                grid, layout.header_row, layout[name], layout.headers[name], pattern
+            )
+        )
     }
     if not found:
         return layout
     warnings = [
-        f"the column {quoted(layout.headers[name])} holds {quoted(text)} in row {row}, which the "
-        "pipeline did not write, and is left alone: give that column another header, or clear "
-        "the cell to have the column written"
+        foreign_value_message(layout.headers[name], text, row)
         for name, (row, text) in found.items()
     ]
     return replace(
@@ -131,23 +124,6 @@ def _without_peoples_own(layout: Layout, grid: Grid) -> Layout:
         warnings=(*layout.warnings, *warnings),
         left_alone=frozenset(found),
     )
-
-
-def _first_not_ours(
-    layout: Layout, grid: Grid, name: str, pattern: re.Pattern[str]
-) -> tuple[int, str] | None:
-    """The first row, with its text, whose cell is neither empty nor what is written there."""
-    column, header = layout[name], folded(layout.headers[name])
-    for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
-        value = row[column] if column < len(row) else ""
-        if value in ("", None) or type(value) in (int, float) or is_computing(value):
-            continue
-        text = cell_text(value)
-        # A header that is repeated further down is nobody's remark.
-        ours = not isinstance(value, bool) and pattern.fullmatch(text)
-        if text and not ours and folded(text) != header:
-            return number, text
-    return None
 
 
 class _Headers:
@@ -162,13 +138,15 @@ class _Headers:
         self._ambiguous: dict[str, str] = {}
         self._places: dict[str, list[int]] = {}
         for index, text in enumerate(self._texts):
-            for name in names_of(text) if text else ():
+            for name in lookup_names(text) if text else ():
                 self._places.setdefault(name, []).append(index)
         # The sheet's own headers first: a column that one of them names is no other column.
         for name, header in own.items():
-            self._place(name, self._places.get(folded(header), []))
+            self._place(name, self._places.get(normalize_header(header), []))
         self._own_missing = [
-            (name, header) for name, header in own.items() if not self._places.get(folded(header))
+            (name, header)
+            for name, header in own.items()
+            if not self._places.get(normalize_header(header))
         ]
         for name in COLUMNS:
             if name not in self.columns and name not in self._ambiguous:
@@ -201,7 +179,7 @@ class _Headers:
         )
 
     def _usual(self, name: str) -> list[int]:
-        found = self._free(self._places.get(folded(name), ()))
+        found = self._free(self._places.get(normalize_header(name), ()))
         if found:
             return found
         aliases = ALIASES.get(name, ())
@@ -214,14 +192,16 @@ class _Headers:
         if len(found) == 1:
             self.columns[name] = found[0]
         elif found:
-            self._ambiguous[name] = self._several(name, found)
+            self._ambiguous[name] = self._ambiguity_message(name, found)
 
-    def _several(self, name: str, found: Sequence[int]) -> str:
+    def _ambiguity_message(self, name: str, found: Sequence[int]) -> str:
         """The columns as they are called: which of them is meant, only people know."""
         own = self._texts[found[0]]
-        if all(folded(self._texts[index]) == folded(own) for index in found):
+        if all(normalize_header(self._texts[index]) == normalize_header(own) for index in found):
             places = " and ".join(column_name(index) for index in found)
-            meant = "" if folded(own) == folded(name) else f' (it means "{name}")'
+            meant = (
+                "" if normalize_header(own) == normalize_header(name) else f' (it means "{name}")'
+            )
             return f"the column {quoted(own)}{meant} stands twice ({places})"
         named = [f"{quoted(self._texts[index])} ({column_name(index)})" for index in found]
         return f'the column "{name}" could be {" or ".join(named)}'
@@ -245,7 +225,7 @@ def _without(absent: Sequence[str]) -> str:
     )
 
 
-def _what_is_wrong(grid: Grid, best: tuple[int, _Headers] | None) -> str:
+def _header_error_message(grid: Grid, best: tuple[int, _Headers] | None) -> str:
     tab = f'GOOGLE_SHEET_URL: the tab "{grid.title}"'
     if best is None:
         wanted = " and ".join(f'"{name}"' for name in REQUIRED)

@@ -18,12 +18,18 @@ from dagster_tiktok.sheet.grid import (
     UnreadLink,
     cell_at,
     cell_text,
-    is_computing,
+    has_no_value,
 )
 from dagster_tiktok.sheet.read.dates import DateError, parse_date
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout
-from dagster_tiktok.sheet.read.merged import lower_rows
-from dagster_tiktok.sheet.read.statuses import FAILED, READY, SCRAPED, not_understood, status_of
+from dagster_tiktok.sheet.read.merged_cells import find_hidden_rows
+from dagster_tiktok.sheet.read.statuses import (
+    FAILED,
+    READY,
+    SCRAPED,
+    parse_status,
+    unknown_status_message,
+)
 from dagster_tiktok.text import quoted
 from dagster_tiktok.tiktok.links.post_links import (
     MAX_URL_CHARACTERS,
@@ -37,10 +43,10 @@ __all__ = [
     "SCRAPED",
     "RowWarning",
     "SheetRows",
+    "parse_status",
     "read_rows",
     "ready_digest",
     "row_key",
-    "status_of",
 ]
 
 WarningKind = Literal["value", "row_ignored", "column", "repeated"]
@@ -114,21 +120,21 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
     unknown: dict[str, list[int]] = {}
     computing: list[int] = []
     filled = 0
-    states = _StatusTable()
+    states = _StatusCache()
     for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
         status = cell_at(row, layout["Status"])
         state = states.of(status)
         if state == READY:
             by_key.setdefault(row_key(row, layout), []).append(number)
-        elif state is None and is_computing(status):
+        elif state is None and has_no_value(status):
             computing.append(number)
         elif state is None:
             unknown.setdefault(cell_text(status), []).append(number)
         # The first is quick, but takes a 0 for nothing.
         filled += any(row) or any(cell not in ("", None) for cell in row)
     warnings = [RowWarning(layout.header_row, text, COLUMN) for text in layout.warnings]
-    scraped = _scraped_before(grid, layout, states, by_key)
-    with _collector_at_rest():
+    scraped = _find_scraped_rows(grid, layout, states, by_key)
+    with _garbage_collection_paused():
         requests = [
             _request(
                 key,
@@ -145,11 +151,11 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
         ]
     ready = [request for request in requests if request is not None]
     warnings.extend(
-        RowWarning(numbers[0], not_understood(text, _also(numbers)), ROW_IGNORED)
+        RowWarning(numbers[0], unknown_status_message(text, _also(numbers)), ROW_IGNORED)
         for text, numbers in unknown.items()
     )
     warnings.extend(
-        RowWarning(number, text, ROW_IGNORED) for number, text in lower_rows(grid, layout)
+        RowWarning(number, text, ROW_IGNORED) for number, text in find_hidden_rows(grid, layout)
     )
     if computing:
         text = _unreadable(grid.row(computing[0]), layout) + _also(computing)
@@ -157,8 +163,8 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
     return SheetRows(tuple(ready), tuple(warnings), sum(map(len, by_key.values())), filled)
 
 
-def _scraped_before(
-    grid: Grid, layout: Layout, states: _StatusTable, keys: Container[str]
+def _find_scraped_rows(
+    grid: Grid, layout: Layout, states: _StatusCache, keys: Container[str]
 ) -> dict[str, int]:
     """Of the posts that wait, those that stand in a row that is answered already: the first one."""
     found: dict[str, int] = {}
@@ -171,7 +177,7 @@ def _scraped_before(
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
+def _garbage_collection_paused() -> Iterator[None]:
     """Everything that is made here is kept, and nothing refers back: the garbage collector would
     only walk it all, again and again, a third of the time for a sheet whose rows are all ready."""
     was_enabled = gc.isenabled()
@@ -211,7 +217,7 @@ def _hashed(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-class _StatusTable:
+class _StatusCache:
     """`status_of`, remembered: a large sheet holds few different statuses."""
 
     def __init__(self) -> None:
@@ -219,7 +225,7 @@ class _StatusTable:
 
     def of(self, value: Cell) -> str | None:
         if value not in self._known:
-            self._known[value] = status_of(value)
+            self._known[value] = parse_status(value)
         return self._known[value]
 
 
@@ -372,7 +378,7 @@ class _Reading:
 def _unreadable(row: Sequence[Cell], layout: Layout) -> str:
     """Which cell of the row holds a formula's error or is still loading, "" if none does."""
     for name, column in layout.columns.items():
-        if name not in WRITTEN_IF_PRESENT and is_computing(value := cell_at(row, column)):
+        if name not in WRITTEN_IF_PRESENT and has_no_value(value := cell_at(row, column)):
             if isinstance(value, UnreadLink):
                 return (
                     f"{name} shows the text {quoted(cell_text(value))}, and whether a link is "

@@ -28,19 +28,19 @@ _WORDS = {
 }
 _APPROVING = "✅✔☑✓👍👌🆗🟢💚🚀✨🔥⭐🎉▶➡→•·"
 _MARKS = "!.,:;-_*\"'|\u2013\u2014\u201c\u201d\u2018\u2019\u00ab\u00bb"
-_OF_FAILURE = "❌✖✗❎🔴⚠🚫⛔"
+_FAILURE_MARKS = "❌✖✗❎🔴⚠🚫⛔"
 """Dress of "Failed" alone."""
 
 # Variation selectors, the joiner of emoji, skin tones, soft hyphens and marks of direction are
 # not seen. An override of the direction (U+202D, U+202E) is not among them: it changes what is.
-_UNSEEN = re.compile(
+_INVISIBLE_MARKS = re.compile(
     "[\ufe0e\ufe0f\u200b-\u200f\u2060\u2066-\u2069\u202a-\u202c\u00ad\u061c\ufeff"
     "\U0001f3fb-\U0001f3ff]"
 )
 _DOTS = re.compile(r"\.\s*\.|…")
 
 
-def status_of(value: Cell) -> str | None:
+def parse_status(value: Cell) -> str | None:
     """READY, SCRAPED, FAILED, "" for an empty cell, None for any other status."""
     text = cell_text(value)
     if text in _EXACT:
@@ -53,7 +53,7 @@ def status_of(value: Cell) -> str | None:
 _EXACT = {name: name for name in (READY, SCRAPED, FAILED, "")}
 
 
-def not_understood(text: str, also: str) -> str:
+def unknown_status_message(text: str, also: str) -> str:
     """What a person reads about a status that is none; `also` names further rows."""
     for name in (READY, SCRAPED, FAILED):
         if _looks_like(text, name):
@@ -72,14 +72,16 @@ def _words(text: str) -> tuple[str, bool]:
     # Before NFKC, which makes three dots of an ellipsis: both say "not yet".
     if _DOTS.search(text):
         return "", False
-    plain = _UNSEEN.sub("", unicodedata.normalize("NFKC", _UNSEEN.sub("", text))).casefold()
+    plain = _INVISIBLE_MARKS.sub(
+        "", unicodedata.normalize("NFKC", _INVISIBLE_MARKS.sub("", text))
+    ).casefold()
     kept, failure = [], False
     for character in plain:
         if character.isalnum():
             kept.append(character)
         elif character.isspace() or character in _MARKS or character in _APPROVING:
             kept.append(" ")
-        elif character in _OF_FAILURE:
+        elif character in _FAILURE_MARKS:
             kept.append(" ")
             failure = True
         else:
@@ -89,8 +91,8 @@ def _words(text: str) -> tuple[str, bool]:
 
 def _looks_like(text: str, name: str) -> bool:
     """Whether only letters beyond ASCII tell them apart."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    letters = [character for character in folded if character.isalnum()]
+    normalize_header = unicodedata.normalize("NFKC", text).casefold()
+    letters = [character for character in normalize_header if character.isalnum()]
     known = [character for character in name.casefold() if character.isalnum()]
     # One ASCII letter at least: a word in another alphabet is another word.
     return (

@@ -58,7 +58,7 @@ class Anchor:
         return f"{column_name(self.column)}{self.row}"
 
 
-def anchor_of(row: int, column: int, formula: str) -> Anchor | None:
+def parse_array(row: int, column: int, formula: str) -> Anchor | None:
     """The formula as an array, None if it gives one value."""
     body = formula.lstrip("=+ ")
     outermost = _OUTERMOST.match(body)
@@ -107,7 +107,7 @@ def _index(name: str) -> int:
     return column_index(name.upper())
 
 
-class Reach:
+class ArrayReach:
     """Which anchors may lie over a cell.
 
     One pass from the top down: an anchor is given up at the row in which nothing of its output can

@@ -14,31 +14,31 @@ from collections.abc import Collection, Mapping, Sequence
 
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import Layout, find_layout
-from dagster_tiktok.sheet.read.rows import READY, row_key, status_of
-from dagster_tiktok.sheet.write.columns import Columns
-from dagster_tiktok.sheet.write.formulas import Computed
-from dagster_tiktok.sheet.write.hits import Hits
-from dagster_tiktok.sheet.write.origins import with_keys
+from dagster_tiktok.sheet.read.rows import READY, parse_status, row_key
+from dagster_tiktok.sheet.write.column_changes import ColumnChanges
+from dagster_tiktok.sheet.write.computed_cells import ComputedCells
+from dagster_tiktok.sheet.write.key_repair import repair_keys
 from dagster_tiktok.sheet.write.plan import (
     CellWrite,
     Conflict,
     RowWrite,
     Value,
     WritePlan,
-    doubled,
+    duplicate_message,
     rows_by_key,
-    same,
-    status_changed,
+    same_text,
+    status_changed_message,
 )
-from dagster_tiktok.sheet.write.previous_cells import Before
-from dagster_tiktok.sheet.write.restore import put_back
+from dagster_tiktok.sheet.write.previous_cells import PreviousCells
+from dagster_tiktok.sheet.write.restore import restore_cell
+from dagster_tiktok.sheet.write.write_locator import WriteLocator
 
 
 def plan_corrections(
     after: Grid,
     first: WritePlan,
     sent: Sequence[WritePlan],
-    computed: Computed | None = None,
+    computed: ComputedCells | None = None,
 ) -> WritePlan:
     """What is still to be written for `first`'s outcomes on the tab as it is now.
 
@@ -53,8 +53,8 @@ def plan_corrections(
         ConfigurationError: the tab no longer has the columns.
     """
     layout = find_layout(after, left_alone=first.layout.left_alone)
-    hits = Hits(after, layout, sent)
-    origins = with_keys(after, layout, first, hits, computed)
+    hits = WriteLocator(after, layout, sent)
+    origins = repair_keys(after, layout, first, hits, computed)
     after = origins.grid
     comparison = _Comparison(after, layout, first, hits, computed)
     writes: list[RowWrite] = []
@@ -63,7 +63,7 @@ def plan_corrections(
         if key not in origins.lost:
             comparison.check(key, group, writes, conflicts)
     url = layout["Post URL"]
-    settled = {(number, url) for number in origins.untold}
+    settled = {(number, url) for number in origins.unresolved}
     restores = (*origins.restores, *comparison.restores(conflicts, settled))
     return WritePlan(after, layout, tuple(writes), (), tuple(conflicts), restores)
 
@@ -74,13 +74,13 @@ class _Comparison:
         after: Grid,
         layout: Layout,
         first: WritePlan,
-        hits: Hits,
-        computed: Computed | None,
+        hits: WriteLocator,
+        computed: ComputedCells | None,
     ) -> None:
         self.computed = computed
         self.hits = hits
         header = after.row(layout.header_row)
-        self.pairs = Columns(first.grid.row(first.layout.header_row), header).pairs
+        self.pairs = ColumnChanges(first.grid.row(first.layout.header_row), header).pairs
         self.after, self.layout, self.first, self.sent = after, layout, first, hits.sent
         self.groups: dict[str, list[RowWrite]] = {}
         for write in first.writes:
@@ -108,16 +108,18 @@ class _Comparison:
         missing = {number: self._missing(number, wanted) for number in rows}
         if len(rows) > len(group):
             if sum(not cells for cells in missing.values()) < len(group):
-                conflicts.append(Conflict(key, doubled(rows, len(group)), waits=True))
+                conflicts.append(Conflict(key, duplicate_message(rows, len(group)), waits=True))
             return
         for number, cells in missing.items():
             if not cells or ("Status" not in cells and not self.sent):
                 continue
-            state = status_of(cell_at(self.after.row(number), self.layout["Status"]))
+            state = parse_status(cell_at(self.after.row(number), self.layout["Status"]))
             if "Status" not in cells or self._is_misplaced(number, key):
                 writes.append(RowWrite(key, number, cells))
             elif state != READY:
-                conflicts.append(Conflict(key, status_changed(self.after, self.layout, number)))
+                conflicts.append(
+                    Conflict(key, status_changed_message(self.after, self.layout, number))
+                )
             elif not self._was_hit(number, group[0]):
                 writes.append(RowWrite(key, number, cells))
             # A row that has the outcome but waits again was set back by a person just now.
@@ -131,8 +133,8 @@ class _Comparison:
             settled: places of which somebody is told already.
         """
         found: dict[tuple[int, int], CellWrite | None] = dict.fromkeys(settled)
-        before = {id(plan): Before(plan, self.after, self.layout) for plan in self.sent}
-        original = Before(self.first, self.after, self.layout)
+        before = {id(plan): PreviousCells(plan, self.after, self.layout) for plan in self.sent}
+        original = PreviousCells(self.first, self.after, self.layout)
         shifted = False
         for number in range(self.layout.header_row + 1, len(self.after.rows) + 1):
             key = row_key(self.after.row(number), self.layout)
@@ -172,7 +174,7 @@ class _Comparison:
         key: str,
         source_key: str,
         value: Value,
-        held: Sequence[Before],
+        held: Sequence[PreviousCells],
         conflicts: list[Conflict],
         found: dict[tuple[int, int], CellWrite | None],
     ) -> None:
@@ -180,7 +182,7 @@ class _Comparison:
         row = self.after.row(number)
         if (
             place in found
-            or not same(cell_at(row, column), value)
+            or not same_text(cell_at(row, column), value)
             or self._is_meant(number, column)
         ):
             return
@@ -190,7 +192,7 @@ class _Comparison:
                 break
         if len(old) == 1:
             ((old_value, old_row, old_column),) = old
-            cell = put_back(
+            cell = restore_cell(
                 self.computed,
                 place,
                 old_value,
@@ -200,16 +202,16 @@ class _Comparison:
             )
             if cell is None:
                 self._ask(number, source_key, conflicts)
-            elif not same(cell.value, value):
+            elif not same_text(cell.value, value):
                 found[place] = cell
-        elif cell_text(value) and not any(same(item, value) for item, _, _ in old):
+        elif cell_text(value) and not any(same_text(item, value) for item, _, _ in old):
             self._ask(number, source_key, conflicts)
 
     def _ask_of_others(
         self,
         number: int,
         key: str,
-        original: Before,
+        original: PreviousCells,
         found: Mapping[tuple[int, int], CellWrite | None],
         conflicts: list[Conflict],
     ) -> None:
@@ -251,7 +253,7 @@ class _Comparison:
         return {
             name: value
             for name, value in wanted.items()
-            if not same(cell_at(row, self.layout[name]), value)
+            if not same_text(cell_at(row, self.layout[name]), value)
         }
 
     def _is_misplaced(self, number: int, key: str) -> bool:
@@ -259,7 +261,7 @@ class _Comparison:
         column = self.layout["Status"]
         status = cell_at(self.after.row(number), column)
         return any(
-            (other, name) != (key, "Status") and same(status, value)
+            (other, name) != (key, "Status") and same_text(status, value)
             for other, name, value in self.sent_to.get((number, column), ())
         ) or any(
             write.source_key != key or self._is_shifted(named)
@@ -278,12 +280,12 @@ class _Comparison:
             for name, value in write.cells.items()
             if name != "Status" and name in self.layout
         ]
-        hits = [same(now, value) for then, now, value in others if not same(then, value)]
+        hits = [same_text(now, value) for then, now, value in others if not same_text(then, value)]
         sent_here = self.sent_to.get((number, self.layout["Status"]), ())
         if any((key, name) == (write.source_key, "Status") for key, name, _ in sent_here):
             return any(hits)
         # The row has moved. Some of the cells may have been sent to it by chance, not all.
-        return bool(self.sent and hits) and all(same(now, value) for _, now, value in others)
+        return bool(self.sent and hits) and all(same_text(now, value) for _, now, value in others)
 
     def _is_meant(self, number: int, column: int) -> bool:
         """Whether the cell is one that its row's own outcome sets."""

@@ -9,28 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from dagster_tiktok.sheet.grid import Grid, cell_at, cell_text, is_computing
-from dagster_tiktok.sheet.read.headers import folded
+from dagster_tiktok.sheet.grid import Grid, cell_at, cell_text, has_no_value
+from dagster_tiktok.sheet.read.foreign_values import foreign_value_message
+from dagster_tiktok.sheet.read.headers import normalize_header
 from dagster_tiktok.sheet.read.layout import Layout
-from dagster_tiktok.text import quoted
 
 ERROR = "Error"
 
-WrittenBefore = Callable[[Collection[str], Collection[str]], Collection[str]]
+WrittenErrors = Callable[[Collection[str], Collection[str]], Collection[str]]
 """The texts found, and those about to be written, to those of the first that were ever written.
 
 The second are remembered when it returns, so it is called before the write.
 """
 
 
-def nothing_written(found: Collection[str], writing: Collection[str]) -> Collection[str]:
+def no_written_errors(found: Collection[str], writing: Collection[str]) -> Collection[str]:
     """For a sheet that the pipeline has never written to: no text is its own."""
     del found, writing
     return ()
 
 
-def errors_of_people(
-    grid: Grid, layout: Layout, writing: Collection[str], written_before: WrittenBefore
+def find_foreign_error(
+    grid: Grid, layout: Layout, writing: Collection[str], written_before: WrittenErrors
 ) -> str | None:
     """The warning where the column holds a text that the pipeline never wrote, else None."""
     if ERROR not in layout:
@@ -40,21 +40,17 @@ def errors_of_people(
     theirs = next((text for text in found if text not in ours), None)
     if theirs is None:
         return None
-    return (
-        f"the column {quoted(layout.headers[ERROR])} holds {quoted(theirs)} in row "
-        f"{found[theirs]}, which the pipeline did not write, and is left alone: give that column "
-        "another header, or clear the cell to have the column written"
-    )
+    return foreign_value_message(layout.headers[ERROR], theirs, found[theirs])
 
 
 def _texts(grid: Grid, layout: Layout) -> dict[str, int]:
     """What stands in the column, by text the first row of it, from the top down."""
-    header = folded(layout.headers[ERROR])
+    header = normalize_header(layout.headers[ERROR])
     found: dict[str, int] = {}
     for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
         value = cell_at(row, layout[ERROR])
         text = cell_text(value)
         # A header that is repeated further down is nobody's remark.
-        if text and not is_computing(value) and folded(text) != header:
+        if text and not has_no_value(value) and normalize_header(text) != header:
             found.setdefault(text, number)
     return found

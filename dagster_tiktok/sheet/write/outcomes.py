@@ -14,24 +14,24 @@ from dagster_tiktok.sheet.api.errors import (
     ProtectedError,
     ResponseLostError,
     UnknownRangeError,
-    protected,
+    protected_error,
 )
 from dagster_tiktok.sheet.grid import Grid, column_name
 from dagster_tiktok.sheet.read.layout import find_layout
-from dagster_tiktok.sheet.read.other_links import link_of_formula, other_links
-from dagster_tiktok.sheet.read.readings import read_computed
-from dagster_tiktok.sheet.write.array_undo import take_back
-from dagster_tiktok.sheet.write.corrections import plan_corrections
-from dagster_tiktok.sheet.write.error_column import ERROR, WrittenBefore, errors_of_people
-from dagster_tiktok.sheet.write.formulas import (
-    Computed,
-    broken_arrays,
-    places_of,
-    refused,
-    without_computed,
+from dagster_tiktok.sheet.read.mismatched_links import find_mismatched_links, parse_hyperlink
+from dagster_tiktok.sheet.write.array_repair import undo_array_break
+from dagster_tiktok.sheet.write.computed_cells import (
+    ComputedCells,
+    array_output_error,
+    exclude_computed,
+    find_broken_arrays,
+    planned_cells,
 )
+from dagster_tiktok.sheet.write.consistent_read import read_computed
+from dagster_tiktok.sheet.write.corrections import plan_corrections
+from dagster_tiktok.sheet.write.deleted_columns import plan_restores_without_header
+from dagster_tiktok.sheet.write.error_column import ERROR, WrittenErrors, find_foreign_error
 from dagster_tiktok.sheet.write.header_repair import HeaderRepair, repair_header
-from dagster_tiktok.sheet.write.lost_columns import restores_without_header
 from dagster_tiktok.sheet.write.plan import (
     CellWrite,
     Conflict,
@@ -83,7 +83,7 @@ class Answer:
         *,
         attempts: int,
         max_wait: float,
-        written_before: WrittenBefore,
+        written_before: WrittenErrors,
     ) -> None:
         self._tab, self._timezone = tab, timezone
         self._written_before = written_before
@@ -93,7 +93,7 @@ class Answer:
         self._protected: dict[str, set[str]] = {}
         self._refused_rows: set[tuple[str, int]] = set()
         self._refused_writes = 0
-        self._computed: Computed | None = None
+        self._computed: ComputedCells | None = None
 
     def write(self, outcomes: Sequence[RowOutcome]) -> Answered:
         """Raises ConfigurationError, TransientError, ServiceUnavailableError."""
@@ -114,9 +114,10 @@ class Answer:
     def _planned(self, outcomes: Sequence[RowOutcome]) -> tuple[WritePlan, tuple[str, ...]]:
         for attempt in range(2):
             values, computed = read_computed(
-                self._tab, lambda grid: places_of(plan_writeback(grid, outcomes, self._timezone))
+                self._tab,
+                lambda grid: planned_cells(plan_writeback(grid, outcomes, self._timezone)),
             )
-            theirs = errors_of_people(
+            theirs = find_foreign_error(
                 values,
                 find_layout(values),
                 {safe_text(outcome.reason) for outcome in outcomes if outcome.reason},
@@ -125,7 +126,7 @@ class Answer:
             left_alone = frozenset([ERROR] if theirs else [])
             plan = plan_writeback(values, outcomes, self._timezone, left_alone)
             try:
-                guarded = without_computed(plan, computed)
+                guarded = exclude_computed(plan, computed)
             except ConfigurationError:
                 # Once more: a row that was deleted between the two readings looks the same.
                 if attempt:
@@ -134,8 +135,8 @@ class Answer:
             self._computed = computed
             rows = [write.row_number for write in guarded.plan.writes]
             column = plan.layout["Post URL"]
-            links = {row: link_of_formula(computed.formula(row, column)) for row in rows}
-            linked = other_links(values, plan.layout, rows, links)
+            links = {row: parse_hyperlink(computed.formula(row, column)) for row in rows}
+            linked = find_mismatched_links(values, plan.layout, rows, links)
             return guarded.plan, (*guarded.warnings, *linked, *([theirs] if theirs else []))
         raise AssertionError("the second attempt returns or raises")
 
@@ -193,7 +194,7 @@ class Answer:
             return
         if self._refused_writes >= MAX_REFUSED_WRITES:
             if not any(sent.writes for sent in self._sent):
-                raise protected(self._tab.client_email)
+                raise protected_error(self._tab.client_email)
             for write in writes:
                 self._refuse(plan, write, None)
         elif len(writes) == 1:
@@ -257,11 +258,13 @@ class Answer:
             ConfigurationError: the write was taken back.
         """
         after = self._tab.read_values()
-        computed = self._computed or Computed(first.grid, first.grid)
-        broken = broken_arrays(after, first.grid, computed, header_is_gone=not _has_header(after))
+        computed = self._computed or ComputedCells(first.grid, first.grid)
+        broken = find_broken_arrays(
+            after, first.grid, computed, header_is_gone=not _has_header(after)
+        )
         if broken:
-            self._restore(first, take_back(after, first, self._sent, broken, computed))
-            raise refused(first.grid.title, broken[0], "Status")
+            self._restore(first, undo_array_break(after, first, self._sent, broken, computed))
+            raise array_output_error(first.grid.title, broken[0], "Status")
         repair = repair_header(after, first, self._sent)
         if repair:
             self._conflicts |= {
@@ -274,9 +277,9 @@ class Answer:
             self._leave(after, first, computed)
         return after
 
-    def _leave(self, after: Grid, first: WritePlan, computed: Computed) -> NoReturn:
+    def _leave(self, after: Grid, first: WritePlan, computed: ComputedCells) -> NoReturn:
         """Puts back what the write hit on a tab that cannot be used any more, and says why."""
-        cells, rows = restores_without_header(after, first, self._sent, computed)
+        cells, rows = plan_restores_without_header(after, first, self._sent, computed)
         self._restore(replace(first, grid=after), cells)
         try:
             find_layout(after)

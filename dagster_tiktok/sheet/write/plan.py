@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from dagster_tiktok.models import FrozenModel, Metrics
 from dagster_tiktok.sheet.grid import Cell, Grid, UnreadLink, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout, find_layout
-from dagster_tiktok.sheet.read.rows import FAILED, READY, SCRAPED, row_key, status_of
+from dagster_tiktok.sheet.read.rows import FAILED, READY, SCRAPED, parse_status, row_key
 from dagster_tiktok.text import quoted, truncate
 
 Value: TypeAlias = "str | int"
@@ -134,17 +134,19 @@ def plan_writeback(
             gone = unread or "the row is gone from the sheet"
             conflicts.append(Conflict(key, gone, waits=bool(unread)))
         elif len(waiting) > outcome.copies:
-            conflicts.append(Conflict(key, doubled(waiting, outcome.copies), waits=True))
+            conflicts.append(Conflict(key, duplicate_message(waiting, outcome.copies), waits=True))
         elif waiting:
-            cells = wanted_cells(outcome, layout, timezone)
+            cells = outcome_cells(outcome, layout, timezone)
             writes.extend(RowWrite(key, number, cells) for number in waiting)
             if len(waiting) < outcome.copies:
-                conflicts.append(Conflict(key, fewer(waiting, outcome.copies), written=True))
+                conflicts.append(
+                    Conflict(key, fewer_rows_message(waiting, outcome.copies), written=True)
+                )
         elif all(state == target for state in states.values()):
             already.append(key)
         else:
             changed = next(number for number, state in states.items() if state != target)
-            conflicts.append(Conflict(key, status_changed(grid, layout, changed)))
+            conflicts.append(Conflict(key, status_changed_message(grid, layout, changed)))
     return WritePlan(grid, layout, tuple(writes), tuple(already), tuple(conflicts))
 
 
@@ -159,7 +161,7 @@ def _links_unread(grid: Grid, layout: Layout) -> str:
     )
 
 
-def probe_of(grid: Grid, layout: Layout, rows: Sequence[int]) -> WritePlan:
+def plan_probe(grid: Grid, layout: Layout, rows: Sequence[int]) -> WritePlan:
     """The cells that a run would write into these rows, else into the first data row."""
     names = ("Status", *(name for name in WRITTEN_IF_PRESENT if name in layout))
     cells: dict[str, Value] = dict.fromkeys(names, "")
@@ -167,7 +169,7 @@ def probe_of(grid: Grid, layout: Layout, rows: Sequence[int]) -> WritePlan:
     return WritePlan(grid, layout, tuple(RowWrite("", number, cells) for number in numbers))
 
 
-def wanted_cells(outcome: RowOutcome, layout: Layout, timezone: tzinfo) -> dict[str, Value]:
+def outcome_cells(outcome: RowOutcome, layout: Layout, timezone: tzinfo) -> dict[str, Value]:
     """The outcome as cells by header, for those columns that the tab has."""
     metrics = outcome.metrics or Metrics()
     scraped_at = outcome.scraped_at
@@ -202,12 +204,12 @@ def rows_by_key(
     return found
 
 
-def same(cell: Cell, value: Cell) -> bool:
+def same_text(cell: Cell, value: Cell) -> bool:
     """Whether a cell holds the value; a column formatted as text gives numbers as text."""
     return cell_text(cell) == cell_text(value)
 
 
-def doubled(rows: Sequence[int], expected: int) -> str:
+def duplicate_message(rows: Sequence[int], expected: int) -> str:
     # The first few: a column filled with one address may be thousands.
     named, rest = list(map(str, rows[:_NAMED_ROWS])), len(rows) - _NAMED_ROWS
     last = named.pop() if rest <= 0 else f"{rest:,} more"
@@ -216,11 +218,11 @@ def doubled(rows: Sequence[int], expected: int) -> str:
     return f"its address now waits in rows {numbers}, but was read {times}"
 
 
-def fewer(rows: Sequence[int], expected: int) -> str:
+def fewer_rows_message(rows: Sequence[int], expected: int) -> str:
     return f"of {expected:,} rows with its address only {len(rows):,} still waited"
 
 
-def status_changed(grid: Grid, layout: Layout, number: int) -> str:
+def status_changed_message(grid: Grid, layout: Layout, number: int) -> str:
     text = cell_text(cell_at(grid.row(number), layout["Status"]))
     return f"the status was changed to {quoted(text)} (row {number})"
 
@@ -230,4 +232,4 @@ def _local(moment: datetime, timezone: tzinfo) -> str:
 
 
 def _status(grid: Grid, layout: Layout, number: int) -> str | None:
-    return status_of(cell_at(grid.row(number), layout["Status"]))
+    return parse_status(cell_at(grid.row(number), layout["Status"]))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import Layout
 from dagster_tiktok.sheet.read.rows import row_key
-from dagster_tiktok.sheet.write.columns import Columns
+from dagster_tiktok.sheet.write.column_changes import ColumnChanges
 from dagster_tiktok.sheet.write.plan import WritePlan, rows_by_key
 
 
-class Before:
+class PreviousCells:
     """What cells held on the tab that a plan was made on."""
 
     def __init__(self, plan: WritePlan, after: Grid, layout: Layout) -> None:
@@ -17,7 +17,7 @@ class Before:
         self._rows: dict[str, list[int]] | None = None
         self._known: dict[tuple[str, int], frozenset[tuple[Cell, int, int]]] = {}
         self._blank_key = row_key((), plan.layout)
-        columns = Columns(plan.grid.row(plan.layout.header_row), after.row(layout.header_row))
+        columns = ColumnChanges(plan.grid.row(plan.layout.header_row), after.row(layout.header_row))
         self._columns = columns
         # Where a column is gone, it may be one of those that came, under another header.
         self._new = frozenset() if columns.lost else columns.inserted

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from dagster_tiktok.sheet.grid import Cell, column_index, column_name
-from dagster_tiktok.sheet.write.formulas import Computed
+from dagster_tiktok.sheet.write.computed_cells import ComputedCells
 from dagster_tiktok.sheet.write.plan import CellWrite
 
 _CELL = re.compile(
@@ -18,8 +18,8 @@ _QUOTED = re.compile(r"\"(?:[^\"]|\"\")*\"")
 _WHOLE_COLUMNS = re.compile(r"(?<![\w$])\$?[A-Z]{1,3}:\$?[A-Z]{1,3}(?!\w)", re.IGNORECASE)
 
 
-def put_back(  # noqa: PLR0917  # a cell, and what is known of it
-    computed: Computed | None,
+def restore_cell(  # noqa: PLR0917  # a cell, and what is known of it
+    computed: ComputedCells | None,
     place: tuple[int, int],
     value: Cell,
     old: tuple[int, int],
@@ -42,11 +42,11 @@ def put_back(  # noqa: PLR0917  # a cell, and what is known of it
     formula = computed.formula(*old)
     if formula is None:
         return CellWrite(number, column, "" if computed.is_filled(*old) else value)
-    moved = moved_formula(formula, old[0], number, header_row, {o: n for n, o in pairs.items()})
+    moved = shift_formula(formula, old[0], number, header_row, {o: n for n, o in pairs.items()})
     return None if moved is None else CellWrite(number, column, moved, typed=True)
 
 
-def moved_formula(
+def shift_formula(
     text: str,
     old_row: int,
     new_row: int,

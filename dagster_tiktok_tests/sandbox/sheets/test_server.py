@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
-from dagster_tiktok.sheet.api.access import ServiceAccountSession
 from dagster_tiktok.sheet.api.http import SheetsHTTPClient
+from dagster_tiktok.sheet.api.service_account import ServiceAccountSession
 from dagster_tiktok_tests.support.sheet_calls import ROWS, call, token
 from dagster_tiktok_tests.support.sheets import RunningSheets
 

@@ -32,7 +32,7 @@ def may_hide_rows(grid: Grid) -> bool:
     return False
 
 
-def merges_of_answer(answer: Any, gid: int) -> tuple[Merge, ...]:
+def parse_merges(answer: Any, gid: int) -> tuple[Merge, ...]:
     """The merges of the tab with that id.
 
     Raises:
@@ -54,7 +54,7 @@ def merges_of_answer(answer: Any, gid: int) -> tuple[Merge, ...]:
         raise ServiceUnavailableError("Google Sheets answered in an unknown form.") from None
 
 
-def lower_rows(grid: Grid, layout: Layout) -> list[tuple[int, str]]:
+def find_hidden_rows(grid: Grid, layout: Layout) -> list[tuple[int, str]]:
     """The rows that a merged `Status` or `Post URL` cell hides, each merge once, and the message.
 
     A row counts where it has the other of the two: a post without a status, or a status without a

@@ -40,7 +40,7 @@ def test_a_tab_over_the_limit_when_answered_then_only_needed_columns_are_read(
         ]
         assert sheets.counts()["read"] == 3
         report = client.write_outcomes([scraped(1), scraped(60)])
-        assert (len(report.written), report.conflicts, report.mended) == (2, (), 0)
+        assert (len(report.written), report.conflicts, report.corrected) == (2, (), 0)
         after = sheets.rows()
         assert is_written_back(after[0], 1)
         assert is_written_back(after[59], 60)

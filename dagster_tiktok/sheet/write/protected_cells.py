@@ -18,7 +18,7 @@ Write = Callable[[Sequence[dict[str, Any]]], None]
 
 
 @dataclass
-class Protection:
+class ProtectedCells:
     """The first protected cells. `complete`: no other is; `any_row`: some row can be answered."""
 
     cells: list[CellWrite]
@@ -26,7 +26,7 @@ class Protection:
     any_row: bool = False
 
 
-def find_protected(write: Write, cells: Iterable[CellWrite], status: int) -> Protection:
+def find_protected_cells(write: Write, cells: Iterable[CellWrite], status: int) -> ProtectedCells:
     """Tries the cells, those that are refused in halves.
 
     Arguments:
@@ -42,7 +42,7 @@ def find_protected(write: Write, cells: Iterable[CellWrite], status: int) -> Pro
             key=lambda cell: cell.row_number,
         )
     ]
-    found = Protection([])
+    found = ProtectedCells([])
     waiting: list[list[list[CellWrite]]] = [rows] if rows else []
     for _ in range(MAX_PROBES):
         if not waiting:

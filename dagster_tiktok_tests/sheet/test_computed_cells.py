@@ -8,7 +8,7 @@ import pytest
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sandbox.sheets.book import FormulaCell
-from dagster_tiktok.sheet.write.restore import moved_formula
+from dagster_tiktok.sheet.write.restore import shift_formula
 from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
@@ -188,12 +188,12 @@ def test_a_protected_row_when_checked_then_the_doctor_says_so_and_not_for_the_he
         assert sheets.client().check().ready_rows == 3
         sheets.edit({"do": "protect", "range": "F2:F2"})
         check = sheets.client().check()
-        assert (check.can_answer, check.ready_rows, len(check.protected)) == (True, 3, 1)
+        assert (check.can_write, check.ready_rows, len(check.protected)) == (True, 3, 1)
         told = r'the cell F2 \(row 2, column "Status"\) is protected; allow \S+@\S+ to edit it'
         assert re.match(told, check.protected[0])
         sheets.edit({"do": "protect", "range": "F:F"})
         check = sheets.client().check()
-        assert not check.can_answer
+        assert not check.can_write
         assert [text[:11] for text in check.protected] == [f"the cell F{n}" for n in (2, 3, 4)]
 
 
@@ -217,4 +217,4 @@ def test_a_tab_that_is_renamed_before_the_write_when_answered_then_it_is_written
 def test_a_formula_whose_row_moved_then_it_follows_or_is_not_guessed(
     formula: str, moved: str | None
 ) -> None:
-    assert moved_formula(formula, 5, 9, 1) == moved
+    assert shift_formula(formula, 5, 9, 1) == moved

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dagster_tiktok.sandbox.sheets.book import FormulaCell
-from dagster_tiktok.sheet.write.arrays import Anchor, Reach, anchor_of
-from dagster_tiktok.sheet.write.formulas import Computed
+from dagster_tiktok.sheet.write.arrays import Anchor, ArrayReach, parse_array
+from dagster_tiktok.sheet.write.computed_cells import ComputedCells
 from dagster_tiktok_tests.support.grids import grid_of
 from dagster_tiktok_tests.support.outcomes import is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
@@ -81,10 +81,10 @@ def test_a_helper_formula_in_every_row_then_the_work_grows_with_the_rows() -> No
             for n in range(1, count + 1)
         ]
     )
-    computed = Computed(values, formulas)
+    computed = ComputedCells(values, formulas)
     assert not any(computed.is_filled(number, 2) for number in range(1, count + 1))
     anchors = [anchor for anchor in computed.anchors if anchor]
-    reach = Reach(anchors, {n: [0, 1] for n in range(1, count + 1)}, range(1, count + 1))
+    reach = ArrayReach(anchors, {n: [0, 1] for n in range(1, count + 1)}, range(1, count + 1))
     assert reach.steps <= 2 * count
 
 
@@ -105,13 +105,13 @@ def test_a_helper_formula_in_every_row_then_the_work_grows_with_the_rows() -> No
 def test_a_formula_when_sized_then_it_reaches_as_far_as_its_ranges(
     formula: str, reach: tuple[int, int] | None
 ) -> None:
-    anchor = anchor_of(1, 0, formula)
+    anchor = parse_array(1, 0, formula)
     assert (anchor and (anchor.end_row, anchor.end_column + 1)) == reach
 
 
 def test_an_array_when_a_cell_in_its_way_is_typed_then_nothing_beyond_is_reached() -> None:
     anchor = Anchor(2, 1, 10**6, 10**6, "IMPORTRANGE", is_sized=False)
-    reach = Reach([anchor], {4: [3], 6: [1]}, range(1, 9))
+    reach = ArrayReach([anchor], {4: [3], 6: [1]}, range(1, 9))
     reached = {(row, col) for row in range(1, 9) for col in range(5) if [*reach.over(row, col)]}
     assert {place for place in reached if place[1] < 5} == {
         *((2, col) for col in range(2, 5)),

@@ -25,7 +25,7 @@ class UnexpectedResponseError(requests.RequestException):
     """An answer that is not taken. The message is a sentence that holds nothing of it."""
 
 
-class TooLargeAnswerError(UnexpectedResponseError):
+class ResponseTooLargeError(UnexpectedResponseError):
     """An answer of more bytes than are taken."""
 
 
@@ -69,7 +69,7 @@ class BoundedSession(requests.Session):
             while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
                 size += len(piece)
                 if size > self._max_bytes:
-                    raise TooLargeAnswerError(
+                    raise ResponseTooLargeError(
                         f"{self._who} answered with more than {self._max_bytes:,} bytes."
                     )
                 if time.monotonic() > deadline:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
-from dagster_tiktok.sheet.api.sessions import MAX_SHEET_BYTES
+from dagster_tiktok.sheet.api.bounded_session import MAX_SHEET_BYTES
 from dagster_tiktok.sheet.client import SheetClient
 from dagster_tiktok_tests.support.outcomes import scraped
 from dagster_tiktok_tests.support.scripted_sheet import ScriptedServer
@@ -209,7 +209,7 @@ def test_a_write_that_is_answered_with_nonsense_when_checked_then_the_tab_tells(
     with ScriptedServer(lambda path: b"{" if "batchUpdate" in path else values) as server:
         report = sheets.client(google_sheets_api_url=server.url).write_outcomes([scraped(2)])
     # That tab never takes anything on, so the second reading asks for the same cells again.
-    assert 0 < report.mended < report.cells
+    assert 0 < report.corrected < report.cells
     assert [path.rpartition(":")[2] for path in server.requests] == [
         "batchGetByDataFilter",
         "batchGetByDataFilter",

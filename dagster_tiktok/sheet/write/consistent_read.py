@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dagster_tiktok.net.retry import TransientError
-from dagster_tiktok.sheet.api.errors import UnknownRangeError, unknown_form
+from dagster_tiktok.sheet.api.errors import UnknownRangeError, unexpected_format_error
 from dagster_tiktok.sheet.grid import Cell, Grid
-from dagster_tiktok.sheet.read.cell_links import spans
+from dagster_tiktok.sheet.read.cell_links import group_rows
 from dagster_tiktok.sheet.read.layout import find_layout
-from dagster_tiktok.sheet.write.formulas import Computed, Place, are_of_one_moment
+from dagster_tiktok.sheet.write.computed_cells import ComputedCells, Place, rows_match
 from dagster_tiktok.sheet.write.ranges import grid_range
 
 FIELDS = "sheets(properties.sheetId,data(startRow,startColumn,rowData.values(userEnteredValue)))"
@@ -28,7 +28,7 @@ class Readable(Protocol):
 
 def read_computed(
     tab: Readable, written: Callable[[Grid], Iterable[Place]]
-) -> tuple[Grid, Computed]:
+) -> tuple[Grid, ComputedCells]:
     """Two read requests, between which no row moved.
 
     Two more where an array may lie over cells that are to be written: what was entered there,
@@ -44,20 +44,22 @@ def read_computed(
     for _ in range(_READINGS):
         formulas = tab.read_formulas()
         values = tab.read_values()
-        if not are_of_one_moment(values, formulas, find_layout(values)):
+        if not rows_match(values, formulas, find_layout(values)):
             continue
-        computed = Computed(values, formulas)
-        unsure = computed.unsure(written(values))
-        if not unsure:
+        computed = ComputedCells(values, formulas)
+        ambiguous = computed.ambiguous(written(values))
+        if not ambiguous:
             return values, computed
         try:
-            entered = _entered(tab.cells(_ranges(unsure), FIELDS))
+            entered = _entered(tab.cells(_ranges(ambiguous), FIELDS))
         except UnknownRangeError:
             # The tab was cut since its values were read.
             continue
         again = tab.read_values()
-        if all(_fixed(values.row(row)) == _fixed(again.row(row)) for row, _ in unsure):
-            return values, computed.knowing(unsure & entered, unsure - entered)
+        if all(
+            _stable_cells(values.row(row)) == _stable_cells(again.row(row)) for row, _ in ambiguous
+        ):
+            return values, computed.with_entered(ambiguous & entered, ambiguous - entered)
     raise TransientError("The rows of the sheet moved at each reading")
 
 
@@ -68,7 +70,7 @@ def _ranges(places: Collection[Place]) -> list[dict[str, int]]:
     return [
         grid_range(first, column, last, column)
         for column, rows in columns.items()
-        for first, last in spans(rows, _MAX_SPANS)
+        for first, last in group_rows(rows, _MAX_SPANS)
     ]
 
 
@@ -88,9 +90,9 @@ def _entered(answer: Any) -> set[Place]:
             if cell.get("userEnteredValue")
         }
     except (KeyError, TypeError, AttributeError):
-        raise unknown_form() from None
+        raise unexpected_format_error() from None
 
 
-def _fixed(row: Sequence[Cell]) -> list[Cell]:
+def _stable_cells(row: Sequence[Cell]) -> list[Cell]:
     """The row without what changes at each reading: `NOW()` and `RAND()` are fractions."""
     return [None if isinstance(value, float) else value for value in row]

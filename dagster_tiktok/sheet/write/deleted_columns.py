@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import HEADER_SEARCH_ROWS, Layout
 from dagster_tiktok.sheet.read.rows import row_key
-from dagster_tiktok.sheet.write.columns import Columns
-from dagster_tiktok.sheet.write.formulas import Computed
-from dagster_tiktok.sheet.write.hits import Hits
-from dagster_tiktok.sheet.write.matching_rows import Alike
-from dagster_tiktok.sheet.write.plan import CellWrite, WritePlan, same
-from dagster_tiktok.sheet.write.restore import put_back
+from dagster_tiktok.sheet.write.column_changes import ColumnChanges
+from dagster_tiktok.sheet.write.computed_cells import ComputedCells
+from dagster_tiktok.sheet.write.plan import CellWrite, WritePlan, same_text
+from dagster_tiktok.sheet.write.restore import restore_cell
+from dagster_tiktok.sheet.write.row_matcher import RowMatcher
+from dagster_tiktok.sheet.write.write_locator import WriteLocator
 
 
-def restores_without_header(
-    after: Grid, first: WritePlan, sent: Sequence[WritePlan], computed: Computed
+def plan_restores_without_header(
+    after: Grid, first: WritePlan, sent: Sequence[WritePlan], computed: ComputedCells
 ) -> tuple[list[CellWrite], list[int]]:
     """What puts back the cells that were hit, and the rows where that is not certain."""
     header = first.grid.row(first.layout.header_row)
@@ -28,13 +28,13 @@ def restores_without_header(
     if not number:
         return [], sorted({write.row_number for plan in sent for write in plan.writes})
     kept = _last_columns_are_kept(after, first, number, sent)
-    columns = Columns(header, after.row(number), are_deleted=kept is False)
+    columns = ColumnChanges(header, after.row(number), are_deleted=kept is False)
     now_at = {old: now for now, old in columns.pairs.items()}
     layout = Layout(
         number, {name: now_at[at] for name, at in first.layout.columns.items() if at in now_at}
     )
-    hits = Hits(after, layout, sent, enough=1)
-    cells, rows = _Restoring(after, layout, first, hits, columns, computed).all()
+    hits = WriteLocator(after, layout, sent, enough=1)
+    cells, rows = _RestorePlanner(after, layout, first, hits, columns, computed).all()
     if kept is None:
         hit = {n for n in range(number + 1, len(after.rows) + 1) if any(True for _ in hits.of(n))}
         rows = sorted({*rows, *hit})
@@ -85,19 +85,19 @@ def _header_row(after: Grid, texts: Sequence[str]) -> int:
     return best
 
 
-class _Restoring:
+class _RestorePlanner:
     def __init__(  # noqa: PLR0917  # the tab at two moments and what came between
         self,
         after: Grid,
         layout: Layout,
         first: WritePlan,
-        hits: Hits,
-        columns: Columns,
-        computed: Computed,
+        hits: WriteLocator,
+        columns: ColumnChanges,
+        computed: ComputedCells,
     ) -> None:
         self._after, self._layout, self._first = after, layout, first
         self._hits, self._columns, self._computed = hits, columns, computed
-        self._alike = Alike(columns)
+        self._alike = RowMatcher(columns)
         self._candidates: dict[frozenset[int], dict[tuple[str, ...], list[int]]] = {}
 
     def all(self) -> tuple[list[CellWrite], list[int]]:
@@ -110,7 +110,7 @@ class _Restoring:
         changes = [
             cell
             for (number, column), cell in cells.items()
-            if cell and not same(cell_at(self._after.row(number), column), cell.value)
+            if cell and not same_text(cell_at(self._after.row(number), column), cell.value)
         ]
         return changes, sorted({number for (number, _), cell in cells.items() if cell is None})
 
@@ -119,7 +119,7 @@ class _Restoring:
         row = self._after.row(number)
         for _, write, named in self._hits.of(number):
             hit = frozenset(
-                at for name, at in named.items() if same(cell_at(row, at), write.cells[name])
+                at for name, at in named.items() if same_text(cell_at(row, at), write.cells[name])
             )
             shifted = any(self._layout.columns.get(name) != at for name, at in named.items())
             rows = self._rows_as_it_was(number, hit)
@@ -132,7 +132,8 @@ class _Restoring:
         before = self._first.grid.row(old)
         places = [(self._columns.before(column), column) for column in hit]
         return all(
-            at is not None and same(cell_at(before, at), cell_at(row, now)) for at, now in places
+            at is not None and same_text(cell_at(before, at), cell_at(row, now))
+            for at, now in places
         )
 
     def _key(self, old: int) -> str:
@@ -154,7 +155,7 @@ class _Restoring:
             return None
         ((_, row),) = found.items()
         value = cell_at(self._first.grid.row(row), old)
-        return put_back(
+        return restore_cell(
             self._computed,
             (number, column),
             value,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dagster_tiktok.net.retry import TransientError
-from dagster_tiktok.sheet.api.errors import unknown_form
+from dagster_tiktok.sheet.api.errors import unexpected_format_error
 from dagster_tiktok.sheet.grid import (
     Cell,
     Grid,
@@ -48,7 +48,7 @@ def read_needed_columns(ask: Ask, gid: int | None, own_headers: Mapping[str, str
         for _, start, values in _ranges(ask([_columns(gid, *span) for span in spans])):
             end = next((last for first, last in spans if first == start), None)
             if end is None:
-                raise unknown_form()
+                raise unexpected_format_error()
             _overlay(rows, start, end, values)
         header = layout.header_row - 1
         names = {column: cell_at(top[header], column) for column in layout.columns.values()}
@@ -104,4 +104,4 @@ def _ranges(response: Any) -> list[tuple[str, int, list[list[Cell]]]]:
     try:
         return grids_of_response(response)
     except ValueError:
-        raise unknown_form() from None
+        raise unexpected_format_error() from None

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from dagster_tiktok.sheet.grid import Grid, cell_at
 from dagster_tiktok.sheet.write.arrays import Anchor
-from dagster_tiktok.sheet.write.formulas import Computed
-from dagster_tiktok.sheet.write.plan import CellWrite, Value, WritePlan, same
+from dagster_tiktok.sheet.write.computed_cells import ComputedCells
+from dagster_tiktok.sheet.write.plan import CellWrite, Value, WritePlan, same_text
 
 
-def take_back(
+def undo_array_break(
     after: Grid,
     first: WritePlan,
     sent: Sequence[WritePlan],
     broken: Sequence[Anchor],
-    computed: Computed,
+    computed: ComputedCells,
 ) -> list[CellWrite]:
     """What undoes the write, so that Sheets shows the array again.
 
@@ -28,8 +28,8 @@ def take_back(
             if then not in ("", None) and cell_at(after.row(number), column) == "":
                 vanished.add(column)
     cells: dict[tuple[int, int], CellWrite] = {}
-    for number, column, value in _sent_cells(sent):
-        if same(cell_at(after.row(number), column), value):
+    for number, column, value in _iter_sent_cells(sent):
+        if same_text(cell_at(after.row(number), column), value):
             old = cell_at(first.grid.row(number), column)
             formula = computed.formula(number, column)
             cells[number, column] = (
@@ -40,7 +40,7 @@ def take_back(
     return list(cells.values())
 
 
-def _sent_cells(sent: Sequence[WritePlan]) -> Iterator[tuple[int, int, Value]]:
+def _iter_sent_cells(sent: Sequence[WritePlan]) -> Iterator[tuple[int, int, Value]]:
     for plan in sent:
         for write in plan.writes:
             for name, value in write.cells.items():

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dagster_tiktok.sheet.grid import Cell, cell_at, cell_text
-from dagster_tiktok.sheet.write.columns import Columns
+from dagster_tiktok.sheet.write.column_changes import ColumnChanges
 
 Texts = tuple[str, ...]
 _NOTHING: frozenset[int] = frozenset()
 
 
-class Alike:
+class RowMatcher:
     """What rows of two moments hold in the columns that are known at both."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: ColumnChanges) -> None:
         self._pairs = sorted(columns.pairs.items())
 
     def then(self, row: Sequence[Cell], hit: frozenset[int] = _NOTHING) -> Texts:

@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.sheet.grid import Cell, Grid, LinkedCell, cell_at, cell_text, column_name
 from dagster_tiktok.sheet.read.layout import Layout
-from dagster_tiktok.sheet.write.arrays import FAR, Anchor, Reach, anchor_of
+from dagster_tiktok.sheet.write.arrays import FAR, Anchor, ArrayReach, parse_array
 from dagster_tiktok.sheet.write.plan import Conflict, RowWrite, WritePlan
 
 Place = tuple[int, int]
 """A cell: row from 1, column from 0."""
 
 
-class Computed:
+class ComputedCells:
     """What is computed on a tab.
 
     Arguments:
@@ -56,9 +56,9 @@ class Computed:
             for column, cell in enumerate(row):
                 if cell not in ("", None) and cell_at(others, column) == "":
                     self._filled.add((number, column))
-        found = (anchor_of(row, column, text) for (row, column), text in self._formulas.items())
+        found = (parse_array(row, column, text) for (row, column), text in self._formulas.items())
         self.anchors = [anchor for anchor in found if anchor and self._shows_a_value(anchor)]
-        self._reach: Reach | None = None
+        self._reach: ArrayReach | None = None
         self._filling: set[Anchor] = set()
 
     def formula(self, row: int, column: int) -> str | None:
@@ -67,7 +67,7 @@ class Computed:
     def all_formulas(self) -> Iterable[tuple[Place, str]]:
         return self._formulas.items()
 
-    def unsure(self, places: Iterable[Place]) -> set[Place]:
+    def ambiguous(self, places: Iterable[Place]) -> set[Place]:
         """Those of the cells that show a value which somebody typed or an array gives.
 
         The two readings do not tell: ask Google what was entered there.
@@ -82,11 +82,11 @@ class Computed:
             and self.anchor_over(*place) is not None
         }
 
-    def knowing(self, typed: Iterable[Place], filled: Iterable[Place]) -> Computed:
+    def with_entered(self, typed: Iterable[Place], filled: Iterable[Place]) -> ComputedCells:
         """The same, where it is known what was entered in some cells."""
         values, formulas = self._grids
         typed = self._typed | frozenset(typed)
-        return Computed(values, formulas, typed, frozenset(self._filled | {*filled}))
+        return ComputedCells(values, formulas, typed, frozenset(self._filled | {*filled}))
 
     def is_filled(self, row: int, column: int) -> bool:
         """Whether a formula of another cell fills this one, or would with its next output.
@@ -107,13 +107,13 @@ class Computed:
         """The array whose output may cover the cell, its own cell not counted."""
         return next(iter(self._reaching().over(row, column)), None)
 
-    def _reaching(self) -> Reach:
+    def _reaching(self) -> ArrayReach:
         if self._reach is None:
             blocked: dict[int, list[int]] = {}
             for row, column in sorted({*self._formulas, *self._typed}):
                 blocked.setdefault(row, []).append(column)
             last = max(len(self._values.rows), len(self._grids[1].rows)) + 1
-            self._reach = Reach(self.anchors, blocked, range(1, last + 1))
+            self._reach = ArrayReach(self.anchors, blocked, range(1, last + 1))
             for place in self._filled:
                 # The last one: it begins nearest to the cell.
                 for anchor in [*self._reach.over(*place)][-1:]:
@@ -126,14 +126,14 @@ class Computed:
 
 
 @dataclass(frozen=True)
-class Guarded:
+class WritablePlan:
     """A plan without the cells that are computed, and what is to be told about them."""
 
     plan: WritePlan
     warnings: tuple[str, ...] = ()
 
 
-def are_of_one_moment(values: Grid, formulas: Grid, layout: Layout) -> bool:
+def rows_match(values: Grid, formulas: Grid, layout: Layout) -> bool:
     """Whether no row moved between the two readings, as far as the keys tell."""
     column = layout["Post URL"]
     for number in range(1, max(len(values.rows), len(formulas.rows)) + 1):
@@ -147,7 +147,7 @@ def are_of_one_moment(values: Grid, formulas: Grid, layout: Layout) -> bool:
     return True
 
 
-def without_computed(plan: WritePlan, computed: Computed) -> Guarded:
+def exclude_computed(plan: WritePlan, computed: ComputedCells) -> WritablePlan:
     """The plan without computed cells; a row whose `Status` is computed becomes a conflict.
 
     Raises:
@@ -156,7 +156,7 @@ def without_computed(plan: WritePlan, computed: Computed) -> Guarded:
     status = plan.layout["Status"]
     conflicts: list[Conflict] = []
     left_out: dict[str, list[int]] = {}
-    names_of: dict[str, set[str]] = {}
+    lookup_names: dict[str, set[str]] = {}
     kept: list[RowWrite] = []
     for write in plan.writes:
         number = write.row_number
@@ -164,7 +164,7 @@ def without_computed(plan: WritePlan, computed: Computed) -> Guarded:
         if filled or computed.formula(number, status):
             anchor = computed.anchor_over(number, status) if filled else None
             if filled and _fills_from_the_top(plan, computed, anchor):
-                raise refused(plan.grid.title, anchor, "Status")
+                raise array_output_error(plan.grid.title, anchor, "Status")
             conflicts.append(
                 Conflict(write.source_key, _status_is_computed(number, status, anchor), waits=True)
             )
@@ -173,19 +173,19 @@ def without_computed(plan: WritePlan, computed: Computed) -> Guarded:
         for name in write.cells:
             column = plan.layout[name]
             if computed.formula(number, column) or computed.is_filled(number, column):
-                names_of.setdefault(write.source_key, set()).add(name)
+                lookup_names.setdefault(write.source_key, set()).add(name)
                 left_out.setdefault(name, []).append(number)
-    writes = tuple(write.without(names_of.get(write.source_key, ())) for write in kept)
+    writes = tuple(write.without(lookup_names.get(write.source_key, ())) for write in kept)
     warnings = tuple(
         f'"{name}" is computed by a formula and left alone (row {numbers[0]}'
         + (f", also in {len(numbers) - 1:,} more rows)" if len(numbers) > 1 else ")")
         for name, numbers in left_out.items()
     )
     guarded = replace(plan, writes=writes, conflicts=(*plan.conflicts, *conflicts))
-    return Guarded(guarded, warnings)
+    return WritablePlan(guarded, warnings)
 
 
-def refused(title: str, anchor: Anchor | None, column: str) -> ConfigurationError:
+def array_output_error(title: str, anchor: Anchor | None, column: str) -> ConfigurationError:
     """What is told when an array fills what would be written."""
     by = f" in {anchor.cell} ({anchor.name})" if anchor else ""
     return ConfigurationError(
@@ -195,12 +195,12 @@ def refused(title: str, anchor: Anchor | None, column: str) -> ConfigurationErro
     )
 
 
-def places_of(plan: WritePlan) -> list[Place]:
+def planned_cells(plan: WritePlan) -> list[Place]:
     """The cells that the plan writes."""
     return [(write.row_number, plan.layout[name]) for write in plan.writes for name in write.cells]
 
 
-def _fills_from_the_top(plan: WritePlan, computed: Computed, anchor: Anchor | None) -> bool:
+def _fills_from_the_top(plan: WritePlan, computed: ComputedCells, anchor: Anchor | None) -> bool:
     """Whether the array is the tab's, or the column's, and not one of some rows."""
     top = plan.layout.header_row
     if anchor is not None:
@@ -217,8 +217,8 @@ def _status_is_computed(number: int, column: int, anchor: Anchor | None) -> str:
     )
 
 
-def broken_arrays(
-    after: Grid, before: Grid, computed: Computed, *, header_is_gone: bool
+def find_broken_arrays(
+    after: Grid, before: Grid, computed: ComputedCells, *, header_is_gone: bool
 ) -> list[Anchor]:
     """Formulas that show `#REF!` now and did not before: Sheets withholds their output.
 
@@ -226,7 +226,7 @@ def broken_arrays(
     """
     known = dict(computed.all_formulas())
     return [
-        anchor_of(number, column, known.get((number, column), "="))
+        parse_array(number, column, known.get((number, column), "="))
         or Anchor(number, column, FAR, FAR, "an array")
         for number, row in enumerate(after.rows, start=1)
         for column, cell in enumerate(row)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dagster_tiktok.sheet.grid import Cell, Grid, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import Layout
-from dagster_tiktok.sheet.write.columns import Columns
-from dagster_tiktok.sheet.write.plan import RowWrite, WritePlan, rows_by_key, same
+from dagster_tiktok.sheet.write.column_changes import ColumnChanges
+from dagster_tiktok.sheet.write.plan import RowWrite, WritePlan, rows_by_key, same_text
 
 Hit = tuple[WritePlan, RowWrite, Mapping[str, int]]
 """A plan that was sent, a row's write of it, and the columns that its cells stand in now.
@@ -21,7 +21,7 @@ A cell whose column was deleted after the write is not among them.
 """
 
 
-class Hits:
+class WriteLocator:
     """What every row below the header holds of what was sent.
 
     Arguments:
@@ -37,10 +37,10 @@ class Hits:
         self._after, self._enough = after, enough
         # For each set of columns: the texts in them to the write that puts them there.
         self._index: dict[tuple[int, ...], dict[tuple[str, ...], list[Hit]]] = {}
-        undone = not _are_in_place(after, layout, sent)
+        undone = not _all_in_place(after, layout, sent)
         header = after.row(layout.header_row)
         for plan in sent:
-            columns = Columns(plan.grid.row(plan.layout.header_row), header)
+            columns = ColumnChanges(plan.grid.row(plan.layout.header_row), header)
             names = dict.fromkeys(name for write in plan.writes for name in write.cells)
             for places in columns.places([plan.layout[name] for name in names], undone=undone):
                 for write in plan.writes:
@@ -73,7 +73,7 @@ class Hits:
                 hits.append((plan, write, named))
 
 
-def _are_in_place(after: Grid, layout: Layout, sent: Sequence[WritePlan]) -> bool:
+def _all_in_place(after: Grid, layout: Layout, sent: Sequence[WritePlan]) -> bool:
     """Whether every write stands where it belongs, so that none has to be looked for."""
     if "Post URL" not in layout or "Status" not in layout:
         return False
@@ -91,6 +91,6 @@ def _are_in_place(after: Grid, layout: Layout, sent: Sequence[WritePlan]) -> boo
 
 def _holds(row: Sequence[Cell], layout: Layout, write: RowWrite) -> bool:
     return all(
-        name in layout and same(cell_at(row, layout[name]), value)
+        name in layout and same_text(cell_at(row, layout[name]), value)
         for name, value in write.cells.items()
     )

@@ -28,7 +28,7 @@ class _Step:
     is_after_change: bool = False
 
 
-class Columns:
+class ColumnChanges:
     """What became of the columns between two header rows.
 
     `pairs` are columns as they stand now to where they stood; a header that was renamed in its

@@ -15,7 +15,7 @@ from google.oauth2.service_account import Credentials
 
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.net.retry import is_transient_status
-from dagster_tiktok.sheet.api.sessions import (
+from dagster_tiktok.sheet.api.bounded_session import (
     MAX_RESPONSE_SECONDS,
     MAX_SHEET_BYTES,
     MAX_TOKEN_BYTES,
@@ -54,7 +54,7 @@ class ServiceAccountSession:
             credentials = Credentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
         except Exception:  # noqa: BLE001  # which errors a malformed key raises is not documented
             # `from None`: the parser's message may quote the key.
-            raise _wrong("holds a private key that cannot be read") from None
+            raise _credentials_error("holds a private key that cannot be read") from None
         self.email: str = info["client_email"]
         self.token_uri: str = info["token_uri"]
         self._token_session = BoundedSession(
@@ -134,15 +134,15 @@ def _account_info(setting: str) -> Mapping[str, Any]:
     try:
         info = json.loads(text)
     except ValueError:
-        raise _wrong("is not JSON") from None
+        raise _credentials_error("is not JSON") from None
     if not isinstance(info, dict) or info.get("type") != "service_account":
         kind = ", but a client secret for signing in by hand" if "installed" in info else ""
-        raise _wrong(f"is not the JSON of a service account{kind}")
+        raise _credentials_error(f"is not the JSON of a service account{kind}")
     missing = [name for name in _FIELDS if not isinstance(info.get(name), str)]
     if missing:
-        raise _wrong(f"lacks {', '.join(missing)}")
+        raise _credentials_error(f"lacks {', '.join(missing)}")
     if not _is_http_url(info["token_uri"]):
-        raise _wrong("holds a token_uri that is not an http(s) address")
+        raise _credentials_error("holds a token_uri that is not an http(s) address")
     return info
 
 
@@ -159,12 +159,14 @@ def _file_text(path: str) -> str:
     try:
         return Path(path).expanduser().read_text("utf-8")
     except FileNotFoundError:
-        raise _wrong(f"names a file that does not exist{shown}") from None
+        raise _credentials_error(f"names a file that does not exist{shown}") from None
     except RuntimeError:
-        raise _wrong(f"names the home folder of a user that does not exist{shown}") from None
+        raise _credentials_error(
+            f"names the home folder of a user that does not exist{shown}"
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise _wrong(f"names a file that cannot be read{shown}: {reason}") from None
+        raise _credentials_error(f"names a file that cannot be read{shown}: {reason}") from None
 
 
 def _is_path(text: str) -> bool:
@@ -179,5 +181,5 @@ def _is_path(text: str) -> bool:
     )
 
 
-def _wrong(what: str) -> ConfigurationError:
+def _credentials_error(what: str) -> ConfigurationError:
     return ConfigurationError(f"GOOGLE_SHEETS_CREDENTIALS {what}: {_HELP}.")

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
-from dagster_tiktok.sheet.api.errors import of_response
+from dagster_tiktok.sheet.api.errors import response_error
 from dagster_tiktok_tests.support.scripted_sheet import ScriptedServer
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
@@ -84,5 +84,5 @@ def test_a_message_that_quotes_what_was_sent_when_told_then_the_quote_is_cut(
     response.status_code = status
     response._content = json.dumps({"error": {"message": message}}).encode()
     response.request = requests.Request("POST", "https://x.example", json=body).prepare()
-    error = of_response(response, "robot@example.com", writing=True, rejections=0)
+    error = response_error(response, "robot@example.com", writing=True, rejections=0)
     assert told in str(error)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dagster_tiktok.sheet.grid import Grid, LinkedCell, cell_at, cell_text, column_name
-from dagster_tiktok.sheet.read.cell_links import spans
+from dagster_tiktok.sheet.read.cell_links import group_rows
 from dagster_tiktok.sheet.read.layout import Layout
 from dagster_tiktok.sheet.write.ranges import grid_range
 from dagster_tiktok.tiktok.links.post_links import PostUrlError, parse_post_link
@@ -19,19 +19,21 @@ _HYPERLINK = re.compile(r"[=+]\s*HYPERLINK\s*\(\s*\"([^\"]+)\"", re.IGNORECASE)
 _MAX_SPANS = 100
 
 
-def ranges_of(layout: Layout, rows: Sequence[int]) -> list[dict[str, int]]:
+def link_ranges(layout: Layout, rows: Sequence[int]) -> list[dict[str, int]]:
     """The `Post URL` cells of these rows (ascending), to ask for their links."""
     column = layout["Post URL"]
-    return [grid_range(a, column, b, column) for a, b in spans(rows, _MAX_SPANS)] if rows else []
+    return (
+        [grid_range(a, column, b, column) for a, b in group_rows(rows, _MAX_SPANS)] if rows else []
+    )
 
 
-def link_of_formula(formula: str | None) -> tuple[str, ...]:
+def parse_hyperlink(formula: str | None) -> tuple[str, ...]:
     """The link of a `HYPERLINK` formula, where it is typed out."""
     found = _HYPERLINK.match(formula or "")
     return (found[1],) if found else ()
 
 
-def other_links(
+def find_mismatched_links(
     grid: Grid, layout: Layout, rows: Iterable[int], links: Mapping[int, Sequence[str]]
 ) -> list[str]:
     """A message for each of the rows whose cell shows one post and links to another.

@@ -15,18 +15,18 @@ from dataclasses import dataclass, replace
 from dagster_tiktok.sheet.grid import Cell, Grid, LinkedCell, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import Layout
 from dagster_tiktok.sheet.read.rows import row_key
-from dagster_tiktok.sheet.write.columns import Columns
-from dagster_tiktok.sheet.write.formulas import Computed
-from dagster_tiktok.sheet.write.hits import Hits
-from dagster_tiktok.sheet.write.matching_rows import Alike
-from dagster_tiktok.sheet.write.plan import CellWrite, Conflict, WritePlan, same
-from dagster_tiktok.sheet.write.restore import put_back
+from dagster_tiktok.sheet.write.column_changes import ColumnChanges
+from dagster_tiktok.sheet.write.computed_cells import ComputedCells
+from dagster_tiktok.sheet.write.plan import CellWrite, Conflict, WritePlan, same_text
+from dagster_tiktok.sheet.write.restore import restore_cell
+from dagster_tiktok.sheet.write.row_matcher import RowMatcher
+from dagster_tiktok.sheet.write.write_locator import WriteLocator
 
 _NAMED_ROWS = 5
 
 
 @dataclass(frozen=True)
-class Origins:
+class KeyRepairs:
     """The tab with the keys that it should have, what puts them back, and what nobody can tell.
 
     `lost` are keys that cannot be put back, `untold` the rows that may have held them; both are
@@ -37,12 +37,16 @@ class Origins:
     restores: tuple[CellWrite, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     lost: frozenset[str] = frozenset()
-    untold: frozenset[int] = frozenset()
+    unresolved: frozenset[int] = frozenset()
 
 
-def with_keys(
-    after: Grid, layout: Layout, first: WritePlan, hits: Hits, computed: Computed | None
-) -> Origins:
+def repair_keys(
+    after: Grid,
+    layout: Layout,
+    first: WritePlan,
+    hits: WriteLocator,
+    computed: ComputedCells | None,
+) -> KeyRepairs:
     """Finds the rows below the header whose `Post URL` was hit, and what it held.
 
     Arguments:
@@ -50,13 +54,15 @@ def with_keys(
         first: the plan whose grid is the tab before the first write.
         hits: what was sent, looked for on `after`.
     """
-    hit = _hit_keys(after, layout, hits)
+    hit = _find_overwritten_keys(after, layout, hits)
     if not hit:
-        return Origins(after)
-    return _Matching(after, layout, first, computed, hit).origins()
+        return KeyRepairs(after)
+    return _KeyMatching(after, layout, first, computed, hit).origins()
 
 
-def _hit_keys(after: Grid, layout: Layout, hits: Hits) -> dict[int, tuple[str, frozenset[int]]]:
+def _find_overwritten_keys(
+    after: Grid, layout: Layout, hits: WriteLocator
+) -> dict[int, tuple[str, frozenset[int]]]:
     """The rows whose key may have been hit: for whom it was meant, and the columns hit."""
     url = layout["Post URL"]
     found: dict[int, tuple[str, frozenset[int]]] = {}
@@ -64,32 +70,32 @@ def _hit_keys(after: Grid, layout: Layout, hits: Hits) -> dict[int, tuple[str, f
         row = after.row(number)
         for _, write, named in hits.of(number):
             if any(
-                column == url and same(cell_at(row, url), write.cells[name])
+                column == url and same_text(cell_at(row, url), write.cells[name])
                 for name, column in named.items()
             ):
                 columns = frozenset(
                     column
                     for name, column in named.items()
-                    if same(cell_at(row, column), write.cells[name])
+                    if same_text(cell_at(row, column), write.cells[name])
                 )
                 found.setdefault(number, (write.source_key, columns))
     return found
 
 
-class _Matching:
+class _KeyMatching:
     def __init__(
         self,
         after: Grid,
         layout: Layout,
         first: WritePlan,
-        computed: Computed | None,
+        computed: ComputedCells | None,
         hit: dict[int, tuple[str, frozenset[int]]],
     ) -> None:
         self._after, self._layout, self._first = after, layout, first
         self._computed = computed
         header = after.row(layout.header_row)
-        self._columns = Columns(first.grid.row(first.layout.header_row), header)
-        self._alike = Alike(self._columns)
+        self._columns = ColumnChanges(first.grid.row(first.layout.header_row), header)
+        self._alike = RowMatcher(self._columns)
         self._url, self._old_url = layout["Post URL"], first.layout["Post URL"]
         top = first.layout.header_row
         self._before = list(enumerate(first.grid.rows[top:], start=top + 1))
@@ -101,14 +107,14 @@ class _Matching:
             if self._alike.now(after.row(number)) not in known
         }
 
-    def origins(self) -> Origins:
+    def origins(self) -> KeyRepairs:
         """Each group of rows that are alike but for what was hit gets the links that it lacks."""
         missing = self._missing()
         rows = list(self._after.rows)
         restores: list[CellWrite] = []
         conflicts: list[Conflict] = []
         lost: set[str] = set()
-        untold: set[int] = set()
+        unresolved: set[int] = set()
         for columns in dict.fromkeys(columns for _, columns in self._hit.values()):
             candidates: dict[tuple[str, ...], list[int]] = {}
             for number, row in self._before:
@@ -132,9 +138,11 @@ class _Matching:
                         rows[number - 1] = self._with_key(number, self._link(old))
                 else:
                     lost |= self._told(numbers, found, conflicts)
-                    untold.update(numbers)
+                    unresolved.update(numbers)
         grid = replace(self._after, rows=rows)
-        return Origins(grid, tuple(restores), tuple(conflicts), frozenset(lost), frozenset(untold))
+        return KeyRepairs(
+            grid, tuple(restores), tuple(conflicts), frozenset(lost), frozenset(unresolved)
+        )
 
     def _missing(self) -> Counter[str]:
         """The links that stood there and stand in no row now that was not hit, and how often."""
@@ -147,7 +155,7 @@ class _Matching:
 
     def _restored(self, number: int, old: int, conflicts: list[Conflict]) -> CellWrite:
         link = self._link(old)
-        cell = put_back(
+        cell = restore_cell(
             self._computed, (number, self._url), link, (old, self._old_url), self._columns.pairs,
             self._first.layout.header_row,
         )  # fmt: skip
