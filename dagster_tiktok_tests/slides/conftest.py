@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dagster_tiktok.sandbox.serve import CLOCK, MIGRATIONS
+from dagster_tiktok.sandbox.serve import CLOCK, MARK, MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.settings import Settings, load_settings
 
@@ -16,7 +16,7 @@ MakeSettings = Callable[..., Settings]
 
 @pytest.fixture(scope="session")
 def supabase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseServer]:
-    server = SupabaseServer(tmp_path_factory.mktemp("supabase"), MIGRATIONS, also=[CLOCK])
+    server = SupabaseServer(tmp_path_factory.mktemp("supabase"), MIGRATIONS, also=[MARK, CLOCK])
     asyncio.run(server.start())
     yield server
     asyncio.run(server.close())
