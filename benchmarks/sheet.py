@@ -102,7 +102,7 @@ class _Bare(gspread.HTTPClient):
     def __enter__(self) -> _Bare:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.session.close()
 
     def read(self) -> Any:

@@ -114,7 +114,7 @@ class Sandbox:
         }
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
 
     def _lock(self, part: str) -> None:

@@ -128,7 +128,7 @@ class SheetClient:
     def __enter__(self) -> SheetClient:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 
 from dagster_tiktok.clock import utc_now
 from dagster_tiktok.models import SlideSource
@@ -102,12 +101,7 @@ class SlideDownloader:
         self._stream = SlideStream(self._settings, self._cache, self._timeouts, self._cookies)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._stream.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
 

@@ -108,10 +108,10 @@ class TikTokClient:
         await self._site.__aenter__()
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._links.close()
         await self._profiles.close()
-        await self._site.__aexit__(*exc_info)
+        await self._site.__aexit__(*exc)
 
     @property
     def requests_made(self) -> int:

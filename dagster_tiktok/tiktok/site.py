@@ -44,8 +44,8 @@ class Site:
         await self.transport.__aenter__()
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.transport.__aexit__(*exc_info)
+    async def __aexit__(self, *exc: object) -> None:
+        await self.transport.__aexit__(*exc)
 
     @property
     def is_backing_off(self) -> bool:

@@ -86,7 +86,7 @@ class Transport:
         )
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._session.close()
         await self._resolver.close()
 

@@ -49,7 +49,7 @@ class Hosted:
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._runner.cleanup()
 
     @property

@@ -45,7 +45,7 @@ class ScriptedSite:
         self.url = f"http://127.0.0.1:{port}"
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._runner.cleanup()
 
     @property

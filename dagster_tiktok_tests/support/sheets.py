@@ -62,7 +62,7 @@ class RunningSheets:
         asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(120)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         for client in self._clients:
             client.close()
         self._session.close()

@@ -11,7 +11,6 @@ import asyncio
 import ipaddress
 import random
 import secrets
-from types import TracebackType
 
 from aiohttp import web
 
@@ -114,12 +113,7 @@ class TikTokServer:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
