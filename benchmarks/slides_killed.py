@@ -35,13 +35,13 @@ _ROWS_AT_ONCE = 1000
 _RUN = """
 import sys
 from dagster_tiktok.definitions import build_definitions
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.cli.run import run_partition
 
 settings = SettingsResource(env_file="/dev/null")
 definitions = build_definitions(
-    settings, database=DatabaseResource(settings=settings, lease_seconds=3)
+    settings, database=LedgerResource(settings=settings, lease_seconds=3)
 )
 outcome = run_partition(settings, definitions)
 print(outcome.failures or "", outcome.summary.status)

@@ -19,7 +19,7 @@ from dagster_tiktok.assets.common import (
 )
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.resources.alerts import AlertResource
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.read.layout import find_layout
@@ -113,7 +113,7 @@ def ready_rows(
     context: dg.SensorEvaluationContext,
     settings: SettingsResource,
     sheet: SheetResource,
-    database: DatabaseResource,
+    database: LedgerResource,
 ) -> dg.SensorResult | dg.SkipReason:
     loaded = settings.load()
     digests: dict[str, str] = {}
@@ -157,7 +157,7 @@ def ready_rows(
     )
 
 
-def _today(database: DatabaseResource, *, by_this_machine: date) -> str | Skip:
+def _today(database: LedgerResource, *, by_this_machine: date) -> str | Skip:
     """The partition of the database's day, which is the one that a run may work on.
 
     Five minutes before midnight, a fast clock would start a run of tomorrow: it would be refused,

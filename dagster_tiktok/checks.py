@@ -5,7 +5,7 @@ import dagster as dg
 from dagster_tiktok.assets.stage import (
     stage_failure,
 )
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 
 
@@ -17,7 +17,7 @@ from dagster_tiktok.resources.settings import SettingsResource
     ),
 )
 async def success_rate(
-    context: dg.AssetCheckExecutionContext, settings: SettingsResource, database: DatabaseResource
+    context: dg.AssetCheckExecutionContext, settings: SettingsResource, database: LedgerResource
 ) -> dg.AssetCheckResult:
     with stage_failure():
         async with database.open(context.run.run_id) as ledger:

@@ -21,7 +21,7 @@ from dagster_tiktok.assets.slide_files import slide_files
 from dagster_tiktok.automation import JOBS, SCHEDULES, SENSORS
 from dagster_tiktok.checks import CHECKS
 from dagster_tiktok.resources.alerts import AlertResource
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.resources.slide_store import SlideStoreResource
@@ -43,7 +43,7 @@ def build_definitions(settings: SettingsResource | None = None, **overrides: Any
         "sheet": SheetResource(settings=settings),
         "tiktok": TikTokResource(settings=settings),
         "slide_store": SlideStoreResource(settings=settings),
-        "database": DatabaseResource(settings=settings),
+        "database": LedgerResource(settings=settings),
         "alerts": AlertResource(settings=settings),
     }
     if unknown := overrides.keys() - resources.keys():

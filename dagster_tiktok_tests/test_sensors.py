@@ -20,7 +20,7 @@ from dagster_tiktok.automation import failure_alert, ready_rows, sheet_alert
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.resources.alerts import AlertResource
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sandbox.serve import CLOCK, MARK, MIGRATIONS
@@ -110,7 +110,7 @@ def tick(
     resources = {
         "settings": settings,
         "sheet": SheetResource(settings=settings),
-        "database": DatabaseResource(settings=settings),
+        "database": LedgerResource(settings=settings),
     }
     with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
         result = ready_rows(context)
@@ -119,7 +119,7 @@ def tick(
 
 
 def today_of(settings: SettingsResource) -> date:
-    return asyncio.run(DatabaseResource(settings=settings).clock()).today
+    return asyncio.run(LedgerResource(settings=settings).clock()).today
 
 
 def test_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(

@@ -16,7 +16,7 @@ from dagster_tiktok.assets.stage import (
 )
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.stages.persist import PersistReport, persist_due
 
@@ -49,7 +49,7 @@ from dagster_tiktok.stages.persist import PersistReport, persist_due
     ],
 )
 async def posts_and_slides(
-    context: dg.AssetExecutionContext, settings: SettingsResource, database: DatabaseResource
+    context: dg.AssetExecutionContext, settings: SettingsResource, database: LedgerResource
 ) -> tuple[dg.MaterializeResult[None], dg.MaterializeResult[None]]:
     scope = claim_scope(context, settings)
     report = PersistReport()

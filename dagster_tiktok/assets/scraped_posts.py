@@ -16,7 +16,7 @@ from dagster_tiktok.assets.stage import (
 )
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.tiktok import TikTokResource
 from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
@@ -40,7 +40,7 @@ from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
 async def scraped_posts(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    database: DatabaseResource,
+    database: LedgerResource,
     tiktok: TikTokResource,
 ) -> dg.MaterializeResult[None]:
     scope = claim_scope(context, settings)

@@ -13,7 +13,7 @@ from dagster_tiktok.assets.stage import (
 )
 from dagster_tiktok.models import BatchSummary
 from dagster_tiktok.partitions import daily
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 
 
@@ -30,7 +30,7 @@ from dagster_tiktok.resources.settings import SettingsResource
     ),
 )
 async def scraping_logs(
-    context: dg.AssetExecutionContext, settings: SettingsResource, database: DatabaseResource
+    context: dg.AssetExecutionContext, settings: SettingsResource, database: LedgerResource
 ) -> dg.MaterializeResult[None]:
     async with open_stage(context, database, settings, name="scraping_logs") as ledger:
         summary = await ledger.close_batch()

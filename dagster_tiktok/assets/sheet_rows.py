@@ -22,7 +22,7 @@ from dagster_tiktok.clock import MAX_SKEW, utc_now
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.models import RowRequest
 from dagster_tiktok.partitions import daily
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.read.rows import COLUMN, ROW_IGNORED
@@ -55,7 +55,7 @@ CHECK = "rows_understood"
 async def sheet_rows(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    database: DatabaseResource,
+    database: LedgerResource,
     sheet: SheetResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses a parameter beside a check
     scope = claim_scope(context, settings)

@@ -17,7 +17,7 @@ from dagster_tiktok.assets.stage import (
     open_stage,
 )
 from dagster_tiktok.partitions import daily
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sheet.read.rows import COLUMN
@@ -38,7 +38,7 @@ from dagster_tiktok.stages.write_back import WriteBackReport, write_back_due
 async def sheet_status(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    database: DatabaseResource,
+    database: LedgerResource,
     sheet: SheetResource,
 ) -> dg.MaterializeResult[None]:
     scope = claim_scope(context, settings)

@@ -17,7 +17,7 @@ from dagster_tiktok.assets.stage import (
 )
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.slide_store import SlideStoreResource
 from dagster_tiktok.resources.tiktok import TikTokResource
@@ -41,7 +41,7 @@ from dagster_tiktok.stages.store_slides import StoreReport, store_due
 async def slide_files(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    database: DatabaseResource,
+    database: LedgerResource,
     tiktok: TikTokResource,
     slide_store: SlideStoreResource,
 ) -> dg.MaterializeResult[None]:

@@ -13,7 +13,7 @@ import dagster as dg
 
 from dagster_tiktok.database.ledger import Ledger
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
-from dagster_tiktok.resources.database import DatabaseResource
+from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.stages.claims import ClaimScope
 
@@ -41,7 +41,7 @@ def claim_scope(context: dg.AssetExecutionContext, settings: SettingsResource) -
 @asynccontextmanager
 async def open_stage(
     context: dg.AssetExecutionContext,
-    database: DatabaseResource,
+    database: LedgerResource,
     settings: SettingsResource,
     *,
     name: str,

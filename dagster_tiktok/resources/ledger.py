@@ -11,7 +11,7 @@ from dagster_tiktok.database.ledger import LEASE_SECONDS, Ledger, open_ledger
 from dagster_tiktok.resources.settings import SettingsResource
 
 
-class DatabaseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class LedgerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens the ledger for a run: the run's id is the batch's id."""
 
     settings: dg.ResourceDependency[SettingsResource]
