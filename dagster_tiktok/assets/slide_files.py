@@ -53,7 +53,7 @@ async def slide_files(
             database,
             settings,
             name="slide_files",
-            totals=lambda: StageTotals(_totals(report), _refusal(report)),
+            totals=lambda: StageTotals(_totals(report), _rejection(report)),
         ) as ledger,
         tiktok.open(now=ledger.now) as client,
         slide_store.open_mover(
@@ -95,15 +95,15 @@ def _totals(report: StoreReport) -> dict[str, Any]:
     }
 
 
-def _refusal(report: StoreReport) -> dict[str, Any]:
-    return {"refusal": report.refusal} if report.refusal else {}
+def _rejection(report: StoreReport) -> dict[str, Any]:
+    return {"rejection": report.rejection} if report.rejection else {}
 
 
 def stage_metadata(report: StoreReport) -> dict[str, Any]:
     """The stage's figures and its first slides, for the UI."""
     stats = report.stats
     figures = {k: v for k, v in _totals(report).items() if not isinstance(v, dict)}
-    figures |= _refusal(report)
+    figures |= _rejection(report)
     hosts = [
         [
             name,
@@ -115,7 +115,7 @@ def stage_metadata(report: StoreReport) -> dict[str, Any]:
         ]
         for name, host in sorted(stats.hosts.items())
     ]
-    kinds = [[kind, count, KINDS[kind].sentence] for kind, count in stats.by_kind.most_common()]
+    kinds = [[kind, count, KINDS[kind].message] for kind, count in stats.by_kind.most_common()]
     return {
         "dagster/partition_row_count": stats.uploaded,
         **figures,

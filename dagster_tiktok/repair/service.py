@@ -25,7 +25,7 @@ from dagster_tiktok.repair.records import (
     SlidesOfPost,
 )
 from dagster_tiktok.repair.removal import REMOVED_AT_ONCE, SlideRemover, is_slide_path
-from dagster_tiktok.slides.mover import MoveResult, Refresh, SlideMover, slides_wanted
+from dagster_tiktok.slides.mover import FetchPost, MoveResult, SlideMover, slides_wanted
 from dagster_tiktok.tasks import for_each
 from dagster_tiktok.tiktok.failures import PostUnavailableError
 from dagster_tiktok.tiktok.links.post_links import is_tiktok_id
@@ -86,7 +86,7 @@ class RepairReport:
 class Pages:
     """Fetches the pages of posts, and remembers which posts are gone for good."""
 
-    def __init__(self, fetch: Refresh) -> None:
+    def __init__(self, fetch: FetchPost) -> None:
         self.gone: set[str] = set()
         self._fetch = fetch
 
@@ -210,13 +210,13 @@ async def _restore(
 ) -> PostRepair:
     sound = [slide for slide in rows.slides if slide.slide_number not in rows.broken]
     moved = await mover.move(post_on_record(tiktok_id, rows), sound)
-    failures = {failure.number: failure.sentence for failure in moved.failures}
+    failures = {failure.number: failure.message for failure in moved.failures}
     page = moved.refreshed_post
     if page is not None and page.slides:
         if any(slide.number not in failures for slide in slides_wanted(page, moved.slides)):
             # TikTok shows another set by now: the rows follow it, as they do at a look.
             moved = await mover.move(page, moved.slides)
-            failures |= {failure.number: failure.sentence for failure in moved.failures}
+            failures |= {failure.number: failure.message for failure in moved.failures}
         shown = {slide.number for slide in page.slides}
         failures = {number: text for number, text in failures.items() if number in shown}
     restored = slides_to_write(rows, moved)

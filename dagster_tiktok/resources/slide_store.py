@@ -8,7 +8,7 @@ import dagster as dg
 
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.mover import Refresh, SlideMover
+from dagster_tiktok.slides.mover import FetchPost, SlideMover
 from dagster_tiktok.slides.store import SlideStore, open_slide_store
 from dagster_tiktok.slides.stream import Cookies
 
@@ -28,7 +28,7 @@ class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         self,
         *,
         now: Callable[[], datetime],
-        refresh: Refresh | None = None,
+        refresh: FetchPost | None = None,
         cookies: Cookies | None = None,
     ) -> AsyncIterator[SlideMover]:
         """A mover with all that it needs; see `SlideMover`, and `SlideStream` for `cookies`.

@@ -1,4 +1,4 @@
-"""From the CDN to the cache: one slide, streamed, checked, resumed, tried again."""
+"""Downloads one slide from the CDN to the cache: streams, verifies, resumes and retries."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from dagster_tiktok.slides.failures import (
 )
 from dagster_tiktok.slides.images.verify import ImageInfo, inspect_image
 from dagster_tiktok.slides.keyed_lock import KeyedLock
-from dagster_tiktok.slides.mirrors import host_of, live_mirrors
+from dagster_tiktok.slides.mirrors import live_mirrors, url_host
 from dagster_tiktok.slides.stream import Cookies, SlideStream, Timeouts, Transfer
 
 
 @dataclass(frozen=True)
 class DownloadedSlide:
-    """A verified slide in the cache, kept there until `release`.
+    """A verified slide, kept in the cache until `release`.
 
-    `bytes` came over the network for it, lost attempts included; `seconds` is what the attempt
-    that succeeded took, waiting for its turn not included.
+    `bytes` came over the network, failed attempts included. `seconds` is the duration of the
+    successful attempt, without the wait for the rate limit.
     """
 
     path: Path
@@ -50,22 +50,22 @@ class DownloadedSlide:
 
     @property
     def host(self) -> str:
-        return host_of(self.url)
+        return url_host(self.url)
 
     def release(self) -> None:
-        """It is in the bucket, or given up: the cache may evict it."""
+        """Lets the cache evict it: it is in the bucket, or was given up."""
         self.entry.release()
 
 
 class SlideDownloader:
     """Downloads slides, at most `SLIDE_MAX_CONCURRENT_DOWNLOADS` at a time.
 
-    Whoever asks for many at once must release what it is done with: where the cache is full of
-    slides in use, `fetch` waits for room.
+    Release each slide as soon as possible: while the cache is full of slides in use, `fetch` waits
+    for space.
 
     Arguments:
-        now: what `downloaded_at` says, and whether a URL has expired. A run gives the database's
-            time, by which `Post.scraped_at` is.
+        now: the clock for `downloaded_at` and the expiry of URLs. A run passes the database's,
+            which `Post.scraped_at` follows too.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class SlideDownloader:
         )
 
     async def __aenter__(self) -> SlideDownloader:
-        """Raises ConfigurationError where the cache can't be used."""
+        """Raises ConfigurationError if the cache can't be used."""
         self._cache.prepare()
         self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "verify-slide")
         self._stream = SlideStream(self._settings, self._cache, self._timeouts, self._cookies)
@@ -113,26 +113,26 @@ class SlideDownloader:
         *,
         page_read_at: datetime | None = None,
     ) -> DownloadedSlide:
-        """The slide, from the cache or from the first mirror that gives a sound picture.
+        """Returns the slide from the cache, or from the first mirror with an intact image.
 
         Arguments:
-            key: what names the picture in the cache; see `mirrors.cache_key`.
-            transfer: what it costs is added there, also when it fails.
+            key: the image's name in the cache; see `mirrors.cache_key`.
+            transfer: counts bytes and failed requests, even when the fetch fails.
             page_read_at: see `mirrors.live_mirrors`.
 
         Raises:
-            SlideUrlExpiredError: only fresh addresses can help; nothing was asked twice.
-            SlideError: why the slide did not arrive, after all retries.
+            SlideUrlExpiredError: only fresh URLs can help; there was no retry.
+            SlideError: the slide could not be downloaded, after all retries.
         """
         transfer = transfer or Transfer()
-        # Two looks at one post ask for the same slides: the second finds them in the cache.
+        # Two scrapes of one post need the same slides: the second finds them in the cache.
         async with self._by_key.hold(key):
             entry = self._cache.open(key)
             try:
                 if entry.finished or entry.may_be_complete:
                     try:
                         return await self._kept(source, entry)
-                    except SlideError:  # damaged on this disk, and removed: downloaded again
+                    except SlideError:  # corrupt on this disk and removed: downloaded again
                         entry.release()
                         entry = self._cache.open(key)
                 mirrors = live_mirrors(source, now=self._now(), page_read_at=page_read_at)
@@ -143,13 +143,13 @@ class SlideDownloader:
 
     async def _kept(self, source: SlideSource, entry: CacheEntry) -> DownloadedSlide:
         info = await self._inspect(entry)
-        if not entry.finished:  # a run was broken off between the last byte and this look at it
+        if not entry.finished:  # a run was interrupted between the last byte and the verification
             entry.finish()
         return DownloadedSlide(
             path=entry.path,
             info=info,
             url=source.mirrors[0] if source.mirrors else "",
-            # The file's time is by this machine's clock, which may be ahead.
+            # The file's mtime follows this machine's clock, which may be ahead.
             downloaded_at=min(datetime.fromtimestamp(entry.modified, timezone.utc), self._now()),
             seconds=0.0,
             bytes=0,
@@ -161,11 +161,11 @@ class SlideDownloader:
     async def _in_time(
         self, download: Coroutine[None, None, DownloadedSlide], mirrors: Sequence[str]
     ) -> DownloadedSlide:
-        # Each of its mirrors may trickle for the whole time of a request, in every round.
+        # Each mirror may trickle until the request times out, in every attempt.
         try:
             return await asyncio.wait_for(download, self._timeouts.slide)
         except asyncio.TimeoutError:
-            host = host_of(mirrors[0]) if mirrors else "any mirror"
+            host = url_host(mirrors[0]) if mirrors else "any mirror"
             detail = f"no slide from {host} within {self._timeouts.slide:.0f} s"
             raise slide_error("network", detail) from None
 
@@ -176,22 +176,22 @@ class SlideDownloader:
         try:
             async for attempt in async_retrying(self._attempts, self._max_wait):
                 with attempt:
-                    return await self._round(mirrors, entry, transfer, failures)
+                    return await self._try_mirrors(mirrors, entry, transfer, failures)
         except TransientSlideError:
-            # One mirror refused for good, another did not answer: fresh addresses may help both.
-            if isinstance(verdict := _verdict(list(failures.values())), SlideUrlExpiredError):
-                raise verdict from None
+            # One mirror says expired, another did not respond: fresh URLs may help with both.
+            if isinstance(worst := _main_failure(list(failures.values())), SlideUrlExpiredError):
+                raise worst from None
             raise
         raise AssertionError("tenacity ends by returning or raising")
 
-    async def _round(
+    async def _try_mirrors(
         self,
         mirrors: list[str],
         entry: CacheEntry,
         transfer: Transfer,
         failures: dict[str, SlideError],
     ) -> DownloadedSlide:
-        """Asks each mirror once. One whose answer is final is not asked in another round."""
+        """Tries each mirror once. One that fails permanently is not tried again."""
         transient: SlideError | None = None
         for mirror in list(mirrors):
             try:
@@ -207,7 +207,7 @@ class SlideDownloader:
                     mirrors.remove(mirror)
         if transient:
             raise transient
-        raise _verdict(list(failures.values()))
+        raise _main_failure(list(failures.values()))
 
     async def _from_mirror(
         self, mirror: str, entry: CacheEntry, transfer: Transfer
@@ -235,7 +235,7 @@ class SlideDownloader:
         )
 
     async def _inspect(self, entry: CacheEntry) -> ImageInfo:
-        """Verifies in a thread; what is not a sound picture is removed from the cache."""
+        """Verifies in a thread. Removes the file from the cache if it is not an intact image."""
         check = functools.partial(inspect_image, entry.path, max_bytes=self._max_bytes)
         try:
             with self._cache.disk_errors():
@@ -245,8 +245,8 @@ class SlideDownloader:
             raise
 
 
-def _verdict(failures: list[SlideError]) -> SlideError:
-    """What no mirror giving the slide means: an expired one is worth a fresh page."""
+def _main_failure(failures: list[SlideError]) -> SlideError:
+    """An expired URL comes first, because a fresh page can help; else the first failure."""
     for failure in failures:
         if isinstance(failure, SlideUrlExpiredError):
             return failure

@@ -1,9 +1,9 @@
-"""Why a slide did not arrive: one table of kinds, with what is worth another try.
+"""Why a slide could not be stored: one table of failure kinds, and which are worth a retry.
 
-`transient` means that the same request may succeed in a moment, and only that: an expired
-address is not transient, because asking again cannot help, but fresh addresses from the post's
-page can. A post whose slides are not all stored stays open either way, so the next run tries
-every kind again; what may be the slide's own fault is counted, so that there is an end to it.
+`transient` means only that the same request may succeed in a moment. An expired URL is not
+transient: a retry cannot help, but fresh URLs from the post's page can. A post whose slides are not
+all stored stays unfinished either way, so the next run tries every kind again. Failures that may be
+the slide's own fault are counted, so that the attempts end.
 """
 
 from __future__ import annotations
@@ -40,61 +40,61 @@ FailureKind = Literal[
 
 @dataclass(frozen=True)
 class Kind:
-    """`sentence` is what a person reads, before the detail.
+    """`message` comes before the detail.
 
     `transient`: the same request may succeed in a moment. `about_slide`: it may be the slide's own
-    fault; else it is ours or the network's, and must not be counted against its post.
+    fault. Otherwise it is ours or the network's and does not count against the post.
     """
 
     transient: bool
     about_slide: bool
-    sentence: str
+    message: str
 
 
-def _for_now(sentence: str, *, about_slide: bool = False) -> Kind:
-    return Kind(transient=True, about_slide=about_slide, sentence=sentence)
+def _transient(message: str, *, about_slide: bool = False) -> Kind:
+    return Kind(transient=True, about_slide=about_slide, message=message)
 
 
-def _lasting(sentence: str, *, about_slide: bool = True) -> Kind:
-    return Kind(transient=False, about_slide=about_slide, sentence=sentence)
+def _permanent(message: str, *, about_slide: bool = True) -> Kind:
+    return Kind(transient=False, about_slide=about_slide, message=message)
 
 
 KINDS: dict[FailureKind, Kind] = {
-    "expired": _lasting("The address of the slide has expired"),
-    "page_unavailable": _lasting("The post's page gave no fresh address for the slide"),
-    "page_refused": _lasting(
-        "TikTok did not show the post's page, which has fresh addresses of the slide",
+    "expired": _permanent("The slide's URL has expired"),
+    "page_unavailable": _permanent("The post's page has no fresh URL for the slide"),
+    "page_refused": _permanent(
+        "TikTok did not show the post's page, so the slide has no fresh URL",
         about_slide=False,
     ),
-    "not_asked": _lasting("The slide was not asked for", about_slide=False),
-    "not_found": _lasting("The slide is not there any more"),
-    "forbidden_host": _lasting("The address of the slide leads to a host that is not allowed"),
-    "unexpected_status": _lasting("The server refused the slide"),
-    "network": _for_now("The server of the slide did not answer"),
-    "server_error": _for_now("The server of the slide answered with an error"),
-    "rate_limited": _for_now("The server of the slide asked us to slow down"),
-    "truncated": _for_now("The slide was cut off", about_slide=True),
-    "not_an_image": _for_now("The server sent a text instead of the slide", about_slide=True),
-    "corrupt": _for_now("The slide's picture is damaged", about_slide=True),
-    "unsupported_type": _lasting("The slide is not a JPEG, PNG, WebP, AVIF or GIF picture"),
-    "trailing_data": _lasting("The slide's file holds something else behind the picture"),
-    "too_large": _lasting("The slide's file is larger than allowed"),
-    "bomb": _lasting("The slide would take too much to decode"),
-    "disk_full": _for_now("The disk of the slide cache is full"),
-    "cache_error": _for_now("The slide cache can't be used"),
-    "storage_refused": _lasting("The bucket refused the slide", about_slide=False),
-    "storage_unavailable": _for_now("The bucket did not take the slide"),
+    "not_asked": _permanent("The slide was not requested", about_slide=False),
+    "not_found": _permanent("The slide no longer exists"),
+    "forbidden_host": _permanent("The slide's URL leads to a host that is not allowed"),
+    "unexpected_status": _permanent("The CDN rejected the request for the slide"),
+    "network": _transient("The CDN did not respond"),
+    "server_error": _transient("The CDN returned an error"),
+    "rate_limited": _transient("The CDN asked us to slow down"),
+    "truncated": _transient("The slide is truncated", about_slide=True),
+    "not_an_image": _transient("The CDN sent text instead of an image", about_slide=True),
+    "corrupt": _transient("The slide's image is corrupt", about_slide=True),
+    "unsupported_type": _permanent("The slide is not a JPEG, PNG, WebP, AVIF or GIF image"),
+    "trailing_data": _permanent("The slide's file has other data after the image"),
+    "too_large": _permanent("The slide's file is larger than allowed"),
+    "bomb": _permanent("The slide would take too much memory or time to decode"),
+    "disk_full": _transient("The disk of the slide cache is full"),
+    "cache_error": _transient("The slide cache can't be used"),
+    "storage_refused": _permanent("The bucket rejected the slide", about_slide=False),
+    "storage_unavailable": _transient("The upload to the bucket failed"),
 }
 
 
 class SlideError(Exception):
-    """One slide did not arrive. Its post's other slides are not affected."""
+    """One slide could not be stored. The other slides of its post are not affected."""
 
     def __init__(self, kind: FailureKind, detail: str = "") -> None:
         self.kind: FailureKind = kind
         self.detail = detail
-        sentence = KINDS[kind].sentence
-        super().__init__(f"{sentence}: {detail}" if detail else f"{sentence}.")
+        message = KINDS[kind].message
+        super().__init__(f"{message}: {detail}" if detail else f"{message}.")
 
     @property
     def transient(self) -> bool:
@@ -102,14 +102,14 @@ class SlideError(Exception):
 
 
 class SlideUrlExpiredError(SlideError):
-    """`x-expires` has passed, or the mirrors answered 403: only fresh addresses can help."""
+    """`x-expires` has passed, or the mirrors returned 403: only fresh URLs can help."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__("expired", detail)
 
 
 class TransientSlideError(SlideError, TransientError):
-    """A SlideError that `dagster_tiktok.net.retry` tries again. Made by `slide_error`."""
+    """A SlideError that `dagster_tiktok.net.retry` retries. Made by `slide_error`."""
 
     def __init__(
         self, kind: FailureKind, detail: str = "", *, retry_after: float | None = None
@@ -121,7 +121,7 @@ class TransientSlideError(SlideError, TransientError):
 def slide_error(
     kind: FailureKind, detail: str = "", *, retry_after: float | None = None
 ) -> SlideError:
-    """The exception of that kind, of the class that the kind calls for.
+    """The exception for a failure kind.
 
     Arguments:
         retry_after: seconds that the server asked us to wait; only transient kinds keep it.

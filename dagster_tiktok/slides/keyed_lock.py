@@ -1,4 +1,4 @@
-"""A lock for each key, that costs nothing while nobody holds it."""
+"""A lock per key. A key that nobody holds takes no memory."""
 
 from __future__ import annotations
 

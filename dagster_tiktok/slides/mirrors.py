@@ -1,4 +1,4 @@
-"""The addresses of one slide: what names the picture, and which mirrors can still be asked."""
+"""The URLs of one slide: the cache key of its image, and which mirrors have not expired."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _X_EXPIRES = re.compile(r"[?&]x-expires=(\d{1,12})(?:&|$)")
 
 
 def cache_key(tiktok_id: str, source: SlideSource) -> str:
-    """What names the picture: its post, and the key of its address, else its place in the post."""
-    # With the post in it: a page may name any key, also that of another post's picture.
+    """The image's name in the cache: post and image key, or post and slide number."""
+    # The post is part of it, because a page can name any key, even one of another post's image.
     return f"{tiktok_id}/{source.image_key or source.number}"
 
 
@@ -25,19 +25,19 @@ def live_mirrors(
     """The mirrors whose URLs have not expired yet, in order.
 
     TikTok sets the expiry by its own clock, 39 hours or more after it sent the page. A URL that
-    was past it when the page was read shows that the two clocks disagree: then only TikTok knows,
-    and is asked. A wrong clock so costs a request, never a slide.
+    had expired before the page was read shows that the clocks disagree; only TikTok knows then, so
+    the URL counts as live. A wrong clock costs a request, never a slide.
 
     Arguments:
-        now, page_read_at: aware, by one clock; None where it is not known when the page was read.
+        now, page_read_at: aware datetimes of one clock. `page_read_at` is None if unknown.
 
     Raises:
-        SlideUrlExpiredError: there is none, so the page has to be asked.
+        SlideUrlExpiredError: all have expired; fetch the page again.
     """
     default = source.expires_at.timestamp() if source.expires_at else None
     mirrors = source.mirrors
     if not mirrors:
-        raise SlideUrlExpiredError("the page gave no address for it")
+        raise SlideUrlExpiredError("the page has no URL for it")
     read_at = page_read_at.timestamp() if page_read_at else float("-inf")
 
     def is_live(expiry: float | None) -> bool:
@@ -45,18 +45,18 @@ def live_mirrors(
 
     live = [mirror for mirror in mirrors if is_live(_expiry(mirror) or default)]
     if not live:
-        raise SlideUrlExpiredError(f"x-expires of {host_of(mirrors[0])} has passed")
+        raise SlideUrlExpiredError(f"x-expires of {url_host(mirrors[0])} has passed")
     return live[:_MAX_MIRRORS]
 
 
-def _expiry(address: str) -> float | None:
-    match = _X_EXPIRES.search(address)
+def _expiry(url: str) -> float | None:
+    match = _X_EXPIRES.search(url)
     return float(match[1]) if match else None
 
 
-def host_of(address: str) -> str:
-    """For figures and sentences; "?" of an address that can't be read."""
+def url_host(url: str) -> str:
+    """The host for metrics and messages; "?" if the URL can't be parsed."""
     try:
-        return urlsplit(address).netloc.rpartition("@")[2]
+        return urlsplit(url).netloc.rpartition("@")[2]
     except ValueError:
         return "?"

@@ -1,4 +1,4 @@
-"""A post's slides from the CDN to the bucket: each exactly once, each failing alone."""
+"""Moves a post's slides from the CDN to the bucket: each exactly once, each failing alone."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.failures import PostError
 
 __all__ = [
+    "FetchPost",
     "MoveResult",
     "MoveStats",
     "OnSlide",
-    "Refresh",
     "SlideFailure",
     "SlideMover",
     "slides_wanted",
 ]
 
-Refresh = Callable[[str], Awaitable[Post]]
-"""Fetches the page of a `tiktok_id` once more. A PostError fails the slides that needed it; any
-other exception ends the stage."""
+FetchPost = Callable[[str], Awaitable[Post]]
+"""Fetches the page of a `tiktok_id` again. A PostError fails the slides that need it; any other
+exception ends the stage."""
 
 
 @dataclass(frozen=True)
 class SlideFailure:
-    """A slide that is missing. `sentence` says which and why."""
+    """A slide that is missing. `message` says which and why."""
 
     number: int
     kind: FailureKind
-    sentence: str
+    message: str
 
 
 @dataclass(frozen=True)
 class MoveResult:
-    """`slides`: all that lie in the bucket now, in order. `refreshed_post`: the page was fetched
-    again, and this replaces what was known of the post."""
+    """`slides`: all that are in the bucket now, in order. `refreshed_post`: the post as its page
+    shows it now, if the page was fetched again; it replaces the old one."""
 
     slides: tuple[StoredSlide, ...]
     failures: tuple[SlideFailure, ...]
@@ -68,7 +68,7 @@ OnSlide = Callable[[StoredSlide | SlideFailure], None]
 def slides_wanted(post: Post, stored: Sequence[StoredSlide]) -> list[SlideSource]:
     """The slides of `post` that are not in the bucket yet.
 
-    A slide is there if its number is, unless both pictures are named and the names differ.
+    A slide is there if its number is, unless both image keys are known and differ.
     """
     there = {slide.slide_number: slide.image_key for slide in stored}
 
@@ -84,17 +84,17 @@ def slides_wanted(post: Post, stored: Sequence[StoredSlide]) -> list[SlideSource
 class SlideMover:
     """Moves posts. Downloading and uploading overlap, within a post and between posts.
 
-    Any number of `move` may run at once: the slides in flight, their memory and their room in the
-    cache stay bounded by the concurrency of the downloader.
+    Any number of `move` calls may run at once. The downloader's concurrency bounds the slides in
+    flight, their memory and their space in the cache.
 
     Arguments:
-        refresh: for fresh addresses, at most once for each `move`; without it, an expired
-            address is a failure.
-        on_slide: called with each slide as it settles, for progress; it may be set later.
+        refresh: fetches fresh URLs, at most once per `move`. Without it, an expired URL is a
+            failure.
+        on_slide: called after each slide, for progress; it may be set later.
 
     Attributes:
-        stats: of all posts so far, those under way and those that were broken off included.
-        wanted: slides of all posts so far, whatever became of them.
+        stats: of all posts so far, including those in progress and those that were interrupted.
+        wanted: slides of all posts so far, whatever their result.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class SlideMover:
         downloader: SlideDownloader,
         store: SlideStore,
         *,
-        refresh: Refresh | None = None,
+        refresh: FetchPost | None = None,
         on_slide: OnSlide | None = None,
     ) -> None:
         self._downloader = downloader
@@ -112,21 +112,21 @@ class SlideMover:
         self._breaker = CdnBreaker()
         self.stats = MoveStats()
         self.wanted = 0
-        # Some download, as many wait for their upload or are uploaded, and some are verified.
+        # A third downloads, a third waits for its upload or is uploaded, a third is verified.
         self._in_flight = asyncio.Semaphore(3 * downloader.concurrency)
 
     @property
-    def cdn_in_doubt(self) -> bool:
-        """Whether the newest slides all failed: the CDN may be rejecting everything."""
-        return self._breaker.rejections > 0
+    def cdn_rejects(self) -> bool:
+        """Whether the CDN delivered none of the newest slides: it may reject everything."""
+        return self._breaker.has_rejections
 
     @property
-    def refusal(self) -> str | None:
-        """Why the CDN is asked for nothing more, if it gave nothing slide after slide."""
-        return self._breaker.open_reason
+    def stop_reason(self) -> str | None:
+        """Why no more slides are requested, once the breaker is open."""
+        return self._breaker.reason
 
     async def move(self, post: Post, stored: Sequence[StoredSlide] = ()) -> MoveResult:
-        """Brings what is missing into the bucket.
+        """Moves the missing slides into the bucket.
 
         Arguments:
             stored: the slides of the post that are known to be in the bucket.
@@ -140,16 +140,16 @@ class SlideMover:
         self.wanted += len(post.slides)
         if wanted:
             await self._store.check()
-        addresses = _SlideUrls(post, self._refresh)
-        outcomes = await run_together([self._settle(addresses, source, stats) for source in wanted])
+        urls = _SlideUrls(post, self._refresh)
+        outcomes = await run_together([self._try_slide(urls, source, stats) for source in wanted])
         numbers = {source.number for source in post.slides}
-        if fresh := addresses.refreshed_post:
-            # The post may have got slides since it was looked at.
+        if fresh := urls.refreshed_post:
+            # The post may have new slides since it was scraped.
             more = [source for source in fresh.slides if source.number not in numbers]
             numbers |= {source.number for source in more}
             self.wanted += len(more)
             outcomes += await run_together(
-                [self._settle(addresses, source, stats) for source in more]
+                [self._try_slide(urls, source, stats) for source in more]
             )
         slides = {slide.slide_number: slide for slide in stored if slide.slide_number in numbers}
         failures = []
@@ -159,32 +159,32 @@ class SlideMover:
                 failures.append(outcome)
             else:
                 slides[outcome.slide_number] = outcome
-        self._add(MoveStats(refreshed_posts=int(addresses.refreshed_post is not None)), stats)
+        self._add(MoveStats(refreshed_posts=int(urls.refreshed_post is not None)), stats)
         return MoveResult(
             slides=tuple(slides[number] for number in sorted(slides)),
             failures=tuple(failures),
-            refreshed_post=addresses.refreshed_post,
+            refreshed_post=urls.refreshed_post,
             stats=stats,
         )
 
-    async def _settle(
-        self, addresses: _SlideUrls, source: SlideSource, post_stats: MoveStats
+    async def _try_slide(
+        self, urls: _SlideUrls, source: SlideSource, post_stats: MoveStats
     ) -> StoredSlide | SlideFailure:
         outcome: StoredSlide | SlideFailure
-        stats, start = MoveStats(), 0
+        stats, request = MoveStats(), 0
         try:
             async with self._in_flight:
-                if self._breaker.open_reason:
-                    raise slide_error("not_asked", self._breaker.open_reason)
-                start = self._breaker.record_start()
-                outcome = await self._move_slide(addresses, source, stats)
+                if self._breaker.reason is not None:
+                    raise slide_error("not_asked", self._breaker.reason)
+                request = self._breaker.start_request()
+                outcome = await self._move_slide(urls, source, stats)
         except SlideError as error:
             stats.failed = 1
             stats.by_kind[error.kind] = 1
             outcome = SlideFailure(source.number, error.kind, f"Slide {source.number}: {error}")
-            # An old address says nothing about the CDN, nor does one that could not be renewed.
-            if error.kind != "expired" or addresses.refreshed_post is not None:
-                self._breaker.record_rejection(addresses.tiktok_id, error, start)
+            # An old URL says nothing about the CDN, nor does one that could not be refreshed.
+            if error.kind != "expired" or urls.refreshed_post is not None:
+                self._breaker.record_rejection(urls.tiktok_id, error, request)
         finally:
             self._add(stats, post_stats)
         if self.on_slide:
@@ -196,58 +196,59 @@ class SlideMover:
         self.stats.merge(stats)
 
     async def _move_slide(
-        self, addresses: _SlideUrls, source: SlideSource, stats: MoveStats
+        self, urls: _SlideUrls, source: SlideSource, stats: MoveStats
     ) -> StoredSlide:
-        current, slide = await self._fetch(addresses, source, stats)
+        current, slide = await self._fetch(urls, source, stats)
         try:
-            stored = await self._store.put(addresses.tiktok_id, current.number, slide)
+            stored = await self._store.put(urls.tiktok_id, current.number, slide)
         finally:
             slide.release()
         if stored.uploaded:
             stats.uploaded = 1
         else:
             stats.already_there = 1
-        return _record(current, slide, stored)
+        return _stored_slide(current, slide, stored)
 
     async def _fetch(
-        self, addresses: _SlideUrls, source: SlideSource, stats: MoveStats
+        self, urls: _SlideUrls, source: SlideSource, stats: MoveStats
     ) -> tuple[SlideSource, DownloadedSlide]:
-        """The slide and the addresses that gave it, counted; from fresh ones if need be."""
+        """Downloads a slide, with fresh URLs if need be, and counts it.
+
+        Returns the source with the URLs that worked, and the slide.
+        """
         transfer = Transfer()
         current = source
         try:
-            current = addresses.current(source)
+            current = urls.current(source)
             try:
-                slide = await self._download(addresses, current, transfer)
+                slide = await self._download(urls, current, transfer)
             except SlideUrlExpiredError as expired:
-                current = await addresses.fresh(current, expired)
-                slide = await self._download(addresses, current, transfer)
+                current = await urls.fresh(current, expired)
+                slide = await self._download(urls, current, transfer)
         finally:
             for failed in transfer.failed:
                 stats.count_failed_request(failed.host, failed.kind, size=failed.received)
         if slide.cached:
             stats.cached = 1
         else:
-            self._breaker.record_success()
+            self._breaker.record_response()
             stats.resumed = int(slide.resumed)
             stats.count_download(slide.host, size=transfer.unaccounted, seconds=slide.seconds)
         return current, slide
 
     async def _download(
-        self, addresses: _SlideUrls, source: SlideSource, transfer: Transfer
+        self, urls: _SlideUrls, source: SlideSource, transfer: Transfer
     ) -> DownloadedSlide:
-        key = cache_key(addresses.tiktok_id, source)
-        return await self._downloader.fetch(
-            source, key, transfer, page_read_at=addresses.page_read_at
-        )
+        key = cache_key(urls.tiktok_id, source)
+        return await self._downloader.fetch(source, key, transfer, page_read_at=urls.page_read_at)
 
 
 @dataclass
 class _SlideUrls:
-    """The addresses of one post's slides, fetched again at most once."""
+    """The URLs of one post's slides, refreshed at most once."""
 
     post: Post
-    refresh: Refresh | None
+    refresh: FetchPost | None
     refreshed_post: Post | None = None
     _failure: SlideError | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -261,16 +262,16 @@ class _SlideUrls:
         return (self.refreshed_post or self.post).scraped_at
 
     def current(self, source: SlideSource) -> SlideSource:
-        """The newest known addresses of that slide."""
+        """The slide with its newest known URLs."""
         if self.refreshed_post is None:
             return source
         for slide in self.refreshed_post.slides:
             if slide.number == source.number:
                 return slide
-        raise slide_error("not_found", "the post's page does not show it any more")
+        raise slide_error("not_found", "the post's page no longer shows it")
 
     async def fresh(self, tried: SlideSource, expired: SlideUrlExpiredError) -> SlideSource:
-        """Other addresses than those that were tried. Raises SlideError where there are none."""
+        """The slide with other URLs than those already tried. Raises SlideError if it has none."""
         async with self._lock:
             if self.refreshed_post is None and self._failure is None:
                 await self._fetch(expired)
@@ -278,7 +279,7 @@ class _SlideUrls:
             raise self._failure
         current = self.current(tried)
         if not current.mirrors:
-            raise slide_error("not_found", "the post's page gives no address for it")
+            raise slide_error("not_found", "the post's page has no URL for it")
         if current == tried:
             raise expired
         return current
@@ -294,7 +295,7 @@ class _SlideUrls:
             self._failure = slide_error(kind, str(error))
 
 
-def _record(source: SlideSource, slide: DownloadedSlide, stored: StoredObject) -> StoredSlide:
+def _stored_slide(source: SlideSource, slide: DownloadedSlide, stored: StoredObject) -> StoredSlide:
     return StoredSlide(
         slide_number=source.number,
         slide_url=slide.url,

@@ -1,4 +1,4 @@
-"""What moving slides came to: the figures of Dagster's metadata and of `scraping_logs.metrics`."""
+"""The metrics of moving slides, for Dagster's metadata and `scraping_logs.metrics`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from dagster_tiktok.text import printable
 
 MAX_HOSTS = 50
 OTHER_HOSTS = "other"
-"""Stands for all hosts after the first MAX_HOSTS: hostile pages can name any number of them."""
+"""All hosts after the first MAX_HOSTS: hostile pages can name any number of them."""
 _SHOWN_CHARACTERS = 100
 
 
 @dataclass
 class HostStats:
-    """What one host of the CDN gave.
+    """The metrics of one CDN host.
 
-    `bytes` came from it, for nothing or not. `seconds` holds the time of each download. `failures`
-    counts the requests to it that did not give the slide; the slide may have come from another
-    host, or from this one in a later try.
+    `bytes` includes failed requests. `seconds` has the duration of each download. `failures`
+    counts requests that did not deliver the slide; another host, or a retry, may have delivered it.
     """
 
     downloaded: int = 0
@@ -53,12 +52,12 @@ class HostStats:
 class MoveStats:
     """Counts of slides. Mergeable, so that a stage adds up its posts.
 
-    Two looks at one post in one run count its slides twice, though they are moved once.
+    Two scrapes of one post in one run count its slides twice, though they are moved once.
 
-    `downloaded`: came over the network. `cached`: were in the cache from a run that was broken
-    off. `uploaded`: new objects. `already_there`: were in the bucket, though not on record.
-    `skipped`: on record, nothing was asked. `resumed`: downloads that went on from a part file.
-    `failed`: did not reach the bucket; `by_kind` says why.
+    `downloaded`: came over the network. `cached`: were in the cache from an interrupted run.
+    `uploaded`: new objects. `already_there`: in the bucket, but without a row. `skipped`: stored by
+    an earlier run, not requested. `resumed`: downloads that continued a part file. `failed`: did
+    not reach the bucket; `by_kind` says why.
     """
 
     downloaded: int = 0
@@ -73,7 +72,7 @@ class MoveStats:
     hosts: dict[str, HostStats] = field(default_factory=dict)
 
     def merge(self, other: MoveStats) -> None:
-        """Adds the figures of `other`."""
+        """Adds the metrics of `other`."""
         self.downloaded += other.downloaded
         self.cached += other.cached
         self.uploaded += other.uploaded
@@ -87,7 +86,7 @@ class MoveStats:
             self._host(name).merge(host)
 
     def count_download(self, host: str, *, size: int, seconds: float) -> None:
-        """A slide that came from `host`; `size` bytes came over the network for it."""
+        """Counts a slide from `host`; `size` bytes came over the network."""
         self.downloaded += 1
         stats = self._host(host)
         stats.downloaded += 1
@@ -95,7 +94,7 @@ class MoveStats:
         stats.seconds.append(seconds)
 
     def count_failed_request(self, host: str, kind: FailureKind, *, size: int) -> None:
-        """A request to `host` that did not give the slide, after `size` bytes."""
+        """Counts a request to `host` that failed after `size` bytes."""
         stats = self._host(host)
         stats.bytes += size
         stats.failures[kind] += 1
@@ -108,17 +107,17 @@ class MoveStats:
 
     @property
     def successful(self) -> int:
-        """Slides that this stage brought to the bucket, or found there."""
+        """Slides that this stage uploaded or found in the bucket."""
         return self.uploaded + self.already_there
 
     @property
     def slides(self) -> int:
-        """All slides of the posts, as far as they are settled."""
+        """All slides of the posts that are finished, with or without success."""
         return self.successful + self.skipped + self.failed
 
     @property
     def bytes(self) -> int:
-        """What came over the network, for nothing or not."""
+        """Bytes over the network, failed requests included."""
         return sum(host.bytes for host in self.hosts.values())
 
     @property
@@ -131,7 +130,7 @@ class MoveStats:
         return [seconds for host in self.hosts.values() for seconds in host.seconds]
 
     def as_metrics(self) -> dict[str, Any]:
-        """As JSON: the names are read by `close_batch` and by dashboards."""
+        """As JSON. `close_batch` and dashboards read these names."""
         seconds = self.seconds
         return {
             "slides": self.slides,
@@ -155,10 +154,10 @@ class MoveStats:
 
 
 def average(seconds: Sequence[float]) -> float:
-    """The mean, to the millisecond; 0 of nothing."""
+    """The mean, rounded to milliseconds; 0 without values."""
     return round(fmean(seconds), 3) if seconds else 0.0
 
 
 def p95(seconds: Sequence[float]) -> float:
-    """The time that 95% stayed within (nearest rank), to the millisecond; 0 of nothing."""
+    """The 95th percentile (nearest rank), rounded to milliseconds; 0 without values."""
     return round(sorted(seconds)[ceil(0.95 * len(seconds)) - 1], 3) if seconds else 0.0

@@ -1,4 +1,4 @@
-"""Slides in the bucket: each object once, under a path that its content decides."""
+"""Slides in the bucket: each object once, under a path derived from its content."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ from dagster_tiktok.slides.failures import SlideError, slide_error
 from dagster_tiktok.slides.images.verify import ImageInfo
 
 _ONE_YEAR = 365 * 24 * 3600
-# A path never gets other content, so whoever has it may keep it for ever. The storage puts
-# `max-age=` before it.
+# The content of a path never changes, so clients may cache it. Storage adds `max-age=`.
 _CACHE_CONTROL = f"{_ONE_YEAR}, immutable"
 _FAILURES_UNTIL_DOWN = 10
 _ID = re.compile(r"[0-9]{1,20}\Z")
@@ -49,7 +48,7 @@ class StoredObject:
 def object_path(tiktok_id: str, number: int, info: ImageInfo) -> str:
     """`<tiktok_id>/<slide number, two digits>-<first 16 of sha256>.<extension>`."""
     if not _ID.match(tiktok_id):
-        raise ValueError(f"not the id of a post: {tiktok_id!r}")
+        raise ValueError(f"not a post id: {tiktok_id!r}")
     return f"{tiktok_id}/{number:02d}-{info.sha256[:16]}.{info.extension}"
 
 
@@ -78,11 +77,11 @@ class SlideStore:
         self._failures_in_a_row = 0
 
     async def check(self) -> None:
-        """Asks once whether the bucket is there and public; later calls return at once.
+        """Checks once that the bucket exists and is public; later calls return at once.
 
         Raises:
-            ConfigurationError: naming the variable that is wrong.
-            ServiceUnavailableError: Supabase does not answer.
+            ConfigurationError: a variable is wrong; the message names it.
+            ServiceUnavailableError: Supabase does not respond.
         """
         async with self._checking:
             if not self._bucket_checked:
@@ -90,31 +89,30 @@ class SlideStore:
                 self._bucket_checked = True
 
     async def put(self, tiktok_id: str, number: int, slide: DownloadedSlide) -> StoredObject:
-        """Uploads the slide unless it is there already.
+        """Uploads the slide unless the bucket has it already.
 
         Raises:
             SlideError: `storage_refused` or `storage_unavailable`.
-            ConfigurationError: the bucket, the key or the bucket's rights are wrong.
-            ServiceUnavailableError: several uploads in a row failed, so the next ones would.
+            ConfigurationError: the bucket, the key or the bucket's access is wrong.
+            ServiceUnavailableError: several uploads failed in a row.
         """
         path = object_path(tiktok_id, number, slide.info)
         public_url = await self._supabase.storage.from_(self._bucket).get_public_url(path)
         async with self._slots:
-            # A slide from the cache was downloaded by a run that was broken off: most likely
-            # after the upload.
+            # An interrupted run downloaded this slide and most likely uploaded it too.
             there = slide.cached and await self._holds(public_url, slide.info)
             uploaded = not there and await self._upload(path, public_url, slide)
         await self._check_public(public_url, slide.info)
         return StoredObject(path, public_url, uploaded, self._now())
 
     async def _upload(self, path: str, public_url: str, slide: DownloadedSlide) -> bool:
-        """False if the object was there. The server decides that, so two runs can't collide."""
+        """False if the object exists. The server decides that, so two runs can't collide."""
         if await self._send(path, slide, upsert=False):
             return True
         if await self._holds(public_url, slide.info):
             return False
-        # The path is taken by something else than the slide whose hash it bears: signed-in users
-        # may upload, and the path can be computed by anyone who has the slide.
+        # The path holds something other than the slide with its hash: signed-in users may upload,
+        # and anyone who has the slide can compute the path.
         return await self._send(path, slide, upsert=True)
 
     async def _send(self, path: str, slide: DownloadedSlide, *, upsert: bool) -> bool:
@@ -136,7 +134,7 @@ class SlideStore:
         except (UnreachableServiceError, ProjectUnavailableError):
             raise
         except (ServiceUnavailableError, httpx.TransportError, ValueError, KeyError) as error:
-            # ValueError and KeyError: a page of a proxy instead of the answer.
+            # ValueError and KeyError: a proxy's page instead of Supabase's response.
             raise self._unavailable(f"{error or type(error).__name__}") from error
         self._failures_in_a_row = 0
         return True
@@ -151,13 +149,13 @@ class SlideStore:
         if true_status(response.url, response.status_code, said) in (401, 403):
             raise ConfigurationError(_wrong_key(str(said.get("message"))[:200]))
         if response.status_code >= 500:
-            raise ServiceUnavailableError(f"Supabase storage answered {response.status_code}.")
+            raise ServiceUnavailableError(f"Supabase Storage returned {response.status_code}.")
         try:
             public = response.json().get("public")
         except (ValueError, AttributeError):
             raise ConfigurationError(
-                f"SUPABASE_URL does not lead to a Supabase project: its storage answered "
-                f"{response.status_code} and no JSON."
+                f"SUPABASE_URL does not lead to a Supabase project: its Storage returned "
+                f"{response.status_code} without JSON."
             ) from None
         if response.is_error:
             raise ConfigurationError(self._no_bucket())
@@ -165,7 +163,7 @@ class SlideStore:
             raise ConfigurationError(self._private_bucket())
 
     async def _check_public(self, public_url: str, info: ImageInfo) -> None:
-        """Reads the first object of the run back, as a browser without a key would."""
+        """Reads the run's first object back without a key, as a browser would."""
         if self._public_checked:
             return
         async with self._checking:
@@ -174,25 +172,25 @@ class SlideStore:
             status, sha256 = await self._read_back(public_url, info)
             if status >= 400:
                 raise ConfigurationError(
-                    f"{self._private_bucket()} {public_url} answered {status}."
+                    f"{self._private_bucket()} {public_url} returned {status}."
                 )
             if sha256 != info.sha256:
-                raise self._unavailable(f"{public_url} reads back as something else")
+                raise self._unavailable(f"{public_url} returns other content than was uploaded")
             self._public_checked = True
 
     async def _holds(self, public_url: str, info: ImageInfo) -> bool:
-        """Whether the object is there with the very bytes of the slide."""
+        """Whether the object exists with exactly the slide's bytes."""
         _, sha256 = await self._read_back(public_url, info)
         return sha256 == info.sha256
 
     async def _read_back(self, public_url: str, info: ImageInfo) -> tuple[int, str | None]:
-        """Status and sha256 of what lies there; None where it is larger than the slide.
+        """Status and sha256 of the object; no sha256 if it is larger than the slide.
 
-        Signed-in users may upload 20 MB under the path: it is not read into memory.
+        Not read into memory: signed-in users may upload 20 MB under the path.
         """
         digest, size = hashlib.sha256(), 0
         try:
-            # Past any cache: what lies in the bucket counts.
+            # Bypass caches: only what is in the bucket counts.
             headers = {"cache-control": "no-cache"}
             async with self._http.stream("GET", public_url, headers=headers) as response:
                 async for chunk in response.aiter_bytes():
@@ -230,14 +228,14 @@ class SlideStore:
 
     def _no_bucket(self) -> str:
         return (
-            f"SUPABASE_BUCKET names a bucket that is not there ({self._bucket!r}): "
-            "apply the migrations of sql/, or correct the name."
+            f"SUPABASE_BUCKET names a bucket that does not exist ({self._bucket!r}): "
+            "apply the migrations in sql/, or correct the name."
         )
 
     def _private_bucket(self) -> str:
         return (
-            f"SUPABASE_BUCKET ({self._bucket!r}) can't be read at its public addresses: "
-            "apply the migrations of sql/, or make the bucket public."
+            f"SUPABASE_BUCKET ({self._bucket!r}) is not public: apply the migrations in sql/, or "
+            "make the bucket public."
         )
 
 
@@ -249,11 +247,11 @@ def _wrong_key(message: str) -> str:
 async def open_slide_store(
     settings: Settings, *, attempts: int = 4, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[SlideStore]:
-    """The bucket of the settings, with connections of its own, closed on exit.
+    """Opens the bucket of the settings, with its own connections, which close on exit.
 
     Arguments:
-        attempts: of each request, the first included.
-        now: what `uploaded_at` says; the later of two uploads is the one that counts.
+        attempts: per request, the first included.
+        now: the clock for `uploaded_at`; of two uploads, the later one counts.
     """
     async with open_supabase(settings, attempts=attempts) as supabase:
         yield SlideStore(

@@ -1,4 +1,4 @@
-"""One request for one slide: what is sent, which answers are taken, and where the bytes go."""
+"""One request for one slide: its headers, the responses that we accept, and where bytes go."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from dagster_tiktok.slides.failures import (
     SlideUrlExpiredError,
     slide_error,
 )
-from dagster_tiktok.slides.mirrors import host_of
+from dagster_tiktok.slides.mirrors import url_host
 
 _REFERER = "https://www.tiktok.com/"
 _ACCEPT = "image/avif,image/webp,image/jpeg,image/png,image/*;q=0.8"
 _MAX_REDIRECTS = 5
 _SLOW_SECONDS = 0.25
-"""A download that takes longer can be resumed after a kill; a shorter one is begun again."""
+"""A download that takes longer can be resumed after a kill; a shorter one starts again."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BUFFER_BYTES = 128 * 1024
-# RFC 3986: nothing else may stand in a request line, and nothing else can be kept as text.
-_ADDRESS = re.compile(r"[!-~]+\Z")
-# RFC 9110, 8.8.3, without the bytes that are no text.
+# RFC 3986: a request line allows nothing else, and nothing else can be stored as text.
+_URL = re.compile(r"[!-~]+\Z")
+# RFC 9110, 8.8.3, without bytes that are not text.
 _STRONG_ETAG = re.compile(r'"[!#-~]{1,200}"\Z')
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)\Z")
 
 
 Cookies = Callable[[], Mapping[str, str]]
-"""The page session's cookies by name, as they are sent."""
+"""The page session's cookies, name to value."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """In seconds: to connect, between two chunks, for one request altogether, and for one slide.
+    """In seconds: to connect, between two chunks, for one whole request, and for one slide.
 
-    What a slide waits for (its turn, a retry) is part of the last one.
+    `slide` includes waits for the rate limit and for retries.
     """
 
     connect: float = 10.0
@@ -58,7 +58,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class FailedRequest:
-    """A request that did not give the slide. `received` is in bytes."""
+    """A request that did not deliver the slide. `received` is in bytes."""
 
     host: str
     kind: FailureKind
@@ -67,7 +67,7 @@ class FailedRequest:
 
 @dataclass
 class Transfer:
-    """What the attempts for one slide cost together."""
+    """The cost of all attempts for one slide."""
 
     received: int = 0
     resumed: bool = False
@@ -75,19 +75,19 @@ class Transfer:
 
     @property
     def unaccounted(self) -> int:
-        """Bytes that came by no failed request."""
+        """Bytes that no failed request received."""
         return self.received - sum(failed.received for failed in self.failed)
 
     def count_failed(self, mirror: str, error: SlideError) -> None:
-        """The newest request did not give the slide."""
-        self.failed.append(FailedRequest(host_of(mirror), error.kind, self.unaccounted))
+        """The newest request did not deliver the slide."""
+        self.failed.append(FailedRequest(url_host(mirror), error.kind, self.unaccounted))
 
 
 class SlideStream:
     """Streams bodies into the cache, from allowed hosts and within the size cap only.
 
     Arguments:
-        cookies: sent with every request; the CDN may ask for those of the page's session.
+        cookies: sent with every request; the CDN may require those of the page's session.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class SlideStream:
                 "User-Agent": settings.tiktok_user_agent,
                 "Referer": _REFERER,
                 "Accept": _ACCEPT,
-                # The size cap counts what is written, so nothing may be unpacked on the way.
+                # The size cap counts what is written, so nothing may be decompressed.
                 "Accept-Encoding": "identity",
             },
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -127,11 +127,11 @@ class SlideStream:
         await self._session.close()
 
     async def turn(self) -> None:
-        """Returns when a request may begin. `receive` waits for those of redirects itself."""
+        """Waits for the rate limit. `receive` itself waits before each redirect."""
         await self._limit.wait()
 
     async def receive(self, mirror: str, entry: CacheEntry, transfer: Transfer) -> None:
-        """Writes the body behind what is there already, where the server agrees to that.
+        """Writes the body, resuming the part file if the server allows it.
 
         What arrived before a failure stays in the part file for the next attempt.
         """
@@ -142,24 +142,24 @@ class SlideStream:
                 _check_status(response, entry, resuming=bool(etag))
                 await self._write(response, entry, transfer)
         except asyncio.TimeoutError:
-            raise slide_error("network", f"no answer in time from {host_of(mirror)}") from None
+            raise slide_error("network", f"{url_host(mirror)} timed out") from None
         except aiohttp.ClientPayloadError:
             raise slide_error(
-                "truncated", f"{host_of(mirror)} stopped at {entry.size} bytes"
+                "truncated", f"{url_host(mirror)} stopped at {entry.size} bytes"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise slide_error("network", f"{host_of(mirror)}: {_reason(error)}") from error
+            raise slide_error("network", f"{url_host(mirror)}: {_reason(error)}") from error
 
     @asynccontextmanager
     async def _get(
-        self, address: str, headers: Mapping[str, str]
+        self, target: str, headers: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Asks, and follows redirects by hand: every hop passes the list of allowed hosts."""
+        """Follows redirects itself, so that every hop is checked against the allowed hosts."""
         if self._cookies and (cookies := self._cookies()):
             pairs = (f"{name}={value}" for name, value in cookies.items())
             headers = {**headers, "Cookie": "; ".join(pairs)}
         for hop in range(_MAX_REDIRECTS + 1):
-            url = self._allowed(address)
+            url = self._allowed(target)
             if hop:
                 await self.turn()
             async with self._session.get(url, headers=headers, allow_redirects=False) as response:
@@ -168,16 +168,16 @@ class SlideStream:
                     yield response
                     return
             try:
-                address = str(url.join(URL(location, encoded=True)))
+                target = str(url.join(URL(location, encoded=True)))
             except ValueError:
-                raise slide_error("forbidden_host", "the redirect can't be read") from None
+                raise slide_error("forbidden_host", "the redirect's URL is malformed") from None
         raise slide_error("unexpected_status", f"more than {_MAX_REDIRECTS} redirects")
 
-    def _allowed(self, address: str) -> URL:
-        if not _ADDRESS.match(address):
-            raise slide_error("forbidden_host", "the address can't be read")
+    def _allowed(self, url: str) -> URL:
+        if not _URL.match(url):
+            raise slide_error("forbidden_host", "the URL is malformed")
         try:
-            return self._policy.check(address)
+            return self._policy.check(url)
         except ForbiddenHostError as error:
             raise slide_error("forbidden_host", str(error)) from None
 
@@ -212,7 +212,7 @@ class SlideStream:
         finally:
             slow.cancel()
         if entry.length is not None and entry.size < entry.length:
-            # A server may answer less than the range it was asked for. The rest can be resumed.
+            # A server may return less than the requested range. The rest can be resumed.
             raise slide_error("truncated", f"{entry.size} of {entry.length} bytes")
 
 
@@ -221,13 +221,13 @@ def _reason(error: BaseException) -> str:
 
 
 def _strong_etag(headers: Mapping[str, str]) -> str | None:
-    # Only a strong validator says that the bytes are the same (RFC 9110, 13.1.5).
+    # Only a strong validator guarantees identical bytes (RFC 9110, 13.1.5).
     etag = headers.get("ETag", "")
     return etag if _STRONG_ETAG.match(etag) else None
 
 
 def _check_status(response: aiohttp.ClientResponse, entry: CacheEntry, *, resuming: bool) -> None:
-    """Returns where a body can be taken from the answer; raises what it means where not."""
+    """Returns if the response has a usable body; else raises the SlideError for its status."""
     status, host = response.status, response.url.host
     if status == 200:
         return
@@ -240,8 +240,8 @@ def _check_status(response: aiohttp.ClientResponse, entry: CacheEntry, *, resumi
         ):
             return
         entry.discard()
-        raise slide_error("server_error", f"{host} answered another range than was asked for")
-    detail = f"{host} answered {status}"
+        raise slide_error("server_error", f"{host} returned a range that was not requested")
+    detail = f"{host} returned {status}"
     if status == 416 and resuming:
         entry.discard()
         raise slide_error("truncated", detail)

@@ -30,7 +30,7 @@ class StoreReport:
     left_to_others: int = 0
     seconds: float = 0.0
     stats: MoveStats = field(default_factory=MoveStats)
-    refusal: str | None = None
+    rejection: str | None = None
     """Why slides were not asked for, if the CDN gave nothing."""
     previews: list[str] = field(default_factory=list)
     """Public addresses of the first few slides."""
@@ -76,11 +76,11 @@ async def store_due(
         async def work(unit: Unit) -> None:
             moved = await _move(unit, mover)
             _add_preview(report, moved)
-            if mover.cdn_in_doubt and _counts(moved) and _may_be_the_cdn(moved):
+            if mover.cdn_rejects and _counts(moved) and _may_be_the_cdn(moved):
                 doubtful.append((unit, moved))
             else:
                 await record(unit, moved)
-            if not mover.cdn_in_doubt:
+            if not mover.cdn_rejects:
                 await record_doubtful(counted=True)
             advance()
 
@@ -89,13 +89,13 @@ async def store_due(
             await claims.each(work, concurrency=concurrency)
             ended = True
         finally:
-            # A refusal counts against a post only if other posts were not refused as well. A stage
+            # A rejection counts against a post only if other posts were not rejected too. A stage
             # that was interrupted can't tell.
-            everything = mover.refusal is not None and not report.stats.downloaded
+            everything = mover.stop_reason is not None and not report.stats.downloaded
             try:
                 await record_doubtful(counted=ended and not everything)
             finally:
-                report.refusal = mover.refusal
+                report.rejection = mover.stop_reason
                 report.seconds = time.monotonic() - started
                 report.left_to_others = claims.left_to_others
                 _log(report)
@@ -119,7 +119,7 @@ async def _move(unit: Unit, mover: SlideMover) -> MoveResult:
 
 
 def _result(unit: Unit, moved: MoveResult, *, counted: bool) -> SlidesResult:
-    post, sentence = moved.refreshed_post, "; ".join(f.sentence for f in moved.failures)
+    post, sentence = moved.refreshed_post, "; ".join(f.message for f in moved.failures)
     counted = counted and _counts(moved)
     given_up = bool(moved.failures) and counted and unit.is_last_try
     if given_up and unit.post is not None:
@@ -155,8 +155,8 @@ def _add_preview(report: StoreReport, moved: MoveResult) -> None:
 
 def _log(report: StoreReport) -> None:
     stats = report.stats
-    if report.refusal:
-        log.warning("slide_files: %s", report.refusal)
+    if report.rejection:
+        log.warning("slide_files: %s", report.rejection)
     log.info(
         "slide_files: %d posts stored, %d incomplete; %d slides downloaded (%.1f MB), "
         "%d uploaded, %d there already, %d failed%s in %.1f s",

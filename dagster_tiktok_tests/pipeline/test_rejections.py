@@ -64,8 +64,8 @@ def test_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_the_pos
         )
         assert log["status"] == "partial"
         stage = log["metrics"]["slide_files"]
-        refusal = log["failures"]["slide_files"]["refusal"]
-        assert "TikTok's CDN delivered none of the last" in refusal
+        rejection = log["failures"]["slide_files"]["rejection"]
+        assert "TikTok's CDN delivered none of the last" in rejection
         assert stage["by_kind"].keys() == {"expired", "not_asked"}
         (host,) = stage["hosts"].values()
         assert host["failures"] == {"expired": stage["failed_requests"]}

@@ -14,52 +14,52 @@ from dagster_tiktok.slides.failures import KINDS, FailureKind, slide_error
 def fail(breaker: CdnBreaker, slides: int, posts: int, kind: FailureKind = "network") -> None:
     for number in range(slides):
         error = slide_error(kind, f"number {number}")
-        breaker.record_rejection(str(number % posts), error, breaker.record_start())
+        breaker.record_rejection(str(number % posts), error, breaker.start_request())
 
 
 @pytest.mark.parametrize("kind", sorted(REJECTIONS))
-def test_breaker_opens_and_says_why_after_ten_slides_of_several_posts(
+def test_breaker_opens_with_a_reason_when_slides_of_several_posts_fail(
     kind: FailureKind,
 ) -> None:
     breaker = CdnBreaker()
     fail(breaker, OPEN_AFTER_SLIDES - 1, OPEN_AFTER_POSTS, kind)
     assert not breaker.is_open
+    assert breaker.reason is None
     fail(breaker, 1, 1, kind)
     assert breaker.is_open
-    assert f"none of the last 10 slides ({kind})" in (breaker.open_reason or "")
-    assert "SLIDE_REQUESTS_PER_SECOND" in (breaker.open_reason or "")
+    assert breaker.reason is not None
+    assert f"none of the last 10 slides ({kind})" in breaker.reason
+    assert "SLIDE_REQUESTS_PER_SECOND" in breaker.reason
 
 
-def test_success_resets_the_count() -> None:
+def test_count_restarts_when_a_slide_is_delivered() -> None:
     breaker = CdnBreaker()
     for _ in range(3):
         fail(breaker, OPEN_AFTER_SLIDES - 1, OPEN_AFTER_POSTS)
-        assert breaker.rejections
-        breaker.record_success()
-        assert breaker.rejections == 0
+        assert breaker.has_rejections
+        breaker.record_response()
+        assert not breaker.has_rejections
 
 
-def test_of_concurrent_failures_only_the_first_counts() -> None:
+def test_only_the_first_of_concurrent_failures_counts() -> None:
     breaker = CdnBreaker()
-    together = [breaker.record_start() for _ in range(15)]
-    for start in together:
-        breaker.record_rejection(str(start), slide_error("network"), start)
+    concurrent = [breaker.start_request() for _ in range(15)]
+    for request in concurrent:
+        breaker.record_rejection(str(request), slide_error("network"), request)
     fail(breaker, OPEN_AFTER_SLIDES - 2, OPEN_AFTER_POSTS)
     assert not breaker.is_open
     fail(breaker, 1, 1)
     assert breaker.is_open
 
 
-def test_one_broken_carousel_does_not_open_the_breaker() -> None:
+def test_breaker_stays_closed_when_one_carousel_is_broken() -> None:
     breaker = CdnBreaker()
     fail(breaker, 35, OPEN_AFTER_POSTS - 1)
     assert not breaker.is_open
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - REJECTIONS))
-def test_failures_that_are_no_rejection_do_not_count(
-    kind: FailureKind,
-) -> None:
+def test_breaker_ignores_failures_that_are_not_the_cdns(kind: FailureKind) -> None:
     breaker = CdnBreaker()
     fail(breaker, 100, 100, kind)
-    assert breaker.rejections == 0
+    assert not breaker.has_rejections

@@ -1,4 +1,4 @@
-"""What the docs say of slides is so."""
+"""The docs about slides agree with the code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def section(text: str, title: str) -> str:
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """The cells after the first of each row of a table, by the first without its marks."""
+    """The rows of a table: the first cell, without backquotes, maps to the others."""
     found: dict[str, list[str]] = {}
     for line in text.splitlines():
         if line.startswith("| `"):
@@ -34,24 +34,24 @@ def rows(text: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_failure_table_then_its_kinds_and_what_is_said_of_them_are_the_code_s() -> None:
+def test_failure_table_agrees_with_the_kinds_in_the_code() -> None:
     documented = rows(section(TROUBLESHOOT, "A slide could not be stored"))
     assert list(documented) == list(KINDS)
     for name, kind in KINDS.items():
-        said, by_itself, counted, what_to_do = documented[name]
-        assert said == kind.sentence
-        assert by_itself.startswith("tried again") == kind.transient, name
+        message, by_itself, counted, what_to_do = documented[name]
+        assert message == kind.message
+        assert by_itself.startswith("retried") == kind.transient, name
         assert counted == ("counted" if kind.about_slide else "not counted")
         assert what_to_do
 
 
-def test_the_breaker_then_the_docs_name_what_it_counts() -> None:
+def test_docs_name_the_kinds_that_the_breaker_counts() -> None:
     text = section(TROUBLESHOOT, "A slide could not be stored")
-    (paragraph,) = re.findall(r"none of the last.*?nothing is counted", text, re.DOTALL)
+    (paragraph,) = re.findall(r"delivered none of the last.*?nothing is counted", text, re.DOTALL)
     assert set(re.findall("`([a-z_]+)`", paragraph)) == REJECTIONS
 
 
-def test_the_variables_of_slides_then_each_has_its_row_default_and_trade() -> None:
+def test_each_slide_setting_has_a_row_with_its_default_and_trade_offs() -> None:
     documented = rows(TUNE)
     ours = {name for name in Settings.model_fields if name.startswith("slide_")}
     for name in ours - {"slide_allowed_hosts", "slide_cache_dir"}:
@@ -63,13 +63,13 @@ def test_the_variables_of_slides_then_each_has_its_row_default_and_trade() -> No
     assert f"{MAX_PIXELS // 10**6} million pixels" in TUNE
 
 
-def test_the_figures_of_the_stage_then_each_is_explained() -> None:
+def test_each_metric_of_the_stage_is_explained() -> None:
     documented = set(re.findall("`([a-z_0-9]+)`", section(OPERATE, "Watch the slides")))
     assert MoveStats().as_metrics().keys() - {"by_host"} <= documented
 
 
 @pytest.mark.parametrize("page", ["operate.md", "troubleshoot.md", "tune.md"])
-def test_links_to_parts_of_pages_then_the_parts_are_there(page: str) -> None:
+def test_links_to_sections_lead_to_sections(page: str) -> None:
     for target, part in re.findall(r"\]\(([a-z-]+\.md)?#([a-z-]+)\)", (DOCS / page).read_text()):
         text = (DOCS / (target or page)).read_text()
         titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)

@@ -101,7 +101,7 @@ def test_a_disk_of_four_megabytes_then_what_does_not_fit_fails_and_is_stored_lat
             )
             first, second = await moved_elsewhere(order, prefix=prefix)
             await check(first, second, cdn)
-            assert all("disk of the slide cache is full" in text for text in first.sentences)
+            assert all("disk of the slide cache is full" in text for text in first.messages)
 
     asyncio.run(run())
 
@@ -115,6 +115,6 @@ def test_a_limit_of_the_size_of_files_then_what_is_larger_fails_and_is_stored_la
             order = Order(settings=settings_of(settings), posts=posts_of(cdn), file_bytes=512 * KB)
             first, second = await moved_elsewhere(order)
             await check(first, second, cdn)
-            assert all("File too large" in text for text in first.sentences)
+            assert all("File too large" in text for text in first.messages)
 
     asyncio.run(run())

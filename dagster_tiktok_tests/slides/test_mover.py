@@ -20,7 +20,7 @@ from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.failures import SlideUrlExpiredError
 from dagster_tiktok.slides.mirrors import cache_key, live_mirrors
-from dagster_tiktok.slides.mover import OnSlide, Refresh, SlideMover, slides_wanted
+from dagster_tiktok.slides.mover import FetchPost, OnSlide, SlideMover, slides_wanted
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.tiktok.failures import (
     FAILURES,
@@ -97,7 +97,7 @@ class Stage:
     @asynccontextmanager
     async def mover(
         self,
-        refresh: Refresh | None = None,
+        refresh: FetchPost | None = None,
         on_slide: OnSlide | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> AsyncIterator[SlideMover]:
@@ -212,7 +212,7 @@ def test_one_broken_slide_then_the_others_are_stored_and_the_post_is_not_complet
                 result = await mover.move(post)
                 assert [s.slide_number for s in result.slides] == [1, 2, 4, 5, 6]
                 assert [(f.number, f.kind) for f in result.failures] == [(3, "not_found")]
-                assert result.failures[0].sentence.startswith("Slide 3: The slide is not there")
+                assert result.failures[0].message.startswith("Slide 3: The slide is not there")
                 assert result.stats.by_kind == {"not_found": 1}
                 stage.cdn.always.clear()
                 mended = await mover.move(post, result.slides)
@@ -423,7 +423,7 @@ def test_a_page_that_gives_no_addresses_then_expired_slides_say_why_and_whose_fa
                 result = await mover.move(post)
             assert len(fetched) == 1
             assert {failure.kind for failure in result.failures} == {kind}
-            assert said in result.failures[0].sentence
+            assert said in result.failures[0].message
 
     asyncio.run(run())
 

@@ -161,7 +161,7 @@ def test_a_slide_without_any_address_then_only_the_page_can_help(
 ) -> None:
     async def run() -> None:
         async with SlideDownloader(make_settings()) as downloader:
-            with pytest.raises(SlideUrlExpiredError, match="no address"):
+            with pytest.raises(SlideUrlExpiredError, match="no URL"):
                 await fetch(downloader, SlideSource(number=1, mirrors=()))
 
     asyncio.run(run())

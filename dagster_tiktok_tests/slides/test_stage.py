@@ -149,8 +149,8 @@ def test_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_post_pays
             day.tiktok.log.reset()
             number = day.tiktok.faults.add(fault)
             report = await day.store()
-            assert report.refusal
-            assert kind in report.refusal
+            assert report.rejection
+            assert kind in report.rejection
             assert (report.stored, report.incomplete) == (0, POSTS)
             assert day.tiktok.faults.remove(number)
             # What failed, and what was under way at the first and at the last of it: three slides

@@ -68,7 +68,7 @@ def play(
 def test_a_slide_then_its_path_is_that_of_the_contract(tmp_path: Path) -> None:
     info = slide_of(tmp_path, jpeg()).info
     assert object_path("7123", 3, info) == f"7123/03-{info.sha256[:16]}.jpg"
-    with pytest.raises(ValueError, match="not the id"):
+    with pytest.raises(ValueError, match="not a post id"):
         object_path("../7123", 3, info)
 
 

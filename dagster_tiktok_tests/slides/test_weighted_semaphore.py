@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dagster_tiktok.slides.images.weighted_semaphore import WeightedSemaphore
 
 
-def test_more_wishes_than_room_then_no_more_than_there_is_is_ever_taken() -> None:
-    room, lock = WeightedSemaphore(10), threading.Lock()
+def test_holders_together_never_exceed_the_size() -> None:
+    semaphore, lock = WeightedSemaphore(10), threading.Lock()
     taken = most = 0
 
     def work(units: int) -> None:
         nonlocal taken, most
-        with room.taken(units):
+        with semaphore.hold(units):
             with lock:
                 taken += units
                 most = max(most, taken)
@@ -27,10 +27,10 @@ def test_more_wishes_than_room_then_no_more_than_there_is_is_ever_taken() -> Non
     assert taken == 0
 
 
-def test_a_wish_for_more_than_there_is_then_it_gets_all_of_it_and_gives_all_back() -> None:
-    room = WeightedSemaphore(10)
+def test_holder_gets_and_returns_everything_when_it_asks_for_more_than_the_size() -> None:
+    semaphore = WeightedSemaphore(10)
     for _ in range(2):
-        with room.taken(1000):
+        with semaphore.hold(1000):
             pass
-    with room.taken(10):
+    with semaphore.hold(10):
         pass

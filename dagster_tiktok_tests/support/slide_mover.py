@@ -52,7 +52,7 @@ class Moved(BaseModel):
 
     stored: dict[str, dict[int, StoredSlide]]
     kinds: dict[str, dict[int, str]]
-    sentences: list[str]
+    messages: list[str]
     peak_mb: float
     left_in_cache: list[str]
 
@@ -95,7 +95,7 @@ async def _move(order: Order, stored: dict[str, dict[int, StoredSlide]]) -> Move
     return Moved(
         stored={i: {s.slide_number: s for s in result.slides} for i, result in results.items()},
         kinds={i: {f.number: f.kind for f in result.failures} for i, result in results.items()},
-        sentences=[f.sentence for result in results.values() for f in result.failures],
+        messages=[f.message for result in results.values() for f in result.failures],
         peak_mb=_peak_megabytes(),
         left_in_cache=sorted(path.name for path in settings.slide_cache_dir.iterdir()),
     )

@@ -1,9 +1,9 @@
-"""The bounded folder in which slides lie between the CDN and the bucket.
+"""A folder of bounded size that holds slides between the CDN and the bucket.
 
-It may be lost at any time: nothing that it holds is the only copy, and what is found in it is
-verified again before it is used. Several processes may share one folder. Each file in use is
-locked (`flock`), so nobody else resumes or evicts it; the kernel drops the locks of a process
-that was killed, and its part files are resumed by whoever needs them next.
+It may be lost at any time: it never has the only copy, and every file is verified again before it
+is used. Several processes may share one folder. Each file in use is locked (`flock`), so no other
+process resumes or evicts it. The kernel releases the locks of a killed process, and the next
+process that needs a part file resumes it.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from dagster_tiktok.slides.failures import slide_error
 _MB = 1024 * 1024
 _KEY = re.compile(r"[0-9a-f]{32,64}\Z")
 _PART_LIFETIME_SECONDS = 48 * 3600
-"""No address lives longer than 48 hours, so no older part file can be resumed."""
+"""No URL lives longer than 48 hours, so no older part file can be resumed."""
 
 
 class SlideCache:
-    """A folder that never grows beyond `max_mb`: the files least recently used go first.
+    """A folder that never grows beyond `max_mb`; it evicts the least recently used files.
 
     Arguments:
-        directory: made if it is not there; files with other names are left alone.
-        max_mb: of everything that lies in it, finished, unfinished and in use.
-        min_free_mb: what must stay free on the disk.
+        directory: created if missing; files with other names are left alone.
+        max_mb: for all of its files: finished, unfinished and in use.
+        min_free_mb: must stay free on the disk.
     """
 
     def __init__(self, directory: Path, *, max_mb: int, min_free_mb: int) -> None:
@@ -46,13 +46,13 @@ class SlideCache:
         self.max_bytes = max_mb * _MB
         self._min_free_mb = min_free_mb
         self._entries: set[CacheEntry] = set()
-        self._resting = 0
+        self._idle_bytes = 0
         self._reserved = 0
         self._unscanned = 0
         self._freed = asyncio.Event()
 
     def prepare(self) -> None:
-        """Makes the folder, clears what nobody can use any more, and looks for room.
+        """Creates the folder, removes useless files, and checks the free space.
 
         Raises:
             ConfigurationError: the folder can't be used, or the disk is nearly full.
@@ -64,8 +64,8 @@ class SlideCache:
             self._sweep()
         except OSError as error:
             raise ConfigurationError(
-                f"SLIDE_CACHE_DIR ({self.directory}) can't be used: {error.strerror or error}; "
-                "it must be a folder on a local disk that this user may write to."
+                f"SLIDE_CACHE_DIR ({self.directory}) can't be used: {error.strerror or error}. "
+                "Choose a folder on a local disk that this user may write to."
             ) from None
         self._evict(self.max_bytes)
         if self._missing_room(0):
@@ -74,14 +74,14 @@ class SlideCache:
             free_mb = shutil.disk_usage(self.directory).free // _MB
             raise ConfigurationError(
                 f"SLIDE_MIN_FREE_MB is {self._min_free_mb}, but the disk of SLIDE_CACHE_DIR "
-                f"({self.directory}) has {free_mb} MB left: free some space or choose another disk."
+                f"({self.directory}) has {free_mb} MB free: free some space or choose another disk."
             )
 
     def open(self, key: str) -> CacheEntry:
-        """The file of that key, finished or not, locked for this process.
+        """Opens the file of a key, finished or not, and locks it for this process.
 
         Arguments:
-            key: what names the picture; equal keys are equal pictures.
+            key: the name of the image; equal keys mean equal images.
 
         Raises:
             SlideError: `disk_full` or `cache_error`.
@@ -100,37 +100,37 @@ class SlideCache:
         return entry
 
     async def reserve(self, entry: CacheEntry, size: int) -> None:
-        """Waits until there is room for `entry` to grow to `size` bytes.
+        """Waits until there is space for `entry` to grow to `size` bytes.
 
         Raises:
-            SlideError: `disk_full`, when no waiting would help.
+            SlideError: `disk_full`, if waiting cannot help.
         """
         if size > self.max_bytes:
-            raise slide_error("disk_full", f"SLIDE_CACHE_MAX_MB has no room for {size} bytes")
+            raise slide_error("disk_full", f"{size} bytes are more than SLIDE_CACHE_MAX_MB allows")
         extra = size - entry.reserved
-        while self._unscanned > self.max_bytes // 16 or not self._has_room(extra):
+        while self._unscanned > self.max_bytes // 16 or not self._has_space(extra):
             if self._missing_room(extra):
                 self.evict_all()
             else:
-                # A little more than needed goes, so that the folder is not read for every slide.
+                # Evict a little more than needed, so that not every slide scans the folder.
                 self._evict(self.max_bytes * 15 // 16 - self._reserved - extra)
-            # Where nobody else has room to work with, waiting would be for ever: then what
-            # others keep (unfinished files, another process) has to be put up with.
-            if self._has_room(extra) or not any(other.granted for other in self._entries):
+            # If no other entry holds granted space, waiting would never end. Then the folder has
+            # to exceed its limit by what others keep (unfinished files, another process).
+            if self._has_space(extra) or not any(other.granted for other in self._entries):
                 break
             self._freed.clear()
             await self._freed.wait()
         if self._missing_room(extra):
             raise slide_error(
                 "disk_full",
-                f"{self.directory} has no room for {size} bytes beside SLIDE_MIN_FREE_MB "
+                f"{self.directory} has no space for {size} bytes and SLIDE_MIN_FREE_MB "
                 f"({self._min_free_mb})",
             )
         entry.granted = True
         self._set_reserved(entry, size)
 
     def shrink(self, entry: CacheEntry) -> None:
-        """Gives back the room that `entry` does not fill: its download waits for another try."""
+        """Returns the space that `entry` does not fill: its download waits for a retry."""
         entry.granted = False
         self._set_reserved(entry, entry.size)
         self._freed.set()
@@ -140,13 +140,13 @@ class SlideCache:
         if entry in self._entries:
             self._entries.remove(entry)
             self._set_reserved(entry, 0)
-            self._resting += entry.size
+            self._idle_bytes += entry.size
             self._unscanned += entry.size
         self._freed.set()
 
     @contextmanager
     def disk_errors(self) -> Iterator[None]:
-        """Turns what the disk refuses into what ends one slide; a full disk frees what it can."""
+        """Turns an OSError into a SlideError. A full disk first evicts what it can."""
         try:
             yield
         except OSError as error:
@@ -169,7 +169,7 @@ class SlideCache:
             descriptor = lock_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, fcntl.LOCK_EX)
         entry = CacheEntry(self, key, path, descriptor)
         self._entries.add(entry)
-        self._resting -= entry.size
+        self._idle_bytes -= entry.size
         self._set_reserved(entry, entry.size)
         return entry
 
@@ -178,9 +178,9 @@ class SlideCache:
         entry.reserved = size
 
     def _fits(self, extra: int) -> bool:
-        return self._resting + self._reserved + extra <= self.max_bytes
+        return self._idle_bytes + self._reserved + extra <= self.max_bytes
 
-    def _has_room(self, extra: int) -> bool:
+    def _has_space(self, extra: int) -> bool:
         return self._fits(extra) and not self._missing_room(extra)
 
     def _missing_room(self, extra: int) -> bool:
@@ -189,7 +189,7 @@ class SlideCache:
         return free - unwritten - extra < self._min_free_mb * _MB
 
     def _evict(self, target: int) -> None:
-        """Counts what lies in the folder, and removes the oldest until `target` bytes rest."""
+        """Scans the folder and removes the oldest files until `target` bytes are left."""
         in_use = {entry.path.name for entry in self._entries}
         files = []
         for item in os.scandir(self.directory):
@@ -201,13 +201,13 @@ class SlideCache:
                 with suppress(FileNotFoundError):  # another process evicts as well
                     stat = item.stat()
                     files.append((stat.st_mtime, stat.st_size, item.name))
-        self._resting = sum(size for _, size, _ in files)
+        self._idle_bytes = sum(size for _, size, _ in files)
         self._unscanned = 0
         for _, size, file_name in sorted(files):
-            if self._resting <= target:
+            if self._idle_bytes <= target:
                 return
             if remove_unused(self.directory / file_name):
-                self._resting -= size
+                self._idle_bytes -= size
 
     def _sweep(self) -> None:
         too_old = time.time() - _PART_LIFETIME_SECONDS

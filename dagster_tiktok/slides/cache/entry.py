@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class EntryOwner(Protocol):
-    """What an entry needs of its cache, so that the cache may know entries and not the reverse."""
+    """What an entry needs from its cache. A protocol, because `cache` imports this module."""
 
     directory: Path
 
@@ -25,7 +25,7 @@ class EntryOwner(Protocol):
 
 
 class CacheEntry:
-    """A file of the cache in use by this process: locked, and held until `release`."""
+    """A cache file that this process uses, locked until `release`."""
 
     def __init__(self, cache: EntryOwner, key: str, path: Path, descriptor: int) -> None:
         self.path = path
@@ -47,20 +47,20 @@ class CacheEntry:
 
     @property
     def etag(self) -> str | None:
-        """The validator of the bytes that are there already, if they can be resumed."""
+        """The validator of the bytes so far, if they can be resumed."""
         length = self._origin.length
         return self._origin.etag if length is None or self.size <= length else None
 
     @property
     def length(self) -> int | None:
-        """Of the whole file, in bytes, as far as the server said."""
+        """Of the whole file, in bytes; None if the server did not send it."""
         return self._origin.length
 
     @property
     def may_be_complete(self) -> bool:
-        """Every byte may be there, though nobody has looked yet whether they are a picture.
+        """Whether every byte may be there, although the image is not verified yet.
 
-        Of what a killed process left without saying how long it would be, the bytes decide.
+        Also true for a killed process's file of unknown length: only its bytes can tell.
         """
         if self.finished or not self.size:
             return False
@@ -71,10 +71,10 @@ class CacheEntry:
 
         Arguments:
             etag: the validator of the bytes that will be written.
-            length: how many there will be.
+            length: how many bytes there will be.
         """
-        # The old validator goes before new bytes come: a crash between the two leaves nothing that
-        # could be resumed under the wrong validator.
+        # Remove the old validator before writing new bytes: a crash in between leaves nothing that
+        # could be resumed with the wrong validator.
         with self._cache.disk_errors():
             if self.size:
                 os.ftruncate(self._open_descriptor, 0)
@@ -83,10 +83,10 @@ class CacheEntry:
             self._origin = Origin(etag, length)
 
     def keep_origin(self) -> None:
-        """Makes the part one that another process can resume, should this one be killed.
+        """Lets another process resume the part file, should this one be killed.
 
-        Not done by `restart`: making a second file costs more than everything else that the cache
-        does for a slide, and most slides are there within a tenth of a second.
+        `restart` does not do this: creating a second file costs more than everything else that the
+        cache does for a slide, and most slides arrive within a tenth of a second.
         """
         if self._descriptor is None or self.finished or self._origin_is_kept:
             return
@@ -94,13 +94,13 @@ class CacheEntry:
             try:
                 self._origin.write(self._etag_path)
             except OSError as error:
-                # The slide itself can do without; if the disk is full, its own bytes will say so.
+                # The slide does not need it; if the disk is full, writing its bytes will fail.
                 log.info("%s can't be resumed if this process dies: %s", self.path.name, error)
             else:
                 self._origin_is_kept = True
 
     def write(self, chunk: bytes) -> None:
-        """Appends. Raises SlideError `disk_full` where there is no room."""
+        """Appends. Raises SlideError `disk_full` if there is no space."""
         view = memoryview(chunk)
         with self._cache.disk_errors():
             while view:
@@ -111,8 +111,8 @@ class CacheEntry:
     def finish(self) -> None:
         """Gives the file its final name, atomically. It stays in use until `release`.
 
-        A second download of a key keeps its own name: whoever finished the first may be uploading
-        the file of that name.
+        A second download of a key keeps its own name: the first one's process may be uploading the
+        file with the final name.
         """
         final = self._cache.directory / f"{self.key}.slide"
         with self._cache.disk_errors():
@@ -124,14 +124,14 @@ class CacheEntry:
             self.finished = True
 
     def discard(self) -> None:
-        """Forgets the bytes: they turned out to be wrong."""
+        """Drops the bytes because they are wrong."""
         if self.finished:
             self._remove()
         else:
             self.restart()
 
     def release(self) -> None:
-        """Ends the use. What was finished stays until it is evicted, what was not can be resumed.
+        """Ends the use. A finished file stays until evicted, an unfinished one can be resumed.
 
         Calling it again does nothing.
         """
@@ -154,7 +154,7 @@ class CacheEntry:
         self.size = 0
 
     def _forget_origin(self) -> None:
-        with suppress(IsADirectoryError):  # somebody else's: `Origin.read` knows it for none
+        with suppress(IsADirectoryError):  # not ours: `Origin.read` ignores it
             self._etag_path.unlink(missing_ok=True)
         self._origin_is_kept = False
 

@@ -1,9 +1,9 @@
-"""The files of the slide cache: how they are named, locked and removed.
+"""The files of the slide cache: their names, locks and removal.
 
-`<key>.slide` is a finished download, `<key>.part` an unfinished one, `<key>.etag` the validator
-under which it can be resumed and the length that it will have, written when a download takes long
-or is given up. `<key>.<token>.part` is a second download of a key whose part file is in use
-elsewhere; nobody resumes it.
+`<key>.slide` is a finished download, `<key>.part` an unfinished one. `<key>.etag` holds the
+validator that lets a part file be resumed, and the final length; it is written when a download is
+slow or given up. `<key>.<token>.part` is a second download of a key whose part file is in use
+elsewhere; it is never resumed.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pathlib import Path
 OURS = re.compile(r"[0-9a-f]{32,64}(?P<token>\.[0-9a-f]{16})?\.(?P<kind>slide|part|etag)\Z")
 
 
-# What is no plain file (a link, a pipe) is not ours, and must not be waited for.
+# Anything but a regular file (a link, a pipe) is not ours, and must not block us.
 _PLAINLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NO_FILE = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO})
-"""A folder, a link, a pipe that nobody reads."""
+"""A folder, a link, a pipe without a reader."""
 _ORIGIN = re.compile(rb'(?P<etag>"[!#-~]{1,200}"|)\n(?P<length>[0-9]{0,18})\Z')
 _ORIGIN_BYTES = 400
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a part file is a part of: None where the server did not say.
+    """The file that a part file belongs to: its strong `etag`, and its `length` in bytes.
 
-    `etag`: the strong validator of the whole; `length`: of the whole, in bytes.
+    None where the server did not send them.
     """
 
     etag: str | None = None
@@ -39,7 +39,7 @@ class Origin:
 
     @classmethod
     def read(cls, path: Path) -> Origin:
-        """What `write` left; nothing where the file is not there or was damaged."""
+        """Reads what `write` wrote; empty if the file is missing or corrupt."""
         try:
             descriptor = os.open(path, os.O_RDONLY | _PLAINLY)
         except FileNotFoundError:
@@ -74,7 +74,7 @@ def _is_regular(descriptor: int) -> bool:
 
 
 def lock_file(path: Path, flags: int, kind: int) -> int | None:
-    """Opens and locks a file; None where it is not there, or is in use in a way that excludes."""
+    """Opens and locks a file. None if it does not exist or a conflicting lock is held."""
     try:
         descriptor = os.open(path, flags | _PLAINLY, 0o600)
     except FileExistsError:
@@ -101,7 +101,7 @@ def lock_file(path: Path, flags: int, kind: int) -> int | None:
 
 
 def remove_unused(path: Path) -> bool:
-    """Whether the file is gone; one that is in use stays."""
+    """Removes a file unless it is in use. Returns whether it is gone."""
     descriptor = lock_file(path, os.O_RDWR, fcntl.LOCK_EX)
     if descriptor is None:
         return not path.exists()

@@ -1,9 +1,9 @@
-"""What kind of picture a file is, and where the picture ends, read from the bytes alone.
+"""Detects the format of an image and where the image ends, from the bytes alone.
 
-Decoders are lenient: they stop at the end of the picture and never look at what follows, and some
-forgive a missing end. So the end is looked for here: a file that stops before it was cut off, and
-one that goes on behind it carries something else (a ZIP behind a JPEG is both a valid picture
-and a valid archive), which does not belong into a public bucket.
+Decoders are lenient: they stop at the end of the image and ignore what follows, and some accept a
+missing end. So this module finds the end itself. A file that stops before it is truncated. A file
+that continues after it carries something else (a ZIP after a JPEG is both a valid image and a valid
+archive), which does not belong in a public bucket.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 # another 0xFF (fill): anything else is the next segment (ITU-T T.81, B.1.1).
 _JPEG_NEXT_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _PADDING = b"\0\r\n\t "
-# ISO/IEC 14496-12: the boxes that stand at the top level of a still or a sequence.
+# ISO/IEC 14496-12: the top-level boxes of a still image or a sequence.
 _ISO_BOXES = frozenset(
     {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"styp", b"moof", b"mfra"}
 )
 
 
 _MAX_PARTS = 10_000
-"""Segments, chunks or blocks of a file. Decoders take up to a kilobyte for each; files of 20 MB
+"""Segments, chunks or blocks per file. Decoders need up to a kilobyte for each; files of 20 MB
 from real encoders have a few thousand."""
 _MAX_SCANS = 100
-"""Of a JPEG. Each goes over the whole picture; encoders write about ten."""
+"""Per JPEG. Each covers the whole image; encoders write about ten."""
 
 
 class DecompressionBombError(Exception):
-    """Few bytes that would take much time or memory to decode."""
+    """A few bytes that would take much time or memory to decode."""
 
 
 def sniff(data: bytes) -> ImageFormat | None:
-    """The format that the first bytes announce, or None for anything that is not supported."""
+    """The format according to the first bytes; None if it is not supported."""
     if data.startswith(_JPEG_START):
         return "JPEG"
     if data.startswith(_PNG_START):
@@ -53,10 +53,10 @@ def sniff(data: bytes) -> ImageFormat | None:
 
 
 def end_of_image(image_format: ImageFormat, data: bytes) -> int | None:
-    """The offset of the first byte behind the picture, or None if the data stops before its end.
+    """The offset of the first byte after the image, or None if the data is truncated.
 
     Raises:
-        DecompressionBombError: it has more parts than any picture, or a frame beyond its edges.
+        DecompressionBombError: it has more parts than any real image, or a frame beyond its edges.
     """
     walk = {
         "JPEG": _end_of_jpeg,
@@ -73,13 +73,13 @@ def end_of_image(image_format: ImageFormat, data: bytes) -> int | None:
 
 
 def only_padding(data: bytes, start: int) -> bool:
-    """Whether nothing but zero bytes and white space follows: some encoders pad."""
+    """Whether only zero bytes and white space follow: some encoders pad."""
     return not data[start:].strip(_PADDING)
 
 
 def _end_of_jpeg(data: bytes) -> int | None:
     position = 0
-    # A multi-picture file (MPO) is one JPEG behind the other.
+    # A multi-picture file (MPO) is several JPEGs in a row.
     while data.startswith(_JPEG_START, position):
         end = _end_of_one_jpeg(data, position)
         if end is None:

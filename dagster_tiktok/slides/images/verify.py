@@ -1,4 +1,4 @@
-"""Is this file a picture that may be stored? The bytes decide, never a name or a header."""
+"""Decides from the bytes, never from a name or a header, whether a file may be stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dagster_tiktok.slides.images.containers import (
 from dagster_tiktok.slides.images.weighted_semaphore import WeightedSemaphore
 
 MAX_PIXELS = 24_000_000
-"""Slides of up to 1440 x 2470 are seen (3.6 million pixels)."""
+"""Real slides have up to 1440 x 2470 pixels (3.6 million)."""
 _MAX_PIXELS_OF_ALL_FRAMES = 4 * MAX_PIXELS
 _MAX_FRAMES = 300
 _BYTES_A_PIXEL = {
@@ -35,14 +35,14 @@ _BYTES_A_PIXEL = {
     "WEBP": (17, 17),
     "AVIF": (15, 49),
 }
-"""What a decoder holds at its peak, of a still picture and of an animation (of a JPEG: of one that
-is progressive), measured: beside the picture it keeps coefficients, canvases, earlier frames."""
+"""A decoder's measured peak: for a still image, and for an animation (of a JPEG: if progressive).
+Besides the image it keeps coefficients, canvases and earlier frames."""
 _decoding = WeightedSemaphore(80 * 1024 * 1024)
-"""Bytes that all decoders together may hold, so that no slides, however large and of whatever type,
-take the process beyond its memory: enough for a portrait screenshot of 1440 x 3200 as WebP or AVIF.
-An image that needs more alone is refused."""
+"""Bytes that all decoders together may hold, so that no mix of slides exhausts the memory: enough
+for a portrait screenshot of 1440 x 3200 as WebP or AVIF. An image that alone needs more is
+rejected."""
 
-# Notes in a PNG are unpacked when it is opened; Pillow allows 64 MB of them a picture.
+# Opening a PNG decompresses its text chunks; Pillow allows 64 MB of them per image.
 PngImagePlugin.MAX_TEXT_MEMORY = 4 * 1024 * 1024
 
 MIME_TYPES: dict[ImageFormat, tuple[str, str]] = {
@@ -70,12 +70,12 @@ class ImageInfo:
 _SVG = re.compile(
     rb"(?is)\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!doctype\s+svg[^>]*>\s*)?<(?:[a-z]+:)?svg[\s>]"
 )
-# Of text, that is: what no text holds. Tabs, line ends, form feeds and escapes it does.
+# Characters that no text contains. Tabs, line ends, form feeds and escapes do occur.
 _BINARY = frozenset(map(chr, {*range(32), 127} - {8, 9, 10, 11, 12, 13, 27}))
 
 
 def inspect_image(path: Path, *, max_bytes: int, max_pixels: int = MAX_PIXELS) -> ImageInfo:
-    """Reads, checks and fully decodes the file. Blocks: call it in a thread.
+    """Reads, verifies and fully decodes the file. Blocks: call it in a thread.
 
     Raises:
         SlideError: what is wrong with the file.
@@ -120,56 +120,57 @@ def _supported_format(data: bytes) -> ImageFormat:
 
 
 def _is_text(data: bytes) -> bool:
-    # An error with status 200, be it HTML, XML, JSON or plain text in whatever encoding, says
-    # nothing about the slide, so it is tried again. An SVG or a PDF is a type of its own that is
-    # refused; an error page may hold an SVG as its logo.
+    # An error page with status 200 (HTML, XML, JSON or plain text in any encoding) says nothing
+    # about the slide, so it is retried. An SVG or a PDF is an unsupported type; an error page may
+    # contain an SVG as its logo.
     head = data[:512].removeprefix(b"\xef\xbb\xbf").rstrip(b"\0")
     if _SVG.match(head) or head.startswith((b"%PDF", b"%!PS")):
         return False
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = head.decode("utf-16", "replace")
     else:
-        # A proxy's page may be in any of the old encodings, whose letters are mostly ASCII, too.
+        # A proxy's page may use any legacy encoding; its letters are mostly ASCII too.
         marked_up = head.lstrip()[:1] in (b"<", b"{", b"[")
         mostly_ascii = 4 * sum(byte < 128 for byte in head) >= 3 * len(head)
         encoding = "latin-1" if marked_up or mostly_ascii else "utf-8"
         try:
-            text = codecs.getincrementaldecoder(encoding)().decode(head)  # the last sign may be cut
+            # Incremental: the last character may be incomplete.
+            text = codecs.getincrementaldecoder(encoding)().decode(head)
         except UnicodeDecodeError:
             return False
-    return not any(sign in _BINARY for sign in text)
+    return not any(character in _BINARY for character in text)
 
 
 def _decode(data: bytes, image_format: ImageFormat, max_pixels: int) -> tuple[int, int]:
     try:
         if image_format == "PNG":
-            with _opened(data, image_format, max_pixels) as image:
-                image.verify()  # checks the sums of the chunks; the image is used up after it
+            with _open(data, image_format, max_pixels) as image:
+                image.verify()  # verifies the chunks' checksums; leaves the image unusable
         with ExitStack() as stack:
-            image = stack.enter_context(_opened(data, image_format, max_pixels))
+            image = stack.enter_context(_open(data, image_format, max_pixels))
             width, height = image.size
-            stack.enter_context(_decoding.taken(_bytes_to_decode(image)))
+            stack.enter_context(_decoding.hold(_bytes_to_decode(image)))
             if image.format == "JPEG":
-                # At an eighth of its size: every coefficient is still read, so that damage is
-                # found as by decoding it whole, and only arithmetic that can't fail is left out.
-                # It takes half the time and a sixty-fourth of the memory.
+                # Decode at an eighth of the size: every coefficient is still read, so damage is
+                # found as in a full decode; only arithmetic that can't fail is skipped. Half the
+                # time and a sixty-fourth of the memory.
                 image.draft(None, (max(1, width // 8), max(1, height // 8)))
             _load_every_frame(image)
     except SlideError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise slide_error(
-            "bomb", f"more than {max_pixels / 1e6:g} million pixels, which are allowed"
+            "bomb", f"more than the allowed {max_pixels / 1e6:g} million pixels"
         ) from None
     except Exception as error:
-        # On damaged bytes, Pillow's plugins raise nearly anything, and whatever it is, it says
-        # that this picture can't be decoded; no single slide may end the stage.
+        # On corrupt bytes, Pillow's plugins raise nearly any exception. Each of them means that
+        # this image can't be decoded, and no single slide may end the stage.
         raise slide_error("corrupt", f"{image_format}: {error or type(error).__name__}") from error
     return width, height
 
 
-def _opened(data: bytes, image_format: ImageFormat, max_pixels: int) -> Image.Image:
-    """Reads the head alone. Raises SlideError where decoding the rest would take too much."""
+def _open(data: bytes, image_format: ImageFormat, max_pixels: int) -> Image.Image:
+    """Reads only the header. Raises SlideError if decoding would take too much."""
     plugins = ("JPEG", "MPO") if image_format == "JPEG" else (image_format,)
     image = Image.open(BytesIO(data), formats=plugins)
     width, height = image.size
@@ -203,9 +204,9 @@ def _load_every_frame(image: Image.Image) -> None:
         if left < 0:
             raise slide_error(
                 "bomb",
-                f"its frames have more than {_MAX_PIXELS_OF_ALL_FRAMES / 1e6:g} million pixels, "
-                "which are allowed",
+                "its frames have more than the allowed "
+                f"{_MAX_PIXELS_OF_ALL_FRAMES / 1e6:g} million pixels",
             )
         if frame == _MAX_FRAMES:
-            raise slide_error("bomb", f"more than {_MAX_FRAMES} frames, which are allowed")
+            raise slide_error("bomb", f"more than the allowed {_MAX_FRAMES} frames")
         image.load()

@@ -1,4 +1,4 @@
-"""A bounded amount of something that threads share and take turns with, such as memory."""
+"""A semaphore whose holders take different amounts, such as bytes of memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class WeightedSemaphore:
-    """So many units in all. Who needs more than is left waits for the others."""
+    """Threads share `size` units. A thread that needs more than is left waits for the others."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -16,8 +16,8 @@ class WeightedSemaphore:
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self, units: int) -> Iterator[None]:
-        """Holds so many units for the block. More than there are in all counts as all."""
+    def hold(self, units: int) -> Iterator[None]:
+        """Holds `units` for the block. More than `size` counts as `size`."""
         units = min(units, self.size)
         with self._changed:
             self._changed.wait_for(lambda: self._left >= units)
