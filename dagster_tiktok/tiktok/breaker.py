@@ -45,7 +45,7 @@ class Breaker:
             return 0.0
         return max(0.0, self._paused_until - self._clock())
 
-    def record_success(self) -> None:
+    def record_response(self) -> None:
         """TikTok sent a page that can be read, whatever it says. Ends a pause."""
         if self.is_open:
             return

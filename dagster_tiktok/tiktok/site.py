@@ -81,12 +81,12 @@ class Site:
         try:
             yield
         except PostUnavailableError:
-            self._breaker.record_success()
+            self._breaker.record_response()
             raise
         except PostUnreadableError as error:
             self.record_unreadable(error)
             raise
-        self._breaker.record_success()
+        self._breaker.record_response()
 
     def record_unreadable(self, error: PostUnreadableError) -> None:
         if not error.failure.rejection:

@@ -49,7 +49,7 @@ def test_breaker_stays_open_after_ten_rejections_in_a_row() -> None:
     clock = Clock()
     breaker = breaker_after(OPEN_AFTER, clock)
     assert breaker.is_open
-    breaker.record_success()
+    breaker.record_response()
     clock.now += 100_000
     assert breaker.is_open
 
@@ -57,7 +57,7 @@ def test_breaker_stays_open_after_ten_rejections_in_a_row() -> None:
 def test_success_resets_the_count() -> None:
     clock = Clock()
     breaker = breaker_after(OPEN_AFTER - 1, clock)
-    breaker.record_success()
+    breaker.record_response()
     assert (breaker.rejections, breaker.pause_left()) == (0, 0)
     for _ in range(PAUSE_AFTER):
         breaker.record_rejection()
@@ -68,5 +68,5 @@ def test_success_ends_the_pause() -> None:
     breaker = Breaker(60, Clock())
     for _ in range(PAUSE_AFTER):
         breaker.record_rejection()
-    breaker.record_success()
+    breaker.record_response()
     assert breaker.pause_left() == 0
