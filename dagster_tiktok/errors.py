@@ -1,4 +1,53 @@
-"""The errors that end a stage. What ends a single unit is in `tiktok.failures`."""
+"""The errors that end a stage, and the tree of all exceptions of the package.
+
+Those that end one unit or one slide are in `tiktok.failures` and `slides.failures`. Each is shown
+under its first base, with its module. A test holds the tree up to date.
+
+    Exception
+      ApiError                      sandbox.sheets.api
+      BackupError                   backup.manifest
+      BodyTooLargeError             net.bounded_bodies
+      ConfigurationError            errors
+        ProtectedError              sheet.api.errors
+        UnknownRangeError           sheet.api.errors
+      DecompressionBombError        slides.images.containers
+      ForbiddenHostError            net.hosts
+      PostError                     tiktok.failures
+        PostUnavailableError        tiktok.failures
+        PostUnreadableError         tiktok.failures
+      ProgramFailedError            backup.database
+      RunInterruptedError           cli.run
+      SandboxError                  sandbox.supabase_lite.node_packages
+      ServiceUnavailableError       errors
+        DataRejectedError           database.functions
+        ProjectUnavailableError     database.service_states
+        TikTokRejectionError        tiktok.breaker
+        TooLargeError               sheet.api.errors
+        UnexpectedError             errors
+        UnreachableServiceError     errors
+      SlideError                    slides.failures
+        SlideUrlExpiredError        slides.failures
+        TransientSlideError         slides.failures
+      TokenError                    sandbox.sheets.service_account
+      TransientError                net.retry
+        ResponseLostError           sheet.api.errors
+        UnreachableError            sheet.api.errors
+        _TransientResponseError     tiktok.transport
+        _UnavailableError           database.supabase
+      _UnknownFunctionError         sandbox.sheets.formulas
+    ValueError
+      CellError                     sandbox.sheets.book
+      DateError                     sheet.read.dates
+      EditError                     sandbox.sheets.edits
+      FieldsError                   sandbox.sheets.fields
+      PostUrlError                  tiktok.links.post_refs
+      RangeError                    sandbox.sheets.a1
+    ClientConnectionError
+      ConnectionLostError           net.rate_limit
+    RequestException
+      UnexpectedResponseError       sheet.api.sessions
+        TooLargeAnswerError         sheet.api.sessions
+"""
 
 from __future__ import annotations
 
@@ -6,30 +55,30 @@ from dagster_tiktok.redaction import told
 
 
 class ConfigurationError(Exception):
-    """A setting is wrong: nothing will work until a person changes it.
+    """A setting is wrong: nothing will work until an operator changes it.
 
-    The message is one sentence that names the variable, says what is wrong and what to do.
-    It never holds the value of a secret.
+    The message names the variable, says what is wrong and what to do. It never contains the value
+    of a secret.
     """
 
 
 class ServiceUnavailableError(Exception):
-    """A service that every unit needs did not answer, after all retries.
+    """A service that every unit needs did not respond, after all retries.
 
-    Going on is pointless now; a later run finishes the work.
+    The stage ends; a later run finishes the work.
     """
 
 
 class UnexpectedError(ServiceUnavailableError):
-    """A fault of the program met one sheet or one check, and must not hold up the others."""
+    """A bug in this program. It ends one sheet or one check, and the others continue."""
 
     def __init__(self, error: Exception) -> None:
-        said = told(str(error))
+        detail = told(str(error))
         super().__init__(
-            f"an unexpected {type(error).__name__}{f' ({said})' if said else ''}: this is a fault "
-            "of the program; the log shows where, please report it."
+            f"an unexpected {type(error).__name__}{f' ({detail})' if detail else ''}: this is a "
+            "bug. The log has the traceback; please report it."
         )
 
 
 class UnreachableServiceError(ServiceUnavailableError):
-    """No connection at all: at a run's start the address is wrong, later the service is down."""
+    """No connection: at the start of a run the URL is wrong, later the service is down."""
