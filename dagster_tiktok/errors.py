@@ -45,8 +45,8 @@ under its first base, with its module. A test holds the tree up to date.
     ClientConnectionError
       ConnectionLostError           net.rate_limit
     RequestException
-      UnexpectedResponseError       sheet.api.sessions
-        TooLargeAnswerError         sheet.api.sessions
+      UnexpectedResponseError       sheet.api.bounded_session
+        ResponseTooLargeError       sheet.api.bounded_session
 """
 
 from __future__ import annotations
