@@ -1,4 +1,4 @@
-"""What a person sees of a stage, on a terminal and in a log file."""
+"""What an operator sees of a stage, on a terminal and in a log file."""
 
 from __future__ import annotations
 
@@ -11,28 +11,15 @@ import subprocess
 import sys
 import termios
 
-SCRIPT = """
-import logging, sys
-from dagster_tiktok.progress import progress
 
-log = logging.getLogger("dagster_tiktok")
-log.addHandler(logging.StreamHandler(sys.stderr))
-log.setLevel(logging.INFO)
-with progress("slide_files", "slides", line_seconds=LINE_SECONDS) as bar:
-    bar.show(100, of=400, failed=1, MB=30)
-    log.info("something happened")
-    bar.show(400, of=400, failed=2, MB=120)
-with progress("tiktok_posts", "posts", line_seconds=LINE_SECONDS) as bar:
-    bar.advance(50)
-    bar.advance()
-log.info("the closing line")
-"""
+def script(line_seconds: float) -> list[str]:
+    module = "dagster_tiktok_tests.support.progress_script"
+    return [sys.executable, "-m", module, str(line_seconds)]
 
 
-def on_terminal(script: str) -> str:
+def on_terminal(command: list[str]) -> str:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-    command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stderr=theirs, stdout=theirs) as process:
         os.close(theirs)
         shown = b""
@@ -46,15 +33,14 @@ def on_terminal(script: str) -> str:
     return shown.decode()
 
 
-def elsewhere(script: str) -> list[str]:
-    command = [sys.executable, "-c", script]
+def without_terminal(command: list[str]) -> list[str]:
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     # How long it took is the machine's.
     return re.sub(r", \d+ s$", ", N s", ended.stderr, flags=re.MULTILINE).splitlines()
 
 
-def test_a_terminal_then_there_is_a_bar_of_slides_and_lines_go_above_it() -> None:
-    shown = on_terminal(SCRIPT.replace("LINE_SECONDS", "0"))
+def test_a_terminal_shows_a_bar_for_each_stage_with_log_lines_above_it() -> None:
+    shown = on_terminal(script(0))
     lines = [line.split("\r")[-1] for line in shown.split("\r\n")]
     slides, posts = (
         next(line for line in lines if line.startswith(stage))
@@ -69,8 +55,8 @@ def test_a_terminal_then_there_is_a_bar_of_slides_and_lines_go_above_it() -> Non
     assert "known so far" not in shown
 
 
-def test_no_terminal_then_there_are_plain_lines_now_and_then_and_none_of_a_short_stage() -> None:
-    lines = elsewhere(SCRIPT.replace("LINE_SECONDS", "0"))
+def test_a_log_file_gets_a_line_now_and_then_and_none_for_a_short_stage() -> None:
+    lines = without_terminal(script(0))
     assert lines == [
         "slide_files: 100 of 400 known so far slides, 1 failed, 30 MB, N s",
         "something happened",
@@ -79,7 +65,7 @@ def test_no_terminal_then_there_are_plain_lines_now_and_then_and_none_of_a_short
         "tiktok_posts: 51 posts, N s",
         "the closing line",
     ]
-    assert elsewhere(SCRIPT.replace("LINE_SECONDS", "3600")) == [
+    assert without_terminal(script(3600)) == [
         "something happened",
         "the closing line",
     ]
