@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -19,8 +17,11 @@ from dagster_tiktok.database.functions import Database
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.redaction import redacted, redacted_body, told
-from dagster_tiktok.settings import Settings, load_settings
+from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.store import open_slide_store
+from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.responses import respond
+from dagster_tiktok_tests.support.settings import build_settings
 
 KEY = "sb_secret_TOPSECRETKEYVALUE1234567890"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.TOPSECRETsignature"
@@ -76,12 +77,10 @@ def test_an_error_in_json_when_it_is_redacted_then_its_code_and_words_stay() -> 
     }
 
 
-@asynccontextmanager
-async def echoing(status: int, form: str) -> AsyncIterator[str]:
-    """The URL of a server that repeats the request's headers, as some proxies do."""
+def echoing(status: int, form: str) -> ScriptedServer:
+    """Repeats the request's headers, as some proxies do."""
 
     async def handle(request: web.Request) -> web.Response:
-        await request.read()
         told_headers = f"apikey={request.headers.get('apikey')} {request.headers!r}"
         body = {
             "html": f"<p>Blocked by proxy. {told_headers}</p>",
@@ -97,25 +96,11 @@ async def echoing(status: int, form: str) -> AsyncIterator[str]:
             headers={"Retry-After": "0", "Location": f"/x?{KEY}"},
         )
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    return ScriptedServer(handle)
 
 
 def settings_of(url: str, key: str = KEY) -> Settings:
-    return load_settings(
-        None,
-        supabase_url=url,
-        supabase_key=key,
-        google_sheets_credentials="unused",
-        google_sheet_url="https://docs.google.com/spreadsheets/d/unused-unused/edit",
-    )
+    return build_settings(supabase_url=url, supabase_key=key)
 
 
 def everything_of(error: BaseException | None) -> str:
@@ -140,14 +125,15 @@ def test_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_error_
 ) -> None:
     async def errors() -> list[BaseException]:
         found: list[BaseException] = []
-        async with echoing(status, form) as url:
+        async with echoing(status, form) as server:
+            settings = settings_of(server.url)
             try:
-                async with open_supabase(settings_of(url), attempts=2) as client:
+                async with open_supabase(settings, attempts=2) as client:
                     await Database(client, "UTC").check_schema()
             except (ConfigurationError, ServiceUnavailableError, KeyError) as error:
                 found.append(error)
             try:
-                async with open_slide_store(settings_of(url), attempts=2) as store:
+                async with open_slide_store(settings, attempts=2) as store:
                     await store.check()
             except (ConfigurationError, ServiceUnavailableError) as error:
                 found.append(error)
@@ -165,20 +151,17 @@ def test_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_error_
 def test_a_proxy_that_repeats_the_request_when_a_command_runs_then_it_prints_no_key(
     tmp_path: Path, command: list[str], status: int, form: str
 ) -> None:
-    async def run() -> str:
-        async with echoing(status, form) as url:
-            env = tmp_path / "env"
-            env.write_text(
-                f"SUPABASE_URL={url}\nSUPABASE_KEY={KEY}\nGOOGLE_SHEETS_CREDENTIALS=./none.json\n"
-                "GOOGLE_SHEET_URL=https://docs.google.com/spreadsheets/d/unused-unused/edit\n"
-                f"TIKTOK_BASE_URL={url}\nSLIDE_CACHE_DIR={tmp_path}/cache\n"
-            )
-            arguments = [*command, "--env-file", str(env)]
-            result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
-            assert result.exit_code in (1, 2)
-            return result.output + everything_of(result.exception)
-
-    output = asyncio.run(run())
+    with echoing(status, form) as server:
+        env = tmp_path / "env"
+        env.write_text(
+            f"SUPABASE_URL={server.url}\nSUPABASE_KEY={KEY}\n"
+            "GOOGLE_SHEETS_CREDENTIALS=./none.json\n"
+            "GOOGLE_SHEET_URL=https://docs.google.com/spreadsheets/d/unused-unused/edit\n"
+            f"TIKTOK_BASE_URL={server.url}\nSLIDE_CACHE_DIR={tmp_path}/cache\n"
+        )
+        result = CliRunner().invoke(main, [*command, "--env-file", str(env)])
+    assert result.exit_code in (1, 2)
+    output = result.output + everything_of(result.exception)
     assert "TOPSECRET" not in output
     assert "<p>" not in output
 
@@ -215,22 +198,15 @@ def test_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
     sent: list[int] = []
 
     async def run() -> None:
-        app = web.Application()
-
         async def handle(request: web.Request) -> web.StreamResponse:
             return await flood(request, status, 500, sent)
 
-        app.router.add_route("*", "/{path:.*}", handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            async with open_supabase(settings_of(url)) as client:
-                with pytest.raises((ServiceUnavailableError, ConfigurationError)):
-                    await Database(client, "UTC").call("schema_version")
-        finally:
-            await runner.cleanup()
+        async with (
+            ScriptedServer(handle) as server,
+            open_supabase(settings_of(server.url)) as client,
+        ):
+            with pytest.raises((ServiceUnavailableError, ConfigurationError)):
+                await Database(client, "UTC").call("schema_version")
 
     asyncio.run(run())
     assert sum(sent) / 2**20 <= most_mb
@@ -241,25 +217,11 @@ def test_a_packed_body_that_unpacks_to_more_than_is_taken_then_it_is_given_up() 
     packed = packing.compress(b" " * (supabase_client.MAX_RESPONSE_BYTES + 1)) + packing.flush()
 
     async def run() -> None:
-        app = web.Application()
-
-        async def handle(request: web.Request) -> web.Response:
-            return web.Response(
-                body=packed,
-                content_type="application/json",
-                headers={"Content-Encoding": "gzip"},
-            )
-
-        app.router.add_route("*", "/{path:.*}", handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            async with open_supabase(settings_of(url)) as client:
-                with pytest.raises(ServiceUnavailableError, match="more than 67,108,864 bytes"):
-                    await Database(client, "UTC").call("schema_version")
-        finally:
-            await runner.cleanup()
+        async with (
+            ScriptedServer(respond(packed, headers={"Content-Encoding": "gzip"})) as server,
+            open_supabase(settings_of(server.url)) as client,
+        ):
+            with pytest.raises(ServiceUnavailableError, match="more than 67,108,864 bytes"):
+                await Database(client, "UTC").call("schema_version")
 
     asyncio.run(run())

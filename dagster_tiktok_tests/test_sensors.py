@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -25,42 +22,24 @@ from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
 from dagster_tiktok.sandbox.serve import CLOCK, MARK, MIGRATIONS
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
+from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.responses import respond, status
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, sheet_row
 
 
-class Webhook:
-    """Takes alerts; answers the statuses of `answers` first, then 200."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.answers: list[int] = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = hook.answers.pop(0) if hook.answers else 200
-                if status == 200:
-                    hook.texts.append(json.loads(body)["text"])
-                self.send_response(status)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                """Quiet."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/services/SECRET"
-
-
 @pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-    thread = threading.Thread(target=hook.server.serve_forever)
-    thread.start()
-    yield hook
-    hook.server.shutdown()
-    thread.join()
-    hook.server.server_close()
+def webhook() -> Iterator[ScriptedServer]:
+    """Accepts every alert, unless a test scripts something else."""
+    with ScriptedServer(respond()) as server:
+        yield server
+
+
+def webhook_url(webhook: ScriptedServer) -> str:
+    return f"{webhook.url}/services/SECRET"
+
+
+def alert_texts(webhook: ScriptedServer) -> list[str]:
+    return [json.loads(request.body)["text"] for request in webhook.requests]
 
 
 @pytest.fixture(scope="module")
@@ -232,10 +211,10 @@ def test_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason_is_sh
 
 
 def test_a_failed_run_then_the_alert_says_which_day_and_why(
-    tmp_path: Path, webhook: Webhook
+    tmp_path: Path, webhook: ScriptedServer
 ) -> None:
-    settings = settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url)
-    webhook.answers = [503]
+    settings = settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook_url(webhook))
+    webhook.on("/*", status(503), respond())
     with dg.DagsterInstance.ephemeral() as instance:
         job = build_definitions(settings).resolve_job_def("scrape_posts")
         result = job.execute_in_process(
@@ -251,7 +230,8 @@ def test_a_failed_run_then_the_alert_says_which_day_and_why(
         ).for_run_failure() as context:
             failure_alert(context)
 
-    (text,) = webhook.texts
+    rejected, text = alert_texts(webhook)
+    assert rejected == text
     assert text.startswith("scrape_posts failed for 2026-11-20: SUPABASE_URL")
     assert "cannot be reached" in text
     assert result.run_id[:8] in text
@@ -259,7 +239,7 @@ def test_a_failed_run_then_the_alert_says_which_day_and_why(
 
 @pytest.mark.parametrize(("schedule", "told"), [("daily_scrape", True), (None, False)])
 def test_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
-    tmp_path: Path, webhook: Webhook, schedule: str | None, told: bool
+    tmp_path: Path, webhook: ScriptedServer, schedule: str | None, told: bool
 ) -> None:
     notices = [
         Notice(row=n, kind="row_ignored", warning=f'unknown status "Draft {n}"') for n in range(12)
@@ -269,7 +249,7 @@ def test_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
     def sheet_rows() -> dg.MaterializeResult[None]:
         return dg.MaterializeResult(metadata=as_metadata(notices))
 
-    settings = settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url)
+    settings = settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook_url(webhook))
     tags = {"dagster/partition": "2026-11-20"}
     tags |= {"dagster/schedule_name": schedule} if schedule else {}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -284,7 +264,7 @@ def test_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
         ) as context:
             sheet_alert(context)
 
-    lines = [text.splitlines() for text in webhook.texts]
+    lines = [text.splitlines() for text in alert_texts(webhook)]
     assert [(text[0], text[1], text[-1]) for text in lines] == (
         [
             (
@@ -298,19 +278,21 @@ def test_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
     )
 
 
-def test_text_that_slack_obeys_then_it_is_sent_as_text(tmp_path: Path, webhook: Webhook) -> None:
-    alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url))
+def test_text_that_slack_obeys_then_it_is_sent_as_text(
+    tmp_path: Path, webhook: ScriptedServer
+) -> None:
+    alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook_url(webhook)))
 
     alerts.send("<!channel> & <https://evil.example|click>")
 
-    assert webhook.texts == ["&lt;!channel&gt; &amp; &lt;https://evil.example|click&gt;"]
+    assert alert_texts(webhook) == ["&lt;!channel&gt; &amp; &lt;https://evil.example|click&gt;"]
 
 
 def test_a_webhook_that_refuses_then_the_tick_fails_and_its_address_stays_secret(
-    tmp_path: Path, webhook: Webhook
+    tmp_path: Path, webhook: ScriptedServer
 ) -> None:
-    webhook.answers = [404]
-    alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook.url))
+    webhook.on("/*", status(404))
+    alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook_url(webhook)))
 
     with pytest.raises(ServiceUnavailableError) as error:
         alerts.send("hello")

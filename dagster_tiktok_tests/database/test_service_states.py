@@ -7,18 +7,20 @@ import json
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from dagster_tiktok.database.functions import Database, DataRejectedError
 from dagster_tiktok.database.service_states import ProjectUnavailableError
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.net.retry import is_transient_status
-from dagster_tiktok.settings import Settings, load_settings
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok_tests.slides.test_store import slide_of
+from dagster_tiktok_tests.support.http_server import ScriptedServer
 from dagster_tiktok_tests.support.images import jpeg
+from dagster_tiktok_tests.support.responses import Respond, image, respond
+from dagster_tiktok_tests.support.settings import build_settings
 
+PUBLIC = "/storage/v1/object/public/"
 NOT_THERE = (520, 521, 522, 523, 524, 527, 530, 540, 544, 546)
 READ_ONLY = (
     '{"code": "25006", "message": "cannot execute INSERT in a read-only transaction", '
@@ -31,56 +33,38 @@ _DISK_FULL = (
 )
 
 
-class Hosted:
-    """Answers every request with the next of `replies` (status, body); the last one stays.
+Reply = tuple[int, str]
+"""A status and a body."""
 
-    What was uploaded can be read at its public URL.
+
+def hosted_supabase(*replies: Reply) -> ScriptedServer:
+    """A project that sends the replies in order; the last one stays.
+
+    An object can be read at its public URL.
     """
-
-    def __init__(self, *replies: tuple[int, str]) -> None:
-        self._replies = list(replies)
-        self.requests: list[str] = []
-
-    async def __aenter__(self) -> Hosted:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._runner.cleanup()
-
-    @property
-    def settings(self) -> Settings:
-        return load_settings(
-            None,
-            supabase_url=f"http://127.0.0.1:{self._runner.addresses[0][1]}",
-            supabase_key="sb_secret_x",
-            google_sheets_credentials="unused",
-            google_sheet_url="https://docs.google.com/spreadsheets/d/unused-unused/edit",
-        )
-
-    async def _handle(self, request: web.Request) -> web.Response:
-        await request.read()
-        if request.path.startswith("/storage/v1/object/public/"):
-            return web.Response(body=jpeg(), content_type="image/jpeg")
-        self.requests.append(f"{request.method} {request.path}")
-        status, body = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-        kind = "application/json" if body.startswith("{") else "text/html"
-        # A short wait, as `Retry-After` asks for it: the policy's own grows to seconds.
-        headers = {"Retry-After": "0"} if status >= 400 else {}
-        return web.Response(status=status, text=body, content_type=kind, headers=headers)
+    server = ScriptedServer(*(reply_with(*reply) for reply in replies))
+    server.on(f"{PUBLIC}*", image(jpeg()))
+    return server
 
 
-async def call(hosted: Hosted) -> dict[str, object]:
-    async with open_supabase(hosted.settings) as client:
+def reply_with(status: int, body: str) -> Respond:
+    kind = "application/json" if body.startswith("{") else "text/html"
+    # A short wait, as `Retry-After` asks for it: the policy's own grows to seconds.
+    headers = {"Retry-After": "0"} if status >= 400 else {}
+    return respond(body, status=status, content_type=kind, headers=headers)
+
+
+def requests_of(server: ScriptedServer) -> list[str]:
+    return [path for path in server.paths if not path.startswith(PUBLIC)]
+
+
+async def call(hosted: ScriptedServer) -> dict[str, object]:
+    async with open_supabase(build_settings(supabase_url=hosted.url)) as client:
         return await Database(client, "UTC").call("schema_version")
 
 
-async def upload(hosted: Hosted, folder: Path) -> None:
-    async with open_slide_store(hosted.settings) as store:
+async def upload(hosted: ScriptedServer, folder: Path) -> None:
+    async with open_slide_store(build_settings(supabase_url=hosted.url)) as store:
         await store.put("7001", 1, slide_of(folder, jpeg()))
 
 
@@ -89,9 +73,11 @@ def test_a_status_of_supabase_s_own_when_it_passes_then_the_call_succeeds(
     status: int,
 ) -> None:
     async def run() -> None:
-        async with Hosted((status, "<html>error"), (status, ""), (200, '{"version": 1}')) as hosted:
+        async with hosted_supabase(
+            (status, "<html>error"), (status, ""), (200, '{"version": 1}')
+        ) as hosted:
             assert await call(hosted) == {"version": 1}
-            assert len(hosted.requests) == 3
+            assert len(requests_of(hosted)) == 3
 
     asyncio.run(run())
 
@@ -101,10 +87,10 @@ def test_a_status_of_supabase_s_own_when_it_stays_then_it_did_not_answer(
     status: int,
 ) -> None:
     async def run() -> None:
-        async with Hosted((status, "<html>error")) as hosted:
+        async with hosted_supabase((status, "<html>error")) as hosted:
             with pytest.raises(ServiceUnavailableError, match=rf"did not answer \({status}"):
                 await call(hosted)
-            assert len(hosted.requests) == 4
+            assert len(requests_of(hosted)) == 4
 
     asyncio.run(run())
 
@@ -125,10 +111,10 @@ def test_a_known_state_when_called_then_the_message_has_its_cure(
     status: int, body: str, requests: int, cure: str
 ) -> None:
     async def run() -> None:
-        async with Hosted((status, body)) as hosted:
+        async with hosted_supabase((status, body)) as hosted:
             with pytest.raises(ProjectUnavailableError, match=cure):
                 await call(hosted)
-            assert len(hosted.requests) == requests
+            assert len(requests_of(hosted)) == requests
 
     asyncio.run(run())
 
@@ -182,14 +168,16 @@ def test_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_what_was_
     status: int, body: str, said: str
 ) -> None:
     async def run() -> None:
-        async with Hosted((status, body), (status, body), (200, '{"version": 1}')) as hosted:
+        async with hosted_supabase(
+            (status, body), (status, body), (200, '{"version": 1}')
+        ) as hosted:
             assert await call(hosted) == {"version": 1}
-            assert len(hosted.requests) == 3
-        async with Hosted((status, body)) as hosted:
+            assert len(requests_of(hosted)) == 3
+        async with hosted_supabase((status, body)) as hosted:
             with pytest.raises(ServiceUnavailableError, match=said) as raised:
                 await call(hosted)
             assert not isinstance(raised.value, (ConfigurationError, DataRejectedError))
-            assert len(hosted.requests) == 4
+            assert len(requests_of(hosted)) == 4
 
     asyncio.run(run())
 
@@ -219,10 +207,10 @@ def test_a_response_that_lasts_then_it_is_not_repeated_and_names_what_to_change(
     status: int, body: str, error: type[Exception], said: str
 ) -> None:
     async def run() -> None:
-        async with Hosted((status, body)) as hosted:
+        async with hosted_supabase((status, body)) as hosted:
             with pytest.raises(error, match=said):
                 await call(hosted)
-            assert len(hosted.requests) == 1
+            assert len(requests_of(hosted)) == 1
 
     asyncio.run(run())
 
@@ -254,9 +242,9 @@ def test_a_passing_fault_when_a_slide_is_uploaded_then_it_is_sent_again(
     fault: tuple[int, str], tmp_path: Path
 ) -> None:
     async def run() -> None:
-        async with Hosted(fault, fault, (200, '{"Key": "a", "Id": "b"}')) as hosted:
+        async with hosted_supabase(fault, fault, (200, '{"Key": "a", "Id": "b"}')) as hosted:
             await upload(hosted, tmp_path)
-            assert len(hosted.requests) == 3
+            assert len(requests_of(hosted)) == 3
 
     asyncio.run(run())
 
@@ -274,7 +262,7 @@ def test_a_known_state_when_a_slide_is_uploaded_then_no_slide_is_to_blame(
     fault: tuple[int, str], cure: str, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        async with Hosted(fault) as hosted:
+        async with hosted_supabase(fault) as hosted:
             with pytest.raises(ProjectUnavailableError, match=cure):
                 await upload(hosted, tmp_path)
 

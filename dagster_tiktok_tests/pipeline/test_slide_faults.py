@@ -31,8 +31,8 @@ from dagster_tiktok.stages.claims import ClaimScope
 from dagster_tiktok.stages.scrape import scrape_due
 from dagster_tiktok.stages.store_slides import StoreReport, store_due
 from dagster_tiktok.tiktok.client import TikTokClient
-from dagster_tiktok_tests.support import fault_proxy
-from dagster_tiktok_tests.support.fault_proxy import FaultProxy, storage_error
+from dagster_tiktok_tests.support.fault_proxy import FaultProxy
+from dagster_tiktok_tests.support.responses import status, storage_error
 
 SOURCE = "unused-unused"
 NOW = datetime.now(timezone.utc)
@@ -52,7 +52,7 @@ LASTING = {
     "expired": (Fault("expired"), "expired"),
 }
 STORAGE = {
-    "storage 500": (fault_proxy.answer(500), "storage_unavailable"),
+    "storage 500": (status(500), "storage_unavailable"),
     "storage 413": (storage_error(400, 413, "too large"), "storage_refused"),
 }
 PASSING = ("slow", "status", "reset", "cut_off", "truncated_image", "html", "wrong_length")

@@ -9,12 +9,14 @@ import traceback
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.api.bounded_session import MAX_SHEET_BYTES
 from dagster_tiktok.sheet.client import SheetClient
+from dagster_tiktok_tests.support.http_server import ScriptedServer
 from dagster_tiktok_tests.support.outcomes import scraped
-from dagster_tiktok_tests.support.scripted_sheet import ScriptedServer
+from dagster_tiktok_tests.support.responses import dripping, respond
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
 UNKNOWN = "Google Sheets answered in an unknown form."
@@ -62,7 +64,7 @@ def with_token_uri(sheets: RunningSheets, uri: str) -> dict[str, Any]:
 def test_an_answer_of_another_form_when_read_then_it_is_told_and_no_empty_sheet(
     sheets: RunningSheets, body: bytes
 ) -> None:
-    with ScriptedServer(body) as server:
+    with ScriptedServer(respond(body)) as server:
         client = sheets.client(google_sheets_api_url=server.url)
         with pytest.raises(ServiceUnavailableError) as raised:
             client.read()
@@ -77,7 +79,7 @@ def test_an_answer_of_another_form_when_read_then_it_is_told_and_no_empty_sheet(
 def test_a_refusal_of_another_form_when_read_then_it_is_one_of_ours(
     sheets: RunningSheets, status: int, body: bytes
 ) -> None:
-    with ScriptedServer(body, status=status) as server:
+    with ScriptedServer(respond(body, status=status)) as server:
         client = sheets.client(google_sheets_api_url=server.url)
         with pytest.raises((ServiceUnavailableError, ConfigurationError)):
             client.read()
@@ -104,7 +106,7 @@ def test_a_refusal_of_another_form_when_read_then_it_is_one_of_ours(
 def test_a_token_answer_of_another_form_when_read_then_the_credentials_are_named(
     sheets: RunningSheets, status: int, body: str
 ) -> None:
-    with ScriptedServer(body.encode("latin-1"), status=status) as server:
+    with ScriptedServer(respond(body.encode("latin-1"), status=status)) as server:
         client = sheets.client(**with_token_uri(sheets, f"{server.url}/token"))
         with pytest.raises(ConfigurationError, match=r"^GOOGLE_SHEETS_CREDENTIALS: Google refused"):
             client.read()
@@ -116,7 +118,7 @@ def test_an_answer_that_unpacks_to_too_much_when_read_then_it_is_not_taken(
 ) -> None:
     body = gzip.compress(b" " * (MAX_SHEET_BYTES + 1))
     assert len(body) < 100_000
-    with ScriptedServer(body, headers=GZIP) as server:
+    with ScriptedServer(respond(body, headers=GZIP)) as server:
         client = sheets.client(google_sheets_api_url=server.url)
         with pytest.raises(
             ServiceUnavailableError, match=r"answered with more than 67,108,864 bytes"
@@ -133,7 +135,7 @@ def test_an_answer_that_unpacks_to_too_much_when_read_then_it_is_not_taken(
 
 def test_a_packed_answer_when_read_then_it_is_unpacked(sheets: RunningSheets) -> None:
     body = gzip.compress(of_values('[["x", 1]]'))
-    with ScriptedServer(body, headers=GZIP) as server:
+    with ScriptedServer(respond(body, headers=GZIP)) as server:
         assert sheets.client(google_sheets_api_url=server.url).read().rows == [["x", 1]]
 
 
@@ -141,7 +143,7 @@ def test_a_packed_answer_when_read_then_it_is_unpacked(sheets: RunningSheets) ->
 def test_an_answer_that_drips_when_read_then_the_wait_ends(
     sheets: RunningSheets, endpoint: str
 ) -> None:
-    with ScriptedServer(pieces=itertools.repeat(b" "), pause=0.1) as server:
+    with ScriptedServer(dripping(itertools.repeat(b" "), 0.1)) as server:
         changes = (
             {"google_sheets_api_url": server.url}
             if endpoint == "sheet"
@@ -162,8 +164,8 @@ def test_a_redirect_when_read_then_nothing_is_sent_where_it_points(
     sheets: RunningSheets, endpoint: str, status: int
 ) -> None:
     with (
-        ScriptedServer(b"{}") as other,
-        ScriptedServer(status=status, headers={"Location": f"{other.url}/x"}) as server,
+        ScriptedServer(respond(b"{}")) as other,
+        ScriptedServer(respond(status=status, headers={"Location": f"{other.url}/x"})) as server,
     ):
         changes = (
             {"google_sheets_api_url": server.url}
@@ -182,7 +184,7 @@ def test_another_success_when_read_then_it_names_the_status(
     sheets: RunningSheets, status: int
 ) -> None:
     with (
-        ScriptedServer(status=status) as server,
+        ScriptedServer(respond(status=status)) as server,
         pytest.raises(ServiceUnavailableError, match=rf"answered {status}, which is not expected"),
     ):
         sheets.client(google_sheets_api_url=server.url).read()
@@ -206,11 +208,15 @@ def test_a_write_that_is_answered_with_nonsense_when_checked_then_the_tab_tells(
 ) -> None:
     grid = sheets.client().read()
     values = of_values(json.dumps(grid.rows))
-    with ScriptedServer(lambda path: b"{" if "batchUpdate" in path else values) as server:
+
+    async def nonsense_to_writes(request: web.Request) -> web.StreamResponse:
+        return await respond(b"{" if "batchUpdate" in request.path else values)(request)
+
+    with ScriptedServer(nonsense_to_writes) as server:
         report = sheets.client(google_sheets_api_url=server.url).write_outcomes([scraped(2)])
     # That tab never takes anything on, so the second reading asks for the same cells again.
     assert 0 < report.corrected < report.cells
-    assert [path.rpartition(":")[2] for path in server.requests] == [
+    assert [path.rpartition(":")[2] for path in server.paths] == [
         "batchGetByDataFilter",
         "batchGetByDataFilter",
         "batchUpdateByDataFilter",

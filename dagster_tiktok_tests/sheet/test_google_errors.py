@@ -9,7 +9,8 @@ import requests
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.api.errors import response_error
-from dagster_tiktok_tests.support.scripted_sheet import ScriptedServer
+from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.responses import respond
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
 CELL = "CELL-TEXT-THAT-IS-NOBODYS-BUSINESS"
@@ -53,7 +54,7 @@ def test_a_refusal_when_read_then_its_own_cause_is_told(
 ) -> None:
     body = json.dumps({"error": {"code": status, "message": message}}).encode()
     with (
-        ScriptedServer(body, status=status) as server,
+        ScriptedServer(respond(body, status=status)) as server,
         pytest.raises((ConfigurationError, ServiceUnavailableError)) as raised,
     ):
         sheets.client(google_sheets_api_url=server.url).read()

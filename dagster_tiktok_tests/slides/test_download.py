@@ -2,19 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from dagster_tiktok.models import SlideSource
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.failures import SlideUrlExpiredError
 from dagster_tiktok.slides.stream import Timeouts
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.support import cdn as answers
-from dagster_tiktok_tests.support.cdn import Answer, Cdn
+from dagster_tiktok_tests.support import responses
+from dagster_tiktok_tests.support.cdn import Cdn
 from dagster_tiktok_tests.support.images import jpeg
+from dagster_tiktok_tests.support.responses import Respond
 from dagster_tiktok_tests.support.scenes import IMAGE, failure, fetch, play
 
 
@@ -39,7 +40,7 @@ def test_a_slide_in_the_cache_then_nothing_is_requested(make_settings: MakeSetti
         await fetch(downloader, cdn.slide(1, "a"))
         again = await fetch(downloader, cdn.slide(1, "a", lives_for=-1))
         assert again.cached
-        assert cdn.asked("a") == 1
+        assert cdn.requested("a") == 1
 
     play(make_settings, scene)
 
@@ -64,7 +65,7 @@ def test_one_slide_asked_for_twice_at_once_then_it_is_requested_once(
         source = cdn.slide(1, "a")
         slides = await asyncio.gather(*(fetch(downloader, source) for _ in range(4)))
         assert [slide.cached for slide in slides].count(False) == 1
-        assert cdn.asked("a") == 1
+        assert cdn.requested("a") == 1
 
     play(make_settings, scene)
 
@@ -72,26 +73,26 @@ def test_one_slide_asked_for_twice_at_once_then_it_is_requested_once(
 @pytest.mark.parametrize(
     "fault",
     [
-        answers.status(500),
-        answers.status(503),
-        answers.status(429, Retry_After="0"),
-        answers.hung_up,
-        answers.cut_off(0),
-        answers.cut_off(3000),
-        answers.cut_off(3000, etag=False),
-        answers.body_of(b"<html>busy</html>", "text/html"),
-        answers.body_of(b""),
-        answers.body_of(IMAGE[:5000]),
+        responses.status(500),
+        responses.status(503),
+        responses.status(429, Retry_After="0"),
+        responses.hang_up,
+        responses.cut_off(0),
+        responses.cut_off(3000),
+        responses.cut_off(3000, validator=None),
+        responses.respond(b"<html>busy</html>", content_type="text/html"),
+        responses.image(b""),
+        responses.image(IMAGE[:5000]),
     ],
 )
 def test_a_passing_fault_then_it_is_tried_again_and_succeeds(
-    make_settings: MakeSettings, fault: Answer
+    make_settings: MakeSettings, fault: Respond
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.faults["a"] = [fault]
+        cdn.on("a", fault, responses.whole_file)
         slide = await fetch(downloader, cdn.slide(1, "a"))
         assert slide.path.read_bytes() == IMAGE
-        assert cdn.asked("a") == 2
+        assert cdn.requested("a") == 2
 
     play(make_settings, scene)
 
@@ -99,23 +100,23 @@ def test_a_passing_fault_then_it_is_tried_again_and_succeeds(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (answers.status(500), "server_error"),
-        (answers.status(429, Retry_After="0"), "rate_limited"),
-        (answers.hung_up, "network"),
-        (answers.cut_off(0), "truncated"),
-        (answers.body_of(b"<html>busy</html>", "text/html"), "not_an_image"),
-        (answers.body_of(IMAGE[:5000]), "truncated"),
+        (responses.status(500), "server_error"),
+        (responses.status(429, Retry_After="0"), "rate_limited"),
+        (responses.hang_up, "network"),
+        (responses.cut_off(0), "truncated"),
+        (responses.respond(b"<html>busy</html>", content_type="text/html"), "not_an_image"),
+        (responses.image(IMAGE[:5000]), "truncated"),
     ],
 )
 def test_a_lasting_fault_then_it_ends_with_its_kind_after_all_attempts(
-    make_settings: MakeSettings, fault: Answer, kind: str
+    make_settings: MakeSettings, fault: Respond, kind: str
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.always["a"] = fault
+        cdn.on("a", fault)
         error = await failure(downloader, cdn.slide(1, "a"))
         assert error.kind == kind
         assert error.transient
-        assert cdn.asked("a") == 4
+        assert cdn.requested("a") == 4
 
     play(make_settings, scene)
 
@@ -123,26 +124,26 @@ def test_a_lasting_fault_then_it_ends_with_its_kind_after_all_attempts(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (answers.status(404), "not_found"),
-        (answers.status(418), "unexpected_status"),
-        (answers.body_of(b"PK\x03\x04" + bytes(99)), "unsupported_type"),
-        (answers.body_of(IMAGE + b"PK\x03\x04"), "trailing_data"),
-        (answers.endless, "too_large"),
-        (answers.body_of(bytes(1024 * 1024 + 1)), "too_large"),
-        (answers.redirect("http://169.254.169.254/latest/meta-data"), "forbidden_host"),
-        (answers.redirect("file:///etc/passwd"), "forbidden_host"),
-        (answers.redirect("a"), "unexpected_status"),
+        (responses.status(404), "not_found"),
+        (responses.status(418), "unexpected_status"),
+        (responses.image(b"PK\x03\x04" + bytes(99)), "unsupported_type"),
+        (responses.image(IMAGE + b"PK\x03\x04"), "trailing_data"),
+        (responses.endless_image, "too_large"),
+        (responses.image(bytes(1024 * 1024 + 1)), "too_large"),
+        (responses.redirect("http://169.254.169.254/latest/meta-data"), "forbidden_host"),
+        (responses.redirect("file:///etc/passwd"), "forbidden_host"),
+        (responses.redirect("a"), "unexpected_status"),
     ],
 )
 def test_a_final_answer_then_it_is_not_asked_again_and_nothing_stays(
-    make_settings: MakeSettings, fault: Answer, kind: str, tmp_path: Path
+    make_settings: MakeSettings, fault: Respond, kind: str, tmp_path: Path
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.always["a"] = fault
+        cdn.on("a", fault)
         error = await failure(downloader, cdn.slide(1, "a"))
         assert error.kind == kind
         assert not error.transient
-        assert cdn.asked("a") <= (6 if kind == "unexpected_status" else 1)
+        assert cdn.requested("a") <= (6 if kind == "unexpected_status" else 1)
         assert not list((tmp_path / "cache").iterdir())
 
     play(make_settings, scene, slide_max_mb=1)
@@ -152,9 +153,9 @@ def test_a_redirect_to_an_allowed_host_then_it_is_followed(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.faults["a"] = [answers.redirect("/b?x=%2B")]
+        cdn.on("a", responses.redirect("/b?x=%2B"), responses.whole_file)
         assert (await fetch(downloader, cdn.slide(1, "a"))).path.read_bytes() == IMAGE
-        assert cdn.asked("b") == 1
+        assert cdn.requested("b") == 1
 
     play(make_settings, scene)
 
@@ -171,11 +172,11 @@ def test_a_host_that_is_not_listed_then_nothing_is_requested(
 
 def test_a_mirror_that_fails_then_the_next_one_is_asked(make_settings: MakeSettings) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.always["gone"] = answers.status(404)
-        cdn.always["down"] = answers.status(502)
+        cdn.on("gone", responses.status(404))
+        cdn.on("down", responses.status(502))
         slide = await fetch(downloader, cdn.slide(1, "gone", "down", "b"))
-        assert slide.url == cdn.address("b")
-        assert [seen.path for seen in cdn.requests] == ["gone", "down", "b"]
+        assert slide.url == cdn.slide_url("b")
+        assert cdn.paths == ["/gone", "/down", "/b"]
 
     play(make_settings, scene)
 
@@ -184,10 +185,10 @@ def test_mirrors_that_are_gone_and_down_then_only_the_one_that_may_come_back_is_
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.always["gone"] = answers.status(404)
-        cdn.always["down"] = answers.status(502)
+        cdn.on("gone", responses.status(404))
+        cdn.on("down", responses.status(502))
         assert (await failure(downloader, cdn.slide(1, "gone", "down"))).kind == "server_error"
-        assert (cdn.asked("gone"), cdn.asked("down")) == (1, 4)
+        assert (cdn.requested("gone"), cdn.requested("down")) == (1, 4)
 
     play(make_settings, scene)
 
@@ -207,10 +208,11 @@ def test_403_from_every_mirror_then_the_address_expired_and_none_is_asked_twice(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.always["a"] = cdn.always["b"] = answers.status(403)
+        cdn.on("a", responses.status(403))
+        cdn.on("b", responses.status(403))
         error = await failure(downloader, cdn.slide(1, "a", "b"))
         assert isinstance(error, SlideUrlExpiredError)
-        assert (cdn.asked("a"), cdn.asked("b")) == (1, 1)
+        assert (cdn.requested("a"), cdn.requested("b")) == (1, 1)
 
     play(make_settings, scene)
 
@@ -218,17 +220,9 @@ def test_403_from_every_mirror_then_the_address_expired_and_none_is_asked_twice(
 def test_a_body_that_trickles_then_the_total_time_ends_it(
     make_settings: MakeSettings,
 ) -> None:
-    async def trickle(request: web.Request, body: bytes) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Length": str(len(body))})
-        await response.prepare(request)
-        while request.transport and not request.transport.is_closing():
-            await response.write(b"1")
-            await asyncio.sleep(0.02)
-        return response
-
     async def run() -> None:
         async with Cdn({"a": IMAGE}) as cdn:
-            cdn.always["a"] = trickle
+            cdn.on("a", responses.dripping(itertools.repeat(b"1"), 0.02))
             settings = make_settings(slide_allowed_hosts=cdn.host)
             timeouts = Timeouts(idle=5, total=0.3)
             async with SlideDownloader(settings, timeouts=timeouts, attempts=1) as downloader:
@@ -250,24 +244,15 @@ def test_a_body_that_trickles_then_the_total_time_ends_it(
 def test_headers_that_are_no_text_then_only_that_slide_is_affected(
     make_settings: MakeSettings, head: bytes, outcome: str
 ) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n" % (head, len(IMAGE)))
-        writer.write(IMAGE)
-        await writer.drain()
-        writer.close()
+    async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
+        start = b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n" % (head, len(IMAGE))
+        cdn.on("a", responses.raw(start + IMAGE))
+        if outcome == "taken":
+            assert (await fetch(downloader, cdn.slide(1, "a"))).path.read_bytes() == IMAGE
+        else:
+            assert (await failure(downloader, cdn.slide(1, "a"))).kind == outcome
 
-    async def run() -> None:
-        async with await asyncio.start_server(answer, "127.0.0.1") as server:
-            host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            source = SlideSource(number=1, mirrors=(f"http://{host}/a",), image_key="a" * 32)
-            async with SlideDownloader(make_settings(slide_allowed_hosts=host)) as downloader:
-                if outcome == "taken":
-                    assert (await fetch(downloader, source)).path.read_bytes() == IMAGE
-                else:
-                    assert (await failure(downloader, source)).kind == outcome
-
-    asyncio.run(run())
+    play(make_settings, scene)
 
 
 def test_a_slide_that_takes_for_ever_then_its_time_ends_it(

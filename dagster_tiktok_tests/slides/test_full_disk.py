@@ -83,7 +83,7 @@ async def check(first: Moved, second: Moved, cdn: Cdn) -> None:
             data = (await browser.get(slide.public_url)).content
             assert hashlib.sha256(data).hexdigest() == slide.content_hash
     assert {slide.content_hash for slide in slides} == hashes
-    assert {name: cdn.asked(name) for name in SMALL} == dict.fromkeys(SMALL, 1)
+    assert {name: cdn.requested(name) for name in SMALL} == dict.fromkeys(SMALL, 1)
 
 
 def test_a_disk_of_four_megabytes_then_what_does_not_fit_fails_and_is_stored_later(

@@ -14,10 +14,11 @@ from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok.sandbox.tiktok.content import hostile_files
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 from dagster_tiktok_tests.slides.test_mover import post_of
-from dagster_tiktok_tests.support import cdn as answers
 from dagster_tiktok_tests.support import hostile_images as traps
-from dagster_tiktok_tests.support.cdn import Answer, Cdn, body_of
+from dagster_tiktok_tests.support import responses
+from dagster_tiktok_tests.support.cdn import Cdn
 from dagster_tiktok_tests.support.images import encoded, jpeg
+from dagster_tiktok_tests.support.responses import Respond
 from dagster_tiktok_tests.support.slide_mover import Moved, Order, moved_elsewhere, settings_of
 
 MOST_MEGABYTES = 250
@@ -42,40 +43,43 @@ async def private_server() -> AsyncIterator[tuple[int, list[str]]]:
         yield server.sockets[0].getsockname()[1], connected
 
 
-def traps_by_name(private_port: int) -> dict[str, tuple[Answer, str]]:
+def traps_by_name(private_port: int) -> dict[str, tuple[Respond, str]]:
     """Each with the kinds of failure that it may end as."""
     picture = jpeg()
     return {
-        "png of 50,000 x 50,000": (body_of(hostile_files.decompression_bomb()), "bomb"),
-        "jpeg of 50,000 x 50,000": (body_of(traps.huge_jpeg(50_000)), "bomb"),
-        "jpeg of 65,535 x 65,535": (body_of(traps.huge_jpeg(65_535)), "bomb"),
-        "gif of 65,535 x 65,535": (body_of(traps.wide_gif()), "bomb"),
-        "webp of 16,384 x 16,384": (body_of(traps.wide_webp()), "bomb corrupt"),
-        "avif of 50,000 x 50,000": (body_of(traps.wide_avif()), "bomb corrupt"),
-        "svg": (body_of(hostile_files.SVG, "image/svg+xml"), "unsupported_type"),
-        "zip named .jpeg": (body_of(hostile_files.zip_file()), "unsupported_type"),
-        "jpeg and zip": (body_of(hostile_files.polyglot(picture)), "trailing_data"),
+        "png of 50,000 x 50,000": (responses.image(hostile_files.decompression_bomb()), "bomb"),
+        "jpeg of 50,000 x 50,000": (responses.image(traps.huge_jpeg(50_000)), "bomb"),
+        "jpeg of 65,535 x 65,535": (responses.image(traps.huge_jpeg(65_535)), "bomb"),
+        "gif of 65,535 x 65,535": (responses.image(traps.wide_gif()), "bomb"),
+        "webp of 16,384 x 16,384": (responses.image(traps.wide_webp()), "bomb corrupt"),
+        "avif of 50,000 x 50,000": (responses.image(traps.wide_avif()), "bomb corrupt"),
+        "svg": (
+            responses.respond(hostile_files.SVG, content_type="image/svg+xml"),
+            "unsupported_type",
+        ),
+        "zip named .jpeg": (responses.image(hostile_files.zip_file()), "unsupported_type"),
+        "jpeg and zip": (responses.image(hostile_files.polyglot(picture)), "trailing_data"),
         "cloud metadata": (
-            answers.redirect("http://169.254.169.254/latest/meta-data/"),
+            responses.redirect("http://169.254.169.254/latest/meta-data/"),
             "forbidden_host",
         ),
-        "loopback": (answers.redirect(f"http://127.0.0.1:{private_port}/"), "forbidden_host"),
-        "loopback, IPv6": (answers.redirect(f"http://[::1]:{private_port}/"), "forbidden_host"),
+        "loopback": (responses.redirect(f"http://127.0.0.1:{private_port}/"), "forbidden_host"),
+        "loopback, IPv6": (responses.redirect(f"http://[::1]:{private_port}/"), "forbidden_host"),
         "loopback, mapped": (
-            answers.redirect(f"http://[::ffff:127.0.0.1]:{private_port}/"),
+            responses.redirect(f"http://[::ffff:127.0.0.1]:{private_port}/"),
             "forbidden_host",
         ),
         "loopback, as a number": (
-            answers.redirect(f"http://2130706433:{private_port}/"),
+            responses.redirect(f"http://2130706433:{private_port}/"),
             "forbidden_host",
         ),
         "loopback, by name": (
-            answers.redirect(f"http://localhost:{private_port}/"),
+            responses.redirect(f"http://localhost:{private_port}/"),
             "forbidden_host",
         ),
         # `localhost` is on the list of this test: a name of ours that leads to a private address.
-        "rebound name": (answers.redirect("https://localhost/"), "network"),
-        "endless": (answers.endless, "too_large"),
+        "rebound name": (responses.redirect("https://localhost/"), "network"),
+        "endless": (responses.endless_image, "too_large"),
         "packed 500 MB": (traps.packed(500), "unsupported_type"),
         "length of 10 GB": (traps.with_length(str(10 * 2**30), picture), "too_large"),
         "length too short": (
@@ -88,20 +92,23 @@ def traps_by_name(private_port: int) -> dict[str, tuple[Answer, str]]:
             "network",
         ),
         "negative length": (traps.with_length("-1", picture), "network"),
-        "endless header": (traps.raw(b"HTTP/1.1 200 OK\r\nX-A: " + bytes(8 * traps.MB)), "network"),
-        "text of 50 MB": (body_of(traps.text_bomb(50)), "bomb corrupt"),
-        "text of 500 x 1 MB": (body_of(traps.text_bomb(1, 500)), "bomb corrupt"),
-        "colour profile of 50 MB": (body_of(traps.profile_bomb(50)), "bomb corrupt"),
-        "png flood": (body_of(traps.flood("PNG", 400)), "bomb"),
-        "gif flood": (body_of(traps.flood("GIF", 400)), "bomb"),
-        "webp flood": (body_of(traps.flood("WEBP", 400)), "bomb"),
+        "endless header": (
+            responses.raw(b"HTTP/1.1 200 OK\r\nX-A: " + bytes(8 * traps.MB)),
+            "network",
+        ),
+        "text of 50 MB": (responses.image(traps.text_bomb(50)), "bomb corrupt"),
+        "text of 500 x 1 MB": (responses.image(traps.text_bomb(1, 500)), "bomb corrupt"),
+        "colour profile of 50 MB": (responses.image(traps.profile_bomb(50)), "bomb corrupt"),
+        "png flood": (responses.image(traps.flood("PNG", 400)), "bomb"),
+        "gif flood": (responses.image(traps.flood("GIF", 400)), "bomb"),
+        "webp flood": (responses.image(traps.flood("WEBP", 400)), "bomb"),
     }
 
 
 async def moved(
     make_settings: MakeSettings,
     supabase: SupabaseServer,
-    named: dict[str, Answer],
+    named: dict[str, Respond],
     cdn: Cdn,
     **limits: float,
 ) -> tuple[Moved, set[str]]:
@@ -115,7 +122,8 @@ async def moved(
         slide_allowed_hosts=f"{cdn.host},localhost",
     )
     paths = [str(number) for number in range(1, len(named) + 1)]
-    cdn.always = dict(zip(paths, named.values()))
+    for path, respond in zip(paths, named.values()):
+        cdn.on(path, respond)
     post = post_of(*(cdn.slide(int(path), path) for path in paths))
     order = Order(
         settings=settings_of(settings),
@@ -135,7 +143,7 @@ def test_every_trap_then_each_is_refused_within_the_caps_and_nothing_of_it_stays
     async def run() -> None:
         async with private_server() as (port, connected), Cdn() as cdn:
             named = traps_by_name(port)
-            sound = body_of(jpeg(99))
+            sound = responses.image(jpeg(99))
             every = {name: answer for name, (answer, _) in named.items()} | {"sound": sound}
             result, in_bucket = await moved(make_settings, supabase, every, cdn)
 
@@ -158,7 +166,7 @@ def test_a_body_that_drips_then_the_total_time_ends_it_and_nothing_of_it_stays(
 ) -> None:
     async def run() -> None:
         async with Cdn() as cdn:
-            every: dict[str, Answer] = {"drip": traps.drip}
+            every: dict[str, Respond] = {"drip": traps.drip()}
             result, in_bucket = await moved(make_settings, supabase, every, cdn, total_seconds=2)
 
         assert list(result.kinds.values()) == [{1: "network"}]
@@ -178,7 +186,7 @@ def test_the_largest_pictures_that_are_taken_then_the_memory_stays_within_its_bo
             encoded("JPEG", Image.new("RGB", (2850, 2850)), progressive=True, subsampling=0),
             *[encoded("PNG", Image.new("RGB", (4050, 4050), c), compress_level=1) for c in COLOURS],
         ]
-        every = {str(number): body_of(picture) for number, picture in enumerate(pictures)}
+        every = {str(number): responses.image(picture) for number, picture in enumerate(pictures)}
         async with Cdn() as cdn:
             result, in_bucket = await moved(make_settings, supabase, every, cdn)
 

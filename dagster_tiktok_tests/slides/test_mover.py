@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,9 +31,9 @@ from dagster_tiktok.tiktok.failures import (
     PostUnreadableError,
 )
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.support import cdn as answers
+from dagster_tiktok_tests.support import responses
 from dagster_tiktok_tests.support.cdn import Cdn
-from dagster_tiktok_tests.support.fault_proxy import FaultProxy, storage_error
+from dagster_tiktok_tests.support.fault_proxy import FaultProxy
 from dagster_tiktok_tests.support.images import jpeg
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -78,7 +79,7 @@ class Stage:
     def carousel(self, slides: int, *, lives_for: float = 1000) -> Post:
         """A post of pictures that no other post has."""
         names = [f"slide-{next(_seeds)}" for _ in range(slides)]
-        self.cdn.files |= {name: jpeg(hash(name)) for name in names}
+        self.cdn.files |= {name: jpeg(zlib.crc32(name.encode())) for name in names}
         return post_of(
             *(
                 self.cdn.slide(number, name, lives_for=lives_for)
@@ -168,7 +169,7 @@ def test_carousels_then_every_slide_is_stored_in_order_and_readable_by_anyone(
                     )
                     assert (await browser.get(slide.public_url)).content == data
             assert len(settled) == 19
-            assert all(stage.cdn.asked(path) == 1 for path in stage.cdn.files)
+            assert all(stage.cdn.requested(path) == 1 for path in stage.cdn.files)
 
     asyncio.run(run())
 
@@ -207,14 +208,14 @@ def test_one_broken_slide_then_the_others_are_stored_and_the_post_is_not_complet
     async def run() -> None:
         async with on_stage(make_settings, supabase) as stage:
             post = stage.carousel(6)
-            stage.cdn.always[stage.paths(post)[2]] = answers.status(404)
+            stage.cdn.on(stage.paths(post)[2], responses.status(404))
             async with stage.mover() as mover:
                 result = await mover.move(post)
                 assert [s.slide_number for s in result.slides] == [1, 2, 4, 5, 6]
                 assert [(f.number, f.kind) for f in result.failures] == [(3, "not_found")]
                 assert result.failures[0].message.startswith("Slide 3: The slide is not there")
                 assert result.stats.by_kind == {"not_found": 1}
-                stage.cdn.always.clear()
+                stage.cdn.script.clear()
                 mended = await mover.move(post, result.slides)
                 assert mended.complete
                 assert (mended.stats.skipped, mended.stats.uploaded) == (5, 1)
@@ -227,7 +228,7 @@ def test_a_bucket_that_refuses_a_slide_then_it_fails_alone(
 ) -> None:
     async def run() -> None:
         async with on_stage(make_settings, supabase) as stage, stage.mover() as mover:
-            stage.storage.faults = [storage_error(400, 413, "too large")]
+            stage.storage.faults = [responses.storage_error(400, 413, "too large")]
             result = await mover.move(stage.carousel(6))
             assert len(result.slides) == 5
             assert [failure.kind for failure in result.failures] == ["storage_refused"]
@@ -291,7 +292,7 @@ def test_expired_addresses_then_the_page_is_fetched_once_and_all_slides_are_stor
             post = post.model_copy(update={"scraped_at": read_at})
             if how == "403":
                 for path in stage.paths(post):
-                    stage.cdn.faults[path] = [answers.status(403)]
+                    stage.cdn.on(path, responses.status(403), responses.whole_file)
             fetched = []
 
             async def refresh(tiktok_id: str) -> Post:
@@ -348,7 +349,7 @@ def test_addresses_that_stay_expired_then_the_page_is_not_fetched_again_and_agai
     async def run() -> None:
         async with on_stage(make_settings, supabase) as stage:
             post = stage.carousel(6)
-            stage.cdn.always[stage.paths(post)[0]] = answers.status(403)
+            stage.cdn.on(stage.paths(post)[0], responses.status(403))
             fetched = []
 
             async def refresh(tiktok_id: str) -> Post:
@@ -456,7 +457,7 @@ def test_two_looks_at_one_post_at_once_then_each_slide_is_moved_once(
             assert other.complete
             assert [s.public_url for s in one.slides] == [s.public_url for s in other.slides]
             assert one.stats.uploaded + other.stats.uploaded == 6
-            assert all(stage.cdn.asked(path) == 1 for path in stage.paths(post))
+            assert all(stage.cdn.requested(path) == 1 for path in stage.paths(post))
 
     asyncio.run(run())
 
@@ -494,13 +495,13 @@ def test_many_slides_then_the_first_are_stored_while_others_are_still_to_be_down
     async def run() -> None:
         first_is_stored, others_arrived = asyncio.Event(), asyncio.Event()
 
-        async def after_the_first(request: web.Request, body: bytes) -> web.StreamResponse:
+        async def after_the_first(request: web.Request) -> web.StreamResponse:
             await first_is_stored.wait()
-            return await answers.whole(request, body)
+            return await responses.whole_file(request)
 
-        async def while_others_arrive(request: web.Request, body: bytes) -> web.StreamResponse:
+        async def while_others_arrive(request: web.Request) -> web.StreamResponse:
             others_arrived.set()
-            return await answers.whole(request, body)
+            return await responses.whole_file(request)
 
         async with (
             on_stage(make_settings, supabase, slide_max_concurrent_downloads=2) as stage,
@@ -510,9 +511,9 @@ def test_many_slides_then_the_first_are_stored_while_others_are_still_to_be_down
             paths = stage.paths(post)
             # The last slides are given only when a first one is stored, and no upload ends before
             # the CDN has been asked for a third slide: whoever does one after the other, waits.
-            stage.cdn.always[paths[2]] = while_others_arrive
+            stage.cdn.on(paths[2], while_others_arrive)
             for path in paths[8:]:
-                stage.cdn.always[path] = after_the_first
+                stage.cdn.on(path, after_the_first)
             stage.storage.until = others_arrived.wait
             assert (await mover.move(post)).complete
 

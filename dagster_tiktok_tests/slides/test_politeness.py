@@ -18,9 +18,10 @@ from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stream import Transfer
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.support import cdn as answers
-from dagster_tiktok_tests.support.cdn import Answer, Cdn
+from dagster_tiktok_tests.support import responses
+from dagster_tiktok_tests.support.cdn import Cdn
 from dagster_tiktok_tests.support.images import jpeg
+from dagster_tiktok_tests.support.responses import Respond
 
 
 async def fetch(
@@ -31,10 +32,10 @@ async def fetch(
     return slide
 
 
-def noting(times: list[float], answer: Answer) -> Answer:
-    async def noted(request: web.Request, body: bytes) -> web.StreamResponse:
+def noting(times: list[float], respond: Respond) -> Respond:
+    async def noted(request: web.Request) -> web.StreamResponse:
         times.append(time.monotonic())
-        return await answer(request, body)
+        return await respond(request)
 
     return noted
 
@@ -48,11 +49,12 @@ def test_a_rate_then_no_request_passes_it_by_neither_redirects_nor_repetitions(
             settings = make_settings(slide_allowed_hosts=cdn.host, slide_requests_per_second=40)
             for number in range(6):
                 cdn.files |= {f"{number}": jpeg(number), f"target-{number}": jpeg(number)}
-                cdn.always[f"target-{number}"] = noting(times, answers.whole)
-                cdn.faults[f"{number}"] = [
-                    noting(times, answers.status(503)),
-                    noting(times, answers.redirect(f"/target-{number}")),
-                ]
+                cdn.on(f"target-{number}", noting(times, responses.whole_file))
+                cdn.on(
+                    f"{number}",
+                    noting(times, responses.status(503)),
+                    noting(times, responses.redirect(f"/target-{number}")),
+                )
             async with SlideDownloader(settings, max_wait=0.01) as downloader:
                 slides = [cdn.slide(number + 1, str(number)) for number in range(6)]
                 started = time.monotonic()
@@ -83,22 +85,22 @@ def test_cookies_then_allowed_hosts_get_them_as_they_are_and_no_other_host_is_as
     async def run() -> None:
         async with Cdn() as cdn, Cdn() as elsewhere:
             cdn.files = elsewhere.files = {name: jpeg() for name in ("a", "b", "c")}
-            cdn.faults["b"] = [answers.redirect("/c?x-signature=1")]
-            cdn.faults["c"] = [answers.whole, answers.redirect(elsewhere.address("a"))]
+            cdn.on("b", responses.redirect("/c?x-signature=1"))
+            cdn.on("c", responses.whole_file, responses.redirect(elsewhere.slide_url("a")))
             settings = make_settings(slide_allowed_hosts=cdn.host)
             async with SlideDownloader(settings, cookies=current) as downloader:
                 await fetch(downloader, cdn.slide(1, "a"))
                 cookies.update(ttwid="1%7CabC", msToken="x-_y==")
                 await fetch(downloader, cdn.slide(2, "b"))
-                for address in (cdn.address("c"), elsewhere.address("a")):
+                for address in (cdn.slide_url("c"), elsewhere.slide_url("a")):
                     with pytest.raises(SlideError, match="not allowed"):
                         await fetch(downloader, SlideSource(number=3, mirrors=(address,)))
         sent = "ttwid=1%7CabC; msToken=x-_y=="
         assert [(seen.path, seen.headers.get("Cookie")) for seen in cdn.requests] == [
-            ("a", None),
-            ("b", sent),
-            ("c", sent),
-            ("c", sent),
+            ("/a", None),
+            ("/b", sent),
+            ("/c", sent),
+            ("/c", sent),
         ]
         assert not elsewhere.requests
 
@@ -137,10 +139,10 @@ def test_requests_that_fail_then_each_is_counted_with_its_host_and_bytes(
     async def run() -> None:
         async with Cdn() as one, Cdn() as other:
             one.files = other.files = {"a": jpeg()}
-            one.faults["a"] = [answers.cut_off(3000), answers.status(404)]
-            other.faults["a"] = [answers.status(503)]
+            one.on("a", responses.cut_off(3000), responses.status(404))
+            other.on("a", responses.status(503), responses.whole_file)
             settings = make_settings(slide_allowed_hosts=f"{one.host},{other.host}")
-            source = SlideSource(number=1, mirrors=(one.address("a"), other.address("a")))
+            source = SlideSource(number=1, mirrors=(one.slide_url("a"), other.slide_url("a")))
             transfer = Transfer()
             async with SlideDownloader(settings, max_wait=0.01) as downloader:
                 slide = await fetch(downloader, source, transfer)

@@ -15,8 +15,9 @@ from dagster_tiktok.slides.failures import SlideError
 from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stream import Timeouts
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.support import cdn as answers
-from dagster_tiktok_tests.support.cdn import Answer, Cdn
+from dagster_tiktok_tests.support import responses
+from dagster_tiktok_tests.support.cdn import Cdn
+from dagster_tiktok_tests.support.responses import Respond
 from dagster_tiktok_tests.support.scenes import BIG, IMAGE, fetch, play
 
 
@@ -24,12 +25,12 @@ def test_a_body_that_breaks_off_then_only_the_rest_is_requested(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.faults["big"] = [answers.cut_off(100_000)]
+        cdn.on("big", responses.cut_off(100_000), responses.whole_file)
         slide = await fetch(downloader, cdn.slide(1, "big"))
         assert slide.resumed
         assert slide.bytes == len(BIG)
         assert slide.path.read_bytes() == BIG
-        assert cdn.requests[1].headers["If-Range"] == answers.etag_of(BIG)
+        assert cdn.requests[1].headers["If-Range"] == responses.etag(BIG)
 
     play(make_settings, scene)
 
@@ -43,7 +44,7 @@ def test_a_server_that_falls_silent_then_the_rest_is_requested_after_a_while(
             # On a busy machine a silence so short may not be the server's: then a longer one is.
             for number, idle in enumerate((0.4, 5, 60), 1):
                 cdn.files[f"{number}"] = BIG
-                cdn.faults[f"{number}"] = [answers.stalled(100_000)]
+                cdn.on(f"{number}", responses.stalled(100_000), responses.whole_file)
                 timeouts = Timeouts(idle=idle)
                 async with SlideDownloader(
                     settings, timeouts=timeouts, attempts=2, max_wait=0.05
@@ -62,12 +63,12 @@ def test_a_file_that_changed_meanwhile_then_it_starts_afresh(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        async def cut_and_change(request: object, body: bytes) -> object:
-            answer = await answers.cut_off(100_000)(request, body)  # type: ignore[arg-type]
+        async def cut_and_change(request: web.Request) -> web.StreamResponse:
+            response = await responses.cut_off(100_000)(request)
             cdn.files["big"] = IMAGE
-            return answer
+            return response
 
-        cdn.faults["big"] = [cut_and_change]  # type: ignore[list-item]
+        cdn.on("big", cut_and_change, responses.whole_file)
         slide = await fetch(downloader, cdn.slide(1, "big"))
         assert not slide.resumed
         assert slide.path.read_bytes() == IMAGE
@@ -80,7 +81,7 @@ def test_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file(
 ) -> None:
     async def run() -> None:
         async with Cdn({"big": BIG}) as cdn:
-            cdn.faults["big"] = [answers.stalled(150_000)]
+            cdn.on("big", responses.stalled(150_000), responses.whole_file)
             settings = make_settings(slide_allowed_hosts=cdn.host)
             source = cdn.slide(1, "big")
             async with SlideDownloader(settings) as downloader:
@@ -144,7 +145,7 @@ def test_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_first(
             process.kill()
         slide = await fetch(downloader, source)
         assert slide.path.read_bytes() == BIG
-        assert (slide.cached, cdn.asked("big")) == (not requests, requests)
+        assert (slide.cached, cdn.requested("big")) == (not requests, requests)
         assert [path.name for path in folder.iterdir()] == [f"{file_key(source)}.slide"]
 
     play(make_settings, scene)
@@ -154,16 +155,17 @@ def file_key(source: SlideSource) -> str:
     return hashlib.sha256(cache_key("1", source).encode()).hexdigest()
 
 
-def range_response(start: int, end: int, total: int) -> Answer:
+def range_response(start: int, end: int, total: int) -> Respond:
     return response_for_range(f"bytes {start}-{end - 1}/{total}", start, end)
 
 
-def response_for_range(said: str, start: int = 100_000, end: int | None = None) -> Answer:
-    async def answer(request: web.Request, body: bytes) -> web.StreamResponse:
-        headers = {"Content-Range": said}
-        return web.Response(status=206, body=body[start:end], headers=headers)
-
-    return answer
+def response_for_range(said: str, start: int = 100_000, end: int | None = None) -> Respond:
+    return responses.respond(
+        BIG[start:end],
+        status=206,
+        content_type="image/jpeg",
+        headers={"Content-Range": said},
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,15 +176,15 @@ def response_for_range(said: str, start: int = 100_000, end: int | None = None) 
         (range_response(100_000, len(BIG), len(BIG) + 1), 0),
         (response_for_range(f"bytes 100000-{'9' * 5000}/{len(BIG)}"), 0),
         (response_for_range(f"bytes \u0661-{len(BIG) - 1}/{len(BIG)}"), 0),
-        (answers.status(206), 0),
-        (answers.status(416), 0),
+        (responses.status(206), 0),
+        (responses.status(416), 0),
     ],
 )
 def test_another_range_than_was_asked_for_then_only_what_is_right_is_kept(
-    make_settings: MakeSettings, answer: Answer, third_asks_from: int
+    make_settings: MakeSettings, answer: Respond, third_asks_from: int
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.faults["big"] = [answers.cut_off(100_000), answer]
+        cdn.on("big", responses.cut_off(100_000), answer, responses.whole_file)
         assert (await fetch(downloader, cdn.slide(1, "big"))).path.read_bytes() == BIG
         asked = [seen.headers.get("Range", "bytes=0-") for seen in cdn.requests]
         assert asked == ["bytes=0-", "bytes=100000-", f"bytes={third_asks_from}-"]
@@ -191,17 +193,9 @@ def test_another_range_than_was_asked_for_then_only_what_is_right_is_kept(
 
 
 def test_a_weak_validator_then_it_starts_afresh(make_settings: MakeSettings) -> None:
-    async def cut_off(request: web.Request, body: bytes) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"ETag": 'W/"1"', "Content-Length": str(len(body))})
-        await response.prepare(request)
-        await response.write(body[:100_000])
-        await asyncio.sleep(0.02)
-        if request.transport:
-            request.transport.close()
-        return response
-
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        cdn.faults["big"] = [cut_off]
+        weak = responses.cut_off(100_000, validator='W/"1"')
+        cdn.on("big", weak, responses.whole_file)
         slide = await fetch(downloader, cdn.slide(1, "big"))
         assert not slide.resumed
         assert slide.path.read_bytes() == BIG

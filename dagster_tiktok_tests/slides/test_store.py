@@ -18,9 +18,10 @@ from dagster_tiktok.slides.failures import SlideError
 from dagster_tiktok.slides.images.verify import inspect_image
 from dagster_tiktok.slides.store import SlideStore, object_path, open_slide_store
 from dagster_tiktok_tests.slides.conftest import MakeSettings
-from dagster_tiktok_tests.support import fault_proxy as faults
-from dagster_tiktok_tests.support.fault_proxy import Fault, FaultProxy
+from dagster_tiktok_tests.support import responses
+from dagster_tiktok_tests.support.fault_proxy import FaultProxy
 from dagster_tiktok_tests.support.images import encoded, jpeg
+from dagster_tiktok_tests.support.responses import Respond
 
 Scene = Callable[[SlideStore, FaultProxy], Awaitable[None]]
 
@@ -87,7 +88,7 @@ def test_a_new_slide_then_anyone_reads_its_bytes_and_may_keep_them(
         assert response.content == data
         assert response.headers["content-type"] == slide.info.mime_type
         # The local Supabase keeps no cache control, so what was sent is looked at.
-        assert b'name="cacheControl"\r\n\r\n31536000, immutable\r\n' in proxy.bodies[0]
+        assert b'name="cacheControl"\r\n\r\n31536000, immutable\r\n' in proxy.requests[0].body
 
     play(make_settings, supabase, scene)
 
@@ -153,9 +154,9 @@ def test_another_picture_of_the_same_length_under_the_path_then_it_is_replaced(
     play(make_settings, supabase, scene)
 
 
-@pytest.mark.parametrize("fault", [faults.answer(500), faults.answer(503), faults.hung_up])
+@pytest.mark.parametrize("fault", [responses.status(500), responses.status(503), responses.hang_up])
 def test_a_passing_fault_then_the_upload_is_sent_again(
-    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Fault
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Respond
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
         proxy.faults = [fault]
@@ -168,16 +169,16 @@ def test_a_passing_fault_then_the_upload_is_sent_again(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (faults.answer(500), "storage_unavailable"),
-        (faults.answer(520, "<html>"), "storage_unavailable"),
-        (faults.answer(200, "<html>a proxy</html>"), "storage_unavailable"),
-        (faults.storage_error(400, 413, "too large"), "storage_refused"),
-        (faults.answer(413, "too large"), "storage_refused"),
-        (faults.storage_error(400, 415, "mime type"), "storage_refused"),
+        (responses.status(500), "storage_unavailable"),
+        (responses.html(b"<html>", status=520), "storage_unavailable"),
+        (responses.html(b"<html>a proxy</html>"), "storage_unavailable"),
+        (responses.storage_error(400, 413, "too large"), "storage_refused"),
+        (responses.respond("too large", status=413, content_type="text/plain"), "storage_refused"),
+        (responses.storage_error(400, 415, "mime type"), "storage_refused"),
     ],
 )
 def test_a_lasting_fault_then_the_slide_fails_with_its_kind(
-    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Fault, kind: str
+    make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Respond, kind: str
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
         proxy.always = fault
@@ -192,7 +193,7 @@ def test_uploads_that_keep_failing_then_the_stage_ends(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
-        proxy.always = faults.answer(500)
+        proxy.always = responses.status(500)
         slide = slide_of(tmp_path, jpeg(7))
         with pytest.raises(ServiceUnavailableError, match="in a row"):
             for number in range(1, 30):

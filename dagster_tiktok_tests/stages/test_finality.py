@@ -8,14 +8,14 @@ import pytest
 
 from dagster_tiktok.models import RowDetails
 from dagster_tiktok_tests.stages.test_scrape_passes import on_site, path_of, post_id, unit
+from dagster_tiktok_tests.support.responses import Respond, html, redirect
 from dagster_tiktok_tests.support.sample_pages import page, profile_scope
-from dagster_tiktok_tests.support.scripted_site import Reply, html, redirect
 
 CODE = "ZP9AbCdEfGhIj-8Kl9M"
 LINK = f"https://vm.tiktok.com/{CODE}/"
 
 
-def private_account(name: str) -> Reply:
+def private_account(name: str) -> Respond:
     return html(page(profile_scope(name, statusCode=10222)))
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from dagster_tiktok.models import RowDetails
 from dagster_tiktok_tests.stages.test_scrape_passes import LAST, on_site, path_of, post_id, unit
+from dagster_tiktok_tests.support.responses import html, redirect
 from dagster_tiktok_tests.support.sample_pages import A, carousel, item, post_page
-from dagster_tiktok_tests.support.scripted_site import html, redirect
 
 CODE = "ZP9AbCdEfGhIj-8Kl9M"
 SHORT = f"https://vm.tiktok.com/{CODE}/"

@@ -20,6 +20,8 @@ from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages.scrape_passes import ScrapePasses
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
+from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.responses import Respond, html, redirect
 from dagster_tiktok_tests.support.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
@@ -28,7 +30,7 @@ from dagster_tiktok_tests.support.sample_pages import (
     post_page,
     post_scope,
 )
-from dagster_tiktok_tests.support.scripted_site import Reply, ScriptedSite, html, redirect
+from dagster_tiktok_tests.support.settings import tiktok_settings
 from dagster_tiktok_tests.support.tls_proxy import TlsProxy
 
 T = TypeVar("T")
@@ -54,7 +56,7 @@ def path_of(number: int) -> str:
     return f"/@_/video/{post_id(number)}"
 
 
-def readable(number: int) -> Reply:
+def readable(number: int) -> Respond:
     return html(post_page(item(id=post_id(number), authorStats={"followerCount": 1})))
 
 
@@ -108,16 +110,18 @@ class Run:
 
 def on_site(
     units: Sequence[Unit],
-    script: Mapping[str, Sequence[Reply]],
+    script: Mapping[str, Sequence[Respond]],
     *,
     pause: float = PAUSE,
     **settings: object,
-) -> tuple[Run, ScriptedSite]:
-    async def run() -> tuple[Run, ScriptedSite]:
-        async with ScriptedSite() as site:
+) -> tuple[Run, ScriptedServer]:
+    async def run() -> tuple[Run, ScriptedServer]:
+        async with ScriptedServer() as site:
             for path, replies in script.items():
                 site.on(path, *replies)
-            async with TikTokClient(site.settings(**settings), pause_seconds=0) as client:
+            async with TikTokClient(
+                tiktok_settings(site.url, **settings), pause_seconds=0
+            ) as client:
                 return await Run().look(client, units, pause), site
 
     return asyncio.run(run())
@@ -126,9 +130,7 @@ def on_site(
 def with_server(check: Callable[[TikTokServer, Settings], Awaitable[T]], **settings: object) -> T:
     async def run() -> T:
         async with TikTokServer(World(posts=90)) as server:
-            site = ScriptedSite()
-            site.url = server.url
-            return await check(server, site.settings(**settings))
+            return await check(server, tiktok_settings(server.url, **settings))
 
     return asyncio.run(run())
 
@@ -145,7 +147,7 @@ def with_server(check: Callable[[TikTokServer, Settings], Awaitable[T]], **setti
     ],
 )
 def test_a_failure_that_passes_when_looked_at_then_a_further_pass_after_the_pause_saves_it(
-    fault: Reply,
+    fault: Respond,
 ) -> None:
     units = [unit(1), unit(2), unit(3)]
     script = {path_of(n): [readable(n)] for n in (1, 3)} | {path_of(2): [fault, readable(2)]}
@@ -156,7 +158,7 @@ def test_a_failure_that_passes_when_looked_at_then_a_further_pass_after_the_paus
     assert {result.result for result in run.results} == {"scraped"}
     assert run.at_first == [1, 3]
     assert Counter(site.paths) == {path_of(1): 1, path_of(2): 2, path_of(3): 1}
-    first, second = (seen.at for seen in site.seen if seen.path == path_of(2))
+    first, second = (seen.at for seen in site.requests if seen.path == path_of(2))
     assert second - first >= PAUSE
 
 
@@ -164,7 +166,7 @@ def test_a_failure_that_lasts_when_looked_at_then_three_passes_follow_and_one_re
     run, site = on_site([unit(1), unit(2)], {path_of(1): [WALL], path_of(2): [readable(2)]})
 
     assert Counter(site.paths) == {path_of(1): 4, path_of(2): 1}
-    times = [seen.at for seen in site.seen if seen.path == path_of(1)]
+    times = [seen.at for seen in site.requests if seen.path == path_of(1)]
     assert all(later - before >= PAUSE for before, later in itertools.pairwise(times))
     assert len(run.results) == 2
     walled = run.result(1)
@@ -174,7 +176,7 @@ def test_a_failure_that_lasts_when_looked_at_then_three_passes_follow_and_one_re
 def test_a_failure_that_turns_permanent_when_looked_at_again_then_it_ends_there() -> None:
     run, site = on_site([unit(1)], {path_of(1): [CHALLENGE, GONE]})
     assert (run.result(1).result, run.result(1).error_kind) == ("unavailable", "gone")
-    assert len(site.seen) == 2
+    assert len(site.requests) == 2
 
 
 def test_only_permanent_failures_when_looked_at_then_nothing_is_waited_for() -> None:
@@ -182,7 +184,7 @@ def test_only_permanent_failures_when_looked_at_then_nothing_is_waited_for() -> 
     run, site = on_site(units, {path_of(1): [GONE], path_of(2): [readable(2)]}, pause=NEVER)
     assert [result.error_kind for result in run.results] == ["gone", None, "invalid_row"]
     assert run.at_first == [1, 2, 3]
-    assert len(site.seen) == 2
+    assert len(site.requests) == 2
 
 
 def test_rows_that_lead_to_one_post_when_it_fails_then_each_pass_asks_once() -> None:
@@ -223,7 +225,7 @@ def test_refusals_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_no_
     units = [unit(number) for number in range(1, 16)]
     run, site = on_site(units, {path_of(number): [CHALLENGE] for number in range(1, 16)})
     assert run.refused
-    assert len(site.seen) == 10
+    assert len(site.requests) == 10
     assert [result.unit_id for result in run.results] == list(range(1, 11))
     assert {(r.result, r.counted) for r in run.results} == {("retry", False)}
 
@@ -231,7 +233,7 @@ def test_refusals_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_no_
 def test_posts_that_stay_refused_when_looked_at_again_then_the_breaker_stays_closed() -> None:
     walled = range(1, 9)
     units = [unit(9), *(unit(number, **LAST) for number in walled), unit(10)]
-    script: dict[str, Sequence[Reply]] = {path_of(number): [WALL] for number in walled}
+    script: dict[str, Sequence[Respond]] = {path_of(number): [WALL] for number in walled}
     script |= {path_of(n): [readable(n)] for n in (9, 10)} | {"/oembed": [OEMBED]}
 
     run, site = on_site(units, script, tiktok_max_concurrency=1)
@@ -247,13 +249,13 @@ def test_refusals_up_to_the_end_when_looked_at_again_then_one_more_ends_the_pass
     units = [unit(number) for number in range(1, 8)]
     script = {path_of(number): [CHALLENGE] for number in range(1, 8)}
     run, site = on_site(units, script, tiktok_max_concurrency=1)
-    assert len(site.seen) == 7 + 1
+    assert len(site.requests) == 7 + 1
     assert {(result.result, result.counted) for result in run.results} == {("retry", False)}
 
     script[path_of(1)] = [CHALLENGE, readable(1)]
     run, site = on_site(units, script, tiktok_max_concurrency=1)
     assert run.result(1).result == "scraped"
-    assert len(site.seen) == 7 + 1 + 5
+    assert len(site.requests) == 7 + 1 + 5
 
 
 def test_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is_asked() -> None:
@@ -290,7 +292,7 @@ def test_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is
     ],
 )
 def test_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with_a_reason(
-    oembed: Reply, kind: str, words: str
+    oembed: Respond, kind: str, words: str
 ) -> None:
     script = {path_of(1): [WALL], "/oembed": [oembed], f"/embed/v2/{post_id(1)}": [html(b"")]}
     run, site = on_site([unit(1, **LAST)], script)

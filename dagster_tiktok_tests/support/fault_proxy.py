@@ -1,58 +1,50 @@
-"""Stands between the store and Supabase, counts what passes, and misbehaves on request."""
+"""A proxy between the store and Supabase that counts what passes and injects faults."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
 
-Fault = Callable[[web.Request], Awaitable[web.Response]]
+from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.responses import Respond
+
 _NOT_PASSED_ON = {"transfer-encoding", "content-length", "connection", "content-encoding", "host"}
 
 
-@dataclass
-class FaultProxy:
-    """`faults` are answered to uploads instead of passing them on, each once; `always` to all.
+class FaultProxy(ScriptedServer):
+    """Sends `faults` to uploads instead of passing them on, each once; `always` to all.
 
-    `by_path` are answered to every upload of whose path the text is a part.
+    `by_path` are sent to every upload of whose path the text is a part.
     """
 
-    target: str
-    faults: list[Fault] = field(default_factory=list)
-    always: Fault | None = None
-    by_path: dict[str, Fault] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    delay: float = 0.0
-    until: Callable[[], Awaitable[object]] | None = None
-    """What an upload waits for before it is passed on."""
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.target = target
+        self.faults: list[Respond] = []
+        self.always: Respond | None = None
+        self.by_path: dict[str, Respond] = {}
+        self.until: Callable[[], Awaitable[object]] | None = None
+        """What an upload waits for before it is passed on."""
 
-    async def __aenter__(self) -> FaultProxy:
+    async def start(self) -> None:
         self._client = aiohttp.ClientSession(auto_decompress=False)
-        app = web.Application(client_max_size=32 * 1024 * 1024)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
+        await super().start()
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self._runner.cleanup()
+    async def close(self) -> None:
+        await super().close()
         await self._client.close()
 
     @property
     def uploads(self) -> int:
-        return sum(line.startswith("POST /storage/v1/object/") for line in self.requests)
+        return sum(
+            logged.method == "POST" and logged.path.startswith("/storage/v1/object/")
+            for logged in self.requests
+        )
 
-    async def _handle(self, request: web.Request) -> web.Response:
-        self.requests.append(f"{request.method} {request.path}")
+    async def respond(self, request: web.Request) -> web.StreamResponse:
         if request.method == "POST":
-            self.bodies.append(await request.read())
-            await asyncio.sleep(self.delay)
             if self.until is not None:
                 await self.until()
             for part, fault in self.by_path.items():
@@ -62,6 +54,9 @@ class FaultProxy:
                 return await self.faults.pop(0)(request)
             if self.always:
                 return await self.always(request)
+        return await self._pass_on(request)
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         async with self._client.request(
             request.method,
             self.target + request.path_qs,
@@ -72,22 +67,3 @@ class FaultProxy:
             if request.method == "HEAD" and "Content-Length" in response.headers:
                 headers["Content-Length"] = response.headers["Content-Length"]
             return web.Response(status=response.status, body=await response.read(), headers=headers)
-
-
-def answer(status: int, text: str = "no") -> Fault:
-    async def fault(request: web.Request) -> web.Response:
-        await request.read()
-        return web.Response(status=status, text=text)
-
-    return fault
-
-
-def storage_error(status: int, code: int, message: str) -> Fault:
-    """As Supabase writes it: the status in the body is the true one."""
-    return answer(status, f'{{"statusCode": "{code}", "error": "x", "message": "{message}"}}')
-
-
-async def hung_up(request: web.Request) -> web.Response:
-    if request.transport:
-        request.transport.abort()
-    return web.Response()

@@ -1,18 +1,16 @@
-"""Files and answers that are made to harm whoever downloads or decodes them."""
+"""Files and responses that are made to harm the program that downloads or decodes them."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import struct
 import zlib
 from functools import lru_cache
 
-from aiohttp import web
 from PIL import Image
 
-from dagster_tiktok_tests.support.cdn import Answer
 from dagster_tiktok_tests.support.images import encoded, jpeg, noise
+from dagster_tiktok_tests.support.responses import Respond, dripping, raw, respond
 
 MB = 1024 * 1024
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -102,39 +100,16 @@ def wide_avif() -> bytes:
     return bytes(data)
 
 
-def packed(megabytes: int) -> Answer:
+def packed(megabytes: int) -> Respond:
     """So many zeros as a body that a client would unpack."""
     body = gzip.compress(bytes(MB)) * megabytes
-
-    async def answer(request: web.Request, _: bytes) -> web.StreamResponse:
-        headers = {"Content-Encoding": "gzip", "Content-Type": "image/jpeg"}
-        return web.Response(body=body, headers=headers)
-
-    return answer
+    return respond(body, content_type="image/jpeg", headers={"Content-Encoding": "gzip"})
 
 
-def raw(text: bytes) -> Answer:
-    """Writes bytes as they are, whatever HTTP says of them."""
-
-    async def answer(request: web.Request, _: bytes) -> web.StreamResponse:
-        if request.transport:
-            request.transport.write(text)
-            request.transport.close()
-        return web.Response()
-
-    return answer
-
-
-def with_length(length: str, body: bytes) -> Answer:
+def with_length(length: str, body: bytes) -> Respond:
     return raw(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode() + body)
 
 
-async def drip(request: web.Request, _: bytes) -> web.StreamResponse:
-    """A picture's first bytes, and then one after the other without an end."""
-    response = web.StreamResponse()
-    await response.prepare(request)
-    await response.write(jpeg()[:1000])
-    while request.transport and not request.transport.is_closing():
-        await response.write(b"\0")
-        await asyncio.sleep(0.02)
-    return response
+def drip() -> Respond:
+    """An image's first bytes, and then one every 20 ms for half an hour."""
+    return dripping([jpeg()[:1000], *[b"\0"] * 90_000], 0.02)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from supabase import Client, create_client
 
 from dagster_tiktok.cli.main import main
 from dagster_tiktok.sandbox.serve import Sandbox
+from dagster_tiktok_tests.support.threads import EventLoopThread
 
 T = TypeVar("T")
 PREFIXES = ("SUPABASE_", "GOOGLE_", "TIKTOK_", "SLIDE_", "PIPELINE_", "ALERT_", "DAGSTER_")
@@ -44,16 +43,16 @@ class Finished:
 class RunningSandbox:
     """The servers, reachable from synchronous tests."""
 
-    def __init__(self, sandbox: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, sandbox: Sandbox, thread: EventLoopThread) -> None:
         self.sandbox = sandbox
         self.world = sandbox.world
         self.tiktok = sandbox.tiktok
         self.sheets = sandbox.sheets
         self.environment = dict(sandbox.environment)
-        self._loop = loop
+        self._thread = thread
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(240)
+        return self._thread.run(coroutine)
 
     @property
     def database(self) -> Client:
@@ -129,24 +128,17 @@ def finished(process: subprocess.Popen[str], timeout: float = 600) -> Finished:
 @contextmanager
 def running_sandbox(folder: Path, **arguments: Any) -> Iterator[RunningSandbox]:
     """Serves until the end of the block."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    def do(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(600)
+    thread = EventLoopThread()
 
     async def make() -> Sandbox:
         return Sandbox(state_dir=folder, **arguments)
 
-    sandbox = do(make())
     try:
-        do(sandbox.__aenter__())
+        sandbox = thread.run(make())
+        thread.run(sandbox.__aenter__(), timeout=600)
         try:
-            yield RunningSandbox(sandbox, loop)
+            yield RunningSandbox(sandbox, thread)
         finally:
-            do(sandbox.__aexit__())
+            thread.run(sandbox.__aexit__(), timeout=600)
     finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        thread.close()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,11 @@ from typing import Any
 import requests
 
 from dagster_tiktok.sandbox.sheets.server import SheetsServer
-from dagster_tiktok.settings import Settings, load_settings
+from dagster_tiktok.settings import Settings
 from dagster_tiktok.sheet.api.bounded_session import MAX_SHEET_BYTES
 from dagster_tiktok.sheet.client import SheetClient
+from dagster_tiktok_tests.support.settings import build_settings
+from dagster_tiktok_tests.support.threads import EventLoopThread
 
 _directory = tempfile.TemporaryDirectory()
 
@@ -52,34 +52,28 @@ class RunningSheets:
         # One key for all tests: making one takes a third of a second.
         account = {"service_account_path": Path(_directory.name) / "service_account.json"}
         self.server = SheetsServer([list(row) for row in rows], **(account | options))
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._clients: list[SheetClient] = []
         self._session = requests.Session()
 
     def __enter__(self) -> RunningSheets:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(120)
+        self._thread = EventLoopThread()
+        self._thread.run(self.server.start())
         return self
 
     def __exit__(self, *exc: object) -> None:
         for client in self._clients:
             client.close()
         self._session.close()
-        asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(120)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(120)
-        self._loop.close()
+        self._thread.run(self.server.close())
+        self._thread.close()
 
     def settings(self, **changes: Any) -> Settings:
-        values: dict[str, Any] = {
-            "supabase_url": "http://127.0.0.1:1",
-            "supabase_key": "sb_secret_unused",
+        own = {
             "google_sheets_credentials": json.dumps(self.server.service_account_info()),
             "google_sheet_url": self.server.sheet_url,
             "google_sheets_api_url": self.server.url,
         }
-        return load_settings(None, **(values | changes))
+        return build_settings(**{**own, **changes})
 
     def client(
         self,

@@ -19,7 +19,17 @@ from dagster_tiktok.tiktok.failures import (
     PostUnreadableError,
 )
 from dagster_tiktok.tiktok.links.post_links import PostRef
+from dagster_tiktok_tests.support.http_server import ScriptedServer
 from dagster_tiktok_tests.support.manual_clock import ManualClock
+from dagster_tiktok_tests.support.responses import (
+    Respond,
+    endless,
+    half_a_page,
+    hang_up,
+    html,
+    redirect,
+    status,
+)
 from dagster_tiktok_tests.support.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
@@ -30,16 +40,7 @@ from dagster_tiktok_tests.support.sample_pages import (
     post_scope,
     profile_scope,
 )
-from dagster_tiktok_tests.support.scripted_site import (
-    Reply,
-    ScriptedSite,
-    cut_off,
-    endless,
-    hang_up,
-    html,
-    redirect,
-    status,
-)
+from dagster_tiktok_tests.support.settings import tiktok_settings
 
 T = TypeVar("T")
 PAGE = f"/@_/video/{POST_ID}"
@@ -96,7 +97,7 @@ POSTS_INSIDE = (
 
 
 def on_site(
-    act: Callable[[ScriptedSite, TikTokClient], Awaitable[T]],
+    act: Callable[[ScriptedServer, TikTokClient], Awaitable[T]],
     *,
     pause_seconds: float = 0.0,
     keep: Path | None = None,
@@ -106,9 +107,9 @@ def on_site(
     """What `act` returns, with a server and a client of it."""
 
     async def run() -> T:
-        async with ScriptedSite(clock) as site:
+        async with ScriptedServer(clock=clock) as site:
             client = TikTokClient(
-                site.settings(**settings),
+                tiktok_settings(site.url, **settings),
                 pause_seconds=pause_seconds,
                 keep_unreadable_in=keep,
                 clock=clock,
@@ -130,14 +131,14 @@ def numbered(number: int) -> str:
 
 
 def test_a_post_when_fetched_then_page_and_profile_make_it_complete() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> Post:
+    async def act(site: ScriptedServer, client: TikTokClient) -> Post:
         site.on(PAGE, html(post_page(filler_bytes=300_000)))
         site.on("/@nasa", html(page(profile_scope())))
         post = await client.fetch_post(POST_ID)
         assert site.paths == [PAGE, "/@nasa"]
         assert client.requests_made == 2
-        assert "Chrome" in site.seen[0].headers["User-Agent"]
-        assert "gzip" in site.seen[0].headers["Accept-Encoding"]
+        assert "Chrome" in site.requests[0].headers["User-Agent"]
+        assert "gzip" in site.requests[0].headers["Accept-Encoding"]
         return post
 
     post = on_site(act)
@@ -146,7 +147,7 @@ def test_a_post_when_fetched_then_page_and_profile_make_it_complete() -> None:
 
 
 def test_many_posts_of_an_account_when_fetched_at_once_then_its_profile_is_asked_once() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         for number in range(8):
             site.on(f"/@_/video/{numbered(number)}", html(post_page(item(id=numbered(number)))))
         site.on("/@nasa", html(page(profile_scope()), delay=0.1))
@@ -159,7 +160,7 @@ def test_many_posts_of_an_account_when_fetched_at_once_then_its_profile_is_asked
 
 
 def test_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile_is_asked() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(post_page()), html(post_page(item(authorStats={"followerCount": 7}))))
         assert (await client.fetch_post(POST_ID, with_followers=False)).followers is None
         assert (await client.fetch_post(POST_ID)).followers == 7
@@ -171,7 +172,7 @@ def test_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile_is_as
 def test_two_posts_of_an_account_when_fetched_then_their_followers_agree() -> None:
     """Post pages round the followers, profiles do not: two posts of one day contradicted."""
 
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         rounded = item(authorStats={"followerCount": 1_200_000})
         rounded["author"] = {**rounded["author"], "uniqueId": "NASA"}
         site.on(PAGE, html(post_page()), html(post_page(rounded)))
@@ -183,7 +184,7 @@ def test_two_posts_of_an_account_when_fetched_then_their_followers_agree() -> No
 
 
 def test_followers_on_one_page_when_another_lacks_them_then_no_profile_is_asked() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         with_count = item(authorStats={"followerCount": 1_200_000})
         site.on(PAGE, html(post_page(with_count)), html(post_page()))
         posts = [await client.fetch_post(POST_ID) for _ in range(2)]
@@ -204,9 +205,9 @@ def test_followers_on_one_page_when_another_lacks_them_then_no_profile_is_asked(
     ],
 )
 def test_a_profile_that_fails_when_a_post_is_fetched_then_the_post_is_there(
-    profile: Reply,
+    profile: Respond,
 ) -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(post_page()))
         site.on("/@nasa", profile)
         for _ in range(2):
@@ -218,24 +219,24 @@ def test_a_profile_that_fails_when_a_post_is_fetched_then_the_post_is_there(
 
 
 @pytest.mark.parametrize(
-    "fault", [status(500), status(503, Retry_After="0"), status(429), cut_off, hang_up]
+    "fault", [status(500), status(503, Retry_After="0"), status(429), half_a_page, hang_up]
 )
 def test_a_passing_fault_when_a_post_is_fetched_then_it_is_asked_again(
-    fault: Reply,
+    fault: Respond,
 ) -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, fault, html(post_page()))
         await client.fetch_post(POST_ID, with_followers=False)
-        assert len(site.seen) == client.requests_made == 2
+        assert len(site.requests) == client.requests_made == 2
 
     on_site(act)
 
 
 def test_retry_after_when_a_post_is_fetched_then_that_long_is_waited() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, status(429, Retry_After="1"), html(post_page()))
         await client.fetch_post(POST_ID, with_followers=False)
-        assert site.seen[1].at - site.seen[0].at >= 1
+        assert site.requests[1].at - site.requests[0].at >= 1
 
     on_site(act)
 
@@ -248,12 +249,12 @@ def test_retry_after_when_a_post_is_fetched_then_that_long_is_waited() -> None:
     ],
 )
 def test_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the_retries(
-    fault: Reply, kind: FailureKind
+    fault: Respond, kind: FailureKind
 ) -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, fault)
         assert (await failure_of(client.fetch_post(POST_ID))).kind is kind
-        assert 3 <= len(site.seen) <= 6
+        assert 3 <= len(site.requests) <= 6
 
     on_site(act)
 
@@ -282,13 +283,13 @@ def test_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the_retri
         (html(post_page(item(id=numbered(1)))), FailureKind.WRONG_ID),
         (html(page(post_scope(None, code=10114))), FailureKind.SHIELD),
         (html(page(post_scope(None, code=10204, message="status_deleted"))), FailureKind.GONE),
-        (endless, FailureKind.UNREADABLE),
+        (endless(), FailureKind.UNREADABLE),
     ],
 )
 def test_a_refusal_when_a_post_is_fetched_then_it_is_named_and_never_asked_again(
-    answer: Reply, kind: FailureKind
+    answer: Respond, kind: FailureKind
 ) -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, answer)
         assert (await failure_of(client.fetch_post(POST_ID))).kind is kind
         assert site.paths == [PAGE]
@@ -297,51 +298,51 @@ def test_a_refusal_when_a_post_is_fetched_then_it_is_named_and_never_asked_again
 
 
 def test_redirects_within_the_site_when_a_post_is_fetched_then_five_are_followed() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, redirect("/1"))
         for number in range(1, 4):
             site.on(f"/{number}", redirect(f"{site.url}/{number + 1}"))
         site.on("/4", redirect(f"https://www.tiktok.com/@nasa/video/{POST_ID}?x=1"))
         site.on(f"/@nasa/video/{POST_ID}", html(post_page()))
         await client.fetch_post(POST_ID, with_followers=False)
-        assert len(site.seen) == client.requests_made == 6
+        assert len(site.requests) == client.requests_made == 6
 
         site.on(PAGE, redirect(PAGE))
         failure = await failure_of(client.fetch_post(POST_ID))
-        assert (failure.kind, len(site.seen)) == (FailureKind.UNREADABLE, 12)
+        assert (failure.kind, len(site.requests)) == (FailureKind.UNREADABLE, 12)
 
     on_site(act)
 
 
 def test_cookies_of_the_site_when_asked_again_then_they_are_sent_back() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(post_page(), headers={"Set-Cookie": "ttwid=1; Path=/"}))
         await client.fetch_post(POST_ID, with_followers=False)
         await client.fetch_post(POST_ID, with_followers=False)
-        assert site.seen[1].headers["Cookie"] == "ttwid=1"
+        assert site.requests[1].headers["Cookie"] == "ttwid=1"
 
     on_site(act)
 
 
 def test_a_server_that_is_gone_when_a_post_is_fetched_then_it_is_the_network() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> PostError:
-        await site.__aexit__()
+    async def act(site: ScriptedServer, client: TikTokClient) -> PostError:
+        await site.close()
         return await failure_of(client.fetch_post(POST_ID))
 
     assert on_site(act).kind is FailureKind.NETWORK
 
 
 def test_an_id_that_is_none_when_fetched_then_nothing_is_requested() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         failure = await failure_of(client.fetch_post("../@evil"))
         assert failure.kind is FailureKind.NOT_A_POST
-        assert site.seen == []
+        assert site.requests == []
 
     on_site(act)
 
 
 def test_a_short_link_when_resolved_then_its_target_is_not_downloaded() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(f"/t/{CODE}/", redirect(f"https://www.tiktok.com/@nasa/photo/{POST_ID}?_r=1&_t=2"))
         refs = await asyncio.gather(*(client.resolve(LINK) for _ in range(3)))
         assert set(refs) == {PostRef(POST_ID, CODE, "nasa")}
@@ -364,7 +365,7 @@ def test_a_short_link_when_resolved_then_its_target_is_not_downloaded() -> None:
 def test_other_targets_of_a_short_link_when_resolved_then_the_post_is_found(
     target: str,
 ) -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         final = redirect(f"{site.url}/@nasa/video/{POST_ID}")
         site.on(f"/t/{CODE}/", redirect(target))
         site.on(f"/t/{CODE}x/", final)
@@ -423,9 +424,9 @@ def test_other_targets_of_a_short_link_when_resolved_then_the_post_is_found(
     ],
 )
 def test_a_short_link_that_leads_to_no_post_when_resolved_then_the_kind_says_why(
-    answer: Reply, kind: FailureKind
+    answer: Respond, kind: FailureKind
 ) -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(f"/t/{CODE}/", answer)
         failure = await failure_of(client.resolve(LINK))
         assert failure.kind is kind
@@ -438,7 +439,7 @@ def test_a_short_link_that_leads_to_no_post_when_resolved_then_the_kind_says_why
 
 
 def test_ten_refusals_in_a_row_when_asked_on_then_nothing_more_is_requested() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(CHALLENGE_PAGE))
         for _ in range(10):
             await failure_of(client.fetch_post(POST_ID))
@@ -446,25 +447,25 @@ def test_ten_refusals_in_a_row_when_asked_on_then_nothing_more_is_requested() ->
             with pytest.raises(TikTokRejectionError, match="TIKTOK_REQUESTS_PER_SECOND") as caught:
                 await call
             assert isinstance(caught.value, ServiceUnavailableError)
-        assert len(site.seen) == 10
+        assert len(site.requests) == 10
 
     on_site(act)
 
 
 def test_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_then_go_on() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, *[html(CHALLENGE_PAGE)] * 5, html(post_page()))
         for _ in range(5):
             await failure_of(client.fetch_post(POST_ID))
         await asyncio.gather(*(client.fetch_post(POST_ID, with_followers=False) for _ in range(3)))
         # The pause begins when the fifth refusal has come, which is after it was asked for.
-        assert min(seen.at for seen in site.seen[5:]) - site.seen[4].at == 60
+        assert min(seen.at for seen in site.requests[5:]) - site.requests[4].at == 60
 
     on_site(act, pause_seconds=60, clock=ManualClock())
 
 
 def test_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(page(post_scope(None, code=10204, message="status_deleted"))))
         for _ in range(15):
             assert (await failure_of(client.fetch_post(POST_ID))).kind is FailureKind.GONE
@@ -475,7 +476,7 @@ def test_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed
 def test_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> None:
     clock = ManualClock()
 
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         for number in range(30):
             fault = [status(500, Retry_After="0")] if number % 5 == 0 else []
             site.on(
@@ -486,12 +487,12 @@ def test_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> 
         site.on("/@nasa", html(page(profile_scope())))
         began = clock.now()
         await asyncio.gather(*(client.fetch_post(numbered(number)) for number in range(30)))
-        assert len(site.seen) == client.requests_made == 30 + 6 + 1
+        assert len(site.requests) == client.requests_made == 30 + 6 + 1
         # Each had its turn, the retries too, and nothing else was waited for. How many fall within
         # a second is the limit's test.
         turns = (30 + 6 + 1 - 1) * 1.01 / 20
         assert clock.now() - began == pytest.approx(turns, abs=0.011)
-        assert max(seen.at for seen in site.seen) == clock.now()
+        assert max(seen.at for seen in site.requests) == clock.now()
         assert site.most_at_once <= 3
 
     on_site(act, clock=clock, tiktok_requests_per_second=20, tiktok_max_concurrency=3)
@@ -500,7 +501,7 @@ def test_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> 
 def test_pages_that_are_not_understood_when_fetched_then_their_data_is_kept_and_bounded(
     tmp_path: Path,
 ) -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         for number in range(60):
             path = f"/@_/video/{numbered(number)}"
             site.on(
@@ -523,20 +524,20 @@ def test_clients_one_after_the_other_then_they_ask_at_the_one_rate() -> None:
     clock = ManualClock()
 
     async def run() -> list[float]:
-        async with ScriptedSite(clock) as site:
+        async with ScriptedServer(clock=clock) as site:
             site.on(PAGE, html(post_page()))
-            settings = site.settings(tiktok_requests_per_second=1.0)
+            settings = tiktok_settings(site.url, tiktok_requests_per_second=1.0)
             for _ in range(4):
                 async with TikTokClient(settings, clock=clock) as client:
                     await client.fetch_post(POST_ID, with_followers=False)
-            return [seen.at for seen in site.seen]
+            return [seen.at for seen in site.requests]
 
     times = asyncio.run(run())
     assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
 
 
 def test_an_account_in_place_of_the_post_then_it_ends_the_post_only_if_it_is_its_own() -> None:
-    async def act(site: ScriptedSite, client: TikTokClient) -> None:
+    async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(page(profile_scope("NASA", statusCode=10222))))
         for user, kind in (
             (None, FailureKind.INCOMPLETE),

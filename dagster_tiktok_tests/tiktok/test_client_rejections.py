@@ -12,6 +12,15 @@ from dagster_tiktok.errors import ServiceUnavailableError
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.failures import PostError
 from dagster_tiktok.tiktok.links.post_links import PostRef
+from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.responses import (
+    Respond,
+    half_a_page,
+    hang_up,
+    html,
+    redirect,
+    status,
+)
 from dagster_tiktok_tests.support.sample_pages import (
     CHALLENGE_PAGE,
     POST_ID,
@@ -23,15 +32,7 @@ from dagster_tiktok_tests.support.sample_pages import (
     post_scope,
     profile_scope,
 )
-from dagster_tiktok_tests.support.scripted_site import (
-    Reply,
-    ScriptedSite,
-    cut_off,
-    hang_up,
-    html,
-    redirect,
-    status,
-)
+from dagster_tiktok_tests.support.settings import tiktok_settings
 
 PAGE = f"/@_/video/{POST_ID}"
 LINK = PostRef(short_code="ZMabc1234")
@@ -66,10 +67,10 @@ async def failure_of(call: Awaitable[object]) -> PostError:
     ],
 )
 def test_an_answer_without_the_post_when_fetched_then_it_says_whose_fault_it_is(
-    answer: Reply, about_post: bool
+    answer: Respond, about_post: bool
 ) -> None:
     async def run() -> None:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on(PAGE, answer)
             assert (await failure_of(client.fetch_post(POST_ID))).about_post is about_post
 
@@ -79,8 +80,8 @@ def test_an_answer_without_the_post_when_fetched_then_it_says_whose_fault_it_is(
 def test_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts_them() -> None:
     async def run() -> None:
         async with (
-            ScriptedSite() as site,
-            TikTokClient(site.settings(), pause_seconds=0) as client,
+            ScriptedServer() as site,
+            TikTokClient(tiktok_settings(site.url), pause_seconds=0) as client,
         ):
             site.on(PAGE, redirect("/Login"))
             for _ in range(10):
@@ -93,11 +94,11 @@ def test_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts_them(
 
 def test_links_to_addresses_that_cannot_be_read_when_resolved_then_none_is_a_refusal() -> None:
     async def run() -> None:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on(f"/t/{LINK.short_code}/", redirect("http://[::1:/x"))
             for _ in range(12):
                 assert not (await failure_of(client.resolve(LINK))).failure.permanent
-            assert len(site.seen) == 12
+            assert len(site.requests) == 12
 
     asyncio.run(run())
 
@@ -111,10 +112,10 @@ def test_links_to_addresses_that_cannot_be_read_when_resolved_then_none_is_a_ref
     ],
 )
 def test_pages_that_cannot_be_read_when_checked_then_the_message_says_what_to_do(
-    answer: Reply, words: str
+    answer: Respond, words: str
 ) -> None:
     async def run() -> None:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on("/@tiktok", answer)
             with pytest.raises(ServiceUnavailableError, match=words) as caught:
                 await client.check()
@@ -126,7 +127,7 @@ def test_pages_that_cannot_be_read_when_checked_then_the_message_says_what_to_do
 
 def test_a_site_when_checked_then_it_is_named_and_an_absent_account_is_no_fault() -> None:
     async def run() -> None:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             absent = page({"webapp.user-detail": {"statusCode": 10221}})
             site.on("/@tiktok", html(page(profile_scope("tiktok"))), html(absent))
             for _ in range(2):
@@ -137,14 +138,17 @@ def test_a_site_when_checked_then_it_is_named_and_an_absent_account_is_no_fault(
 
 def test_connections_that_fail_when_asked_then_the_reasons_can_be_read() -> None:
     async def check_of_nobody() -> str:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
-            await site.__aexit__()
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
+            await site.close()
             with pytest.raises(ServiceUnavailableError) as caught:
                 await client.check()
             return str(caught.value).replace(site.url, "URL")
 
-    async def detail_of(fault: Reply, **settings: object) -> str:
-        async with ScriptedSite() as site, TikTokClient(site.settings(**settings)) as client:
+    async def detail_of(fault: Respond, **settings: object) -> str:
+        async with (
+            ScriptedServer() as site,
+            TikTokClient(tiktok_settings(site.url, **settings)) as client,
+        ):
             site.on(PAGE, fault)
             return (await failure_of(client.fetch_post(POST_ID))).detail
 
@@ -152,8 +156,8 @@ def test_connections_that_fail_when_asked_then_the_reasons_can_be_read() -> None
         return await asyncio.gather(
             check_of_nobody(),
             detail_of(hang_up),
-            detail_of(cut_off),
-            detail_of(cut_off, tiktok_base_url="http://tiktok.invalid"),
+            detail_of(half_a_page),
+            detail_of(half_a_page, tiktok_base_url="http://tiktok.invalid"),
         )
 
     assert tuple(asyncio.run(run())) == (
@@ -167,7 +171,7 @@ def test_connections_that_fail_when_asked_then_the_reasons_can_be_read() -> None
 
 def test_too_many_slides_when_the_followers_are_added_then_the_post_stays_partial() -> None:
     async def run() -> None:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on(PAGE, html(post_page(carousel(*["a" * 32] * 36))))
             site.on("/@nasa", html(page(profile_scope())))
             post = await client.fetch_post(POST_ID)
@@ -182,7 +186,7 @@ def test_an_account_that_a_terminal_would_obey_when_fetched_then_nothing_shows_i
     caplog.set_level(logging.DEBUG)
 
     async def run() -> None:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on(PAGE, html(post_page(item(author={"uniqueId": "ev\x1b[31mil\u202e"}))))
             assert (await client.fetch_post(POST_ID)).followers is None
             assert site.paths == [PAGE]

@@ -36,7 +36,7 @@ from dagster_tiktok.tiktok.gallery_dl import (
     parse_output,
 )
 from dagster_tiktok_tests.support.sample_pages import POST_ID, carousel, item
-from dagster_tiktok_tests.support.scripted_site import ScriptedSite
+from dagster_tiktok_tests.support.settings import ENVIRONMENT, tiktok_settings
 from dagster_tiktok_tests.support.tls_proxy import TlsProxy
 
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
@@ -77,9 +77,7 @@ def on_the_real_program(
             with TlsProxy(("127.0.0.1", server.port), folder) as proxy:
                 monkeypatch.setenv("HTTPS_PROXY", proxy.url)
                 monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "throwaway.pem"))
-                site = ScriptedSite()
-                site.url = server.url
-                values = site.settings(tiktok_fallback="gallery-dl", **settings)
+                values = tiktok_settings(server.url, tiktok_fallback="gallery-dl", **settings)
                 async with TikTokClient(values, pause_seconds=0) as client:
                     await check(server, client)
 
@@ -300,7 +298,7 @@ def test_no_program_when_a_client_is_made_then_the_sentence_names_the_variable(
     ended = subprocess.run(
         [python, "-c", script],
         env={
-            **ScriptedSite.environment("http://127.0.0.1:9"),
+            **ENVIRONMENT,
             "TIKTOK_FALLBACK": "gallery-dl",
             "PATH": str(tmp_path),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -320,7 +318,7 @@ def test_no_program_when_a_client_is_made_then_the_sentence_names_the_variable(
 def test_another_word_when_the_settings_are_read_then_the_variable_is_named(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, given_value in ScriptedSite.environment("http://127.0.0.1:9").items():
+    for name, given_value in ENVIRONMENT.items():
         monkeypatch.setenv(name, given_value)
     monkeypatch.setenv("TIKTOK_FALLBACK", value)
     with pytest.raises(ConfigurationError) as caught:

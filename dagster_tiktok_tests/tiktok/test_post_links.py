@@ -19,7 +19,9 @@ from dagster_tiktok.tiktok.links.post_links import (
     canonical_url,
     parse_post_link,
 )
-from dagster_tiktok_tests.support.scripted_site import ScriptedSite, redirect
+from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.responses import redirect
+from dagster_tiktok_tests.support.settings import tiktok_settings
 
 ID = "7681723633164717325"
 CODE = "ZMabc1234"
@@ -254,7 +256,7 @@ def test_rows_with_hostile_addresses_when_looked_at_then_nothing_is_requested() 
         async def settle(result: ScrapeResult, at_first: bool) -> None:
             results.append(result)
 
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             looks = ScrapePasses(client, settle)
             for number, text in enumerate(texts):
                 await looks.first(a_unit(number, text))
@@ -276,7 +278,7 @@ def test_short_links_to_hostile_addresses_when_resolved_then_no_target_is_reques
     codes = [f"{CODE}{number}" for number in range(len(targets))]
 
     async def resolve() -> tuple[list[str], list[str]]:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             failures = []
             for code, target in zip(codes, targets):
                 site.on(f"/t/{code}/", redirect(target))

@@ -20,8 +20,10 @@ from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
 from dagster_tiktok.tiktok.failures import FailureKind, PostError, PostUnavailableError
 from dagster_tiktok.tiktok.pages.previews import parse_embed, parse_oembed
+from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.responses import html
 from dagster_tiktok_tests.support.sample_pages import CHALLENGE_PAGE, POST_ID, STUB_PAGE
-from dagster_tiktok_tests.support.scripted_site import ScriptedSite, html
+from dagster_tiktok_tests.support.settings import tiktok_settings
 
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
 TITLE = "Look \U0001f92f #Space @nasa"
@@ -51,11 +53,11 @@ def embed(data: Any) -> Post:
 
 def with_sandbox(check: Callable[[TikTokServer, TikTokClient], Awaitable[None]]) -> None:
     async def run() -> None:
-        async with TikTokServer(World(posts=90)) as server:
-            site = ScriptedSite()
-            site.url = server.url
-            async with TikTokClient(site.settings(), pause_seconds=0) as client:
-                await check(server, client)
+        async with (
+            TikTokServer(World(posts=90)) as server,
+            TikTokClient(tiktok_settings(server.url), pause_seconds=0) as client,
+        ):
+            await check(server, client)
 
     asyncio.run(run())
 
@@ -119,7 +121,7 @@ def test_refusals_of_both_when_asked_on_then_the_breaker_opens() -> None:
 
 def test_a_redirect_to_another_host_when_asked_for_then_it_is_not_followed() -> None:
     async def run() -> None:
-        async with ScriptedSite() as site, TikTokClient(site.settings()) as client:
+        async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on("/oembed", html(b"", status=302, headers={"Location": "http://127.0.0.1:9/"}))
             site.on(f"/embed/v2/{POST_ID}", html(embed_page({})))
             with pytest.raises(PostError) as caught:
