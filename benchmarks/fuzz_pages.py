@@ -28,7 +28,8 @@ from dagster_tiktok.sandbox.tiktok.content.pages import PageWriter
 from dagster_tiktok.sandbox.tiktok.content.slide_urls import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.tiktok.failures import PostError
-from dagster_tiktok.tiktok.pages.parse import extract_scope, parse_post_page
+from dagster_tiktok.tiktok.pages.post_page import parse_post_page
+from dagster_tiktok.tiktok.pages.scope import extract_scope
 
 MUTATIONS = 1_000_000
 SHARE = 5_000

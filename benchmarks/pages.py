@@ -10,7 +10,7 @@ from benchmarks.measure import compare
 from dagster_tiktok.sandbox.tiktok.content.pages import PageWriter
 from dagster_tiktok.sandbox.tiktok.content.slide_urls import SlideSigner
 from dagster_tiktok.sandbox.tiktok.content.world import World
-from dagster_tiktok.tiktok.pages.parse import parse_post_page
+from dagster_tiktok.tiktok.pages.post_page import parse_post_page
 
 PAGES = 100
 

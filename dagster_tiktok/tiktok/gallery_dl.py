@@ -25,7 +25,7 @@ from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.models import Post
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.failures import FailureKind, unreadable
-from dagster_tiktok.tiktok.pages.parse import parse_scope
+from dagster_tiktok.tiktok.pages.post_page import parse_scope
 
 PROGRAM = "gallery-dl"
 TIMEOUT_SECONDS = 120.0
@@ -151,7 +151,7 @@ def parse_output(
 ) -> Post:
     """The post in the program's output, which holds the page's own item.
 
-    Arguments: as of `pages.parse_post_page`.
+    Arguments: as of `pages.post_page.parse_post_page`.
 
     Raises:
         PostUnavailableError: the item says so.

@@ -1,4 +1,4 @@
-"""TikTok as one site: its pages behind redirects, its addresses on another base, its patience."""
+"""TikTok as one site: redirects within it, its URLs below another base URL, and the breaker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dagster_tiktok.tiktok.failures import (
 )
 from dagster_tiktok.tiktok.links.post_links import PostUrlError, parse_url
 from dagster_tiktok.tiktok.links.short_links import path_segments, reject_region_notice
-from dagster_tiktok.tiktok.transport import Answer, Transport
+from dagster_tiktok.tiktok.transport import Response, Transport
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ HOME = "https://www.tiktok.com"
 
 
 class Site:
-    """Asks for what stands below the base address. Use it as an async context manager.
+    """Requests pages below the base URL. Use it as an async context manager.
 
     Arguments:
         pause_seconds: length of the pause after `breaker.PAUSE_AFTER` rejections in a row.
@@ -49,35 +49,37 @@ class Site:
 
     @property
     def is_backing_off(self) -> bool:
-        """Whether the last answers were rejections, so many that a pause was due."""
+        """Whether the latest responses were so many rejections that requests paused."""
         return self._breaker.rejections >= PAUSE_AFTER
 
     async def page(self, path: str) -> bytes:
-        """The body of `answer`."""
-        return (await self.answer(path)).body
+        """The body of `get`."""
+        return (await self.get(path)).body
 
-    async def answer(self, path: str) -> Answer:
-        """The answer at the end of at most MAX_REDIRECTS redirects within TikTok's hosts.
+    async def get(self, path: str) -> Response:
+        """The response after at most MAX_REDIRECTS redirects within TikTok's hosts.
 
         Raises:
-            PostUnreadableError, TikTokRejectionError: as `Transport.get`; a redirect to nowhere.
+            PostUnreadableError: as `Transport.get`; or too many redirects, or one to another host,
+                the login page or a region notice.
+            TikTokRejectionError: the breaker is open.
         """
-        address = f"{self.base}{path}"
+        url = f"{self.base}{path}"
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                answer = await self.transport.get(address)
+                response = await self.transport.get(url)
             except ForbiddenHostError as error:
                 raise unreadable(FailureKind.UNREADABLE, f"redirect: {error}") from error
-            if answer.location is None:
-                return answer
-            reject_login(answer.location)
-            reject_region_notice(answer.location)
-            address = self.on_base(answer.location)
-        raise too_many_redirects()
+            if response.location is None:
+                return response
+            reject_login(response.location)
+            reject_region_notice(response.location)
+            url = self.on_base(response.location)
+        raise make_redirects_error()
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Tells the breaker how the question inside was answered."""
+    def record_outcome(self) -> Iterator[None]:
+        """Tells the breaker how the request inside ended."""
         try:
             yield
         except PostUnavailableError:
@@ -95,37 +97,37 @@ class Site:
         self._breaker.record_rejection()
         if not paused and (left := self._breaker.pause_left()) > 0:
             log.warning(
-                "TikTok refused %d requests in a row: nothing is asked for %.0f s",
+                "TikTok rejected %d requests in a row: no requests for %.0f s",
                 self._breaker.rejections,
                 left,
             )
 
-    def on_base(self, address: str) -> str:
-        """The address as it is asked: TikTok's own hosts are replaced by another base address."""
+    def on_base(self, url: str) -> str:
+        """The URL to request: the base URL replaces TikTok's own hosts if it is another one."""
         if self._is_real:
-            return address
+            return url
         try:
-            ref = parse_url(address)
+            ref = parse_url(url)
         except PostUrlError:
-            return address
+            return url
         if ref.short_code is not None:
             return f"{self.base}/t/{ref.short_code}/"
-        return f"{self.base}{urlsplit(address).path}"
+        return f"{self.base}{urlsplit(url).path}"
 
-    def on_site(self, address: str) -> str:
-        """The reverse: the address as TikTok itself would have named it, without its query."""
-        parts = urlsplit(address)
+    def on_site(self, url: str) -> str:
+        """The reverse: the same URL on TikTok's own host, without its query."""
+        parts = urlsplit(url)
         own = urlsplit(self.base)
         if (parts.scheme, parts.netloc) == (own.scheme, own.netloc):
             return f"{HOME}{parts.path}"
         return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-def reject_login(address: str) -> None:
-    """Raises PostUnreadableError where a redirect leads to the login page, in whatever language."""
-    if path_segments(address)[:1] in (["login"], ["signup"]):
+def reject_login(url: str) -> None:
+    """Raises PostUnreadableError if a redirect leads to the login page, in any language."""
+    if path_segments(url)[:1] in (["login"], ["signup"]):
         raise unreadable(FailureKind.LOGIN_WALL, "redirect to the login page", before_page=True)
 
 
-def too_many_redirects() -> PostUnreadableError:
+def make_redirects_error() -> PostUnreadableError:
     return unreadable(FailureKind.UNREADABLE, f"more than {MAX_REDIRECTS} redirects")

@@ -1,6 +1,6 @@
-"""Requests to TikTok: limited, capped, tried again where that helps, counted.
+"""HTTP requests to TikTok, with the rate limit, retries and a maximum size.
 
-Redirects are handed back, not followed: each one is a decision of the client's.
+Redirects are returned, not followed: the caller decides on each.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dagster_tiktok.tiktok.breaker import Breaker, TikTokRejectionError
 from dagster_tiktok.tiktok.failures import FailureKind, unreadable
 
 MAX_PAGE_BYTES = 5 * 1024 * 1024
-"""Pages have 250 to 400 KB."""
+"""Real pages have 250 to 400 KB."""
 
 _ATTEMPTS = 5
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10, sock_read=15)
@@ -49,8 +49,8 @@ class _TransientResponseError(TransientError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer. `location` is set, absolute, for redirects only; their body is not read."""
+class Response:
+    """An HTTP response. `location` is the absolute target of a redirect, whose body is not read."""
 
     status: int
     location: str | None
@@ -77,7 +77,7 @@ class Transport:
             connector=aiohttp.TCPConnector(
                 resolver=self._resolver, limit=self._settings.tiktok_max_concurrency
             ),
-            # unsafe: cookies also of hosts that are addresses, as the sandbox is.
+            # unsafe: also keep cookies of hosts that are IP addresses, such as the sandbox.
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             headers={**_HEADERS, "User-Agent": self._settings.tiktok_user_agent},
             timeout=_TIMEOUT,
@@ -90,25 +90,25 @@ class Transport:
         await self._session.close()
         await self._resolver.close()
 
-    async def get(self, address: str) -> Answer:
-        """The answer to a GET, after retries for what may be different in a moment.
+    async def get(self, url: str) -> Response:
+        """The response to a GET, after retries of transient errors.
 
         Raises:
-            ForbiddenHostError: the address is not TikTok's, and nothing was requested; or it is a
-                redirect whose target cannot be read.
+            ForbiddenHostError: the URL is not TikTok's, and nothing was requested; or it is a
+                redirect to an invalid URL.
             PostUnreadableError: network, server_error, rate_limited after all retries; shield and
-                login_wall (403, 401) at once, because a refusal is not asked again.
+                login_wall (403, 401) at once, because we don't retry rejections.
             TikTokRejectionError: the breaker is open.
         """
-        url = self._policy.check(address)
+        checked = self._policy.check(url)
         try:
-            return await async_retrying(_ATTEMPTS)(self._once, url)
+            return await async_retrying(_ATTEMPTS)(self._once, checked)
         except _TransientResponseError as error:
             raise unreadable(error.kind, str(error), before_page=True) from error
 
     @property
     def cookies(self) -> dict[str, str]:
-        """What the site's own cookies are now, by name, as they are sent."""
+        """The site's own cookies by name, as they are sent."""
         jar = self._session.cookie_jar.filter_cookies(URL(self._settings.tiktok_base_url))
         return {name: cookie.coded_value for name, cookie in jar.items()}
 
@@ -116,50 +116,52 @@ class Transport:
     def seconds_between_requests(self) -> float:
         return self._limit.interval
 
-    async def permit(self) -> None:
-        """Returns when one request may begin that another program makes. It is counted.
+    async def acquire(self) -> None:
+        """Waits until another program may send one request, and counts it.
 
         Raises:
             TikTokRejectionError: the breaker is open.
         """
-        await self._permit()
+        await self._wait_for_turn()
         self.requests_made += 1
 
     async def charge(self, requests: int) -> None:
-        """Counts what another program asked without a permit, and waits as long as it is worth."""
+        """Counts requests that another program has sent, and waits as long as they would have."""
         for _ in range(requests):
             self.requests_made += 1
             await self._limit.wait()
 
-    async def _once(self, url: URL) -> Answer:
+    async def _once(self, url: URL) -> Response:
         async with self._slots:
-            await self._permit()
+            await self._wait_for_turn()
             self.requests_made += 1
             try:
                 async with self._session.get(url, allow_redirects=False) as response:
-                    return await _answer(response)
+                    return await _parse_response(response)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                raise _TransientResponseError(FailureKind.NETWORK, _reason(error)) from error
+                raise _TransientResponseError(
+                    FailureKind.NETWORK, _describe_error(error)
+                ) from error
 
-    async def _permit(self) -> None:
+    async def _wait_for_turn(self) -> None:
         """Returns when a request may begin."""
         while True:
             if self._breaker.is_open:
                 raise TikTokRejectionError(
-                    f"TikTok refused {self._breaker.rejections} requests in a row, so nothing more "
-                    "is asked in this run; run again later, with a lower "
+                    f"TikTok rejected {self._breaker.rejections} requests in a row, so this run "
+                    "sends no more; run again later, with a lower "
                     "TIKTOK_REQUESTS_PER_SECOND if it happens again"
                 )
             if (left := self._breaker.pause_left()) > 0:
                 await self._clock.sleep(left)
                 continue
             await self._limit.wait()
-            # Others may have been refused while this one waited for its turn.
+            # Other requests may have been rejected while this one waited.
             if not self._breaker.is_open and self._breaker.pause_left() == 0:
                 return
 
 
-async def _answer(response: ClientResponse) -> Answer:
+async def _parse_response(response: ClientResponse) -> Response:
     status, where = response.status, response.url.raw_path
     if status == 429:
         raise _TransientResponseError(
@@ -175,32 +177,32 @@ async def _answer(response: ClientResponse) -> Answer:
         kind = FailureKind.LOGIN_WALL if status == 401 else FailureKind.SHIELD
         raise unreadable(kind, f"{where}: HTTP {status}", before_page=True)
     if status in _REDIRECTS and (location := response.headers.get("Location")):
-        return Answer(status, _absolute(response, location), b"")
-    return Answer(status, None, await _capped(response))
+        return Response(status, _absolute(response, location), b"")
+    return Response(status, None, await _read_body(response))
 
 
 def _absolute(response: ClientResponse, location: str) -> str:
     try:
         return str(response.url.join(URL(location)))
     except ValueError:
-        raise ForbiddenHostError("the address cannot be read") from None
+        raise ForbiddenHostError("the URL is invalid") from None
 
 
-def _reason(error: BaseException) -> str:
-    """Why there was no answer, in words for the operator."""
+def _describe_error(error: BaseException) -> str:
+    """Why there was no response, for the operator."""
     if isinstance(error, ConnectionLostError) and error.__cause__ is not None:
-        return _reason(error.__cause__)
+        return _describe_error(error.__cause__)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         unknown = isinstance(error.os_error, socket.gaierror)
-        return "the host's name is not known" if unknown else str(error.os_error)
+        return "the host name is unknown" if unknown else str(error.os_error)
     if isinstance(error, aiohttp.ClientSSLError):
         return "no secure connection"
     if isinstance(error, asyncio.TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the connection ended without an answer"
+        return "the connection ended without a response"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "the answer was cut off"
+        return "the response was truncated"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     number = cause.errno if isinstance(cause, OSError) else None
     if number is not None and number in errno.errorcode:
@@ -208,7 +210,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {told(str(error))}"
 
 
-async def _capped(response: ClientResponse) -> bytes:
+async def _read_body(response: ClientResponse) -> bytes:
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)

@@ -18,7 +18,7 @@ CDN = HostPolicy.from_entries(["tiktokcdn.com", "127.0.0.1:8080"])
         "http://127.0.0.1:8080/a.jpeg",
     ],
 )
-def test_a_listed_host_then_the_address_is_kept_as_it_is(address: str) -> None:
+def test_url_of_an_allowed_host_is_unchanged(address: str) -> None:
     assert str(CDN.check(address)) == address
 
 
@@ -53,12 +53,12 @@ def test_a_listed_host_then_the_address_is_kept_as_it_is(address: str) -> None:
         "https://\u00ad.tiktokcdn.com/",
     ],
 )
-def test_any_other_address_then_it_is_refused(address: str) -> None:
+def test_other_urls_are_not_allowed(address: str) -> None:
     with pytest.raises(ForbiddenHostError):
         CDN.check(address)
 
 
-def test_the_real_site_as_base_then_its_subdomains_are_allowed_over_https() -> None:
+def test_real_base_url_allows_its_subdomains_over_https() -> None:
     policy = HostPolicy.for_base_url("https://www.tiktok.com", "tiktok.com")
 
     assert policy.check("https://vm.tiktok.com/ZT123/")
@@ -66,7 +66,7 @@ def test_the_real_site_as_base_then_its_subdomains_are_allowed_over_https() -> N
         policy.check("http://www.tiktok.com/")
 
 
-def test_a_local_base_then_only_that_origin_is_allowed() -> None:
+def test_local_base_url_allows_only_that_origin() -> None:
     policy = HostPolicy.for_base_url("http://127.0.0.1:9000", "tiktok.com")
 
     assert policy.check("http://127.0.0.1:9000/@a/video/1")
@@ -74,7 +74,7 @@ def test_a_local_base_then_only_that_origin_is_allowed() -> None:
         policy.check("https://www.tiktok.com/")
 
 
-def test_a_name_that_leads_to_a_private_address_then_it_is_not_resolved() -> None:
+def test_name_with_a_private_ip_address_is_not_resolved() -> None:
     # `localhost` stands for a listed name whose owner points it at this machine.
     async def resolve(policy: HostPolicy) -> int:
         resolver = PublicResolver(policy)
@@ -88,7 +88,7 @@ def test_a_name_that_leads_to_a_private_address_then_it_is_not_resolved() -> Non
     assert asyncio.run(resolve(HostPolicy.from_entries(["localhost:443"]))) >= 1
 
 
-def test_a_name_that_cannot_be_looked_up_then_that_is_an_error_of_the_network() -> None:
+def test_invalid_name_is_a_network_error() -> None:
     async def resolve() -> None:
         resolver = PublicResolver(CDN)
         try:
@@ -103,7 +103,7 @@ def test_a_name_that_cannot_be_looked_up_then_that_is_an_error_of_the_network() 
 @pytest.mark.parametrize(
     "address", ["224.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1"]
 )
-def test_an_address_that_leads_inside_then_it_is_not_public(address: str) -> None:
+def test_ip_addresses_that_are_not_public(address: str) -> None:
     async def resolve() -> None:
         resolver = PublicResolver(CDN)
         try:

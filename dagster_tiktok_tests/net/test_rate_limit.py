@@ -45,25 +45,23 @@ def lateness(*seconds: float) -> Iterator[float]:
 
 @pytest.mark.parametrize("late", [(0.0,), (0.001,), (0.009,), (0.0, 0.05, 0.0), (0.3, 0.0, 0.0)])
 @pytest.mark.parametrize("stall", [0, 0.3, 5])
-def test_a_limit_when_many_wait_then_no_second_holds_more_than_the_rate_and_one(
-    stall: float, late: tuple[float, ...]
-) -> None:
+def test_no_second_has_more_than_the_rate_plus_one(stall: float, late: tuple[float, ...]) -> None:
     times = beginnings(50, 200, ManualClock(lateness(*late)), stall=stall)
     assert most_in_a_second(times) <= 51
 
 
 @pytest.mark.parametrize("late", [0, 0.001, 0.0099])
-def test_timers_that_are_late_when_many_wait_then_the_rate_is_reached(late: float) -> None:
+def test_rate_is_reached_when_timers_are_late(late: float) -> None:
     times = beginnings(40, 1001, ManualClock(lateness(late)))
     assert 0.98 * 40 <= 1000 / (times[-1] - times[0]) <= 40
 
 
-def test_no_limit_when_many_wait_then_none_is_held_up() -> None:
+def test_zero_is_no_limit() -> None:
     times = beginnings(0, 10_000, ManualClock())
     assert times[0] == times[-1]
 
 
-def test_a_waiter_that_is_cancelled_when_others_wait_then_they_get_their_turn() -> None:
+def test_cancelled_waiter_does_not_block_others() -> None:
     async def run() -> tuple[list[int], float]:
         clock, turns = ManualClock(), list[int]()
         limit, began = RateLimit(20, clock, service="a"), clock.now()
@@ -83,7 +81,7 @@ def test_a_waiter_that_is_cancelled_when_others_wait_then_they_get_their_turn() 
     assert seconds == pytest.approx(2 * 1.01 / 20 - GIVEN_BACK)
 
 
-def test_the_machine_s_clock_when_two_wait_then_the_second_is_held_up() -> None:
+def test_second_caller_waits_by_the_real_clock() -> None:
     async def run() -> float:
         loop, limit = asyncio.get_running_loop(), RateLimit(20, service="the machine's")
         began = loop.time()
@@ -94,7 +92,7 @@ def test_the_machine_s_clock_when_two_wait_then_the_second_is_held_up() -> None:
     assert asyncio.run(run()) >= 1 / 20 - GIVEN_BACK
 
 
-def test_limits_of_one_service_one_after_the_other_then_they_share_its_rate() -> None:
+def test_consecutive_limits_of_a_service_share_its_rate() -> None:
     """Each stage of a run has its own client and its own event loop."""
     clock, times = ManualClock(), list[float]()
 
@@ -111,7 +109,7 @@ def test_limits_of_one_service_one_after_the_other_then_they_share_its_rate() ->
     assert times[-1] == times[-2]
 
 
-def test_limits_of_one_service_in_several_threads_then_they_share_its_rate() -> None:
+def test_limits_of_a_service_in_several_threads_share_its_rate() -> None:
     clock, times, lock = ManualClock(), list[float](), threading.Lock()
 
     async def stage() -> None:

@@ -15,7 +15,7 @@ from dagster_tiktok.net.retry import (
 )
 
 
-def test_a_passing_error_then_it_is_tried_again_and_the_wait_is_the_servers() -> None:
+def test_transient_error_is_retried_after_the_servers_wait() -> None:
     calls = 0
 
     def flaky() -> str:
@@ -29,7 +29,7 @@ def test_a_passing_error_then_it_is_tried_again_and_the_wait_is_the_servers() ->
     assert calls == 3
 
 
-def test_an_error_that_does_not_pass_then_the_last_one_is_raised_after_the_attempts() -> None:
+def test_last_error_is_raised_after_all_attempts() -> None:
     calls = 0
 
     async def failing() -> None:
@@ -41,7 +41,7 @@ def test_an_error_that_does_not_pass_then_the_last_one_is_raised_after_the_attem
         asyncio.run(async_retrying(2)(failing))
 
 
-def test_any_other_error_then_it_is_not_tried_again() -> None:
+def test_other_errors_are_not_retried() -> None:
     calls = 0
 
     def broken() -> None:

@@ -40,13 +40,13 @@ def test_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_the_pos
         refused = quick_run(sandbox)
 
         assert refused.status == 1
-        assert "TikTok refused 10 requests in a row" in refused.stdout
+        assert "TikTok rejected 10 requests in a row" in refused.stdout
         # Ten that count, and what is in flight when the pause begins and when the breaker opens.
         by_kind = sandbox.tiktok.log.by_kind
         assert by_kind["page"] + by_kind["short"] <= 10 + 2 * (8 - 1)
         (log,) = sandbox.rows("scraping_logs")
         assert log["status"] == "failed"
-        assert "TikTok refused" in log["error_message"]
+        assert "TikTok rejected" in log["error_message"]
         # However a stage ends, its totals are there: on such a day they are wanted most.
         totals = log["metrics"]["scraped_posts"]
         assert totals["scraped"] == 0

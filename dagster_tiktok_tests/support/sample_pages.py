@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from dagster_tiktok.models import Post
-from dagster_tiktok.tiktok.pages.parse import parse_post_page
+from dagster_tiktok.tiktok.pages.post_page import parse_post_page
 
 POST_ID = "7681723633164717325"
 VIDEO_SCOPE_NAME = "webapp.video-detail"

@@ -8,7 +8,8 @@ import pytest
 
 from dagster_tiktok.models import Post
 from dagster_tiktok.tiktok.failures import FailureKind, PostUnreadableError
-from dagster_tiktok.tiktok.pages.parse import parse_post_page, parse_profile_page
+from dagster_tiktok.tiktok.pages.post_page import parse_post_page
+from dagster_tiktok.tiktok.pages.profile_page import parse_profile_page
 from dagster_tiktok_tests.support.sample_pages import (
     NOW,
     POST_ID,
@@ -46,32 +47,30 @@ def parse(html: bytes | str) -> Post:
     "create_time", ["0", 0, "", None, ABSENT, "soon", -1, "-62135596800", 1, "999"]
 )
 @pytest.mark.parametrize("stats_v2", [ZEROS_V2, {}, ABSENT])
-def test_counts_of_zero_and_no_time_when_parsed_then_it_is_a_login_wall(
-    create_time: Any, stats_v2: Any
-) -> None:
+def test_zero_counts_without_a_time_are_a_login_wall(create_time: Any, stats_v2: Any) -> None:
     struct = without(item(), createTime=create_time, stats=ZEROS, statsV2=stats_v2)
     with pytest.raises(PostUnreadableError) as caught:
         parse(post_page(struct))
     assert caught.value.kind is FailureKind.LOGIN_WALL
 
 
-def test_a_post_that_nobody_saw_when_parsed_then_its_zeros_are_counts() -> None:
+def test_zero_counts_with_a_time_are_real() -> None:
     post = parse(post_page(without(item(), stats=ZEROS, statsV2=ZEROS_V2)))
     assert post.metrics.views == 0
 
 
-def test_blank_stats_v2_beside_real_stats_when_parsed_then_stats_are_taken() -> None:
+def test_blank_stats_v2_fall_back_to_stats() -> None:
     post = parse(post_page(without(item(), stats=REAL, statsV2=ZEROS_V2)))
     assert tuple(dict(post.metrics).values()) == (812, 31, 4, 2, 5)
 
 
-def test_some_stats_v2_of_zero_when_parsed_then_they_are_believed() -> None:
+def test_some_zeros_in_stats_v2_are_real() -> None:
     stats_v2 = {**ZEROS_V2, "playCount": "812"}
     post = parse(post_page(without(item(), stats=REAL, statsV2=stats_v2)))
     assert (post.metrics.views, post.metrics.likes) == (812, 0)
 
 
-def test_blank_stats_v2_of_an_account_when_parsed_then_stats_are_taken() -> None:
+def test_blank_account_stats_v2_fall_back_to_stats() -> None:
     html = page(
         {
             "webapp.user-detail": {
@@ -89,16 +88,14 @@ def test_blank_stats_v2_of_an_account_when_parsed_then_stats_are_taken() -> None
 
 @pytest.mark.parametrize("image_post", [ABSENT, {}, None])
 @pytest.mark.parametrize("video", [CAROUSEL_VIDEO, {}, None])
-def test_neither_slides_nor_a_film_when_parsed_then_the_page_is_incomplete(
-    image_post: Any, video: Any
-) -> None:
+def test_page_without_slides_or_film_is_incomplete(image_post: Any, video: Any) -> None:
     with pytest.raises(PostUnreadableError) as caught:
         parse(post_page(without(carousel("a" * 32), imagePost=image_post, video=video)))
     assert caught.value.kind is FailureKind.INCOMPLETE
 
 
 @pytest.mark.parametrize("video", [CAROUSEL_VIDEO, {}, ABSENT, {"playAddr": "https://a"}])
-def test_the_address_of_a_photo_without_slides_when_parsed_then_the_page_is_incomplete(
+def test_canonical_photo_url_without_slides_is_incomplete(
     video: Any,
 ) -> None:
     scope = post_scope(without(item(), video=video))
@@ -122,7 +119,7 @@ def test_the_address_of_a_photo_without_slides_when_parsed_then_the_page_is_inco
         (None, "Save it", "Save it"),
     ],
 )
-def test_a_carousel_s_title_when_parsed_then_it_stands_before_the_caption_once(
+def test_carousel_title_comes_before_the_caption_once(
     title: Any, caption: str, description: str
 ) -> None:
     struct = carousel("a" * 32, desc=caption)
@@ -132,16 +129,14 @@ def test_a_carousel_s_title_when_parsed_then_it_stands_before_the_caption_once(
 
 @pytest.mark.parametrize("image_post", [ABSENT, {}, None, "", []])
 @pytest.mark.parametrize("video", [ABSENT, {}, None, "", CAROUSEL_VIDEO])
-def test_the_url_of_a_photo_without_slides_or_a_film_then_the_page_is_incomplete(
-    image_post: Any, video: Any
-) -> None:
+def test_photo_url_without_slides_or_film_is_incomplete(image_post: Any, video: Any) -> None:
     html = post_page(without(carousel("a" * 32), imagePost=image_post, video=video))
     with pytest.raises(PostUnreadableError) as caught:
         parse_post_page(html, expected_id=POST_ID, scraped_at=NOW, is_photo=True)
     assert caught.value.kind is FailureKind.INCOMPLETE
 
 
-def test_the_url_of_a_photo_when_the_page_shows_slides_or_a_film_then_it_is_believed() -> None:
+def test_page_with_slides_or_film_wins_over_the_url() -> None:
     for struct in (carousel("a" * 32), item()):
         post = parse_post_page(
             post_page(struct), expected_id=POST_ID, scraped_at=NOW, is_photo=True
@@ -149,7 +144,7 @@ def test_the_url_of_a_photo_when_the_page_shows_slides_or_a_film_then_it_is_beli
         assert len(post.slides) == ("imagePost" in struct)
 
 
-def test_an_item_that_names_neither_when_its_url_does_not_say_photo_then_it_is_a_video() -> None:
+def test_item_with_neither_field_is_a_video_unless_its_url_says_photo() -> None:
     """TikTok leaves `video` out now and then; its counts are worth having."""
     assert parse(post_page(without(item(), video=ABSENT))).slides == ()
 
@@ -169,7 +164,7 @@ ZERO_ACCOUNT = {"followerCount": 0, "followingCount": 0, "heartCount": 0, "video
         ({**ZERO_ACCOUNT, "followerCount": 7}, dict.fromkeys(ZERO_ACCOUNT, "0"), 7),
     ],
 )
-def test_an_account_all_of_whose_counts_are_zero_then_its_followers_are_unknown(
+def test_followers_are_unknown_when_all_account_counts_are_zero(
     stats: Any, stats_v2: Any, followers: int | None
 ) -> None:
     """It has the post that is looked at, so a video count of zero is a blank."""

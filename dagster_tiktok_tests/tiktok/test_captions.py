@@ -17,19 +17,19 @@ def extra_at(caption: str, tag: str, name: str | None = None) -> TextExtraShape:
     return extra(start=start, end=end, hashtagName=tag[1:].lower() if name is None else name)
 
 
-def test_emoji_before_the_tags_when_merged_then_the_offsets_are_understood() -> None:
+def test_offsets_count_emoji_before_tags() -> None:
     caption = "\U0001f92f\U0001f52d #Love\u2764\ufe0f \U0001f680 #NASA and #more"
     # The entry's tag is longer than what the caption's own pattern would find there.
     extras = [extra_at(caption, "#NASA"), extra_at(caption, "#Love\u2764\ufe0f")]
     assert hashtags(caption, extras, []) == ("love\u2764\ufe0f", "nasa", "more")
 
 
-def test_an_entry_without_name_when_merged_then_it_is_read_from_the_caption() -> None:
+def test_entry_without_a_name_takes_it_from_the_caption() -> None:
     caption = "\U0001f92f #NASA"
     assert hashtags(caption, [extra_at(caption, "#NASA", name="")], []) == ("nasa",)
 
 
-def test_partial_lists_when_merged_then_each_tag_stands_once_in_the_caption_s_order() -> None:
+def test_partial_lists_merge_in_the_order_of_the_caption() -> None:
     caption = "#One two #three #ONE#four"
     tags = hashtags(caption, [extra_at(caption, "#three")], ["four", "Five", "one"])
     assert tags == ("one", "three", "four", "five")
@@ -48,7 +48,7 @@ def test_partial_lists_when_merged_then_each_tag_stands_once_in_the_caption_s_or
         {"type": None, "hashtagName": "nothing"},
     ],
 )
-def test_junk_entries_when_merged_then_they_change_nothing(junk: dict[str, object]) -> None:
+def test_junk_entries_change_nothing(junk: dict[str, object]) -> None:
     assert hashtags("see #tag", [extra(**junk)], ["", " "]) == ("tag",)
 
 
@@ -62,13 +62,11 @@ def test_junk_entries_when_merged_then_they_change_nothing(junk: dict[str, objec
         ("", ()),
     ],
 )
-def test_a_caption_alone_when_read_then_its_tags_are_found(
-    caption: str, tags: tuple[str, ...]
-) -> None:
+def test_tags_of_a_caption_without_lists(caption: str, tags: tuple[str, ...]) -> None:
     assert hashtags(caption, [], []) == tags
 
 
-def test_mentions_when_merged_then_each_account_stands_once_by_its_name() -> None:
+def test_mentions_are_unique_account_names() -> None:
     caption = "\U0001f92f by @Our Agency with @esa. (mail a@b.example) @@no"
     extras = [
         extra(type="0", userUniqueId="late"),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.tiktok.failures import FailureKind, PostError
-from dagster_tiktok.tiktok.pages.parse import parse_post_page, parse_profile_page
+from dagster_tiktok.tiktok.pages.post_page import parse_post_page
+from dagster_tiktok.tiktok.pages.profile_page import parse_profile_page
 from dagster_tiktok_tests.support.sample_pages import (
     MOBILE_SCOPE_NAME,
     NOW,
@@ -52,7 +53,7 @@ def kind_of(html: bytes) -> FailureKind:
 )
 @pytest.mark.parametrize("name", [VIDEO_SCOPE_NAME, MOBILE_SCOPE_NAME])
 @pytest.mark.parametrize("code", [10204, "10204"])
-def test_the_catch_all_code_when_parsed_then_its_message_decides(
+def test_message_decides_for_the_catch_all_code(
     code: Any, name: str, message: str | None, kind: FailureKind
 ) -> None:
     spellings = [message] if message is None else [message, message.title(), PREFIX + message]
@@ -65,7 +66,7 @@ def test_the_catch_all_code_when_parsed_then_its_message_decides(
             assert kind_of(page(scope, indent=2, filler_bytes=300_000)) is kind
 
 
-def test_an_empty_part_beside_the_mobile_one_when_parsed_then_the_full_one_is_read() -> None:
+def test_mobile_part_is_read_when_the_desktop_part_is_empty() -> None:
     scope = {VIDEO_SCOPE_NAME: {}, **post_scope(item(), name=MOBILE_SCOPE_NAME)}
     assert parse(page(scope)).metrics.views == 254088
     told = {VIDEO_SCOPE_NAME: {}, MOBILE_SCOPE_NAME: {"statusCode": 10216}}
@@ -82,16 +83,14 @@ def test_an_empty_part_beside_the_mobile_one_when_parsed_then_the_full_one_is_re
         ([], None),
     ],
 )
-def test_an_author_that_is_no_object_when_parsed_then_only_a_name_is_taken_for_one(
-    author: Any, account: str | None
-) -> None:
+def test_author_as_text_is_a_name_unless_it_is_a_number(author: Any, account: str | None) -> None:
     scope = post_scope(item(author=author, nickname="NASA", authorId="7664638705177150477"))
     assert parse(page(scope)).account == account
     scope["seo.abtest"] = {"canonical": f"https://www.tiktok.com/@nasa/video/{POST_ID}"}
     assert parse(page(scope)).account == "nasa"
 
 
-def test_counts_that_are_empty_when_parsed_then_the_other_counts_are_taken() -> None:
+def test_empty_counts_fall_back_to_the_other_counts() -> None:
     struct = item()
     struct["statsV2"] |= {"playCount": "", "collectCount": ""}
     struct["stats"] |= {"collectCount": ""}
@@ -102,7 +101,7 @@ def test_counts_that_are_empty_when_parsed_then_the_other_counts_are_taken() -> 
 
 
 @pytest.mark.parametrize("nothing", [None, [], {}, "", 0, False])
-def test_nothing_in_the_place_of_lists_when_parsed_then_the_rest_is_there(
+def test_null_in_place_of_lists(
     nothing: Any,
 ) -> None:
     struct = item() | dict.fromkeys(("textExtra", "challenges", "music", "authorStats"), nothing)
@@ -114,7 +113,7 @@ def test_nothing_in_the_place_of_lists_when_parsed_then_the_rest_is_there(
     "missing",
     [None, {}, {"imageWidth": 1080}, {"imageURL": None}, {"imageURL": {"urlList": []}}],
 )
-def test_a_slide_without_address_when_parsed_then_the_others_keep_their_places(
+def test_slide_without_a_url_keeps_the_others_in_place(
     missing: Any,
 ) -> None:
     struct = carousel(A, authorStats={"followerCount": 5})
@@ -125,7 +124,7 @@ def test_a_slide_without_address_when_parsed_then_the_others_keep_their_places(
     assert (post.data_quality, post.metrics.views) == ("partial", 254088)
 
 
-def test_a_full_page_with_other_parts_when_parsed_then_hashtags_behind_emoji_are_found() -> None:
+def test_hashtags_after_emoji_on_a_full_page() -> None:
     desc = "\U0001f92f\U0001f469\u200d\U0001f680 #Space \U0001f52d#nasa\u2764\ufe0f"
     start = desc.encode("utf-16-le").index("#".encode("utf-16-le")) // 2
     tag = {"type": 1, "hashtagName": "space", "start": start, "end": start + len("#Space")}
@@ -139,9 +138,7 @@ def test_a_full_page_with_other_parts_when_parsed_then_hashtags_behind_emoji_are
 
 @pytest.mark.parametrize("code", [10221, "10221", 10202])
 @pytest.mark.parametrize("info", [None, {}, EMPTY_USER, {"user": {}, "stats": {}}])
-def test_the_page_of_a_banned_account_when_parsed_then_its_zeros_are_no_followers(
-    code: Any, info: Any
-) -> None:
+def test_zeros_of_a_banned_account_are_no_followers(code: Any, info: Any) -> None:
     html = page({"webapp.user-detail": {"userInfo": info, "statusCode": code, "statusMsg": ""}})
     with pytest.raises(PostError) as caught:
         parse_profile_page(html)
@@ -149,7 +146,7 @@ def test_the_page_of_a_banned_account_when_parsed_then_its_zeros_are_no_follower
     assert kind_of(html) is FailureKind.INCOMPLETE, "it does not say whose account that is"
 
 
-def test_a_private_account_without_its_name_when_parsed_then_nothing_of_it_is_known() -> None:
+def test_private_account_without_a_name() -> None:
     html = page(profile_scope(statusCode=10222, userInfo=EMPTY_USER))
     with pytest.raises(PostError) as caught:
         parse_profile_page(html)
@@ -177,7 +174,7 @@ def test_a_private_account_without_its_name_when_parsed_then_nothing_of_it_is_kn
         ("nasa", "renamed", f"@Nasa/photo/{POST_ID}", FailureKind.PRIVATE),
     ],
 )
-def test_an_account_in_place_of_a_post_then_only_its_own_account_s_reason_is_final(
+def test_account_in_place_of_a_post_is_permanent_only_for_its_own_posts(
     shown: str | None, user: str | None, canonical: str | None, kind: FailureKind
 ) -> None:
     info = {"user": {"uniqueId": shown}, "stats": {}} if shown is not None else {}
@@ -188,11 +185,11 @@ def test_an_account_in_place_of_a_post_then_only_its_own_account_s_reason_is_fin
     assert caught.value.kind is kind
 
 
-def test_a_refusal_of_us_on_an_account_s_page_then_it_is_named() -> None:
+def test_rejection_on_an_account_page() -> None:
     assert kind_of(page(profile_scope(statusCode=10114, userInfo={}))) is FailureKind.SHIELD
 
 
-def test_a_profile_in_the_place_of_a_post_when_parsed_then_the_post_is_not_given_up() -> None:
+def test_profile_in_place_of_a_post_is_transient() -> None:
     assert kind_of(page(profile_scope())) is FailureKind.INCOMPLETE
 
 
@@ -210,7 +207,5 @@ def test_a_profile_in_the_place_of_a_post_when_parsed_then_the_post_is_not_given
         (b"<html><title>Log in | TikTok</title>" + b"x" * 4000, FailureKind.UNREADABLE),
     ],
 )
-def test_what_tiktok_sends_in_place_of_a_page_when_parsed_then_it_is_known(
-    html: bytes, kind: FailureKind
-) -> None:
+def test_rejection_pages_are_recognized(html: bytes, kind: FailureKind) -> None:
     assert kind_of(html) is kind

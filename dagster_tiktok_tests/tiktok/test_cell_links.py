@@ -25,7 +25,7 @@ ENCODED = f"https%3A%2F%2Fwww.tiktok.com%2F%40user%2Fvideo%2F{ID}"
         "see https://vm.tiktok.com/{}/.", "https://www.tiktok.com/t/{}看这个",
     ],
 )  # fmt: skip
-def test_a_code_of_any_safe_form_then_the_short_link_is_read(form: str, code: str) -> None:
+def test_short_link_codes_of_any_form(form: str, code: str) -> None:
     text = form.format(code if form != "({})" else f"https://vm.tiktok.com/{code}")
     assert parse_post_link(text, now=NOW) == PostRef(short_code=code)
 
@@ -55,7 +55,7 @@ def test_a_code_of_any_safe_form_then_the_short_link_is_read(form: str, code: st
         f'=HYPERLINK("{URL}","post")', f"{URL} https://www.tiktok.com/@user/video/730000",
     ],
 )  # fmt: skip
-def test_text_around_one_post_s_link_then_the_post_is_taken(text: str) -> None:
+def test_text_around_the_link_is_ignored(text: str) -> None:
     assert parse_post_link(text, now=NOW).tiktok_id == ID
 
 
@@ -81,7 +81,7 @@ def test_text_around_one_post_s_link_then_the_post_is_taken(text: str) -> None:
         (f"https://unknown.example/{URL}", "unknown.example"),
     ],
 )  # fmt: skip
-def test_a_wrapped_link_then_the_message_says_so_and_what_to_do(link: str, host: str) -> None:
+def test_message_for_a_wrapped_link(link: str, host: str) -> None:
     for text in (link, f"({link})", f"see {link} please"):
         with pytest.raises(PostUrlError) as caught:
             parse_post_link(text, now=NOW)
@@ -101,7 +101,7 @@ def test_a_wrapped_link_then_the_message_says_so_and_what_to_do(link: str, host:
         f"vm.tiktok.com/{NEW_CODE}, vm.tiktok.com/ZMabc1234",
     ],
 )
-def test_links_to_several_posts_then_one_is_asked_for(text: str) -> None:
+def test_message_for_links_to_several_posts(text: str) -> None:
     with pytest.raises(PostUrlError, match="more than one link to a post, keep one"):
         parse_post_link(text, now=NOW)
 
@@ -111,7 +111,7 @@ def test_links_to_several_posts_then_one_is_asked_for(text: str) -> None:
     ["730000000000000", "7300000000000000", "73000000000000000", "730000000000000000", "73000"],
 )  # fmt: skip
 @pytest.mark.parametrize("form", ["https://www.tiktok.com/@u/video/{}", "tiktok.com/embed/v2/{}"])
-def test_an_id_that_was_cut_then_the_link_is_not_complete(form: str, number: str) -> None:
+def test_message_for_a_truncated_id(form: str, number: str) -> None:
     with pytest.raises(PostUrlError, match=r"is not complete.*Copy the link again"):
         parse_post_link(form.format(number), now=NOW)
 
@@ -128,9 +128,7 @@ def test_an_id_that_was_cut_then_the_link_is_not_complete(form: str, number: str
     ],
 )
 @pytest.mark.parametrize("form", ["https://www.tiktok.com/@u/video/{}", "tiktok.com/embed/v2/{}"])
-def test_an_id_of_the_right_length_and_a_wrong_time_then_it_is_mistyped_and_says_the_day(
-    form: str, number: str, day: str
-) -> None:
+def test_message_for_a_mistyped_id_says_the_day(form: str, number: str, day: str) -> None:
     with pytest.raises(PostUrlError) as caught:
         parse_post_link(form.format(number), now=NOW)
     message = str(caught.value)
@@ -141,9 +139,7 @@ def test_an_id_of_the_right_length_and_a_wrong_time_then_it_is_mistyped_and_says
 @pytest.mark.parametrize("beginning", ["htp://", "ttps://", "htps://", "htttps://", "hhttps://",
     "tps://", "https:/", "HTP://", "httpss://", "htp:/", "ttp//"])  # fmt: skip
 @pytest.mark.parametrize("host", ["www.tiktok.com", "tiktok.com", "m.tiktok.com"])
-def test_a_mistyped_beginning_before_tiktok_s_host_then_the_link_is_read(
-    beginning: str, host: str
-) -> None:
+def test_mistyped_scheme_before_tiktok_is_read(beginning: str, host: str) -> None:
     link = f"{beginning}{host}/@user/video/{ID}"
     for text in (link, f"see ({link})."):
         assert parse_post_link(text, now=NOW) == PostRef(ID, None, "user")
@@ -166,9 +162,7 @@ def test_a_mistyped_beginning_before_tiktok_s_host_then_the_link_is_read(
         (f"ftp://www.tiktok.com/@user/video/{ID}", '"ftp://", not "https://"'),
     ],
 )
-def test_a_mistyped_beginning_then_the_message_shows_it_and_says_what_to_do(
-    text: str, mistyped: str
-) -> None:
+def test_message_for_a_mistyped_beginning(text: str, mistyped: str) -> None:
     with pytest.raises(PostUrlError) as caught:
         parse_post_link(text, now=NOW)
     message = str(caught.value)
@@ -177,18 +171,18 @@ def test_a_mistyped_beginning_then_the_message_shows_it_and_says_what_to_do(
 
 
 @pytest.mark.parametrize("text", ["see dm", "tiktok", "hello, world", "https://nottiktok.com/x"])
-def test_another_text_then_nothing_is_called_mistyped(text: str) -> None:
+def test_other_text_is_not_called_mistyped(text: str) -> None:
     with pytest.raises(PostUrlError, match=r"is not a TikTok address: "):
         parse_post_link(text, now=NOW)
 
 
-def test_a_wrapped_link_that_shows_the_post_then_the_message_says_why_it_is_not_taken() -> None:
+def test_message_for_a_wrapped_link_that_shows_the_post() -> None:
     with pytest.raises(PostUrlError) as caught:
         parse_post_link(f"https://www.google.com/url?q={URL}", now=NOW)
     assert "(a link inside another site's link is not read)" in str(caught.value)
 
 
-def test_a_clock_that_is_a_day_slow_then_today_s_posts_are_read() -> None:
+def test_clock_may_be_a_day_slow() -> None:
     in_20_hours = int(NOW.timestamp()) + 20 * 3600
     assert parse_post_link(f"tiktok.com/@u/video/{in_20_hours << 32}", now=NOW).tiktok_id
     # A clock that shows a time before this rule was written is wrong.

@@ -130,7 +130,7 @@ def numbered(number: int) -> str:
     return str(int(POST_ID) + number)
 
 
-def test_a_post_when_fetched_then_page_and_profile_make_it_complete() -> None:
+def test_page_and_profile_make_a_complete_post() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> Post:
         site.on(PAGE, html(post_page(filler_bytes=300_000)))
         site.on("/@nasa", html(page(profile_scope())))
@@ -146,7 +146,7 @@ def test_a_post_when_fetched_then_page_and_profile_make_it_complete() -> None:
     assert post.post_url == f"https://www.tiktok.com/@nasa/video/{POST_ID}"
 
 
-def test_many_posts_of_an_account_when_fetched_at_once_then_its_profile_is_asked_once() -> None:
+def test_concurrent_posts_of_an_account_request_its_profile_once() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         for number in range(8):
             site.on(f"/@_/video/{numbered(number)}", html(post_page(item(id=numbered(number)))))
@@ -159,7 +159,7 @@ def test_many_posts_of_an_account_when_fetched_at_once_then_its_profile_is_asked
     on_site(act)
 
 
-def test_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile_is_asked() -> None:
+def test_no_profile_request_when_followers_are_known_or_not_wanted() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(post_page()), html(post_page(item(authorStats={"followerCount": 7}))))
         assert (await client.fetch_post(POST_ID, with_followers=False)).followers is None
@@ -169,7 +169,7 @@ def test_a_page_with_followers_or_none_wanted_when_fetched_then_no_profile_is_as
     on_site(act)
 
 
-def test_two_posts_of_an_account_when_fetched_then_their_followers_agree() -> None:
+def test_followers_agree_on_all_posts_of_an_account() -> None:
     """Post pages round the followers, profiles do not: two posts of one day contradicted."""
 
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
@@ -183,7 +183,7 @@ def test_two_posts_of_an_account_when_fetched_then_their_followers_agree() -> No
     on_site(act)
 
 
-def test_followers_on_one_page_when_another_lacks_them_then_no_profile_is_asked() -> None:
+def test_followers_of_one_page_serve_the_next() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         with_count = item(authorStats={"followerCount": 1_200_000})
         site.on(PAGE, html(post_page(with_count)), html(post_page()))
@@ -204,7 +204,7 @@ def test_followers_on_one_page_when_another_lacks_them_then_no_profile_is_asked(
         status(403),
     ],
 )
-def test_a_profile_that_fails_when_a_post_is_fetched_then_the_post_is_there(
+def test_post_survives_a_failed_profile_request(
     profile: Respond,
 ) -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
@@ -221,7 +221,7 @@ def test_a_profile_that_fails_when_a_post_is_fetched_then_the_post_is_there(
 @pytest.mark.parametrize(
     "fault", [status(500), status(503, Retry_After="0"), status(429), half_a_page, hang_up]
 )
-def test_a_passing_fault_when_a_post_is_fetched_then_it_is_asked_again(
+def test_transient_fault_is_retried(
     fault: Respond,
 ) -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
@@ -232,7 +232,7 @@ def test_a_passing_fault_when_a_post_is_fetched_then_it_is_asked_again(
     on_site(act)
 
 
-def test_retry_after_when_a_post_is_fetched_then_that_long_is_waited() -> None:
+def test_retry_after_is_respected() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, status(429, Retry_After="1"), html(post_page()))
         await client.fetch_post(POST_ID, with_followers=False)
@@ -248,9 +248,7 @@ def test_retry_after_when_a_post_is_fetched_then_that_long_is_waited() -> None:
         (status(502, Retry_After="0"), FailureKind.SERVER_ERROR),
     ],
 )
-def test_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the_retries(
-    fault: Respond, kind: FailureKind
-) -> None:
+def test_failure_kind_when_retries_run_out(fault: Respond, kind: FailureKind) -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, fault)
         assert (await failure_of(client.fetch_post(POST_ID))).kind is kind
@@ -286,9 +284,7 @@ def test_a_lasting_fault_when_a_post_is_fetched_then_it_is_named_after_the_retri
         (endless(), FailureKind.UNREADABLE),
     ],
 )
-def test_a_refusal_when_a_post_is_fetched_then_it_is_named_and_never_asked_again(
-    answer: Respond, kind: FailureKind
-) -> None:
+def test_rejection_is_never_retried(answer: Respond, kind: FailureKind) -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, answer)
         assert (await failure_of(client.fetch_post(POST_ID))).kind is kind
@@ -297,7 +293,7 @@ def test_a_refusal_when_a_post_is_fetched_then_it_is_named_and_never_asked_again
     on_site(act)
 
 
-def test_redirects_within_the_site_when_a_post_is_fetched_then_five_are_followed() -> None:
+def test_five_redirects_within_the_site_are_followed() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, redirect("/1"))
         for number in range(1, 4):
@@ -314,7 +310,7 @@ def test_redirects_within_the_site_when_a_post_is_fetched_then_five_are_followed
     on_site(act)
 
 
-def test_cookies_of_the_site_when_asked_again_then_they_are_sent_back() -> None:
+def test_cookies_are_sent_back() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(post_page(), headers={"Set-Cookie": "ttwid=1; Path=/"}))
         await client.fetch_post(POST_ID, with_followers=False)
@@ -324,7 +320,7 @@ def test_cookies_of_the_site_when_asked_again_then_they_are_sent_back() -> None:
     on_site(act)
 
 
-def test_a_server_that_is_gone_when_a_post_is_fetched_then_it_is_the_network() -> None:
+def test_failure_kind_when_the_server_is_gone() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> PostError:
         await site.close()
         return await failure_of(client.fetch_post(POST_ID))
@@ -332,7 +328,7 @@ def test_a_server_that_is_gone_when_a_post_is_fetched_then_it_is_the_network() -
     assert on_site(act).kind is FailureKind.NETWORK
 
 
-def test_an_id_that_is_none_when_fetched_then_nothing_is_requested() -> None:
+def test_invalid_id_requests_nothing() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         failure = await failure_of(client.fetch_post("../@evil"))
         assert failure.kind is FailureKind.NOT_A_POST
@@ -341,7 +337,7 @@ def test_an_id_that_is_none_when_fetched_then_nothing_is_requested() -> None:
     on_site(act)
 
 
-def test_a_short_link_when_resolved_then_its_target_is_not_downloaded() -> None:
+def test_short_link_target_is_not_downloaded() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(f"/t/{CODE}/", redirect(f"https://www.tiktok.com/@nasa/photo/{POST_ID}?_r=1&_t=2"))
         refs = await asyncio.gather(*(client.resolve(LINK) for _ in range(3)))
@@ -362,7 +358,7 @@ def test_a_short_link_when_resolved_then_its_target_is_not_downloaded() -> None:
         "/t/another99/",
     ],
 )
-def test_other_targets_of_a_short_link_when_resolved_then_the_post_is_found(
+def test_short_link_targets_that_lead_to_the_post(
     target: str,
 ) -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
@@ -423,7 +419,7 @@ def test_other_targets_of_a_short_link_when_resolved_then_the_post_is_found(
         (status(403), FailureKind.SHIELD),
     ],
 )
-def test_a_short_link_that_leads_to_no_post_when_resolved_then_the_kind_says_why(
+def test_failure_kind_when_a_short_link_leads_to_no_post(
     answer: Respond, kind: FailureKind
 ) -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
@@ -438,7 +434,7 @@ def test_a_short_link_that_leads_to_no_post_when_resolved_then_the_kind_says_why
     on_site(act)
 
 
-def test_ten_refusals_in_a_row_when_asked_on_then_nothing_more_is_requested() -> None:
+def test_no_more_requests_after_ten_rejections() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(CHALLENGE_PAGE))
         for _ in range(10):
@@ -452,7 +448,7 @@ def test_ten_refusals_in_a_row_when_asked_on_then_nothing_more_is_requested() ->
     on_site(act)
 
 
-def test_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_then_go_on() -> None:
+def test_calls_wait_for_the_pause_after_five_rejections() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, *[html(CHALLENGE_PAGE)] * 5, html(post_page()))
         for _ in range(5):
@@ -464,7 +460,7 @@ def test_five_refusals_when_asked_on_then_calls_wait_for_the_pause_and_then_go_o
     on_site(act, pause_seconds=60, clock=ManualClock())
 
 
-def test_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed() -> None:
+def test_breaker_ignores_posts_that_are_gone() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(page(post_scope(None, code=10204, message="status_deleted"))))
         for _ in range(15):
@@ -473,7 +469,7 @@ def test_posts_that_are_gone_when_fetched_in_a_row_then_the_breaker_stays_closed
     on_site(act)
 
 
-def test_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> None:
+def test_server_sees_rate_and_concurrency_limits() -> None:
     clock = ManualClock()
 
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
@@ -498,7 +494,7 @@ def test_limits_when_many_posts_are_fetched_then_the_server_sees_them_kept() -> 
     on_site(act, clock=clock, tiktok_requests_per_second=20, tiktok_max_concurrency=3)
 
 
-def test_pages_that_are_not_understood_when_fetched_then_their_data_is_kept_and_bounded(
+def test_unreadable_pages_are_kept_up_to_a_limit(
     tmp_path: Path,
 ) -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
@@ -519,7 +515,7 @@ def test_pages_that_are_not_understood_when_fetched_then_their_data_is_kept_and_
     assert "webapp.new-shape" in (tmp_path / "kept" / files[-1]).read_text()
 
 
-def test_clients_one_after_the_other_then_they_ask_at_the_one_rate() -> None:
+def test_consecutive_clients_share_the_rate_limit() -> None:
     """Each stage, `doctor` and `repair` have their own client; with 1/s they asked 1 ms apart."""
     clock = ManualClock()
 
@@ -536,7 +532,7 @@ def test_clients_one_after_the_other_then_they_ask_at_the_one_rate() -> None:
     assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
 
 
-def test_an_account_in_place_of_the_post_then_it_ends_the_post_only_if_it_is_its_own() -> None:
+def test_account_in_place_of_the_post_ends_it_only_if_it_is_its_own() -> None:
     async def act(site: ScriptedServer, client: TikTokClient) -> None:
         site.on(PAGE, html(page(profile_scope("NASA", statusCode=10222))))
         for user, kind in (

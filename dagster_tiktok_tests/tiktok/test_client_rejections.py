@@ -66,7 +66,7 @@ async def failure_of(call: Awaitable[object]) -> PostError:
         (redirect("/login?redirect_url=x"), False),
     ],
 )
-def test_an_answer_without_the_post_when_fetched_then_it_says_whose_fault_it_is(
+def test_response_without_the_post_says_whose_fault_it_is(
     answer: Respond, about_post: bool
 ) -> None:
     async def run() -> None:
@@ -77,7 +77,7 @@ def test_an_answer_without_the_post_when_fetched_then_it_says_whose_fault_it_is(
     asyncio.run(run())
 
 
-def test_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts_them() -> None:
+def test_breaker_counts_redirects_to_the_login_page() -> None:
     async def run() -> None:
         async with (
             ScriptedServer() as site,
@@ -86,13 +86,13 @@ def test_redirects_to_the_login_page_when_asked_on_then_the_breaker_counts_them(
             site.on(PAGE, redirect("/Login"))
             for _ in range(10):
                 await failure_of(client.fetch_post(POST_ID))
-            with pytest.raises(ServiceUnavailableError, match="TikTok refused 10 requests"):
+            with pytest.raises(ServiceUnavailableError, match="TikTok rejected 10 requests"):
                 await client.fetch_post(POST_ID)
 
     asyncio.run(run())
 
 
-def test_links_to_addresses_that_cannot_be_read_when_resolved_then_none_is_a_refusal() -> None:
+def test_short_links_to_invalid_urls_are_no_rejections() -> None:
     async def run() -> None:
         async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on(f"/t/{LINK.short_code}/", redirect("http://[::1:/x"))
@@ -108,35 +108,33 @@ def test_links_to_addresses_that_cannot_be_read_when_resolved_then_none_is_a_ref
     [
         (html(CHALLENGE_PAGE), r"\(challenge: a challenge page .*\): wait an hour"),
         (status(403), r"\(shield: /@tiktok: HTTP 403\): wait an hour, and lower TIKTOK_REQ"),
-        (html(b"<p>" + b"x" * 9000), r"\(unreadable: .*\): check the address and the network\.$"),
+        (html(b"<p>" + b"x" * 9000), r"\(unreadable: .*\): check the URL and the network\.$"),
     ],
 )
-def test_pages_that_cannot_be_read_when_checked_then_the_message_says_what_to_do(
-    answer: Respond, words: str
-) -> None:
+def test_check_says_what_to_do_when_pages_are_unreadable(answer: Respond, words: str) -> None:
     async def run() -> None:
         async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on("/@tiktok", answer)
             with pytest.raises(ServiceUnavailableError, match=words) as caught:
                 await client.check()
-            assert str(caught.value).startswith(f"TIKTOK_BASE_URL ({site.url}) gave no page")
+            assert str(caught.value).startswith(f"TIKTOK_BASE_URL ({site.url}) sent no page")
             assert "tried again" not in str(caught.value)
 
     asyncio.run(run())
 
 
-def test_a_site_when_checked_then_it_is_named_and_an_absent_account_is_no_fault() -> None:
+def test_check_names_the_site_and_accepts_a_missing_account() -> None:
     async def run() -> None:
         async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             absent = page({"webapp.user-detail": {"statusCode": 10221}})
             site.on("/@tiktok", html(page(profile_scope("tiktok"))), html(absent))
             for _ in range(2):
-                assert await client.check() == f"{site.url} answers with pages that can be read"
+                assert await client.check() == f"{site.url} sends pages that we can read"
 
     asyncio.run(run())
 
 
-def test_connections_that_fail_when_asked_then_the_reasons_can_be_read() -> None:
+def test_connection_errors_have_readable_reasons() -> None:
     async def check_of_nobody() -> str:
         async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             await site.close()
@@ -161,15 +159,15 @@ def test_connections_that_fail_when_asked_then_the_reasons_can_be_read() -> None
         )
 
     assert tuple(asyncio.run(run())) == (
-        "TIKTOK_BASE_URL (URL) gave no page that can be read (network: connection refused): "
-        "check the address and the network.",
-        "the connection ended without an answer",
-        "the answer was cut off",
-        "the host's name is not known",
+        "TIKTOK_BASE_URL (URL) sent no page that we can read (network: connection refused): "
+        "check the URL and the network.",
+        "the connection ended without a response",
+        "the response was truncated",
+        "the host name is unknown",
     )
 
 
-def test_too_many_slides_when_the_followers_are_added_then_the_post_stays_partial() -> None:
+def test_followers_do_not_complete_a_post_with_too_many_slides() -> None:
     async def run() -> None:
         async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on(PAGE, html(post_page(carousel(*["a" * 32] * 36))))
@@ -180,7 +178,7 @@ def test_too_many_slides_when_the_followers_are_added_then_the_post_stays_partia
     asyncio.run(run())
 
 
-def test_an_account_that_a_terminal_would_obey_when_fetched_then_nothing_shows_it(
+def test_control_characters_in_an_account_are_never_shown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -85,7 +85,7 @@ def on_the_real_program(
 
 
 @pytest.mark.slow
-def test_the_program_when_it_reads_a_post_then_it_is_the_page_s_own(
+def test_program_reads_the_same_post_as_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
@@ -112,7 +112,7 @@ def test_the_program_when_it_reads_a_post_then_it_is_the_page_s_own(
 
 
 @pytest.mark.slow
-def test_posts_that_are_not_there_when_the_program_is_asked_then_it_says_why_and_is_paced(
+def test_program_says_why_a_post_is_missing_and_is_rate_limited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
@@ -130,7 +130,7 @@ def test_posts_that_are_not_there_when_the_program_is_asked_then_it_says_why_and
     on_the_real_program(tmp_path, monkeypatch, check, tiktok_requests_per_second=2)
 
 
-def test_our_environment_when_the_program_runs_then_it_sees_none_of_it(
+def test_program_sees_nothing_of_our_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SUPABASE_KEY", "GOOGLE_SHEETS_CREDENTIALS", "PYTHONPATH", "PGPASSWORD"):
@@ -164,9 +164,7 @@ def test_our_environment_when_the_program_runs_then_it_sees_none_of_it(
         ("os.close(1); time.sleep(600)", "gallery-dl took more than"),
     ],
 )
-def test_a_program_that_does_not_end_when_it_runs_then_it_is_ended(
-    tmp_path: Path, script: str, detail: str
-) -> None:
+def test_program_is_killed_after_the_timeout(tmp_path: Path, script: str, detail: str) -> None:
     noted = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
     seconds = 1.0
     # Longer, until the program had begun before its time was up.
@@ -180,7 +178,7 @@ def test_a_program_that_does_not_end_when_it_runs_then_it_is_ended(
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_a_program_that_says_too_much_when_it_runs_then_it_is_ended(tmp_path: Path) -> None:
+def test_program_is_killed_when_its_output_is_too_large(tmp_path: Path) -> None:
     noted = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
     script = noted + "while True: sys.stdout.write('x' * 10**6)"
     with pytest.raises(PostError) as caught:
@@ -190,7 +188,7 @@ def test_a_program_that_says_too_much_when_it_runs_then_it_is_ended(tmp_path: Pa
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_a_program_that_cannot_start_when_it_runs_then_that_is_told(tmp_path: Path) -> None:
+def test_failure_when_the_program_cannot_start(tmp_path: Path) -> None:
     program = tmp_path / "gallery-dl"
     program.write_text("#!/no/such/python\n")
     program.chmod(0o755)
@@ -199,7 +197,7 @@ def test_a_program_that_cannot_start_when_it_runs_then_that_is_told(tmp_path: Pa
     assert caught.value.detail == "gallery-dl did not start: No such file or directory"
 
 
-def test_a_program_that_talks_when_it_runs_then_requests_and_the_last_complaint_are_seen(
+def test_requests_and_last_error_are_read_from_the_log(
     tmp_path: Path,
 ) -> None:
     log = (
@@ -235,15 +233,13 @@ def test_a_program_that_talks_when_it_runs_then_requests_and_the_last_complaint_
         ([[2, item(privateItem=True)]], FailureKind.PRIVATE),
     ],
 )
-def test_output_without_the_post_when_read_then_the_kind_says_why(
-    output: Any, kind: FailureKind
-) -> None:
+def test_failure_kind_when_output_has_no_post(output: Any, kind: FailureKind) -> None:
     with pytest.raises(PostError) as caught:
         parse(output)
     assert caught.value.kind is kind
 
 
-def test_the_program_s_output_when_read_then_its_own_fields_change_nothing() -> None:
+def test_fields_added_by_the_program_change_nothing() -> None:
     own = {"user": "x", "date": "2026-09-04 16:51:37", "post_type": "image", "category": "tiktok"}
     post = parse([[2, {**carousel(KEY), **own}], [3, "https://a/", {"id": "1"}]])
     assert [slide.image_key for slide in post.slides] == [KEY]
@@ -262,9 +258,7 @@ json_values = st.recursive(
 
 @settings(max_examples=300, deadline=None, database=None)
 @given(json_values, st.binary(max_size=200))
-def test_any_output_when_read_then_it_is_a_post_or_a_typed_failure(
-    value: Any, noise: bytes
-) -> None:
+def test_any_output_is_a_post_or_a_post_error(value: Any, noise: bytes) -> None:
     for output in (noise, value, [[2, value]], [[2, {**item(), "stats": value, "author": value}]]):
         try:
             post = parse(output)
@@ -273,7 +267,7 @@ def test_any_output_when_read_then_it_is_a_post_or_a_typed_failure(
         assert Post.model_validate_json(post.model_dump_json()) == post
 
 
-def test_folders_when_the_program_is_looked_for_then_ours_comes_first(tmp_path: Path) -> None:
+def test_program_beside_python_comes_before_the_path(tmp_path: Path) -> None:
     for name in ("own", "other", "empty"):
         (tmp_path / name).mkdir()
     own, other = played(tmp_path / "own", "pass"), played(tmp_path / "other", "pass")
@@ -284,7 +278,7 @@ def test_folders_when_the_program_is_looked_for_then_ours_comes_first(tmp_path: 
         find_program(empty, str(tmp_path / "empty"))
 
 
-def test_no_program_when_a_client_is_made_then_the_sentence_names_the_variable(
+def test_message_when_the_program_is_not_installed(
     tmp_path: Path,
 ) -> None:
     # Another Python than the project's, so that nothing stands beside it.
@@ -315,9 +309,7 @@ def test_no_program_when_a_client_is_made_then_the_sentence_names_the_variable(
 
 
 @pytest.mark.parametrize("value", ["gallery_dl", "yes", "yt-dlp", "Gallery-DL"])
-def test_another_word_when_the_settings_are_read_then_the_variable_is_named(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_message_when_the_fallback_is_unknown(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, given_value in ENVIRONMENT.items():
         monkeypatch.setenv(name, given_value)
     monkeypatch.setenv("TIKTOK_FALLBACK", value)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dagster_tiktok.models import Post
-from dagster_tiktok.tiktok.pages.parse import parse_post_page, parse_profile_page
+from dagster_tiktok.tiktok.pages.post_page import parse_post_page
+from dagster_tiktok.tiktok.pages.profile_page import parse_profile_page
 from dagster_tiktok_tests.support.sample_pages import (
     POST_ID,
     carousel,
@@ -34,7 +35,7 @@ def parse(html: bytes) -> Post:
     "name",
     [ATTACK, "", "a b", "../x", "a/b", "a\n", " nasa", "n\u00e4sa", "a" * 65, 5, None, "a\0"],
 )
-def test_an_account_that_cannot_be_one_when_parsed_then_it_is_not_known(name: Any) -> None:
+def test_invalid_account_name_is_unknown(name: Any) -> None:
     scope = post_scope(item(author={"uniqueId": name, "verified": True}))
     if isinstance(name, str):
         scope["seo.abtest"] = {"canonical": f"https://www.tiktok.com/@{name}/video/{POST_ID}"}
@@ -45,12 +46,12 @@ def test_an_account_that_cannot_be_one_when_parsed_then_it_is_not_known(name: An
 
 
 @pytest.mark.parametrize("name", ["nasa", "a", "Some.One_1", "with-hyphen", "x" * 64])
-def test_an_account_as_addresses_have_it_when_parsed_then_it_is_taken(name: str) -> None:
+def test_valid_account_names(name: str) -> None:
     assert parse(post_page(item(author={"uniqueId": name}))).account == name
     assert parse(post_page(item(author=name))).account == name
 
 
-def test_texts_that_a_terminal_obeys_when_parsed_then_they_are_harmless() -> None:
+def test_control_characters_are_removed() -> None:
     every = "".join(map(chr, [*range(0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
     post = parse(
         post_page(
@@ -69,12 +70,12 @@ def test_texts_that_a_terminal_obeys_when_parsed_then_they_are_harmless() -> Non
     assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def test_emoji_of_several_characters_when_parsed_then_they_stay_whole() -> None:
+def test_emoji_sequences_stay_whole() -> None:
     text = "\U0001f469\u200d\U0001f52c \u2764\ufe0f \u05d0\u200f \u200c"
     assert parse(post_page(item(desc=text))).description == text
 
 
-def test_characters_that_are_taken_out_when_parsed_then_offsets_count_the_text_as_sent() -> None:
+def test_offsets_count_removed_characters() -> None:
     desc = "\x1b\u202e\U0001f92f #Lo\x9bve\u2764\ufe0f #x"
     start = desc.encode("utf-16-le").index("#".encode("utf-16-le")) // 2
     end = start + len("#Lo\x9bve\u2764\ufe0f")
@@ -85,15 +86,13 @@ def test_characters_that_are_taken_out_when_parsed_then_offsets_count_the_text_a
 
 
 @pytest.mark.parametrize(("slides", "quality"), [(35, "complete"), (36, "partial")])
-def test_more_slides_than_a_post_can_have_when_parsed_then_the_first_are_kept(
-    slides: int, quality: str
-) -> None:
+def test_first_slides_are_kept_when_there_are_too_many(slides: int, quality: str) -> None:
     post = parse(post_page(carousel(*[KEY] * slides, authorStats={"followerCount": 1})))
     assert [slide.number for slide in post.slides] == list(range(1, 36))
     assert post.data_quality == quality
 
 
-def test_the_largest_count_when_parsed_then_it_is_kept_and_one_more_is_missing() -> None:
+def test_count_above_the_maximum_is_missing() -> None:
     stats = {"playCount": str(2**53 - 1), "diggCount": str(2**53), "commentCount": 2**53}
     post = parse(post_page(item(stats=None, statsV2=stats, authorStats={"followerCount": 2**53})))
     assert post.metrics.views == 2**53 - 1
@@ -101,7 +100,7 @@ def test_the_largest_count_when_parsed_then_it_is_kept_and_one_more_is_missing()
 
 
 @pytest.mark.parametrize("size", [0, -1, 2**31, 2**63, 10**400, "wide", 1.5, True, None])
-def test_a_size_that_no_picture_has_when_parsed_then_it_is_missing(size: Any) -> None:
+def test_impossible_image_size_is_missing(size: Any) -> None:
     struct = carousel(KEY)
     struct["imagePost"]["images"][0].update(imageWidth=size, imageHeight=size)
     (slide,) = parse(post_page(struct)).slides

@@ -101,12 +101,12 @@ QUOTES = [
         *UNSEEN, *MARKUP,
     ],
 )  # fmt: skip
-def test_a_link_in_another_writing_then_it_is_read_as_what_it_is(text: str) -> None:
+def test_link_in_any_spelling_is_read(text: str) -> None:
     assert parse_post_link(text, now=NOW).tiktok_id == ID
 
 
 @pytest.mark.parametrize("quotes", QUOTES)
-def test_quotes_of_any_script_then_they_are_no_part_of_the_link(quotes: str) -> None:
+def test_quotes_of_any_script_end_the_link(quotes: str) -> None:
     opening, closing = quotes[0], quotes[1]
     for link in (URL, PATH, f"{URL}?lang=en"):
         assert parse_post_link(f"{opening}{link}{closing}", now=NOW).tiktok_id == ID
@@ -124,7 +124,7 @@ def test_quotes_of_any_script_then_they_are_no_part_of_the_link(quotes: str) -> 
         f"https://www.tiktok.com/t/{CODE}/。", f"https://https://www.tiktok.com/t/{CODE}/",
     ],
 )  # fmt: skip
-def test_a_short_link_in_another_writing_then_its_code_is_whole(text: str) -> None:
+def test_short_link_in_any_spelling_keeps_its_code(text: str) -> None:
     assert parse_post_link(text, now=NOW) == PostRef(short_code=CODE)
 
 
@@ -166,7 +166,7 @@ WRITINGS: list[Callable[[str], str]] = [
 
 
 @pytest.mark.parametrize("link", HOSTILE)
-def test_a_hostile_link_in_any_writing_then_it_is_refused(link: str) -> None:
+def test_hostile_link_in_any_spelling_is_not_accepted(link: str) -> None:
     for write in WRITINGS:
         with pytest.raises(PostUrlError):
             parse_post_link(write(link), now=NOW)
@@ -191,9 +191,7 @@ def test_a_hostile_link_in_any_writing_then_it_is_refused(link: str) -> None:
         (encoded("https://www.tiktok.com/@user"), "is a profile, not a post"),
     ],
 )
-def test_what_names_no_post_in_another_writing_then_the_message_says_what_it_is(
-    text: str, message: str
-) -> None:
+def test_message_when_another_spelling_names_no_post(text: str, message: str) -> None:
     with pytest.raises(PostUrlError) as caught:
         parse_post_link(text, now=NOW)
     assert message in str(caught.value)
@@ -205,7 +203,7 @@ def test_what_names_no_post_in_another_writing_then_the_message_says_what_it_is(
     ["%2F", "https%3A%2F%2F", "\\/", "&#47;", "https:/", "https://https://", "/\n", "ｈｔｔｐ：",
      "www.tiktok.com%2F", "vm.tiktok.com/\n", "\u200b", "data:", "a.", "ｗ．", "。"],
 )  # fmt: skip
-def test_a_cell_full_of_one_writing_then_no_post_is_read(unit: str) -> None:
+def test_cell_full_of_one_spelling_parses_in_bounded_time(unit: str) -> None:
     """At this length, what is not about linear would not end."""
     with pytest.raises(PostUrlError):
         parse_post_link((unit * 2048)[:2048], now=NOW)

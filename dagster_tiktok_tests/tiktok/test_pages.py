@@ -13,7 +13,8 @@ from dagster_tiktok.tiktok.failures import (
     PostUnavailableError,
     PostUnreadableError,
 )
-from dagster_tiktok.tiktok.pages.parse import extract_scope, parse_profile_page
+from dagster_tiktok.tiktok.pages.profile_page import parse_profile_page
+from dagster_tiktok.tiktok.pages.scope import extract_scope
 from dagster_tiktok_tests.support.sample_pages import (
     CAPTCHA_PAGE,
     CHALLENGE_PAGE,
@@ -41,7 +42,7 @@ def failure_of(html: bytes) -> PostError:
     return caught.value
 
 
-def test_a_video_page_when_parsed_then_everything_it_says_is_there() -> None:
+def test_video_page() -> None:
     post = parse(post_page(filler_bytes=300_000))
 
     assert post.tiktok_id == POST_ID
@@ -58,7 +59,7 @@ def test_a_video_page_when_parsed_then_everything_it_says_is_there() -> None:
     assert (post.scraping_method, post.data_quality) == ("page", "no_account")
 
 
-def test_a_carousel_page_when_parsed_then_the_slides_stand_in_order_without_the_cover() -> None:
+def test_carousel_page_has_slides_in_order_without_the_cover() -> None:
     post = parse(post_page(carousel(A, B)))
 
     assert post.post_url == f"https://www.tiktok.com/@nasa/photo/{POST_ID}"
@@ -71,7 +72,7 @@ def test_a_carousel_page_when_parsed_then_the_slides_stand_in_order_without_the_
     assert all("x-signature=s" in mirror for mirror in first.mirrors)
 
 
-def test_mirrors_that_are_no_addresses_when_parsed_then_they_are_left_out() -> None:
+def test_mirrors_that_are_no_urls_are_left_out() -> None:
     odd = image(A)
     odd["imageURL"]["urlList"][0:0] = ["", None, "//p1/x", "javascript:x", "https://a/\u00e4", 5]
     odd["imageURL"]["urlList"].append("https://cdn.example/x~?x-expires=soon")
@@ -84,14 +85,14 @@ def test_mirrors_that_are_no_addresses_when_parsed_then_they_are_left_out() -> N
     assert slide.image_key == A
 
 
-def test_the_mobile_scope_and_pretty_printed_json_when_parsed_then_it_reads_the_same() -> None:
+def test_mobile_scope_and_pretty_printed_json() -> None:
     desktop = parse(post_page(carousel(A, B)))
     mobile = page(post_scope(carousel(A, B), name=MOBILE_SCOPE_NAME), indent=2)
     assert parse(mobile) == desktop
     assert parse(mobile.decode()) == desktop
 
 
-def test_no_exact_counts_when_parsed_then_the_rounded_ones_are_taken() -> None:
+def test_rounded_counts_when_there_are_no_exact_ones() -> None:
     metrics = parse(post_page(item(statsV2=None))).metrics
     assert (metrics.views, metrics.likes, metrics.bookmarks) == (254100, 13200, 940)
 
@@ -99,7 +100,7 @@ def test_no_exact_counts_when_parsed_then_the_rounded_ones_are_taken() -> None:
 @pytest.mark.parametrize(
     "garbage", [-1625611536, "-5", "1.4M", 1.5, True, None, [], {}, "", "9" * 30, 2**53, "\u0665"]
 )
-def test_a_count_that_is_none_when_parsed_then_it_is_missing_and_never_zero(
+def test_invalid_count_is_missing_not_zero(
     garbage: Any,
 ) -> None:
     struct = item(statsV2=None)
@@ -111,29 +112,29 @@ def test_a_count_that_is_none_when_parsed_then_it_is_missing_and_never_zero(
 
 
 @pytest.mark.parametrize("name", ["authorStats", "authorStatsV2"])
-def test_the_account_s_counts_when_parsed_then_the_post_is_complete(name: str) -> None:
+def test_account_counts_make_the_post_complete(name: str) -> None:
     post = parse(post_page(item(**{name: {"followerCount": 0 if name == "authorStats" else "0"}})))
     assert (post.followers, post.data_quality) == (0, "complete")
 
 
 @pytest.mark.parametrize("created", ["0", 0, "", None, "soon", -1, [], 2**70])
-def test_no_time_when_parsed_then_it_comes_from_the_id(created: Any) -> None:
+def test_time_comes_from_the_id_when_it_is_missing(created: Any) -> None:
     post = parse(post_page(item(createTime=created)))
     assert post.posted_at == datetime.fromtimestamp(int(POST_ID) >> 32, timezone.utc)
 
 
-def test_a_number_as_time_when_parsed_then_it_is_read_as_well() -> None:
+def test_time_as_a_number() -> None:
     assert parse(post_page(item(createTime=1788540697))).posted_at.timestamp() == 1788540697
 
 
-def test_missing_parts_when_parsed_then_the_rest_is_there() -> None:
+def test_missing_parts_leave_the_rest() -> None:
     struct = item(author=None, music=None, challenges=None, textExtra=None, video=None, desc=None)
     post = parse(post_page(struct))
     assert post.post_url == f"https://www.tiktok.com/@_/video/{POST_ID}"
     assert (post.account, post.sound, post.sound_url, post.description) == (None, None, None, "")
 
 
-def test_no_author_when_parsed_then_the_canonical_address_names_the_account() -> None:
+def test_account_comes_from_the_canonical_url_when_there_is_no_author() -> None:
     scope = post_scope(item(author=None))
     scope["seo.abtest"] = {"canonical": f"https://www.tiktok.com/@nasa/video/{POST_ID}"}
     assert parse(page(scope)).account == "nasa"
@@ -141,7 +142,7 @@ def test_no_author_when_parsed_then_the_canonical_address_names_the_account() ->
     assert parse(page(scope)).account is None
 
 
-def test_nul_and_lone_surrogates_when_parsed_then_every_text_can_be_stored() -> None:
+def test_nul_and_lone_surrogates_are_removed() -> None:
     bad = "a\0\ud800b\udfff"
     struct = item(
         desc=bad + " #ta\0g",
@@ -158,7 +159,7 @@ def test_nul_and_lone_surrogates_when_parsed_then_every_text_can_be_stored() -> 
     assert (post.mentions, post.account_verified) == ((), None)
 
 
-def test_endless_texts_and_lists_when_parsed_then_they_are_capped() -> None:
+def test_texts_and_lists_are_truncated() -> None:
     struct = carousel(*([A] * 1000), desc="x" * 100_000, challenges=[{"title": "y" * 9999}] * 999)
     post = parse(post_page(struct))
     assert (len(post.description), len(post.slides), post.hashtags) == (10_000, 35, ())
@@ -180,9 +181,7 @@ def test_endless_texts_and_lists_when_parsed_then_they_are_capped() -> None:
         (item(imagePost={"images": []}), FailureKind.INCOMPLETE),
     ],
 )
-def test_an_item_that_is_not_shown_when_parsed_then_the_kind_says_why(
-    struct: dict[str, Any], kind: FailureKind
-) -> None:
+def test_failure_kind_when_the_item_is_not_shown(struct: dict[str, Any], kind: FailureKind) -> None:
     failure = failure_of(post_page(struct))
     assert failure.kind is kind
     if kind is FailureKind.INCOMPLETE:
@@ -201,9 +200,7 @@ def test_an_item_that_is_not_shown_when_parsed_then_the_kind_says_why(
         (item(id=int(POST_ID)), {"code": None}),
     ],
 )
-def test_an_item_that_is_shown_when_parsed_then_no_flag_stands_in_its_way(
-    struct: dict[str, Any], changes: dict[str, Any]
-) -> None:
+def test_flags_that_do_not_hide_the_item(struct: dict[str, Any], changes: dict[str, Any]) -> None:
     assert parse(post_page(struct, **changes)).metrics.views == 254088
 
 
@@ -220,9 +217,7 @@ def test_an_item_that_is_shown_when_parsed_then_no_flag_stands_in_its_way(
         (-7, "", FailureKind.UNKNOWN_STATUS),
     ],
 )
-def test_a_page_without_item_when_parsed_then_the_status_says_why(
-    code: Any, message: str, kind: FailureKind
-) -> None:
+def test_status_decides_when_there_is_no_item(code: Any, message: str, kind: FailureKind) -> None:
     for name in ("webapp.video-detail", MOBILE_SCOPE_NAME):
         failure = failure_of(page(post_scope(None, code=code, message=message, name=name)))
         assert failure.kind is kind
@@ -230,7 +225,7 @@ def test_a_page_without_item_when_parsed_then_the_status_says_why(
     assert failure_of(page(empty)).kind is kind
 
 
-def test_a_page_without_the_post_s_part_when_parsed_then_its_data_is_handed_on() -> None:
+def test_page_without_the_post_passes_its_data_on() -> None:
     failure = failure_of(page({"webapp.app-context": {}}))
     assert failure.kind is FailureKind.INCOMPLETE
     assert isinstance(failure, PostUnreadableError)
@@ -258,13 +253,11 @@ def test_a_page_without_the_post_s_part_when_parsed_then_its_data_is_handed_on()
         ),
     ],
 )
-def test_a_page_without_data_when_parsed_then_it_is_known_for_what_it_is(
-    html: bytes, kind: FailureKind
-) -> None:
+def test_failure_kind_of_pages_without_data(html: bytes, kind: FailureKind) -> None:
     assert failure_of(html).kind is kind
 
 
-def test_other_attributes_on_the_script_when_the_scope_is_read_then_it_is_found() -> None:
+def test_script_with_other_attributes_is_found() -> None:
     for nonce in (b"'x'", b'"a>b"', b"x"):
         html = b"<SCRIPT nonce=%b type='application/json' id='%b' a>" % (
             nonce,
@@ -275,13 +268,13 @@ def test_other_attributes_on_the_script_when_the_scope_is_read_then_it_is_found(
         }
 
 
-def test_a_profile_page_when_parsed_then_the_exact_followers_are_read() -> None:
+def test_profile_page_has_exact_followers() -> None:
     profile = parse_profile_page(page(profile_scope()))
     assert (profile.account, profile.followers, profile.verified) == ("nasa", 1234567, True)
 
 
 @pytest.mark.parametrize("followers", [-5, "many", None])
-def test_no_exact_followers_when_a_profile_is_parsed_then_the_rounded_are_taken(
+def test_rounded_followers_when_there_are_no_exact_ones(
     followers: Any,
 ) -> None:
     assert parse_profile_page(page(profile_scope(followers=followers))).followers == 1200000
@@ -300,13 +293,11 @@ def test_no_exact_followers_when_a_profile_is_parsed_then_the_rounded_are_taken(
         (CHALLENGE_PAGE, FailureKind.CHALLENGE),
     ],
 )
-def test_a_profile_that_is_not_shown_when_parsed_then_the_kind_says_why(
-    html: bytes, kind: FailureKind
-) -> None:
+def test_failure_kind_when_the_profile_is_not_shown(html: bytes, kind: FailureKind) -> None:
     with pytest.raises(PostError) as caught:
         parse_profile_page(html)
     assert caught.value.kind is kind
 
 
-def test_a_private_account_that_shows_its_counts_when_parsed_then_they_are_read() -> None:
+def test_private_account_that_shows_its_counts() -> None:
     assert parse_profile_page(page(profile_scope(statusCode=10222))).followers == 1234567

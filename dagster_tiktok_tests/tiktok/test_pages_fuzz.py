@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dagster_tiktok.models import Post
 from dagster_tiktok.tiktok.failures import PostError
-from dagster_tiktok.tiktok.pages.parse import parse_post_page, parse_profile_page
+from dagster_tiktok.tiktok.pages.post_page import parse_post_page
+from dagster_tiktok.tiktok.pages.profile_page import parse_profile_page
 from dagster_tiktok_tests.support.sample_pages import (
     POST_ID,
     carousel,
@@ -69,7 +70,7 @@ def mutated(value: Any, chance: random.Random, rate: float) -> Any:
     return value
 
 
-def test_ten_thousand_mutated_pages_when_parsed_then_nothing_else_is_raised() -> None:
+def test_mutated_post_pages_raise_only_post_errors() -> None:
     chance = random.Random(1)
     plain = post_page(BASE)
     for number in range(MUTATIONS):
@@ -106,13 +107,13 @@ shortly = settings(
 
 @shortly
 @given(st.sampled_from(sorted(BASE)), json_values)
-def test_any_json_in_a_field_when_parsed_then_nothing_else_is_raised(name: str, value: Any) -> None:
+def test_any_json_in_a_field_raises_only_post_errors(name: str, value: Any) -> None:
     check(post_page({**BASE, name: value}))
 
 
 @shortly
 @given(json_values)
-def test_any_json_as_scope_when_parsed_then_nothing_else_is_raised(value: Any) -> None:
+def test_any_json_as_scope_raises_only_post_errors(value: Any) -> None:
     check(page(value))
     check(page({"webapp.video-detail": value, "seo.abtest": value}))
     with contextlib.suppress(PostError):
@@ -121,18 +122,18 @@ def test_any_json_as_scope_when_parsed_then_nothing_else_is_raised(value: Any) -
 
 @shortly
 @given(st.binary(max_size=300))
-def test_any_bytes_when_parsed_then_nothing_else_is_raised(noise: bytes) -> None:
+def test_any_bytes_raise_only_post_errors(noise: bytes) -> None:
     check(noise)
     check(b'<script id="__UNIVERSAL_DATA_FOR_REHYDRATION__">' + noise + b"</script>")
 
 
-def test_a_page_of_300_kb_when_parsed_then_its_post_is_read() -> None:
+def test_page_of_300_kb() -> None:
     html = post_page({**BASE, "unread": ["x" * 60] * 450}, filler_bytes=270_000)
     assert len(html) > 300_000
     assert parse_post_page(html, expected_id=POST_ID, scraped_at=NOW).tiktok_id == POST_ID
 
 
-def test_hostile_pages_of_megabytes_when_parsed_then_that_ends() -> None:
+def test_hostile_pages_of_megabytes_parse_in_bounded_time() -> None:
     """At these sizes, what is not linear takes hours. Seconds are in benchmarks/fuzz_pages.py."""
     data_id = b"__UNIVERSAL_DATA_FOR_REHYDRATION__"
     units = (
@@ -143,13 +144,13 @@ def test_hostile_pages_of_megabytes_when_parsed_then_that_ends() -> None:
         check(b"<script id=" + data_id + b">" + unit * (2_000_000 // len(unit)) + b"</script>")
 
 
-def test_a_caption_full_of_tags_when_parsed_then_that_ends() -> None:
+def test_caption_full_of_tags_parses_in_bounded_time() -> None:
     extras = [{"type": 1, "start": n, "end": n + 2, "hashtagName": "a"} for n in range(5000)]
     html = post_page({**BASE, "desc": "\U0001f92f#a" * 50_000, "textExtra": extras})
     check(html)
 
 
-def test_mutated_profiles_when_parsed_then_nothing_else_is_raised() -> None:
+def test_mutated_profile_pages_raise_only_post_errors() -> None:
     chance = random.Random(2)
     for _ in range(1000):
         html = page(mutated(json.loads(json.dumps(profile_scope())), chance, 0.05))

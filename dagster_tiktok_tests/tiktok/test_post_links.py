@@ -114,7 +114,7 @@ HOSTILE = (
 )
 
 
-def test_every_form_of_a_post_address_when_parsed_then_the_id_comes_out() -> None:
+def test_every_form_of_a_post_url() -> None:
     matrix = list(itertools.product(SCHEMES, ID_HOSTS, BY_ID.items(), ("", "/"), QUERIES))
     assert len(matrix) > 1000
     for scheme, host, (path, user), slash, query in matrix:
@@ -129,9 +129,7 @@ def test_every_form_of_a_post_address_when_parsed_then_the_id_comes_out() -> Non
     st.from_regex(r"[0-9]{13,21}", fullmatch=True),
     st.from_regex(r"(\?[A-Za-z0-9_=&.%-]{0,20})?", fullmatch=True),
 )
-def test_the_usual_form_when_parsed_then_it_is_read_as_with_another_spelling(
-    user: str, number: str, query: str
-) -> None:
+def test_usual_form_gives_the_same_as_another_spelling(user: str, number: str, query: str) -> None:
     rest = f"://www.tiktok.com/@{user}/video/{number}{query}"
     results: list[PostRef | str] = []
     for scheme in ("https", "HTTPS"):
@@ -142,14 +140,14 @@ def test_the_usual_form_when_parsed_then_it_is_read_as_with_another_spelling(
     assert results[0] == results[1]
 
 
-def test_every_form_of_a_short_link_when_parsed_then_the_code_comes_out() -> None:
+def test_every_form_of_a_short_link() -> None:
     for scheme, address, slash, query in itertools.product(SCHEMES, SHORT, ("", "/"), QUERIES):
         ref = parse_post_link(f"{scheme}{address}{slash}{query}")
         assert ref == PostRef(short_code=CODE), address
         assert ref.key == f"t/{CODE}"
 
 
-def test_a_resolved_short_link_when_asked_for_its_key_then_it_is_the_same_as_before() -> None:
+def test_key_does_not_change_when_a_short_link_is_resolved() -> None:
     before = PostRef(short_code=CODE)
     assert PostRef(tiktok_id=ID, short_code=CODE, user="nasa").key == before.key
 
@@ -158,12 +156,12 @@ def test_a_resolved_short_link_when_asked_for_its_key_then_it_is_the_same_as_bef
     "wrapping",
     [" {} ", "\n{}\t", '"{}"', "<{}>", "\u200b{}\ufeff", "“{}”", "{},", "{} ;", "{}).", '"{}",'],
 )
-def test_pasted_wrapping_when_parsed_then_it_is_ignored(wrapping: str) -> None:
+def test_pasted_wrapping_is_ignored(wrapping: str) -> None:
     assert parse_post_link(wrapping.format(f"vm.tiktok.com/{CODE}/")).short_code == CODE
 
 
 @pytest.mark.parametrize("address", HOSTILE)
-def test_something_else_when_parsed_then_it_is_not_a_tiktok_address(address: str) -> None:
+def test_message_when_it_is_not_a_tiktok_link(address: str) -> None:
     with pytest.raises(PostUrlError, match=r"Post URL (is not a TikTok address|holds)"):
         parse_post_link(address)
 
@@ -214,9 +212,7 @@ def test_something_else_when_parsed_then_it_is_not_a_tiktok_address(address: str
         ("x" * 1_000_000, "it has 1000000 characters"),
     ],
 )
-def test_an_address_that_is_no_post_when_parsed_then_the_sentence_says_what_it_is(
-    address: str, sentence: str
-) -> None:
+def test_message_when_the_link_is_not_a_post(address: str, sentence: str) -> None:
     with pytest.raises(PostUrlError) as caught:
         parse_post_link(address)
     assert sentence in str(caught.value)
@@ -225,7 +221,7 @@ def test_an_address_that_is_no_post_when_parsed_then_the_sentence_says_what_it_i
 
 
 @pytest.mark.parametrize("unit", ["https://", "@", "/", " ", "a.", "%3f", "<", "tiktok.com/", "\0"])
-def test_megabytes_of_text_when_parsed_then_they_are_refused(unit: str) -> None:
+def test_megabytes_of_text_are_not_accepted(unit: str) -> None:
     """At this size, what is not linear would not end."""
     with pytest.raises(PostUrlError):
         parse_post_link(unit * (5_000_000 // len(unit)))
@@ -234,19 +230,19 @@ def test_megabytes_of_text_when_parsed_then_they_are_refused(unit: str) -> None:
             parse_post_link((unit * size)[:2048])
 
 
-def test_a_post_when_its_canonical_address_is_built_then_it_leads_back_to_the_post() -> None:
+def test_canonical_url_leads_back_to_the_post() -> None:
     assert canonical_url(ID, "nasa", True) == f"https://www.tiktok.com/@nasa/photo/{ID}"
     assert canonical_url(ID, None, False) == f"https://www.tiktok.com/@_/video/{ID}"
     assert canonical_url(ID, "a/b?c", False) == f"https://www.tiktok.com/@a%2Fb%3Fc/video/{ID}"
     assert parse_post_link(canonical_url(ID, "nasa", False)) == PostRef(ID, None, "nasa")
 
 
-def test_neither_id_nor_code_when_a_reference_is_made_then_it_is_refused() -> None:
+def test_reference_needs_an_id_or_a_code() -> None:
     with pytest.raises(ValueError, match="needs an id"):
         PostRef()
 
 
-def test_rows_with_hostile_addresses_when_looked_at_then_nothing_is_requested() -> None:
+def test_hostile_links_are_never_requested() -> None:
     cut = [f"https://www.tiktok.com/@a/video/{ID[:size]}" for size in range(15, 19)]
     texts = [*HOSTILE, *cut, "https://www.tiktok.com/" + "x" * 1_000_000]
 
@@ -273,7 +269,7 @@ def test_rows_with_hostile_addresses_when_looked_at_then_nothing_is_requested() 
     }
 
 
-def test_short_links_to_hostile_addresses_when_resolved_then_no_target_is_requested() -> None:
+def test_hostile_short_link_targets_are_never_requested() -> None:
     targets = [text for text in HOSTILE if text.isascii() and text.isprintable()]
     codes = [f"{CODE}{number}" for number in range(len(targets))]
 

@@ -71,7 +71,7 @@ def check_preview(found: Post, post: FakePost, method: str) -> None:
     assert (found.metrics, found.followers, found.slides) == (Metrics(), None, ())
 
 
-def test_posts_when_asked_for_then_caption_and_account_come_without_any_figure() -> None:
+def test_preview_has_caption_and_account_but_no_metrics() -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
         posts = [server.world.videos()[0], server.world.carousels()[0]]
         for post in posts:
@@ -90,7 +90,7 @@ def test_posts_when_asked_for_then_caption_and_account_come_without_any_figure()
     with_sandbox(check)
 
 
-def test_a_post_that_is_not_public_when_asked_for_then_it_is_gone() -> None:
+def test_post_that_is_not_public_is_gone() -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
         for name in ("deleted", "private"):
             with pytest.raises(PostUnavailableError) as caught:
@@ -104,7 +104,7 @@ def test_a_post_that_is_not_public_when_asked_for_then_it_is_gone() -> None:
     with_sandbox(check)
 
 
-def test_refusals_of_both_when_asked_on_then_the_breaker_opens() -> None:
+def test_breaker_opens_when_both_sources_reject() -> None:
     async def check(server: TikTokServer, client: TikTokClient) -> None:
         server.faults.add(Fault("captcha"))
         post = server.world.videos()[0]
@@ -119,7 +119,7 @@ def test_refusals_of_both_when_asked_on_then_the_breaker_opens() -> None:
     with_sandbox(check)
 
 
-def test_a_redirect_to_another_host_when_asked_for_then_it_is_not_followed() -> None:
+def test_redirect_to_another_host_is_not_followed() -> None:
     async def run() -> None:
         async with ScriptedServer() as site, TikTokClient(tiktok_settings(site.url)) as client:
             site.on("/oembed", html(b"", status=302, headers={"Location": "http://127.0.0.1:9/"}))
@@ -156,7 +156,7 @@ def test_a_redirect_to_another_host_when_asked_for_then_it_is_not_followed() -> 
         ({"embed_product_id": None}, "nasa", f"https://www.tiktok.com/@nasa/video/{POST_ID}"),
     ],
 )
-def test_answers_of_oembed_when_read_then_the_account_is_one_or_unknown(
+def test_oembed_account_is_valid_or_unknown(
     changes: dict[str, Any], account: str | None, post_url: str
 ) -> None:
     post = oembed({**ANSWER, **changes})
@@ -191,9 +191,7 @@ def test_answers_of_oembed_when_read_then_the_account_is_one_or_unknown(
         (b"<html>" + b"x" * 9000, 200, FailureKind.UNREADABLE),
     ],
 )
-def test_oembed_without_the_post_when_read_then_the_kind_says_why(
-    answer: Any, code: int, kind: FailureKind
-) -> None:
+def test_failure_kind_when_oembed_has_no_post(answer: Any, code: int, kind: FailureKind) -> None:
     with pytest.raises(PostError) as caught:
         oembed(answer, code)
     assert caught.value.kind is kind
@@ -208,15 +206,13 @@ def test_oembed_without_the_post_when_read_then_the_kind_says_why(
         ({"videoData": {"itemInfos": {"id": "7665075736742530317"}}}, FailureKind.WRONG_ID),
     ],
 )
-def test_an_embed_page_without_the_post_when_read_then_the_kind_says_why(
-    data: Any, kind: FailureKind
-) -> None:
+def test_failure_kind_when_embed_page_has_no_post(data: Any, kind: FailureKind) -> None:
     with pytest.raises(PostError) as caught:
         embed(data)
     assert caught.value.kind is kind
 
 
-def test_texts_that_a_terminal_obeys_when_read_then_they_are_harmless() -> None:
+def test_control_characters_are_removed_from_previews() -> None:
     item = {"id": POST_ID, "text": "a\x1b[31m\u202eb\0 #t\ud800ag", "playCount": 5}
     author = {"uniqueId": "ev\x1b[31mil", "verified": "yes"}
     posts = [
@@ -246,9 +242,7 @@ json_values = st.recursive(
 
 @settings(max_examples=300, deadline=None, database=None)
 @given(json_values, st.binary(max_size=200))
-def test_any_answer_when_read_then_it_is_a_post_or_a_typed_failure(
-    value: Any, noise: bytes
-) -> None:
+def test_any_response_is_a_post_or_a_post_error(value: Any, noise: bytes) -> None:
     readers: list[Callable[[], Post]] = [
         lambda: oembed(value),
         lambda: oembed({**ANSWER, "title": value}),

@@ -8,7 +8,7 @@ import pytest
 from dagster_tiktok.tiktok.shared_calls import SharedCalls
 
 
-def test_more_answers_than_are_kept_when_asked_again_then_the_oldest_were_forgotten() -> None:
+def test_oldest_results_are_evicted() -> None:
     asked: list[str] = []
 
     async def ask(key: str) -> str:
@@ -23,7 +23,7 @@ def test_more_answers_than_are_kept_when_asked_again_then_the_oldest_were_forgot
     assert asked == ["a", "b", "c", "a", "b"]
 
 
-def test_callers_at_the_same_time_when_nothing_is_kept_then_they_share_one_call() -> None:
+def test_concurrent_callers_share_one_call() -> None:
     asked: list[str] = []
 
     async def ask(key: str) -> str:
@@ -39,7 +39,7 @@ def test_callers_at_the_same_time_when_nothing_is_kept_then_they_share_one_call(
     assert asked == ["a"]
 
 
-def test_a_call_that_fails_when_asked_again_then_it_is_called_again() -> None:
+def test_failures_are_not_kept() -> None:
     asked: list[str] = []
 
     async def ask(key: str) -> str:
@@ -56,7 +56,7 @@ def test_a_call_that_fails_when_asked_again_then_it_is_called_again() -> None:
     assert asked == ["a", "a"]
 
 
-def test_ten_thousand_answers_of_ten_kb_when_asked_then_the_memory_stays_flat() -> None:
+def test_memory_stays_flat_over_ten_thousand_results() -> None:
     async def ask(key: str) -> bytes:
         return bytes(10_000)
 

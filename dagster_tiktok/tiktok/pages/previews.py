@@ -17,7 +17,7 @@ from dagster_tiktok.models import Post
 from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
 from dagster_tiktok.tiktok.links.post_links import canonical_url
 from dagster_tiktok.tiktok.pages import captions
-from dagster_tiktok.tiktok.pages.scope import script_data, without_data
+from dagster_tiktok.tiktok.pages.scope import classify_without_data, script_data
 from dagster_tiktok.tiktok.pages.shapes import EmbedShape, EmbedVideoShape, OEmbedShape, clean
 from dagster_tiktok.tiktok.pages.status_codes import is_inconclusive
 
@@ -43,7 +43,7 @@ def parse_oembed(
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        raise without_data(body) from None
+        raise classify_without_data(body) from None
     if status in (400, 404) and isinstance(answer, dict):
         message = answer.get("message")
         if not isinstance(message, str) or is_inconclusive(message):

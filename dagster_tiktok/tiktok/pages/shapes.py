@@ -1,8 +1,8 @@
-"""What the data of a TikTok page looks like, as far as it is read.
+"""The parts of a TikTok page's JSON that we read.
 
-Nothing but the outermost object is required, and a value of another type than expected is taken
-as missing: TikTok sends counts as numbers in one place and as text in the next, and leaves out
-what it likes. What is essential is decided by `pages`, not here, so validation never fails.
+Only the outermost object is required, and a value of an unexpected type counts as missing: TikTok
+sends counts as numbers in one place and as strings in the next, and omits fields. Validation never
+fails: the parsers decide what they can't do without.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pydantic.alias_generators import to_camel
 from dagster_tiktok.tiktok.links.post_links import is_account
 
 MAX_CAPTION_CHARACTERS = 10_000
-"""TikTok allows 4,000; the rest is room for what it may allow tomorrow."""
+"""TikTok allows 4,000 today."""
 MAX_NAME_CHARACTERS = 300
 MAX_URL_CHARACTERS = 4096
 MAX_LIST_LENGTH = 200
-"""TikTok's longest list that is read, the slides of a post, has 35 entries."""
+"""The longest list that we read, the slides of a post, has 35 entries."""
 MAX_COUNT = 2**53 - 1
-"""The largest number that JSON carries exactly; no post is near it."""
+"""The largest integer that JSON carries exactly."""
 
 _MAX_NUMBER = 2**63 - 1
 _MAX_NUMBER_DIGITS = 19
@@ -30,16 +30,16 @@ _MAX_ID_DIGITS = 20
 _MIN_USER_ID_DIGITS = 15
 _MAX_PIXELS = 100_000
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# Lone surrogates and NUL, which UTF-8 and PostgreSQL can't hold; the other control characters but
-# tab and line feed, which terminals obey; and what turns the direction of the text around it. The
-# joiners and variation selectors of emoji are none of these.
+# Lone surrogates and NUL, which UTF-8 and PostgreSQL can't store; control characters other than tab
+# and line feed, which terminals execute; and marks that change the direction of the text. The
+# joiners and variation selectors of emoji stay.
 _UNWANTED = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 T = TypeVar("T")
 
 
 def clean(text: str) -> str:
-    """`text` without what can't be stored and what can't be shown safely."""
+    """`text` without characters that can't be stored or are not safe to display."""
     return _UNWANTED.sub("", text)
 
 
@@ -53,7 +53,7 @@ def _number(value: Any) -> int | None:
 
 
 def _count(value: Any) -> int | None:
-    # Counters overflow 32 bits on the site itself: a negative count is no count.
+    # TikTok's own counters overflow 32 bits: a negative count is missing.
     number = _number(value)
     return number if number is not None and 0 <= number <= MAX_COUNT else None
 
@@ -71,7 +71,7 @@ def _id(value: Any) -> str | None:
 
 
 def _caption(value: Any) -> str:
-    # NUL takes a lone surrogate's place, so that offsets stay right until `clean` drops both.
+    # NUL replaces a lone surrogate, so that offsets stay right until `clean` drops it.
     text = value[:MAX_CAPTION_CHARACTERS] if isinstance(value, str) else ""
     return _LONE_SURROGATE.sub("\0", text)
 
@@ -81,7 +81,7 @@ def _name(value: Any) -> str:
 
 
 def _account(value: Any) -> str:
-    # A name stands in addresses and messages: nothing is taken out of it to make it fit.
+    # A name is part of URLs and messages: we don't repair it.
     return value if isinstance(value, str) and is_account(value) else ""
 
 
@@ -90,7 +90,7 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 
 def _author(value: Any) -> dict[str, Any] | None:
-    # Interfaces send the account's name or its number in the object's place.
+    # Some pages have the account's name or number in place of the object.
     if not isinstance(value, str):
         return _object(value)
     is_number = len(value) >= _MIN_USER_ID_DIGITS and _id(value) is not None
@@ -102,7 +102,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _in_order(value: Any) -> list[dict[str, Any]]:
-    """For lists whose places count: what is no object becomes an empty one."""
+    """For lists whose positions matter: an entry that is no object becomes an empty one."""
     entries = value[:MAX_LIST_LENGTH] if isinstance(value, list) else []
     return [entry if isinstance(entry, dict) else {} for entry in entries]
 
@@ -138,7 +138,7 @@ IsText = Annotated[
     bool, BeforeValidator(lambda value: isinstance(value, str) and bool(value.strip()))
 ]
 IsList = Annotated[bool, BeforeValidator(lambda value: isinstance(value, list) and bool(value))]
-Address = Annotated[str, BeforeValidator(_url)]
+Url = Annotated[str, BeforeValidator(_url)]
 Urls = Annotated[tuple[str, ...], BeforeValidator(_urls)]
 Maybe = Annotated[T | None, BeforeValidator(_object)]
 Many = Annotated[tuple[T, ...], BeforeValidator(_objects)]
@@ -156,7 +156,7 @@ class StatsShape(PageShape):
     share_count: Count = None
     collect_count: Count = None
     follower_count: Count = None
-    # Of an account; read to tell a new one from a blank one.
+    # Of an account; they tell a new account from a blank one.
     video_count: Count = None
     heart_count: Count = None
 
@@ -167,7 +167,7 @@ class StatsShape(PageShape):
 
 
 class VideoShape(PageShape):
-    """Of a carousel it is there too, without a file and without a duration."""
+    """Carousels have it too, without a file and without a duration."""
 
     play_addr: IsText = False
     duration: Number = None
@@ -222,7 +222,7 @@ class ItemShape(PageShape):
     id: Id = None
     create_time: Number = None
     desc: Caption = ""
-    """As sent: the offsets of `text_extra` count in it. Clean it before it goes on."""
+    """As TikTok sent it, because of the offsets in `text_extra`. `clean` it before you use it."""
     author: Annotated[AuthorShape | None, BeforeValidator(_author)] = None
     stats: Maybe[StatsShape] = None
     stats_v2: Maybe[StatsShape] = Field(None, alias="statsV2")
@@ -242,8 +242,8 @@ class ItemShape(PageShape):
         return self.video is not None and self.video.is_film
 
     @property
-    def lacks_what_it_shows(self) -> bool:
-        """Neither slides nor a film, though the item has a place for one of them."""
+    def lacks_media(self) -> bool:
+        """Neither slides nor a film, though the item has a field for one of them."""
         is_named = bool({"video", "image_post"} & self.model_fields_set)
         return is_named and self.image_post is None and not self.has_film
 
@@ -281,17 +281,17 @@ class UserDetailShape(PageShape):
 class SeoShape(PageShape):
     """`seo.abtest`."""
 
-    canonical: Address = ""
+    canonical: Url = ""
 
 
 class OEmbedShape(PageShape):
-    """The answer of `/oembed`, whose names are written with underscores."""
+    """The response of `/oembed`, which has snake_case names."""
 
     model_config = ConfigDict(alias_generator=None)
 
     title: Caption = ""
     author_unique_id: Account = ""
-    author_url: Address = ""
+    author_url: Url = ""
     embed_product_id: Id = None
     embed_type: Name = ""
 

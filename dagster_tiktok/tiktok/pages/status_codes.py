@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from dagster_tiktok.tiktok.failures import FAILURES, Failure, FailureKind
+from dagster_tiktok.tiktok.pages.shapes import DetailShape, UserDetailShape
 
 # Of several permanent reasons, report the first in this order: nothing comes after deletion.
 _PRECEDENCE = (
@@ -81,6 +82,11 @@ def classify_status(code: int, message: str) -> Failure:
     if any(is_inconclusive(part) for part in parts):
         return FAILURES[FailureKind.UNKNOWN_STATUS]
     return by_code
+
+
+def describe_status(detail: DetailShape | UserDetailShape) -> str:
+    """The status of a page, for the operator."""
+    return f"statusCode {detail.status_code}, statusMsg {detail.status_msg!r}"
 
 
 def is_inconclusive(message: str) -> bool:

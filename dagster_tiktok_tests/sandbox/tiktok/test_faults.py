@@ -12,18 +12,18 @@ def kinds(plan: FaultPlan, request: RequestFacts, times: int) -> list[str | None
     return [d.fault.kind if d.fault else None for d in decisions]
 
 
-def test_no_fault_when_asked_then_nothing_goes_wrong() -> None:
+def test_no_fault() -> None:
     assert kinds(FaultPlan(), PAGE, 2) == [None, None]
 
 
-def test_a_fault_for_two_times_when_asked_thrice_then_the_third_is_fine() -> None:
+def test_fault_with_times_stops() -> None:
     plan = FaultPlan()
     plan.add(Fault("challenge", times=2))
     assert kinds(plan, PAGE, 3) == ["challenge", "challenge", None]
     assert plan.listed()[0]["fired"] == 2
 
 
-def test_a_fault_once_for_each_then_every_post_meets_it_once() -> None:
+def test_fault_with_times_each_hits_every_post_once() -> None:
     plan = FaultPlan()
     plan.add(Fault("status", times_each=1))
     other = RequestFacts("page", "2")
@@ -44,13 +44,13 @@ def test_a_fault_once_for_each_then_every_post_meets_it_once() -> None:
         (Fault("status", name="maya"), RequestFacts("profile", name="maya"), True),
     ],
 )
-def test_a_fault_then_it_matches_only_what_it_names(
+def test_fault_matches_only_what_it_names(
     fault: Fault, request_facts: RequestFacts, matches: bool
 ) -> None:
     assert fault.matches(request_facts) is matches
 
 
-def test_chances_then_they_are_kept_and_do_not_depend_on_the_order() -> None:
+def test_probability_does_not_depend_on_the_order_of_requests() -> None:
     posts = [RequestFacts("page", str(n)) for n in range(3000)]
 
     def outcome(order: list[RequestFacts]) -> dict[str | None, str | None]:
@@ -66,7 +66,7 @@ def test_chances_then_they_are_kept_and_do_not_depend_on_the_order() -> None:
     assert struck.count("cut_off") == pytest.approx(135, rel=0.3)
 
 
-def test_slow_and_another_fault_then_both_happen() -> None:
+def test_slow_combines_with_another_fault() -> None:
     plan = FaultPlan()
     plan.add(Fault("slow", latency_ms=(50, 500)))
     plan.add(Fault("status", status=429, retry_after=2))
@@ -76,7 +76,7 @@ def test_slow_and_another_fault_then_both_happen() -> None:
     assert decision.fault.status == 429
 
 
-def test_faults_when_cleared_or_removed_then_they_are_gone() -> None:
+def test_cleared_and_removed_faults_are_gone() -> None:
     plan = FaultPlan()
     number = plan.add(Fault("status"))
     assert plan.remove(number)
@@ -98,6 +98,6 @@ def test_faults_when_cleared_or_removed_then_they_are_gone() -> None:
         ("status", "is an object"),
     ],
 )
-def test_an_impossible_fault_then_the_error_says_why(values: object, problem: str) -> None:
+def test_error_says_why_a_fault_is_impossible(values: object, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Fault.from_json(values)

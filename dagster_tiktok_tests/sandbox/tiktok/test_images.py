@@ -13,7 +13,7 @@ from dagster_tiktok.sandbox.tiktok.content.world import World
 
 
 @pytest.mark.parametrize("style", ["drawn", "photo"])
-def test_slides_when_drawn_twice_then_bytes_are_equal_and_each_slide_has_its_own(
+def test_images_are_deterministic_and_unique(
     style: str,
 ) -> None:
     # Of a fixed time: the posts, and so the sizes of their pictures, follow the clock.
@@ -38,7 +38,7 @@ def test_slides_when_drawn_twice_then_bytes_are_equal_and_each_slide_has_its_own
     assert len(hashes) == 16
 
 
-def test_a_full_cache_then_pictures_are_drawn_again_with_the_same_bytes() -> None:
+def test_evicted_images_are_drawn_again_with_the_same_bytes() -> None:
     async def run() -> None:
         world = World(posts=60)
         images = SlideImages(world, cache_mb=0)
@@ -53,14 +53,14 @@ def test_a_full_cache_then_pictures_are_drawn_again_with_the_same_bytes() -> Non
     asyncio.run(run())
 
 
-def test_a_key_then_its_path_holds_it() -> None:
+def test_image_path_has_the_key() -> None:
     for digit in "0123456789abcdef":
         key = digit * 32
         assert image_key(image_path(key)) == key
     assert image_key("/tos-x-i-photomode-us/short~tplv-photomode-image.jpeg") is None
 
 
-def test_a_day_of_lifetime_then_expiry_falls_on_a_full_hour_within_reach() -> None:
+def test_expiry_is_a_full_hour() -> None:
     (address, _) = SlideSigner(b"k", 40 * 3600).addresses("http://x", "a" * 32)
     expires = int(address.split("x-expires=")[1].split("&")[0])
     assert expires % 3600 == 0

@@ -113,7 +113,7 @@ def json_values(text: str) -> list[Any]:
     return values
 
 
-def test_posts_when_yt_dlp_reads_them_then_it_finds_what_is_true(tmp_path: Path) -> None:
+def test_yt_dlp_reads_the_truth(tmp_path: Path) -> None:
     async def check(server: TikTokServer, run: Run) -> None:
         world = server.world
         pretty = next(p for p in world.videos() if p.pretty_printed)
@@ -145,7 +145,7 @@ def test_posts_when_yt_dlp_reads_them_then_it_finds_what_is_true(tmp_path: Path)
     with_programs(tmp_path, check)
 
 
-def test_posts_when_gallery_dl_reads_them_then_it_finds_what_is_true(tmp_path: Path) -> None:
+def test_gallery_dl_reads_the_truth(tmp_path: Path) -> None:
     async def check(server: TikTokServer, run: Run) -> None:
         world = server.world
         pretty = next(p for p in world.carousels() if p.pretty_printed)
@@ -187,7 +187,7 @@ def test_posts_when_gallery_dl_reads_them_then_it_finds_what_is_true(tmp_path: P
     with_programs(tmp_path, check)
 
 
-def test_a_carousel_when_gallery_dl_downloads_it_then_the_files_are_the_slides(
+def test_gallery_dl_downloads_the_slides(
     tmp_path: Path,
 ) -> None:
     async def check(server: TikTokServer, run: Run) -> None:

@@ -40,7 +40,7 @@ def item(post: FakePost) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("post", WORLD.posts, ids=lambda p: f"{p.status}-{p.kind}")
-def test_any_post_then_its_page_has_a_real_pages_size_and_marks(post: FakePost) -> None:
+def test_pages_have_the_size_and_marks_of_real_ones(post: FakePost) -> None:
     page = WRITER.post(post.tiktok_id, post)
     assert 250_000 <= len(page) <= 400_000
     assert b"Video unavailable" in page
@@ -54,7 +54,7 @@ def test_any_post_then_its_page_has_a_real_pages_size_and_marks(post: FakePost) 
     assert gzip.decompress(WRITER.post(post.tiktok_id, post, gzip=True)) == page
 
 
-def test_an_available_video_then_types_are_those_of_the_real_page() -> None:
+def test_video_page_has_the_types_of_a_real_one() -> None:
     post = WORLD.videos()[0]
     found = item(post)
     assert found["id"] == post.tiktok_id
@@ -71,7 +71,7 @@ def test_an_available_video_then_types_are_those_of_the_real_page() -> None:
     assert "imagePost" not in found
 
 
-def test_large_counts_then_both_objects_round() -> None:
+def test_large_counts_are_rounded_in_both_objects() -> None:
     world = World(posts=10)
     post = world.new_post(metrics=FakeMetrics(1_254_321, 12_345, 9_999, 10_049, 999_949))
     found = item(post)
@@ -87,7 +87,7 @@ def test_large_counts_then_both_objects_round() -> None:
     assert as_int32(2_669_355_760) == -1_625_611_536
 
 
-def test_a_carousel_then_slides_have_two_mirrors_of_their_own_and_a_cover_apart() -> None:
+def test_carousel_slides_have_two_mirrors_and_a_separate_cover() -> None:
     post = WORLD.carousels(35)[0]
     found = item(post)
     images = found["imagePost"]["images"]
@@ -107,7 +107,7 @@ def test_a_carousel_then_slides_have_two_mirrors_of_their_own_and_a_cover_apart(
     assert post.cover.image_key != post.slides[0].image_key
 
 
-def test_captions_then_text_extra_marks_tags_in_utf16_units() -> None:
+def test_text_extra_marks_tags_in_utf16_units() -> None:
     for post in (p for p in WORLD.videos() + WORLD.carousels() if p.hashtags):
         units = post.desc.encode("utf-16-le")
         found = item(post)
@@ -126,7 +126,7 @@ def test_captions_then_text_extra_marks_tags_in_utf16_units() -> None:
             assert tuple(c["title"] for c in found["challenges"]) == post.hashtags
 
 
-def test_no_music_or_tags_then_the_fields_are_absent() -> None:
+def test_fields_are_absent_without_music_or_tags() -> None:
     post = next(p for p in WORLD.posts if p.status == "available" and p.music is None)
     assert "music" not in item(post)
     untagged = next(p for p in WORLD.videos() if not p.caption.spans and not p.partial_text_extra)
@@ -134,7 +134,7 @@ def test_no_music_or_tags_then_the_fields_are_absent() -> None:
 
 
 @pytest.mark.parametrize("name", LASTING_STATUSES)
-def test_an_unavailable_post_then_its_page_says_so_as_the_real_one(name: str) -> None:
+def test_unavailable_post_page_looks_like_a_real_one(name: str) -> None:
     status, post = STATUSES[name], WORLD.unavailable(name)
     detail = scope(WRITER.post(post.tiktok_id, post))["webapp.video-detail"]
     assert (detail["statusCode"], detail["statusMsg"]) == (status.code, status.message)
@@ -152,12 +152,12 @@ def test_an_unavailable_post_then_its_page_says_so_as_the_real_one(name: str) ->
         assert "stats" not in found
 
 
-def test_an_id_that_nobody_posted_then_the_page_says_that_it_does_not_exist() -> None:
+def test_page_of_an_unknown_id() -> None:
     detail = scope(WRITER.post("7000000000000000001", None))["webapp.video-detail"]
     assert detail == {"itemInfo": {}, "statusCode": 10204, "statusMsg": "item doesn't exist"}
 
 
-def test_a_mobile_reader_or_a_photo_address_then_the_scope_differs() -> None:
+def test_scope_of_mobile_pages_and_photo_urls() -> None:
     post = WORLD.carousels(6)[0]
     mobile = scope(WRITER.post(post.tiktok_id, post, mobile=True))
     assert "webapp.video-detail" not in mobile
@@ -167,7 +167,7 @@ def test_a_mobile_reader_or_a_photo_address_then_the_scope_differs() -> None:
     assert photo["seo.abtest"]["canonical"].endswith(f"/photo/{post.tiktok_id}")
 
 
-def test_pretty_printed_pages_then_they_hold_the_same() -> None:
+def test_pretty_printed_pages_have_the_same_data() -> None:
     pretty = [p for p in WORLD.posts if p.pretty_printed and p.status == "available"]
     assert pretty
     for post in pretty:
@@ -176,7 +176,7 @@ def test_pretty_printed_pages_then_they_hold_the_same() -> None:
         assert item(post)["id"] == post.tiktok_id
 
 
-def test_profiles_then_stats_wrap_around_and_stats_v2_is_exact() -> None:
+def test_profile_stats_overflow_and_stats_v2_are_exact() -> None:
     account = next(a for a in WORLD.accounts.values() if a.hearts > 2**31)
     page = WRITER.profile(account.unique_id, account, None)
     info = scope(page)["webapp.user-detail"]["userInfo"]
@@ -190,13 +190,13 @@ def test_profiles_then_stats_wrap_around_and_stats_v2_is_exact() -> None:
     ("name", "code"),
     [("banned.acc", 10221), ("absent.acc", 10202), ("private.acc", 10222), ("nobody", 10202)],
 )
-def test_an_account_that_is_not_open_then_its_profile_has_the_code(name: str, code: int) -> None:
+def test_profile_of_a_private_or_banned_account_has_a_code(name: str, code: int) -> None:
     detail = scope(WRITER.profile(name, WORLD.accounts.get(name), None))["webapp.user-detail"]
     assert detail["statusCode"] == code
     assert ("userInfo" in detail) is (name == "private.acc")
 
 
-def test_author_stats_on_the_page_then_followers_stand_there_too() -> None:
+def test_post_page_may_have_followers() -> None:
     with_stats = next(p for p in WORLD.videos() if p.author_stats_on_page)
     found = item(with_stats)
     assert found["authorStatsV2"]["followerCount"] == str(with_stats.followers)
@@ -205,7 +205,7 @@ def test_author_stats_on_the_page_then_followers_stand_there_too() -> None:
     assert "authorStats" not in item(without)
 
 
-def test_refusals_then_their_sizes_and_marks_are_the_real_ones() -> None:
+def test_rejections_have_the_size_and_marks_of_real_ones() -> None:
     challenge = rejections.challenge_page()
     assert len(challenge) == pytest.approx(1_400, abs=60)
     assert all(mark in challenge for mark in (b"Please wait...", b"SlardarWAF", b'id="cs"'))

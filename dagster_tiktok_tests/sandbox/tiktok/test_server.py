@@ -55,7 +55,7 @@ async def slide_urls(
     return [[URL(a, encoded=True) for a in image["imageURL"]["urlList"]] for image in images]
 
 
-def test_a_host_that_is_not_loopback_when_started_then_refused() -> None:
+def test_only_loopback_hosts_are_allowed() -> None:
     async def run() -> None:
         await TikTokServer(World(posts=1)).start("0.0.0.0")
 
@@ -63,7 +63,7 @@ def test_a_host_that_is_not_loopback_when_started_then_refused() -> None:
         asyncio.run(run())
 
 
-def test_any_user_name_when_a_page_is_asked_for_then_the_post_comes() -> None:
+def test_post_page_ignores_the_user_name() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post = server.world.videos()[0]
         for user in (f"@{post.account}", "@_", "@"):
@@ -79,7 +79,7 @@ def test_any_user_name_when_a_page_is_asked_for_then_the_post_comes() -> None:
     on_server(check)
 
 
-def test_a_first_visit_then_session_cookies_are_set_once() -> None:
+def test_session_cookies_are_set_once() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         url = server.url + server.world.videos()[0].video_path
         async with client.get(url) as response:
@@ -92,7 +92,7 @@ def test_a_first_visit_then_session_cookies_are_set_once() -> None:
     on_server(check)
 
 
-def test_short_links_then_they_lead_to_the_post_on_this_server() -> None:
+def test_short_links_lead_to_posts_on_this_server() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         carousel, video = server.world.carousels(6)[0], server.world.videos()[0]
         for post in (carousel, video):
@@ -111,7 +111,7 @@ def test_short_links_then_they_lead_to_the_post_on_this_server() -> None:
     on_server(check)
 
 
-def test_posts_when_asked_over_oembed_and_embed_then_answers_are_as_real() -> None:
+def test_oembed_and_embed_look_like_the_real_ones() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post, gone = server.world.videos()[0], server.world.unavailable("deleted")
         async with client.get(server.url + "/oembed", params={"url": post.canonical_url}) as found:
@@ -130,7 +130,7 @@ def test_posts_when_asked_over_oembed_and_embed_then_answers_are_as_real() -> No
     on_server(check)
 
 
-def test_slides_then_both_mirrors_serve_the_picture_that_the_truth_names() -> None:
+def test_both_mirrors_serve_the_image() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         for post in (*server.world.carousels(6)[:2], server.world.carousels(1)[0]):
             async with client.get(f"{server.url}/_control/posts/{post.tiktok_id}") as response:
@@ -151,7 +151,7 @@ def test_slides_then_both_mirrors_serve_the_picture_that_the_truth_names() -> No
     on_server(check)
 
 
-def test_a_wrong_signature_or_mirror_then_403() -> None:
+def test_wrong_signature_or_mirror_is_403() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         first, second = (await slide_urls(server, client, server.world.carousels(6)[0]))[0]
         later = str(int(first.query["x-expires"]) + 9)
@@ -168,7 +168,7 @@ def test_a_wrong_signature_or_mirror_then_403() -> None:
     on_server(check)
 
 
-def test_expired_addresses_then_403_and_a_fresh_page_gives_good_ones() -> None:
+def test_fresh_page_replaces_expired_urls() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post = server.world.carousels(1)[0]
         (old,) = await slide_urls(server, client, post)
@@ -184,7 +184,7 @@ def test_expired_addresses_then_403_and_a_fresh_page_gives_good_ones() -> None:
     on_server(check)
 
 
-def test_a_lifetime_of_no_time_then_addresses_are_born_expired() -> None:
+def test_zero_lifetime_makes_expired_urls() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         (mirrors,) = await slide_urls(server, client, server.world.carousels(1)[0])
         async with client.get(mirrors[0]) as response:
@@ -204,9 +204,7 @@ def test_a_lifetime_of_no_time_then_addresses_are_born_expired() -> None:
         ("lines=1-2", 200, None, None),
     ],
 )
-def test_a_range_then_that_part_comes(
-    wanted: str, status: int, start: int | None, end: int | None
-) -> None:
+def test_range_request(wanted: str, status: int, start: int | None, end: int | None) -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         (mirrors,) = await slide_urls(server, client, server.world.carousels(1)[0])
         async with client.get(mirrors[0]) as response:
@@ -224,7 +222,7 @@ def test_a_range_then_that_part_comes(
     on_server(check)
 
 
-def test_requests_then_the_log_tells_them_and_control_is_not_in_it() -> None:
+def test_request_log_leaves_out_control_requests() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post = server.world.carousels(6)[0]
         addresses = await slide_urls(server, client, post)
@@ -250,7 +248,7 @@ def test_requests_then_the_log_tells_them_and_control_is_not_in_it() -> None:
     on_server(check)
 
 
-def test_the_control_address_then_posts_can_be_seen_changed_and_added() -> None:
+def test_control_shows_changes_and_adds_posts() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         control = server.url + "/_control/posts"
         async with client.get(control, params={"hashes": "0"}) as response:
@@ -275,7 +273,7 @@ def test_the_control_address_then_posts_can_be_seen_changed_and_added() -> None:
     on_server(check)
 
 
-def test_shaping_then_slides_are_as_slow_as_asked() -> None:
+def test_shaping_slows_slides_down() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         (mirrors,) = await slide_urls(server, client, server.world.carousels(1)[0])
         async with client.get(mirrors[0]) as response:

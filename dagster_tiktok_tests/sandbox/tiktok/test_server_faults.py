@@ -50,51 +50,51 @@ def fetch(kind: str, on: str, **fault: Any) -> tuple[int, Mapping[str, str], byt
     return asyncio.run(run())
 
 
-def test_a_429_with_retry_after_then_both_arrive() -> None:
+def test_429_with_retry_after() -> None:
     status, headers, body = fetch("status", "page", status=429, retry_after=3)
     assert (status, headers["Retry-After"], body) == (429, "3", b"")
 
 
 @pytest.mark.parametrize("status", [403, 500, 503])
-def test_a_status_then_it_arrives(status: int) -> None:
+def test_status_fault(status: int) -> None:
     assert fetch("status", "slide", status=status)[0] == status
 
 
 @pytest.mark.parametrize(
     ("kind", "size"), [("challenge", 1400), ("captcha", 5700), ("empty", 0), ("short", 640)]
 )
-def test_a_refusal_then_a_small_page_without_data_comes(kind: str, size: int) -> None:
+def test_rejection_is_a_small_page_without_data(kind: str, size: int) -> None:
     status, _, body = fetch(kind, "page")
     assert status == 200
     assert len(body) == pytest.approx(size, abs=60)
     assert b"REHYDRATION" not in body
 
 
-def test_a_login_redirect_then_it_leads_to_login() -> None:
+def test_login_redirect() -> None:
     status, headers, _ = fetch("login_redirect", "page")
     assert status == 302
     assert headers["Location"].startswith("/login?")
 
 
-def test_a_redirect_then_it_leads_where_asked() -> None:
+def test_redirect_fault() -> None:
     status, headers, _ = fetch("redirect", "slide")
     assert (status, headers["Location"].split("/")[2]) == (302, "169.254.169.254")
 
 
-def test_no_script_then_a_whole_page_without_data_comes() -> None:
+def test_no_script_is_a_whole_page_without_data() -> None:
     status, _, body = fetch("no_script", "page")
     assert status == 200
     assert len(body) > 200_000
     assert b"__DEFAULT_SCOPE__" not in body
 
 
-def test_unavailable_then_the_page_holds_that_status() -> None:
+def test_unavailable_page_has_the_status() -> None:
     body = fetch("unavailable", "page", status_code=10113, status_msg="shield")[2]
     assert b'"statusCode":10113,"statusMsg":"shield"' in body
     assert b"itemStruct" not in body
 
 
-def test_wrong_id_then_another_post_comes() -> None:
+def test_wrong_id_shows_another_post() -> None:
     asked = World(posts=60).carousels(6)[0].tiktok_id.encode()
     body = fetch("wrong_id", "page")[2]
     assert b'"itemStruct":{"id":"' in body
@@ -103,13 +103,13 @@ def test_wrong_id_then_another_post_comes() -> None:
 
 @pytest.mark.parametrize("on", ["page", "slide"])
 @pytest.mark.parametrize("kind", ["cut_off", "reset", "wrong_length"])
-def test_a_broken_body_then_the_client_notices(kind: str, on: str) -> None:
+def test_client_notices_a_broken_body(kind: str, on: str) -> None:
     with pytest.raises(aiohttp.ClientError):
         fetch(kind, on)
 
 
 @pytest.mark.parametrize("kind", ["stall", "endless"])
-def test_a_body_that_does_not_end_then_only_the_client_ends_it(kind: str) -> None:
+def test_endless_body_ends_only_when_the_client_stops(kind: str) -> None:
     async def run() -> None:
         world = World(posts=60)
         slide = world.carousels(6)[0].slides[0]
@@ -135,18 +135,18 @@ def test_a_body_that_does_not_end_then_only_the_client_ends_it(kind: str) -> Non
     asyncio.run(run())
 
 
-def test_expired_then_403() -> None:
+def test_expired_url_is_403() -> None:
     assert fetch("expired", "slide")[0] == 403
 
 
-def test_a_truncated_image_then_it_arrives_whole_but_does_not_decode() -> None:
+def test_truncated_image_does_not_decode() -> None:
     status, headers, body = fetch("truncated_image", "slide")
     assert (status, headers["Content-Length"]) == (200, str(len(body)))
     with pytest.raises(OSError, match="truncated"):
         Image.open(BytesIO(body)).load()
 
 
-def test_things_that_are_no_pictures_then_status_200_and_their_bytes() -> None:
+def test_files_that_are_no_images_come_with_status_200() -> None:
     assert fetch("html", "slide")[2].startswith(b"<!DOCTYPE html>")
     assert b"<svg" in fetch("svg", "slide")[2]
     assert zipfile.is_zipfile(BytesIO(fetch("zip", "slide")[2]))
@@ -156,14 +156,14 @@ def test_things_that_are_no_pictures_then_status_200_and_their_bytes() -> None:
 
 
 @pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
-def test_a_huge_image_then_pillow_refuses_it_from_300_kb() -> None:
+def test_pillow_rejects_the_huge_image() -> None:
     body = fetch("huge_image", "slide")[2]
     assert len(body) < 400_000
     with pytest.raises(Image.DecompressionBombError):
         Image.open(BytesIO(body))
 
 
-def test_ignored_ranges_then_the_whole_picture_comes() -> None:
+def test_ignored_range_sends_the_whole_image() -> None:
     async def run() -> None:
         world = World(posts=60)
         slide = world.carousels(6)[0].slides[0]
@@ -177,7 +177,7 @@ def test_ignored_ranges_then_the_whole_picture_comes() -> None:
     asyncio.run(run())
 
 
-def test_faults_of_every_kind_when_listed_and_cleared_then_so_it_is() -> None:
+def test_control_lists_and_clears_faults_of_every_kind() -> None:
     async def run() -> None:
         async with TikTokServer(World(posts=5)) as server, aiohttp.ClientSession() as client:
             address = server.url + "/_control/faults"
@@ -197,7 +197,7 @@ def test_faults_of_every_kind_when_listed_and_cleared_then_so_it_is() -> None:
     asyncio.run(run())
 
 
-def test_slow_then_the_answer_waits() -> None:
+def test_slow_delays_the_response() -> None:
     async def run() -> float:
         world = World(posts=5)
         async with TikTokServer(world) as server, aiohttp.ClientSession() as client:

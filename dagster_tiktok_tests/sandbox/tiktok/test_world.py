@@ -12,12 +12,12 @@ from dagster_tiktok.sandbox.tiktok.content.world import World
 NOON = 1_788_609_600.0 + 12 * 3600
 
 
-def test_one_seed_and_date_when_made_twice_then_the_worlds_are_equal() -> None:
+def test_same_seed_and_date_make_equal_worlds() -> None:
     assert World(3, 60, NOON).posts == World(3, 60, NOON + 5 * 3600).posts
     assert World(3, 60, NOON).posts != World(4, 60, NOON).posts
 
 
-def test_a_world_of_45_posts_then_every_kind_is_in_it() -> None:
+def test_world_of_45_posts_has_every_kind() -> None:
     world = World(posts=45)
     assert len(world.posts) == 45
     assert world.videos()
@@ -29,12 +29,12 @@ def test_a_world_of_45_posts_then_every_kind_is_in_it() -> None:
     assert any(not post.author_stats_on_page for post in world.videos())
 
 
-def test_an_unknown_status_when_asked_for_then_the_error_names_it() -> None:
+def test_error_names_an_unknown_status() -> None:
     with pytest.raises(KeyError, match="verification"):
         World(posts=45).unavailable("verification")
 
 
-def test_posts_then_ids_hold_the_upload_time_a_few_seconds_before_the_creation() -> None:
+def test_ids_have_the_upload_time_shortly_before_creation() -> None:
     world = World(posts=300, now=NOON)
     lags = [post.created - (int(post.tiktok_id) >> 32) for post in world.posts]
     assert min(lags) > 0
@@ -42,7 +42,7 @@ def test_posts_then_ids_hold_the_upload_time_a_few_seconds_before_the_creation()
     assert all(NOON - 7 * 86_400 < post.created <= NOON for post in world.posts)
 
 
-def test_emoji_before_a_hashtag_then_offsets_count_utf16_units() -> None:
+def test_offsets_count_utf16_units() -> None:
     caption = compose(["🤯🔥 a ", "#Fyp", " ", "@maya.reads_"])
     hashtag, mention = caption.spans
     assert (hashtag.start, hashtag.end) == (7, 11)
@@ -51,14 +51,14 @@ def test_emoji_before_a_hashtag_then_offsets_count_utf16_units() -> None:
     assert units[mention.start * 2 : mention.end * 2].decode("utf-16-le") == "@maya.reads_"
 
 
-def test_repeated_and_glued_tags_then_hashtags_are_unique_lower_case_and_in_order() -> None:
+def test_hashtags_are_unique_lower_case_and_in_order() -> None:
     caption = parse_caption("look #B#a 🔥 #b @studio_nord, @x.y. end")
     assert caption.hashtags == ("b", "a")
     assert caption.mentions == ("studio_nord", "x.y")
     assert caption.text == "look #B#a 🔥 #b @studio_nord, @x.y. end"
 
 
-def test_a_post_when_its_metrics_change_then_only_they_do() -> None:
+def test_set_metrics_changes_only_the_metrics() -> None:
     world = World(posts=20)
     before = world.videos()[0]
     after = world.set_metrics(before.tiktok_id, views=77)
@@ -68,14 +68,14 @@ def test_a_post_when_its_metrics_change_then_only_they_do() -> None:
     assert world.by_short_code[before.short_code] is after
 
 
-def test_a_world_when_it_ages_then_views_grow() -> None:
+def test_views_grow_with_age() -> None:
     world = World(posts=20)
     before = {post.tiktok_id: post.metrics.views for post in world.posts}
     world.age(2)
     assert all(post.metrics.views > before[post.tiktok_id] for post in world.posts)
 
 
-def test_new_posts_then_they_are_as_asked_and_can_be_found() -> None:
+def test_new_posts_have_what_was_requested() -> None:
     world = World(posts=10)
     counts = FakeMetrics(1, 2, 3, 4, 5)
     carousel = world.new_post(slide_count=9, desc="hi #New", metrics=counts)
@@ -88,6 +88,6 @@ def test_new_posts_then_they_are_as_asked_and_can_be_found() -> None:
     assert found == (carousel, carousel.slides[3])
 
 
-def test_a_world_for_measuring_then_it_holds_only_what_was_asked_for() -> None:
+def test_world_for_benchmarks_has_only_what_was_requested() -> None:
     world = World(posts=25, only="carousel", slide_count=6, slide_style="photo")
     assert [post.slide_count for post in world.carousels()] == [6] * 25
