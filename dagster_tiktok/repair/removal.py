@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,17 +12,10 @@ from supabase import AsyncClient
 from dagster_tiktok.database.supabase import open_supabase
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.settings import Settings
+from dagster_tiktok.slides.paths import is_slide_path
 
 REMOVED_AT_ONCE = 100
 """Objects a request; the storage takes 1,000."""
-_SLIDE = re.compile(
-    r"[0-9]{1,20}/(?:0[1-9]|[12][0-9]|3[0-5])-[0-9a-f]{16}\.(?:jpg|png|webp|avif|gif)\Z"
-)
-
-
-def is_slide_path(name: str) -> bool:
-    """Whether `name` has the form of `store.object_path`: nobody else's object does."""
-    return _SLIDE.match(name) is not None
 
 
 class SlideRemover:

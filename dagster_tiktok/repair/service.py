@@ -24,8 +24,9 @@ from dagster_tiktok.repair.records import (
     SlideRecords,
     SlidesOfPost,
 )
-from dagster_tiktok.repair.removal import REMOVED_AT_ONCE, SlideRemover, is_slide_path
+from dagster_tiktok.repair.removal import REMOVED_AT_ONCE, SlideRemover
 from dagster_tiktok.slides.mover import FetchPost, MoveResult, SlideMover, slides_wanted
+from dagster_tiktok.slides.paths import is_slide_path
 from dagster_tiktok.tasks import for_each
 from dagster_tiktok.tiktok.failures import PostUnavailableError
 from dagster_tiktok.tiktok.links.post_links import is_tiktok_id

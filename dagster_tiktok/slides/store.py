@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,12 +26,12 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError, slide_error
 from dagster_tiktok.slides.images.verify import ImageInfo
+from dagster_tiktok.slides.paths import slide_path
 
 _ONE_YEAR = 365 * 24 * 3600
 # The content of a path never changes, so clients may cache it. Storage adds `max-age=`.
 _CACHE_CONTROL = f"{_ONE_YEAR}, immutable"
 _FAILURES_UNTIL_DOWN = 10
-_ID = re.compile(r"[0-9]{1,20}\Z")
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,6 @@ class StoredObject:
     public_url: str
     uploaded: bool
     uploaded_at: datetime
-
-
-def object_path(tiktok_id: str, number: int, info: ImageInfo) -> str:
-    """`<tiktok_id>/<slide number, two digits>-<first 16 of sha256>.<extension>`."""
-    if not _ID.match(tiktok_id):
-        raise ValueError(f"not a post id: {tiktok_id!r}")
-    return f"{tiktok_id}/{number:02d}-{info.sha256[:16]}.{info.extension}"
 
 
 class SlideStore:
@@ -96,7 +88,7 @@ class SlideStore:
             ConfigurationError: the bucket, the key or the bucket's access is wrong.
             ServiceUnavailableError: several uploads failed in a row.
         """
-        path = object_path(tiktok_id, number, slide.info)
+        path = slide_path(tiktok_id, number, slide.info)
         public_url = await self._supabase.storage.from_(self._bucket).get_public_url(path)
         async with self._slots:
             # An interrupted run downloaded this slide and most likely uploaded it too.

@@ -15,7 +15,7 @@ import pytest
 
 from dagster_tiktok.database.functions import open_database
 from dagster_tiktok.repair.records import RestoredSlide, SlideRecords
-from dagster_tiktok.repair.removal import SlideRemover, is_slide_path, open_slide_remover
+from dagster_tiktok.repair.removal import SlideRemover, open_slide_remover
 from dagster_tiktok.repair.service import (
     RepairReport,
     are_most,
@@ -28,6 +28,7 @@ from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok.settings import load_settings
 from dagster_tiktok.slides.download import SlideDownloader
 from dagster_tiktok.slides.mover import SlideMover
+from dagster_tiktok.slides.paths import is_slide_path
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.support.pipeline import kill_when

@@ -16,7 +16,8 @@ from dagster_tiktok.slides.cache.cache import SlideCache
 from dagster_tiktok.slides.download import DownloadedSlide
 from dagster_tiktok.slides.failures import SlideError
 from dagster_tiktok.slides.images.verify import inspect_image
-from dagster_tiktok.slides.store import SlideStore, object_path, open_slide_store
+from dagster_tiktok.slides.paths import slide_path
+from dagster_tiktok.slides.store import SlideStore, open_slide_store
 from dagster_tiktok_tests.slides.conftest import MakeSettings
 from dagster_tiktok_tests.support import responses
 from dagster_tiktok_tests.support.fault_proxy import FaultProxy
@@ -68,9 +69,9 @@ def play(
 
 def test_a_slide_then_its_path_is_that_of_the_contract(tmp_path: Path) -> None:
     info = slide_of(tmp_path, jpeg()).info
-    assert object_path("7123", 3, info) == f"7123/03-{info.sha256[:16]}.jpg"
-    with pytest.raises(ValueError, match="not a post id"):
-        object_path("../7123", 3, info)
+    assert slide_path("7123", 3, info) == f"7123/03-{info.sha256[:16]}.jpg"
+    with pytest.raises(ValueError, match="not the path"):
+        slide_path("../7123", 3, info)
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
@@ -125,7 +126,7 @@ def test_a_broken_object_under_the_path_then_it_is_mended(
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
         async with open_supabase(settings_of(make_settings, supabase)) as client:
             await client.storage.from_("tiktok-slides").upload(
-                object_path("7004", 1, slide.info), jpeg(4)[:500], {"content-type": "image/jpeg"}
+                slide_path("7004", 1, slide.info), jpeg(4)[:500], {"content-type": "image/jpeg"}
             )
         stored = await store.put("7004", 1, slide)
         direct = stored.public_url.replace(proxy.url, supabase.url)
@@ -145,7 +146,7 @@ def test_another_picture_of_the_same_length_under_the_path_then_it_is_replaced(
         slide = slide_of(tmp_path, jpeg(5))
         async with open_supabase(settings_of(make_settings, supabase)) as client:
             await client.storage.from_("tiktok-slides").upload(
-                object_path("7005", 2, slide.info), planted, {"content-type": "image/jpeg"}
+                slide_path("7005", 2, slide.info), planted, {"content-type": "image/jpeg"}
             )
         stored = await store.put("7005", 2, slide)
         direct = stored.public_url.replace(proxy.url, supabase.url)
@@ -240,7 +241,7 @@ def test_a_first_object_that_was_there_already_then_its_public_address_is_tried_
     async def run() -> None:
         slide = slide_of(tmp_path, jpeg(12), cached=True)
         settings = settings_of(make_settings, supabase, supabase_bucket="once-public")
-        path = object_path("7012", 1, slide.info)
+        path = slide_path("7012", 1, slide.info)
         async with open_supabase(settings) as client:
             await client.storage.create_bucket("once-public", options={"public": True})
             await client.storage.from_("once-public").upload(
