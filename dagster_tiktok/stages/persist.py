@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dagster_tiktok.database.ledger import FailedUnit, Ledger
 from dagster_tiktok.stages.claims import Claims, ClaimScope
+from dagster_tiktok.stages.timing import timed
 
 CLAIM_CHUNK = 250
 
@@ -40,21 +40,20 @@ async def persist_due(
         report: filled in while the stage works, for whoever needs it however the stage ends.
     """
     report = report or PersistReport()
-    started = time.monotonic()
     claims = Claims(ledger, "stored", scope.without_limit(), chunk=CLAIM_CHUNK)
     try:
-        async for chunk in claims.chunks():
-            waiting = [unit.id for unit in chunk]
-            while waiting:
-                written = await ledger.persist(waiting)
-                report.persisted += written.persisted
-                report.posts_written += written.posts_written
-                report.slides_written += written.slides_written
-                report.failed.extend(written.failed)
-                advance(len(waiting) - len(written.not_tried))
-                waiting = list(written.not_tried)
+        with timed(report):
+            async for chunk in claims.chunks():
+                waiting = [unit.id for unit in chunk]
+                while waiting:
+                    written = await ledger.persist(waiting)
+                    report.persisted += written.persisted
+                    report.posts_written += written.posts_written
+                    report.slides_written += written.slides_written
+                    report.failed.extend(written.failed)
+                    advance(len(waiting) - len(written.not_tried))
+                    waiting = list(written.not_tried)
     finally:
-        report.seconds = time.monotonic() - started
         report.left_to_others = claims.left_to_others
         log.info(
             "tiktok_posts: %d posts and %d slides written, %d refused in %.1f s",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from dagster_tiktok.models import Post
 from dagster_tiktok.stages.claims import Claims, ClaimScope
 from dagster_tiktok.stages.recorder import Recorder, record_while
 from dagster_tiktok.stages.scrape_passes import ScrapePasses
+from dagster_tiktok.stages.timing import timed
 from dagster_tiktok.tiktok.client import TikTokClient, TikTokRejectionError
 
 CLAIM_CHUNK = 100
@@ -83,7 +83,6 @@ async def scrape_due(
         ServiceUnavailableError: the database is down, or TikTok rejects us; what was read is kept.
     """
     report = report or ScrapeReport()
-    started = time.monotonic()
     claims = Claims(ledger, "pending", scope, chunk=CLAIM_CHUNK)
 
     async def write(results: list[ScrapeResult]) -> None:
@@ -108,11 +107,13 @@ async def scrape_due(
             await looks.end()
         finally:
             await looks.close()
-            report.seconds = time.monotonic() - started
-            report.expired = claims.expired
-            report.left_to_others = claims.left_to_others
-            report.requests = client.requests_made
-            log.info("scraped_posts: %s in %.1f s", report.as_line(), report.seconds)
 
-    await record_while(write, scrape)
+    try:
+        with timed(report):
+            await record_while(write, scrape)
+    finally:
+        report.expired = claims.expired
+        report.left_to_others = claims.left_to_others
+        report.requests = client.requests_made
+        log.info("scraped_posts: %s in %.1f s", report.as_line(), report.seconds)
     return report

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.mover import MoveResult, MoveStats, SlideMover
 from dagster_tiktok.stages.claims import Claims, ClaimScope
 from dagster_tiktok.stages.recorder import Recorder, record_while
+from dagster_tiktok.stages.timing import timed
 
 CLAIM_CHUNK = 50
 
@@ -55,7 +55,6 @@ async def store_due(
     """
     report = report or StoreReport()
     report.stats = mover.stats
-    started = time.monotonic()
     claims = _InAnyOrder(ledger, "scraped", scope.without_limit(), chunk=CLAIM_CHUNK)
 
     async def store(recorder: Recorder[SlidesResult]) -> None:
@@ -92,15 +91,15 @@ async def store_due(
             # A rejection counts against a post only if other posts were not rejected too. A stage
             # that was interrupted can't tell.
             everything = mover.stop_reason is not None and not report.stats.downloaded
-            try:
-                await record_doubtful(counted=ended and not everything)
-            finally:
-                report.rejection = mover.stop_reason
-                report.seconds = time.monotonic() - started
-                report.left_to_others = claims.left_to_others
-                _log(report)
+            await record_doubtful(counted=ended and not everything)
 
-    await record_while(ledger.record_slides, store)
+    try:
+        with timed(report):
+            await record_while(ledger.record_slides, store)
+    finally:
+        report.rejection = mover.stop_reason
+        report.left_to_others = claims.left_to_others
+        _log(report)
     return report
 
 
@@ -125,7 +124,7 @@ def _result(unit: Unit, moved: MoveResult, *, counted: bool) -> SlidesResult:
     if given_up and unit.post is not None:
         # The post is worth more than the slide that will never come: what there is, is kept,
         # and said to be not all.
-        log.warning("post %s stays without slides: %s", unit.post.tiktok_id, sentence)
+        log.warning("slide_files: post %s stays without slides: %s", unit.post.tiktok_id, sentence)
         post = (post or unit.post).model_copy(update={"data_quality": "partial"})
     return SlidesResult(
         unit_id=unit.id,
