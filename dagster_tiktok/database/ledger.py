@@ -26,7 +26,6 @@ from dagster_tiktok.models import (
     RowRequest,
     StoredSlide,
     Unit,
-    UnitError,
     UnitState,
     WaitingElsewhere,
 )
@@ -115,16 +114,6 @@ class Elsewhere(BaseModel):
     """What waits for sheets that this deployment does not read."""
 
     sheets: tuple[WaitingElsewhere, ...]
-
-
-class UnfinishedUnits(BaseModel):
-    """What is due and not done: `leased` of them are held by a run that works on them now,
-    `waiting` of them have their next try later."""
-
-    count: int
-    leased: int
-    waiting: int = 0
-    units: tuple[UnitError, ...] = ()
 
 
 def _hash(text: str) -> str:
@@ -274,16 +263,6 @@ class Ledger:
             metrics=metrics,
             failures=failures or {},
         )
-
-    async def unfinished(self, *, due_date: date, limit: int = 100) -> UnfinishedUnits:
-        answer = await self._call(
-            "unfinished_units",
-            due_date=due_date,
-            timezone=self._timezone,
-            sources=self._sources,
-            limit=limit,
-        )
-        return UnfinishedUnits.model_validate(answer)
 
     async def elsewhere(self) -> tuple[WaitingElsewhere, ...]:
         """What waits for sheets that are not among the settings'."""
