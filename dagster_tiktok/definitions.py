@@ -24,7 +24,7 @@ from dagster_tiktok.resources.alerts import AlertResource
 from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.resources.sheet import SheetResource
-from dagster_tiktok.resources.slide_store import SlideStoreResource
+from dagster_tiktok.resources.slide_mover import SlideMoverResource
 from dagster_tiktok.resources.tiktok import TikTokResource
 
 ASSETS = [sheet_rows, scraped_posts, slide_files, posts_and_slides, sheet_status, scraping_logs]
@@ -42,7 +42,7 @@ def build_definitions(settings: SettingsResource | None = None, **overrides: Any
         "settings": settings,
         "sheet": SheetResource(settings=settings),
         "tiktok": TikTokResource(settings=settings),
-        "slide_store": SlideStoreResource(settings=settings),
+        "slide_store": SlideMoverResource(settings=settings),
         "database": LedgerResource(settings=settings),
         "alerts": AlertResource(settings=settings),
     }

@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         return ZoneInfo(self.pipeline_timezone)
 
     @property
+    def unreadable_pages_dir(self) -> Path:
+        """Where the data of pages that the parser did not understand is kept."""
+        return self.slide_cache_dir.parent / "unreadable-pages"
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that no message may hold: see `redaction`."""
         account = self.google_sheets_credentials.get_secret_value()

@@ -19,7 +19,7 @@ from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.resources.slide_store import SlideStoreResource
+from dagster_tiktok.resources.slide_mover import SlideMoverResource
 from dagster_tiktok.resources.tiktok import TikTokResource
 from dagster_tiktok.slides.failures import KINDS
 from dagster_tiktok.slides.stats import average, p95
@@ -43,7 +43,7 @@ async def slide_files(
     settings: SettingsResource,
     database: LedgerResource,
     tiktok: TikTokResource,
-    slide_store: SlideStoreResource,
+    slide_store: SlideMoverResource,
 ) -> dg.MaterializeResult[None]:
     scope = claim_scope(context, settings)
     report = StoreReport()
@@ -56,7 +56,7 @@ async def slide_files(
             totals=lambda: StageTotals(_totals(report), _rejection(report)),
         ) as ledger,
         tiktok.open(now=ledger.now) as client,
-        slide_store.open_mover(
+        slide_store.open(
             now=ledger.now,
             refresh=partial(client.fetch_post, is_photo=True),
             cookies=client.cookies,

@@ -25,8 +25,7 @@ from dagster_tiktok.repair.service import (
     remove_objects,
 )
 from dagster_tiktok.settings import Settings
-from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.mover import SlideMover
+from dagster_tiktok.slides.mover import SlideMover, open_slide_mover
 from dagster_tiktok.slides.store import SlideStore, open_slide_store
 from dagster_tiktok.text import printable, truncate
 from dagster_tiktok.tiktok.client import TikTokClient
@@ -183,11 +182,14 @@ async def _correct_rows(
 async def _open_mover(
     settings: Settings, store: SlideStore, now: Callable[[], datetime]
 ) -> AsyncIterator[tuple[SlideMover, Pages]]:
-    keep_in = settings.slide_cache_dir.parent / "unreadable-pages"
-    async with TikTokClient(settings, keep_unreadable_in=keep_in, now=now) as client:
+    async with TikTokClient(
+        settings, keep_unreadable_in=settings.unreadable_pages_dir, now=now
+    ) as client:
         pages = Pages(partial(client.fetch_post, is_photo=True, with_followers=False))
-        async with SlideDownloader(settings, cookies=client.cookies, now=now) as downloader:
-            yield SlideMover(downloader, store, refresh=pages.fetch), pages
+        async with open_slide_mover(
+            settings, store, now=now, refresh=pages.fetch, cookies=client.cookies
+        ) as mover:
+            yield mover, pages
 
 
 def _row(slide: BrokenSlide) -> str:

@@ -28,7 +28,7 @@ class TikTokResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         async with TikTokClient(
             settings,
             pause_seconds=self.breaker_pause_seconds,
-            keep_unreadable_in=settings.slide_cache_dir.parent / "unreadable-pages",
+            keep_unreadable_in=settings.unreadable_pages_dir,
             now=now,
         ) as client:
             yield client

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from dagster_tiktok.models import Post, SlideSource, StoredSlide
+from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.breaker import CdnBreaker
 from dagster_tiktok.slides.download import DownloadedSlide, SlideDownloader
 from dagster_tiktok.slides.failures import (
@@ -19,7 +21,7 @@ from dagster_tiktok.slides.failures import (
 from dagster_tiktok.slides.mirrors import cache_key
 from dagster_tiktok.slides.stats import MoveStats
 from dagster_tiktok.slides.store import SlideStore, StoredObject
-from dagster_tiktok.slides.stream import Transfer
+from dagster_tiktok.slides.stream import Cookies, Transfer
 from dagster_tiktok.tasks import run_together
 from dagster_tiktok.tiktok.failures import PostError
 
@@ -30,6 +32,7 @@ __all__ = [
     "OnSlide",
     "SlideFailure",
     "SlideMover",
+    "open_slide_mover",
     "slides_wanted",
 ]
 
@@ -293,6 +296,29 @@ class _SlideUrls:
         except PostError as error:
             kind: FailureKind = "page_unavailable" if error.about_post else "page_refused"
             self._failure = slide_error(kind, str(error))
+
+
+@asynccontextmanager
+async def open_slide_mover(
+    settings: Settings,
+    store: SlideStore,
+    *,
+    now: Callable[[], datetime],
+    refresh: FetchPost | None = None,
+    cookies: Cookies | None = None,
+) -> AsyncIterator[SlideMover]:
+    """A mover with a downloader of its own, closed on exit.
+
+    Arguments:
+        now: the run's `Ledger.now`, see `SlideDownloader`.
+        refresh: see `SlideMover`.
+        cookies: see `SlideStream`.
+
+    Raises:
+        ConfigurationError: the slide cache can't be used.
+    """
+    async with SlideDownloader(settings, cookies=cookies, now=now) as downloader:
+        yield SlideMover(downloader, store, refresh=refresh)
 
 
 def _stored_slide(source: SlideSource, slide: DownloadedSlide, stored: StoredObject) -> StoredSlide:

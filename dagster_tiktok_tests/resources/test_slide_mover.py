@@ -8,7 +8,7 @@ import pytest
 from dagster_tiktok.clock import utc_now
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.resources.slide_store import SlideStoreResource
+from dagster_tiktok.resources.slide_mover import SlideMoverResource
 from dagster_tiktok.slides.mover import SlideMover
 
 ENVIRONMENT = """
@@ -21,15 +21,15 @@ SLIDE_MIN_FREE_MB={min_free_mb}
 """
 
 
-def resource_of(folder: Path, *, min_free_mb: int = 0) -> SlideStoreResource:
+def resource_of(folder: Path, *, min_free_mb: int = 0) -> SlideMoverResource:
     env_file = folder / ".env"
     env_file.write_text(ENVIRONMENT.format(cache=folder / "cache", min_free_mb=min_free_mb))
-    return SlideStoreResource(settings=SettingsResource(env_file=str(env_file)))
+    return SlideMoverResource(settings=SettingsResource(env_file=str(env_file)))
 
 
 def test_settings_when_a_mover_is_opened_then_its_cache_is_ready(tmp_path: Path) -> None:
     async def run() -> None:
-        async with resource_of(tmp_path).open_mover(now=utc_now) as mover:
+        async with resource_of(tmp_path).open(now=utc_now) as mover:
             assert isinstance(mover, SlideMover)
             assert (tmp_path / "cache").is_dir()
 
@@ -40,7 +40,7 @@ def test_too_little_free_disk_when_a_mover_is_opened_then_the_variable_is_named(
     tmp_path: Path,
 ) -> None:
     async def run() -> None:
-        async with resource_of(tmp_path, min_free_mb=10**9).open_mover(now=utc_now):
+        async with resource_of(tmp_path, min_free_mb=10**9).open(now=utc_now):
             raise AssertionError("it must not open")
 
     with pytest.raises(ConfigurationError, match="SLIDE_MIN_FREE_MB"):

@@ -1,4 +1,4 @@
-"""The bucket as a resource."""
+"""What moves slides into the bucket, as a resource."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,24 +7,18 @@ from datetime import datetime
 import dagster as dg
 
 from dagster_tiktok.resources.settings import SettingsResource
-from dagster_tiktok.slides.download import SlideDownloader
-from dagster_tiktok.slides.mover import FetchPost, SlideMover
-from dagster_tiktok.slides.store import SlideStore, open_slide_store
+from dagster_tiktok.slides.mover import FetchPost, SlideMover, open_slide_mover
+from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok.slides.stream import Cookies
 
 
-class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Opens the bucket for a stage, alone or with all that brings slides into it."""
+class SlideMoverResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens a mover for a stage: the bucket, and all that brings slides into it."""
 
     settings: dg.ResourceDependency[SettingsResource]
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[SlideStore]:
-        async with open_slide_store(self.settings.load()) as store:
-            yield store
-
-    @asynccontextmanager
-    async def open_mover(
+    async def open(
         self,
         *,
         now: Callable[[], datetime],
@@ -39,7 +33,7 @@ class SlideStoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         settings = self.settings.load()
         async with (
-            SlideDownloader(settings, cookies=cookies, now=now) as downloader,
             open_slide_store(settings, now=now) as store,
+            open_slide_mover(settings, store, now=now, refresh=refresh, cookies=cookies) as mover,
         ):
-            yield SlideMover(downloader, store, refresh=refresh)
+            yield mover
