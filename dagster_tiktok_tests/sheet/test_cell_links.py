@@ -49,7 +49,7 @@ def _outcomes(client: SheetClient) -> list[Any]:
     ]
 
 
-def test_ten_rows_that_say_watch_when_read_then_each_is_known_by_its_link(
+def test_ten_rows_that_say_watch_are_told_apart_by_their_links(
     labelled: RunningSheets,
 ) -> None:
     ready = _read(labelled.client().read()).ready
@@ -59,7 +59,7 @@ def test_ten_rows_that_say_watch_when_read_then_each_is_known_by_its_link(
     assert labelled.counts() | {"token": 1} == {"read": 2, "metadata": 1, "write": 0, "token": 1}
 
 
-def test_labels_when_answered_then_each_row_gets_its_own_and_keeps_its_link(
+def test_write_back_to_labelled_links_keeps_each_link(
     labelled: RunningSheets,
 ) -> None:
     client = labelled.client()
@@ -74,7 +74,7 @@ def test_labels_when_answered_then_each_row_gets_its_own_and_keeps_its_link(
     assert len(report.already) == 10 and not report.conflicts and not report.cells
 
 
-def test_rows_sorted_between_the_values_and_their_links_when_read_then_read_again(
+def test_links_are_read_again_when_rows_are_sorted_between_values_and_links(
     labelled: RunningSheets,
 ) -> None:
     sort = {"do": "sort", "column": "D", "descending": True}
@@ -89,7 +89,7 @@ def test_rows_sorted_between_the_values_and_their_links_when_read_then_read_agai
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_rows_that_move_around_the_write_when_answered_then_only_the_own_rows_are_hit(
+def test_labelled_rows_that_move_around_the_write_get_their_own_outcomes(
     labelled: RunningSheets, seed: int
 ) -> None:
     dice = random.Random(seed)
@@ -116,7 +116,7 @@ def test_rows_that_move_around_the_write_when_answered_then_only_the_own_rows_ar
     assert all(str(int(o.source_key[-17:])) in done or o.source_key in told for o in outcomes)
 
 
-def test_links_that_cannot_be_read_when_read_then_the_rows_stay_ready_and_are_named(
+def test_rows_whose_links_cannot_be_read_stay_ready_and_are_named(
     labelled: RunningSheets,
 ) -> None:
     labelled.edit({"do": "set", "cell": "A4", "value": address(3)})
@@ -130,7 +130,7 @@ def test_links_that_cannot_be_read_when_read_then_the_rows_stay_ready_and_are_na
     assert "also in 8 more rows" in rows.attention[0].text
 
 
-def test_links_that_cannot_be_read_when_answered_then_the_others_are(
+def test_rows_without_readable_links_do_not_stop_the_write_back_of_others(
     labelled: RunningSheets,
 ) -> None:
     labelled.edit({"do": "set", "cell": "A4", "value": address(3)})
@@ -145,7 +145,7 @@ def test_links_that_cannot_be_read_when_answered_then_the_others_are(
     assert sum(row["Status"] == "Ready to Scrape" for row in labelled.rows()) == 9
 
 
-def test_links_that_fail_in_the_check_alone_when_answered_then_nothing_is_misjudged(
+def test_links_that_fail_only_in_the_check_misjudge_no_row(
     labelled: RunningSheets,
 ) -> None:
     client = labelled.client()
@@ -174,9 +174,7 @@ def test_links_that_fail_in_the_check_alone_when_answered_then_nothing_is_misjud
         ("TikTok - Make Your Day", address(5), address(5)),
     ],
 )
-def test_a_cell_when_read_then_its_key_is(
-    sheets: RunningSheets, text: str, link: str, key: str
-) -> None:
+def test_the_key_of_a_cell(sheets: RunningSheets, text: str, link: str, key: str) -> None:
     sheets.edit({"do": "link", "cell": "A2", "text": text, "link": link})
 
     grid = sheets.client().read()
@@ -185,7 +183,7 @@ def test_a_cell_when_read_then_its_key_is(
     assert key in {row.source_key for row in _read(grid).ready}
 
 
-def test_labels_in_rows_that_do_not_wait_when_read_then_nothing_is_asked(
+def test_no_links_are_requested_for_rows_that_are_not_ready(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "set", "cell": "F2", "value": "Scraped"}, _link(1))
@@ -205,13 +203,13 @@ def test_labels_in_rows_that_do_not_wait_when_read_then_nothing_is_asked(
         ([7], 1, [(7, 7)]),
     ],
 )
-def test_rows_when_put_into_spans_then_they_are(
+def test_rows_are_grouped_into_spans(
     numbers: list[int], most: int, found: list[tuple[int, int]]
 ) -> None:
     assert group_rows(numbers, most) == found
 
 
-def test_any_rows_when_put_into_spans_then_there_are_not_too_many() -> None:
+def test_any_rows_fit_into_a_limited_number_of_spans() -> None:
     dice = random.Random(1)
     for _ in range(200):
         numbers = sorted(dice.sample(range(2, 400), dice.randrange(1, 200)))
@@ -221,7 +219,7 @@ def test_any_rows_when_put_into_spans_then_there_are_not_too_many() -> None:
         assert all(any(first <= n <= last for first, last in found) for n in numbers)
 
 
-def test_a_merged_status_when_read_then_its_lower_rows_are_named(
+def test_lower_rows_of_a_merged_status_are_named(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "merge", "range": "F3:F5"}, {"do": "merge", "range": "B2:B7"})
@@ -235,7 +233,7 @@ def test_a_merged_status_when_read_then_its_lower_rows_are_named(
     assert sheets.counts()["metadata"] == 1
 
 
-def test_no_row_that_a_merge_may_hide_when_read_then_merges_are_not_asked_for(
+def test_merges_are_not_requested_when_no_row_can_be_hidden_by_one(
     sheets: RunningSheets,
 ) -> None:
     sheets.client().read(merges=True)
@@ -243,7 +241,7 @@ def test_no_row_that_a_merge_may_hide_when_read_then_merges_are_not_asked_for(
     assert sheets.counts()["metadata"] == 0
 
 
-def test_merges_that_cannot_be_read_when_read_then_the_rows_are(
+def test_rows_are_read_when_merges_cannot_be(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "merge", "range": "F3:F5"})
@@ -254,7 +252,7 @@ def test_merges_that_cannot_be_read_when_read_then_the_rows_are(
     assert len(rows.ready) == 4 and not rows.attention
 
 
-def test_merged_links_when_read_then_the_rows_without_one_are_named(
+def test_rows_without_a_link_in_merged_cells_are_named(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "merge", "range": "A3:A5"})
@@ -264,7 +262,7 @@ def test_merged_links_when_read_then_the_rows_without_one_are_named(
 
 
 @pytest.mark.parametrize(("range_", "name"), [("F3:F4", "Status"), ("A3:A4", "Post URL")])
-def test_merged_cells_when_checked_then_doctor_names_them_with_one_request(
+def test_doctor_names_merged_cells_with_one_request(
     sheets: RunningSheets, range_: str, name: str
 ) -> None:
     sheets.edit({"do": "merge", "range": range_})
@@ -276,7 +274,7 @@ def test_merged_cells_when_checked_then_doctor_names_them_with_one_request(
     assert sheets.counts()["metadata"] == 2
 
 
-def test_no_merged_cells_when_checked_then_doctor_does_not_ask_for_them(
+def test_doctor_does_not_request_merges_when_there_are_none(
     sheets: RunningSheets,
 ) -> None:
     sheets.client().check()
@@ -284,7 +282,7 @@ def test_no_merged_cells_when_checked_then_doctor_does_not_ask_for_them(
     assert sheets.counts()["metadata"] == 1
 
 
-def test_a_text_of_one_post_over_the_link_of_another_then_the_text_counts_and_is_told() -> None:
+def test_the_text_wins_over_a_link_to_another_post_and_is_reported() -> None:
     rows = [HEADER, *(sheet_row(number) for number in range(1, 5))]
     with RunningSheets(rows) as sheets:
         link = {"text": address(2), "link": address(12)}

@@ -16,7 +16,7 @@ from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scrap
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address
 
 
-def test_a_sheet_when_read_then_one_request_brings_all_cells_as_they_are(
+def test_one_request_reads_all_cells_as_they_are(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "set", "cell": "G2", "value": "2026-11-22"})
@@ -27,7 +27,7 @@ def test_a_sheet_when_read_then_one_request_brings_all_cells_as_they_are(
     assert sheets.counts() == {"read": 1, "write": 0, "metadata": 0, "token": 1}
 
 
-def test_several_tabs_when_read_then_the_gid_decides_else_the_first_visible(
+def test_the_gid_selects_the_tab_or_else_the_first_visible_one(
     sheets: RunningSheets,
 ) -> None:
     other = sheets.server.book.add_tab("Bob's: 'tab'!", [["x"]])
@@ -39,19 +39,19 @@ def test_several_tabs_when_read_then_the_gid_decides_else_the_first_visible(
     assert without.read().title == "Bob's: 'tab'!"
 
 
-def test_an_empty_tab_when_read_then_there_are_no_rows(sheets: RunningSheets) -> None:
+def test_an_empty_tab_has_no_rows(sheets: RunningSheets) -> None:
     empty = sheets.server.book.add_tab("Empty", [])
     url = sheets.server.sheet_url_of(empty)
     assert sheets.client(google_sheet_url=url).read().rows == []
 
 
-def test_no_outcomes_when_written_then_no_request_is_sent(sheets: RunningSheets) -> None:
+def test_no_request_is_sent_when_there_are_no_outcomes(sheets: RunningSheets) -> None:
     report = sheets.client().write_outcomes([])
     assert (report.written, report.cells) == ((), 0)
     assert sum(sheets.counts().values()) == 0
 
 
-def test_outcomes_when_written_then_one_write_and_three_reads_do_it(
+def test_outcomes_take_one_write_and_three_reads(
     sheets: RunningSheets,
 ) -> None:
     before = sheets.by_note()
@@ -68,7 +68,7 @@ def test_outcomes_when_written_then_one_write_and_three_reads_do_it(
     assert after == {note: before[note] for note in after}
 
 
-def test_written_outcomes_when_written_again_then_nothing_is_sent_but_one_read(
+def test_writing_outcomes_again_takes_one_read(
     sheets: RunningSheets,
 ) -> None:
     client = sheets.client()
@@ -97,7 +97,7 @@ def test_written_outcomes_when_written_again_then_nothing_is_sent_but_one_read(
         ("dropped", "token", {}),
     ],
 )
-def test_a_passing_fault_when_outcomes_are_written_then_the_sheet_ends_right(
+def test_the_sheet_is_right_after_a_transient_fault_during_the_write(
     sheets: RunningSheets, kind: str, operation: str, options: dict[str, Any]
 ) -> None:
     before = sheets.by_note()
@@ -110,7 +110,7 @@ def test_a_passing_fault_when_outcomes_are_written_then_the_sheet_ends_right(
     assert after == {note: before[note] for note in after}
 
 
-def test_a_lost_answer_when_a_person_resets_the_row_then_it_is_not_overwritten(
+def test_a_row_that_a_va_resets_after_a_lost_response_is_not_overwritten(
     sheets: RunningSheets,
 ) -> None:
     sheets.fault("unavailable_after", "write")
@@ -122,7 +122,7 @@ def test_a_lost_answer_when_a_person_resets_the_row_then_it_is_not_overwritten(
     assert sheets.counts()["write"] == 1
 
 
-def test_tokens_expire_between_two_calls_when_written_then_a_new_one_is_fetched(
+def test_a_new_token_is_fetched_when_it_expires_between_two_calls(
     sheets: RunningSheets,
 ) -> None:
     client = sheets.client()
@@ -132,7 +132,7 @@ def test_tokens_expire_between_two_calls_when_written_then_a_new_one_is_fetched(
     assert sheets.counts()["token"] == 2
 
 
-def test_a_quota_that_others_use_up_when_read_then_it_waits_for_the_next_window() -> None:
+def test_reading_waits_for_the_next_window_when_others_use_up_the_quota() -> None:
     with RunningSheets([HEADER], reads_per_minute=2, quota_window_seconds=0.9) as sheets:
         client = sheets.client()
         started = time.monotonic()
@@ -141,7 +141,7 @@ def test_a_quota_that_others_use_up_when_read_then_it_waits_for_the_next_window(
         assert time.monotonic() - started >= 0.9
 
 
-def test_a_limit_when_calls_come_fast_then_they_are_spread_over_the_window() -> None:
+def test_fast_calls_are_spread_over_the_window_of_the_limit() -> None:
     clock = ManualClock()
     limiter, started = QuotaLimiter(3, 60, clock), clock.now()
     waited = [limiter.wait() for _ in range(7)]
@@ -151,7 +151,7 @@ def test_a_limit_when_calls_come_fast_then_they_are_spread_over_the_window() -> 
     assert clock.now() - started == 60 + 60 + 59 + 1
 
 
-def test_a_limit_when_threads_call_at_once_then_no_window_holds_more_than_the_limit() -> None:
+def test_no_window_holds_more_calls_than_the_limit_when_threads_call_at_once() -> None:
     class Still(ManualClock):
         def block(self, seconds: float) -> None:
             """Nobody's wait moves the time, so that each wait says when its call may pass."""
@@ -162,7 +162,7 @@ def test_a_limit_when_threads_call_at_once_then_no_window_holds_more_than_the_li
     assert sorted(waited) == [60 * (number // 10) for number in range(400)]
 
 
-def test_a_fault_that_stays_when_read_then_the_service_is_unavailable(
+def test_a_permanent_fault_means_the_service_is_unavailable(
     sheets: RunningSheets,
 ) -> None:
     sheets.fault("unavailable", "read", count=99)
@@ -171,7 +171,7 @@ def test_a_fault_that_stays_when_read_then_the_service_is_unavailable(
     assert sheets.counts()["read"] == 2
 
 
-def test_text_that_looks_like_a_formula_when_written_then_it_stays_text(
+def test_text_that_looks_like_a_formula_is_written_as_text(
     sheets: RunningSheets,
 ) -> None:
     outcome = failed(1).model_copy(update={"reason": '=IMPORTXML("http://x")'})
@@ -179,7 +179,7 @@ def test_text_that_looks_like_a_formula_when_written_then_it_stays_text(
     assert sheets.by_note()["note 1"]["Error"] == '\'=IMPORTXML("http://x")'
 
 
-def test_a_usable_sheet_when_checked_then_it_says_what_it_found_and_changes_nothing(
+def test_checking_a_usable_sheet_reports_what_it_found_and_changes_nothing(
     sheets: RunningSheets,
 ) -> None:
     before = sheets.rows()
@@ -190,7 +190,7 @@ def test_a_usable_sheet_when_checked_then_it_says_what_it_found_and_changes_noth
     assert sheets.rows() == before
 
 
-def test_reading_rights_only_when_checked_then_it_says_share_as_editor(
+def test_checking_a_read_only_sheet_says_to_share_it_as_editor(
     sheets: RunningSheets,
 ) -> None:
     sheets.control("POST", "access", {"role": "reader"})
@@ -198,7 +198,7 @@ def test_reading_rights_only_when_checked_then_it_says_share_as_editor(
         sheets.client().check()
 
 
-def test_a_client_when_closed_twice_then_it_does_not_matter(
+def test_a_client_can_be_closed_twice(
     sheets: RunningSheets,
 ) -> None:
     settings = sheets.settings()

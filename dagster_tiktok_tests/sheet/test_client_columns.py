@@ -61,7 +61,7 @@ def cells(sheets: RunningSheets) -> list[list[Any]]:
         ),
     ],
 )
-def test_columns_move_at_a_write_to_url_and_status_then_links_and_outcomes_are_right(
+def test_links_and_outcomes_are_right_when_columns_move_during_a_write(
     edits: list[dict[str, Any]], header: list[str], moment: str
 ) -> None:
     with RunningSheets([URL_FIRST, *([address(n), READY] for n in range(1, 5))]) as sheets:
@@ -82,7 +82,7 @@ def test_columns_move_at_a_write_to_url_and_status_then_links_and_outcomes_are_r
     )
 
 
-def test_a_link_that_is_a_formula_when_it_was_hit_then_it_is_that_formula_again() -> None:
+def test_an_overwritten_link_formula_is_restored_as_a_formula() -> None:
     links = [f'=HYPERLINK("{address(n)}", "Watch")' for n in range(1, 4)]
     with RunningSheets([URL_FIRST, *([link, READY] for link in links)]) as sheets:
         for number, link in enumerate(links, start=2):
@@ -95,7 +95,7 @@ def test_a_link_that_is_a_formula_when_it_was_hit_then_it_is_that_formula_again(
     assert report.conflicts == ()
 
 
-def test_a_smart_chip_that_was_hit_then_its_link_is_there_again() -> None:
+def test_the_link_of_an_overwritten_smart_chip_is_restored() -> None:
     with RunningSheets([URL_FIRST, *([address(n), READY] for n in range(1, 4))]) as sheets:
         chip = {"do": "link", "cell": "A2", "text": "Watch", "link": address(1), "chip": True}
         sheets.edit(chip)
@@ -107,7 +107,7 @@ def test_a_smart_chip_that_was_hit_then_its_link_is_there_again() -> None:
     ]  # fmt: skip
 
 
-def test_links_that_nobody_can_tell_apart_when_hit_then_each_of_them_is_a_conflict() -> None:
+def test_overwritten_links_are_conflicts_when_they_cannot_be_told_apart() -> None:
     # A row is deleted too, and what is left of the others is alike.
     edits = [{"do": "insert_column", "at": "A"}, {"do": "delete", "rows": [3]}]
     with RunningSheets([URL_FIRST, *([address(n), READY] for n in range(1, 5))]) as sheets:
@@ -121,7 +121,7 @@ def test_links_that_nobody_can_tell_apart_when_hit_then_each_of_them_is_a_confli
 
 @pytest.mark.parametrize("at", ["A", "B", "F"])
 @pytest.mark.parametrize("moment", ["write", "check"])
-def test_a_needed_column_is_deleted_at_the_write_then_what_was_hit_is_put_back(
+def test_overwritten_cells_are_restored_when_a_needed_column_is_deleted_during_the_write(
     at: str, moment: str
 ) -> None:
     rows = [sheet_row(n, Date="2026-11-01", Views=5 * n) for n in range(1, 5)]
@@ -149,7 +149,7 @@ def test_a_needed_column_is_deleted_at_the_write_then_what_was_hit_is_put_back(
 
 
 @pytest.mark.parametrize("is_emptied", [True, False])
-def test_the_last_header_is_missing_then_only_a_deleted_column_is_emptied(
+def test_only_a_deleted_column_is_emptied_when_the_last_header_is_missing(
     is_emptied: bool,
 ) -> None:
     gone = {"do": "set", "cell": "B1", "value": ""} if is_emptied else {
@@ -165,7 +165,7 @@ def test_the_last_header_is_missing_then_only_a_deleted_column_is_emptied(
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_random_edits_of_columns_and_rows_then_each_cell_is_right_or_named(
+def test_each_cell_is_right_or_named_after_random_edits_of_columns_and_rows(
     seed: int,
 ) -> None:
     assert list(wrong_rounds(seed, 7)) == []

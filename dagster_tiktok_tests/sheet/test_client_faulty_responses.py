@@ -61,7 +61,7 @@ def with_token_uri(sheets: RunningSheets, uri: str) -> dict[str, Any]:
     ],
     ids=lambda body: body[-60:].decode(),
 )
-def test_an_answer_of_another_form_when_read_then_it_is_told_and_no_empty_sheet(
+def test_a_response_of_another_form_is_an_error_and_no_empty_sheet(
     sheets: RunningSheets, body: bytes
 ) -> None:
     with ScriptedServer(respond(body)) as server:
@@ -76,7 +76,7 @@ def test_an_answer_of_another_form_when_read_then_it_is_told_and_no_empty_sheet(
 @pytest.mark.parametrize(
     "body", [b"[]", b'{"error": 7}', b'{"error": {}}', b'{"error": {"message": []}}', b"[" * 99_999]
 )
-def test_a_refusal_of_another_form_when_read_then_it_is_one_of_ours(
+def test_an_error_response_of_another_form_raises_one_of_our_errors(
     sheets: RunningSheets, status: int, body: bytes
 ) -> None:
     with ScriptedServer(respond(body, status=status)) as server:
@@ -103,7 +103,7 @@ def test_a_refusal_of_another_form_when_read_then_it_is_one_of_ours(
         "\x80",
     ],
 )
-def test_a_token_answer_of_another_form_when_read_then_the_credentials_are_named(
+def test_the_credentials_are_named_when_the_token_response_has_another_form(
     sheets: RunningSheets, status: int, body: str
 ) -> None:
     with ScriptedServer(respond(body.encode("latin-1"), status=status)) as server:
@@ -113,7 +113,7 @@ def test_a_token_answer_of_another_form_when_read_then_the_credentials_are_named
     assert sheets.counts()["read"] == 0
 
 
-def test_an_answer_that_unpacks_to_too_much_when_read_then_it_is_not_taken(
+def test_a_response_that_unpacks_to_too_much_is_not_accepted(
     sheets: RunningSheets,
 ) -> None:
     body = gzip.compress(b" " * (MAX_SHEET_BYTES + 1))
@@ -133,16 +133,14 @@ def test_an_answer_that_unpacks_to_too_much_when_read_then_it_is_not_taken(
     assert len(server.requests) == 3
 
 
-def test_a_packed_answer_when_read_then_it_is_unpacked(sheets: RunningSheets) -> None:
+def test_a_compressed_response_is_unpacked(sheets: RunningSheets) -> None:
     body = gzip.compress(of_values('[["x", 1]]'))
     with ScriptedServer(respond(body, headers=GZIP)) as server:
         assert sheets.client(google_sheets_api_url=server.url).read().rows == [["x", 1]]
 
 
 @pytest.mark.parametrize("endpoint", ["sheet", "token"])
-def test_an_answer_that_drips_when_read_then_the_wait_ends(
-    sheets: RunningSheets, endpoint: str
-) -> None:
+def test_waiting_for_a_dripping_response_ends(sheets: RunningSheets, endpoint: str) -> None:
     with ScriptedServer(dripping(itertools.repeat(b" "), 0.1)) as server:
         changes = (
             {"google_sheets_api_url": server.url}
@@ -160,9 +158,7 @@ def test_an_answer_that_drips_when_read_then_the_wait_ends(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("endpoint", ["sheet", "token"])
-def test_a_redirect_when_read_then_nothing_is_sent_where_it_points(
-    sheets: RunningSheets, endpoint: str, status: int
-) -> None:
+def test_redirects_are_not_followed(sheets: RunningSheets, endpoint: str, status: int) -> None:
     with (
         ScriptedServer(respond(b"{}")) as other,
         ScriptedServer(respond(status=status, headers={"Location": f"{other.url}/x"})) as server,
@@ -180,9 +176,7 @@ def test_a_redirect_when_read_then_nothing_is_sent_where_it_points(
 
 
 @pytest.mark.parametrize("status", [201, 204, 300, 304])
-def test_another_success_when_read_then_it_names_the_status(
-    sheets: RunningSheets, status: int
-) -> None:
+def test_the_error_names_an_unexpected_success_status(sheets: RunningSheets, status: int) -> None:
     with (
         ScriptedServer(respond(status=status)) as server,
         pytest.raises(ServiceUnavailableError, match=rf"answered {status}, which is not expected"),
@@ -190,7 +184,7 @@ def test_another_success_when_read_then_it_names_the_status(
         sheets.client(google_sheets_api_url=server.url).read()
 
 
-def test_a_password_in_the_token_uri_when_unreachable_then_only_host_and_port_are_told(
+def test_only_host_and_port_of_an_unreachable_token_uri_are_shown(
     sheets: RunningSheets,
 ) -> None:
     with ScriptedServer() as server:
@@ -203,7 +197,7 @@ def test_a_password_in_the_token_uri_when_unreachable_then_only_host_and_port_ar
     assert "user" not in str(raised.value)
 
 
-def test_a_write_that_is_answered_with_nonsense_when_checked_then_the_tab_tells(
+def test_the_tab_shows_whether_a_write_with_a_nonsense_response_was_applied(
     sheets: RunningSheets,
 ) -> None:
     grid = sheets.client().read()

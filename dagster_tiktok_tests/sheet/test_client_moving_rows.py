@@ -23,7 +23,7 @@ MOVES: list[list[dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("edits", MOVES)
-def test_rows_move_in_the_moment_of_the_write_when_checked_then_it_is_all_put_right(
+def test_rows_that_move_during_the_write_are_corrected(
     sheets: RunningSheets, edits: list[dict[str, Any]]
 ) -> None:
     before = sheets.by_note()
@@ -43,7 +43,7 @@ def test_rows_move_in_the_moment_of_the_write_when_checked_then_it_is_all_put_ri
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_random_edits_between_reading_and_writing_when_written_then_no_wrong_cell_changes(
+def test_no_wrong_cell_changes_after_random_edits_between_read_and_write(
     seed: int,
 ) -> None:
     # Each server has a quota of its own; 13 rounds of 4 reads stay below it.
@@ -110,7 +110,7 @@ def _check_round(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_random_edits_around_the_write_when_checked_then_no_foreign_row_keeps_our_values(
+def test_no_other_row_keeps_our_values_after_random_edits_around_the_write(
     seed: int,
 ) -> None:
     # Edits before the formulas, before the values, before the write, before the check.
@@ -164,7 +164,7 @@ def _moves(dice: random.Random, name: str) -> list[dict[str, Any]]:
     return [dice.choice(edits)]
 
 
-def test_a_row_before_the_write_and_one_before_the_check_then_the_draft_is_as_it_was(
+def test_a_draft_is_unchanged_when_rows_are_inserted_before_the_write_and_before_the_check(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "set", "cell": "F4", "value": "Draft"})
@@ -179,7 +179,7 @@ def test_a_row_before_the_write_and_one_before_the_check_then_the_draft_is_as_it
     assert after["note 3"] == before["note 3"]
 
 
-def test_a_header_that_is_renamed_meanwhile_then_old_metrics_are_not_emptied(
+def test_old_metrics_are_kept_when_a_header_is_renamed_meanwhile(
     sheets: RunningSheets,
 ) -> None:
     for cell in ("J2", "J3", "J4", "J5"):
@@ -194,7 +194,7 @@ def test_a_header_that_is_renamed_meanwhile_then_old_metrics_are_not_emptied(
     assert after["note 2"]["Status"] == "Ready to Scrape"
 
 
-def test_a_formula_that_was_hit_when_checked_then_it_is_a_formula_again(
+def test_an_overwritten_formula_is_restored(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "set", "cell": "J3", "value": "=K3*2"})

@@ -27,7 +27,7 @@ FAILURES = [
 ]
 
 
-def test_every_failure_when_all_output_is_searched_then_there_is_no_secret(
+def test_no_failure_prints_a_secret(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -27,7 +27,7 @@ from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets
         ({"email": "other@example.com"}, ["GOOGLE_SHEETS_CREDENTIALS", "(invalid_grant)"]),
     ],
 )
-def test_a_wrong_setting_when_read_then_one_sentence_names_it_and_what_to_do(
+def test_one_message_names_a_wrong_setting_and_its_fix(
     sheets: RunningSheets, change: dict[str, Any], words: list[str]
 ) -> None:
     info = sheets.server.service_account_info()
@@ -59,7 +59,7 @@ def test_a_wrong_setting_when_read_then_one_sentence_names_it_and_what_to_do(
     assert [word for word in words if word not in str(raised.value)] == []
 
 
-def test_a_host_that_answered_before_when_it_is_gone_then_it_is_no_wrong_setting() -> None:
+def test_a_host_that_responded_before_is_not_reported_as_a_wrong_setting() -> None:
     with RunningSheets([HEADER]) as sheets:
         client = sheets.client(attempts=2)
         client.read()
@@ -84,7 +84,7 @@ def test_a_host_that_answered_before_when_it_is_gone_then_it_is_no_wrong_setting
         ("./SECRET\x1b[31m", "does not exist:"),
     ],
 )
-def test_unusable_credentials_when_built_then_the_variable_is_named_and_nothing_shown(
+def test_unusable_credentials_are_reported_by_variable_without_their_content(
     sheets: RunningSheets, credentials: str, words: str
 ) -> None:
     with pytest.raises(ConfigurationError) as raised:
@@ -97,7 +97,7 @@ def test_unusable_credentials_when_built_then_the_variable_is_named_and_nothing_
 @pytest.mark.parametrize(
     "token_uri", ["nonsense", "", "ftp://127.0.0.1/token", "http://", "http://[", "http://a:b/"]
 )
-def test_a_token_uri_that_is_no_address_when_built_then_the_variable_is_named(
+def test_a_token_uri_that_is_no_url_is_reported_by_variable(
     sheets: RunningSheets, token_uri: str
 ) -> None:
     info = sheets.server.service_account_info() | {"token_uri": token_uri}
@@ -105,9 +105,7 @@ def test_a_token_uri_that_is_no_address_when_built_then_the_variable_is_named(
         sheets.client(google_sheets_credentials=json.dumps(info))
 
 
-def test_the_credentials_as_a_file_when_dagster_builds_the_client_then_it_reads(
-    sheets: RunningSheets, tmp_path: Path
-) -> None:
+def test_credentials_in_a_file_work_through_dagster(sheets: RunningSheets, tmp_path: Path) -> None:
     account = tmp_path / "account.json"
     account.write_text(json.dumps(sheets.server.service_account_info()))
     env = tmp_path / "env"

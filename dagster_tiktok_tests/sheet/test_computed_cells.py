@@ -31,9 +31,7 @@ STATUS_COLUMNS = [
 
 @pytest.mark.parametrize("as_values", [True, False])
 @pytest.mark.parametrize("formula", WHOLE_TABS)
-def test_a_tab_that_a_formula_fills_when_answered_then_nothing_is_written(
-    formula: str, as_values: bool
-) -> None:
+def test_nothing_is_written_to_a_tab_that_a_formula_fills(formula: str, as_values: bool) -> None:
     with RunningSheets([[FormulaCell(formula)]]) as sheets:
         sheets.server.book.add_tab("Source", ROWS)
         sheets.server.book.spilled_as_values = as_values
@@ -49,7 +47,7 @@ def test_a_tab_that_a_formula_fills_when_answered_then_nothing_is_written(
 
 @pytest.mark.parametrize("as_values", [True, False])
 @pytest.mark.parametrize(("cell", "formula"), STATUS_COLUMNS)
-def test_a_status_column_that_a_formula_fills_when_answered_then_nothing_is_written(
+def test_nothing_is_written_when_a_formula_fills_the_status_column(
     cell: str, formula: str, as_values: bool
 ) -> None:
     rows = [[*row[:5], "" if cell == "F1" or i else row[5], *row[6:]] for i, row in enumerate(ROWS)]
@@ -69,7 +67,7 @@ def test_a_status_column_that_a_formula_fills_when_answered_then_nothing_is_writ
     ("cell", "formula"),
     [("A1", '={"Post URL";Source!A2:A9}'), ("O1", '={"Notes";"x";"y"}'), ("A2", "={Source!A2:A9}")],
 )
-def test_formulas_that_fill_other_columns_when_answered_then_the_rows_are_written(
+def test_rows_are_written_when_formulas_fill_other_columns(
     cell: str, formula: str, as_values: bool
 ) -> None:
     column = "ABCDEFGHIJKLMNO".index(cell[0])
@@ -87,7 +85,7 @@ def test_formulas_that_fill_other_columns_when_answered_then_the_rows_are_writte
         assert (after[2][5], after[2][9], after[3][5]) == ("Scraped", 102, "Ready to Scrape")
 
 
-def test_a_metric_and_a_status_that_are_formulas_when_answered_then_they_stay() -> None:
+def test_a_metric_and_a_status_that_are_formulas_are_kept() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.edit({"do": "set", "cell": "J2", "value": "=K2*2"})
         sheets.edit({"do": "set", "cell": "F3", "value": '="Ready to Scrape"'})
@@ -107,7 +105,7 @@ def test_a_metric_and_a_status_that_are_formulas_when_answered_then_they_stay() 
     assert is_written_back(rows["note 3"], 3)
 
 
-def test_an_array_that_was_not_seen_when_a_write_breaks_it_then_it_is_taken_back() -> None:
+def test_a_write_that_breaks_an_unseen_array_is_undone() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.server.book.add_tab("Source", ROWS)
         array = {"do": "set", "cell": "A1", "value": WHOLE_TABS[0]}
@@ -119,7 +117,7 @@ def test_an_array_that_was_not_seen_when_a_write_breaks_it_then_it_is_taken_back
         assert [row[:6] for row in client.read().rows] == [row[:6] for row in ROWS]
 
 
-def test_the_header_moves_under_the_write_when_checked_then_it_is_put_back() -> None:
+def test_a_header_that_moves_under_the_write_is_restored() -> None:
     with RunningSheets(ROWS) as sheets:
         insert = {"do": "insert", "at": 1, "rows": [["Our posts"]]}
         sheets.fault("edit", "write", edits=[insert])
@@ -141,7 +139,7 @@ def test_the_header_moves_under_the_write_when_checked_then_it_is_put_back() -> 
         (["A1:O1"], {}, {1, 2, 3}),
     ],
 )
-def test_protected_cells_when_answered_then_only_they_are_left_and_named(
+def test_only_protected_cells_are_skipped_and_they_are_named(
     protected: list[str], conflicts: dict[int, str], answered: set[int]
 ) -> None:
     with RunningSheets(ROWS) as sheets:
@@ -160,7 +158,7 @@ def test_protected_cells_when_answered_then_only_they_are_left_and_named(
     assert {*report.written} == {address(number) for number in answered}
 
 
-def test_a_protected_metric_when_answered_then_the_rest_of_its_row_is_written() -> None:
+def test_the_rest_of_a_row_is_written_when_a_metric_is_protected() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.edit({"do": "protect", "range": "J3:J3"})
         report = sheets.client().write_outcomes([scraped(1), scraped(2), scraped(3)])
@@ -174,7 +172,7 @@ def test_a_protected_metric_when_answered_then_the_rest_of_its_row_is_written() 
     assert {*report.written} == {address(number) for number in (1, 2, 3)}
 
 
-def test_a_tab_that_is_all_protected_when_answered_then_the_requests_are_bounded() -> None:
+def test_the_number_of_requests_is_bounded_when_the_whole_tab_is_protected() -> None:
     with RunningSheets([HEADER, *(sheet_row(number) for number in range(1, 200))]) as sheets:
         sheets.edit({"do": "protect", "range": "A1:O500"})
         with pytest.raises(ConfigurationError, match="are protected; allow"):
@@ -182,7 +180,7 @@ def test_a_tab_that_is_all_protected_when_answered_then_the_requests_are_bounded
         assert sheets.counts()["write"] <= 41
 
 
-def test_a_protected_row_when_checked_then_the_doctor_says_so_and_not_for_the_header() -> None:
+def test_doctor_reports_a_protected_row_and_not_a_protected_header() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.edit({"do": "protect", "range": "A1:O1"})
         assert sheets.client().check().ready_rows == 3
@@ -197,7 +195,7 @@ def test_a_protected_row_when_checked_then_the_doctor_says_so_and_not_for_the_he
         assert [text[:11] for text in check.protected] == [f"the cell F{n}" for n in (2, 3, 4)]
 
 
-def test_a_tab_that_is_renamed_before_the_write_when_answered_then_it_is_written() -> None:
+def test_a_tab_that_is_renamed_before_the_write_is_written() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.fault("edit", "write", edits=[{"do": "rename", "title": "November"}])
         assert sheets.client().write_outcomes([scraped(2)]).written == (address(2),)
@@ -214,7 +212,5 @@ def test_a_tab_that_is_renamed_before_the_write_when_answered_then_it_is_written
         ("=Other!A5", None),
     ],
 )
-def test_a_formula_whose_row_moved_then_it_follows_or_is_not_guessed(
-    formula: str, moved: str | None
-) -> None:
+def test_a_formula_follows_its_moved_row_or_is_not_guessed(formula: str, moved: str | None) -> None:
     assert shift_formula(formula, 5, 9, 1) == moved

@@ -93,14 +93,14 @@ def _edit(dice: random.Random, index: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("first_seed", range(0, 400, 100))
-def test_people_move_rows_and_columns_during_a_write_when_mended_then_every_cell_is_right(
+def test_every_cell_is_right_after_the_correction_when_rows_and_columns_move_during_a_write(
     first_seed: int,
 ) -> None:
     wrong = {seed: list(a_round(seed)) for seed in range(first_seed, first_seed + 100)}
     assert {seed: found for seed, found in wrong.items() if found} == {}
 
 
-def test_a_new_row_with_cells_was_hit_when_mended_then_a_person_is_asked_to_look() -> None:
+def test_an_overwritten_new_row_is_reported_for_a_check_by_hand() -> None:
     sheet = Sheet([sheet_row(1), sheet_row(2)])
     first = plan_writeback(sheet.grid, [scraped(1)], timezone.utc)
     apply_edits(sheet.book, [{"do": "insert", "at": 2, "rows": [sheet_row(9)]}])
@@ -112,7 +112,7 @@ def test_a_new_row_with_cells_was_hit_when_mended_then_a_person_is_asked_to_look
     }
 
 
-def test_thousands_of_rows_with_one_address_when_mended_then_looks_are_few() -> None:
+def test_correction_of_thousands_of_rows_with_one_url_takes_few_lookups() -> None:
     count = 5_000
     notes = [*["Ready to Scrape"] * count, *["On hold"] * count]
     sheet = Sheet([sheet_row(1, Status=status, Notes=i) for i, status in enumerate(notes)])
@@ -124,7 +124,7 @@ def test_thousands_of_rows_with_one_address_when_mended_then_looks_are_few() -> 
     assert rows.looks < 20 * len(rows)
 
 
-def test_thousands_of_rows_with_one_address_when_the_write_is_lost_then_each_is_planned() -> None:
+def test_thousands_of_rows_with_one_url_are_planned_again_when_the_write_is_lost() -> None:
     count = 5_000
     statuses = [*["Ready to Scrape"] * count, *["On hold"] * count]
     sheet = Sheet([sheet_row(1, Status=status) for status in statuses])
@@ -135,7 +135,7 @@ def test_thousands_of_rows_with_one_address_when_the_write_is_lost_then_each_is_
     assert rows.looks < 20 * len(rows)
 
 
-def test_a_person_changes_the_status_after_the_write_when_mended_then_it_stays() -> None:
+def test_a_status_that_a_va_changes_after_the_write_is_kept() -> None:
     sheet = Sheet([sheet_row(1), sheet_row(2)])
     first = plan_writeback(sheet.grid, [scraped(1), scraped(2)], timezone.utc)
     sheet.write(first)
@@ -148,7 +148,7 @@ def test_a_person_changes_the_status_after_the_write_when_mended_then_it_stays()
     ]
 
 
-def test_nothing_was_sent_yet_when_planned_again_then_only_rows_that_wait_are_written() -> None:
+def test_only_ready_rows_are_written_when_nothing_was_sent_yet() -> None:
     sheet = Sheet([sheet_row(1), sheet_row(2), sheet_row(3)])
     first = plan_writeback(sheet.grid, [scraped(n) for n in (1, 2, 3)], timezone.utc)
     apply_edits(sheet.book, [{"do": "set", "cell": "F2", "value": "Scraped"}])

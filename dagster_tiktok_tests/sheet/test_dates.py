@@ -39,12 +39,12 @@ DAY = date(2026, 11, 22)
         "\u00a02026-11-22\n",
     ],
 )
-def test_a_usual_notation_when_parsed_then_it_is_the_day(value: Any) -> None:
+def test_a_usual_date_notation_is_parsed(value: Any) -> None:
     assert parse_date(value, timezone.utc) == DAY
 
 
 @pytest.mark.parametrize("value", ["", None, "  ", "\u200b"])
-def test_an_empty_cell_when_parsed_then_none(value: Any) -> None:
+def test_an_empty_date_cell_is_none(value: Any) -> None:
     assert parse_date(value, timezone.utc) is None
 
 
@@ -71,30 +71,30 @@ def test_an_empty_cell_when_parsed_then_none(value: Any) -> None:
         "#REF!",
     ],
 )
-def test_an_ambiguous_or_impossible_date_when_parsed_then_it_is_reported(value: Any) -> None:
+def test_an_ambiguous_or_impossible_date_is_reported(value: Any) -> None:
     with pytest.raises(DateError, match=r"^Date "):
         parse_date(value, timezone.utc)
 
 
-def test_an_ambiguous_date_when_reported_then_both_readings_are_named() -> None:
+def test_both_readings_of_an_ambiguous_date_are_named() -> None:
     with pytest.raises(DateError, match="2026-12-11 or 2026-11-12"):
         parse_date("11/12/2026", timezone.utc)
 
 
-def test_equal_day_and_month_when_parsed_then_there_is_nothing_to_guess() -> None:
+def test_a_date_with_equal_day_and_month_is_not_ambiguous() -> None:
     assert parse_date("11/11/2026", timezone.utc) == date(2026, 11, 11)
 
 
 @pytest.mark.parametrize(
     "value", ["2026-11-21T23:30:00Z", "2026-11-21T23:30:00.123+00:00", "2026-11-22 01:30 +02:00"]
 )
-def test_a_time_with_an_offset_when_parsed_then_the_day_is_the_pipelines(value: str) -> None:
+def test_a_time_with_an_offset_falls_on_the_pipelines_day(value: str) -> None:
     assert parse_date(value, ZoneInfo("Europe/Berlin")) == DAY
     assert parse_date(value, timezone.utc) == date(2026, 11, 21)
 
 
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none()))
-def test_anything_when_parsed_then_a_day_none_or_a_sentence(value: Any) -> None:
+def test_anything_parses_to_a_day_none_or_a_message(value: Any) -> None:
     try:
         day = parse_date(value, timezone.utc)
     except DateError as error:
@@ -104,7 +104,7 @@ def test_anything_when_parsed_then_a_day_none_or_a_sentence(value: Any) -> None:
 
 
 @given(st.from_regex(r"\A[0-9]{1,4}[-/. ][0-9A-Za-z]{1,9}[-/. ,][0-9]{1,4}\Z"))
-def test_something_like_a_date_when_parsed_then_its_figures_are_in_the_day(text: str) -> None:
+def test_a_parsed_day_holds_the_digits_that_were_typed(text: str) -> None:
     try:
         day = parse_date(text, timezone.utc)
     except DateError:
@@ -116,7 +116,7 @@ def test_something_like_a_date_when_parsed_then_its_figures_are_in_the_day(text:
 
 
 @given(st.dates(min_value=date(2000, 1, 1), max_value=date(2100, 12, 31)))
-def test_any_day_when_written_in_each_clear_notation_then_it_is_read_back(day: date) -> None:
+def test_any_day_in_a_clear_notation_is_read_back(day: date) -> None:
     serial = (day - date(1899, 12, 30)).days
     notations = ["%Y-%m-%d", "%d.%m.%Y", "%d %B %Y", "%b %d, %Y"]
     assert {parse_date(day.strftime(f), timezone.utc) for f in notations} == {day}

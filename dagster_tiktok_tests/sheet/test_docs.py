@@ -29,7 +29,7 @@ from dagster_tiktok.sheet.write.computed_cells import array_output_error
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_template_then_every_column_is_known_and_its_row_waits_for_a_status() -> None:
+def test_the_template_has_only_known_columns_and_a_row_without_status() -> None:
     with (DOCS / "sheet-template.csv").open(newline="") as file:
         rows: list[list[Any]] = list(csv.reader(file))
     found = find_layout(_grid(rows))
@@ -44,14 +44,14 @@ def test_the_template_then_every_column_is_known_and_its_row_waits_for_a_status(
     assert row.details.created_date == date(2026, 11, 22)
 
 
-def test_the_stamp_when_rows_become_ready_then_empty_dates_are_filled() -> None:
+def test_the_date_script_fills_empty_dates_when_rows_become_ready() -> None:
     (script,) = re.findall(r"```js\n(.*?)```", (DOCS / "set-up-google.md").read_text(), re.DOTALL)
     assert _stamped(script, first=2, last=5, column=3) == ["", "stamp", "before", "", ""]
     assert _stamped(script, first=1, last=6, column=1, width=3)[-1] == "stamp"
     assert _stamped(script, first=3, last=3, column=1) == ["", "", "before", "", ""]
 
 
-def test_any_sentence_about_google_then_the_docs_say_what_to_do() -> None:
+def test_the_docs_say_what_to_do_about_every_message_on_google() -> None:
     rows = (DOCS / "troubleshoot.md").read_text().split("## Google says no")[1].splitlines()
     phrases = [
         phrase

@@ -28,7 +28,7 @@ def _sheets(*errors: str | int | bool) -> RunningSheets:
     return RunningSheets([HEADER, *rows])
 
 
-def test_a_text_that_was_never_ours_when_answered_then_the_column_is_left_alone() -> None:
+def test_the_error_column_is_left_alone_when_it_holds_a_text_that_we_never_wrote() -> None:
     # Issue 11, B6: the column's name alone does not hand it over.
     remembering = Remembering("Post is gone (former wording)")
     with _sheets("", "Post is gone (former wording)", "call the client first") as sheets:
@@ -45,7 +45,7 @@ def test_a_text_that_was_never_ours_when_answered_then_the_column_is_left_alone(
     assert warning.startswith('the column "Error" holds "call the client first" in row 4, which')
 
 
-def test_our_own_texts_of_any_version_when_answered_then_they_are_replaced_or_cleared() -> None:
+def test_our_own_texts_of_any_version_are_replaced_or_cleared() -> None:
     remembering = Remembering("Post is gone (former wording)")
     with _sheets("Post is gone (former wording)", "Post is gone (former wording)") as sheets:
         report = sheets.client().write_outcomes([scraped(1), failed(2)], remembering)
@@ -53,7 +53,7 @@ def test_our_own_texts_of_any_version_when_answered_then_they_are_replaced_or_cl
         assert report.warnings == ()
 
 
-def test_numbers_or_ticks_under_error_when_answered_then_they_are_peoples_own() -> None:
+def test_numbers_or_ticks_under_error_are_left_alone() -> None:
     for value in (7, True):
         with _sheets(value, "") as sheets:
             report = sheets.client().write_outcomes([failed(1), failed(2)], Remembering())
@@ -61,14 +61,14 @@ def test_numbers_or_ticks_under_error_when_answered_then_they_are_peoples_own() 
             assert len(report.warnings) == 1
 
 
-def test_what_is_no_remark_under_error_when_answered_then_the_column_is_written() -> None:
+def test_the_error_column_is_written_when_its_cells_hold_no_remarks() -> None:
     # A header that is repeated further down, and a formula that is being computed.
     with _sheets("", "error", "#N/A") as sheets:
         report = sheets.client().write_outcomes([failed(1)], Remembering())
         assert (sheets.rows()[0]["Error"], report.warnings) == ("Post is deleted", ())
 
 
-def test_an_own_name_for_the_column_when_left_alone_then_the_warning_says_it() -> None:
+def test_the_warning_names_a_configured_error_column_that_is_left_alone() -> None:
     header = [name if name != "Error" else "Problem" for name in HEADER]
     with RunningSheets([header, sheet_row(1, Error="mine")]) as sheets:
         client = sheets.client(google_sheet_columns="Error=Problem")
@@ -76,7 +76,7 @@ def test_an_own_name_for_the_column_when_left_alone_then_the_warning_says_it() -
         assert report.warnings[0].startswith('the column "Problem" holds "mine" in row 2')
 
 
-def test_a_run_killed_between_record_and_write_when_answered_again_then_all_is_written() -> None:
+def test_everything_is_written_back_after_a_run_killed_between_record_and_write() -> None:
     remembering = Remembering()
     with _sheets("", "") as sheets:
         sheets.fault("unavailable", "write", count=50)

@@ -49,7 +49,7 @@ REFUSALS: list[tuple[int, str, str]] = [
 
 
 @pytest.mark.parametrize(("status", "message", "told"), REFUSALS)
-def test_a_refusal_when_read_then_its_own_cause_is_told(
+def test_each_error_of_google_is_reported_with_its_own_cause(
     sheets: RunningSheets, status: int, message: str, told: str
 ) -> None:
     body = json.dumps({"error": {"code": status, "message": message}}).encode()
@@ -77,7 +77,7 @@ QUOTED: list[tuple[int, str, list[str], str]] = [
 
 
 @pytest.mark.parametrize(("status", "message", "cells", "told"), QUOTED)
-def test_a_message_that_quotes_what_was_sent_when_told_then_the_quote_is_cut(
+def test_quotes_of_cells_are_cut_from_googles_messages(
     status: int, message: str, cells: list[str], told: str
 ) -> None:
     body = {"data": [{"range": "'Secret Agency Tab'!A1:B1", "values": [cells]}]}

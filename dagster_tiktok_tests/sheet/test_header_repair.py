@@ -15,7 +15,7 @@ TITLE = {"do": "insert", "at": 1, "rows": [["Our posts"]]}
 @pytest.mark.parametrize("title_first", [True, False])
 @pytest.mark.parametrize("column", ["B", "F", "H", "J", "K", "M", "O", "P", None])
 @pytest.mark.parametrize("old", [{}, {"Views": 7, "Likes": 3, "Comments": 2}])
-def test_a_row_and_a_column_inserted_at_the_write_then_the_header_is_repaired_or_told(
+def test_the_header_is_repaired_or_reported_when_a_row_and_a_column_are_inserted_during_the_write(
     column: str | None, title_first: bool, old: dict[str, Any]
 ) -> None:
     rows = [HEADER, *(sheet_row(number, **old) for number in range(1, 4))]

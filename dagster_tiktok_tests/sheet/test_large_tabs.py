@@ -26,7 +26,7 @@ def _large(where: int) -> list[list[Any]]:
 
 @pytest.mark.parametrize("by_gid", [True, False])
 @pytest.mark.parametrize("where", [0, 3, len(HEADER)])
-def test_a_tab_over_the_limit_when_answered_then_only_needed_columns_are_read(
+def test_only_needed_columns_are_read_when_the_tab_is_over_the_limit(
     where: int, by_gid: bool
 ) -> None:
     with RunningSheets(_large(where)) as sheets:
@@ -47,7 +47,7 @@ def test_a_tab_over_the_limit_when_answered_then_only_needed_columns_are_read(
         assert [row["Script"] for row in after] == ["short"] * 20 + ["x" * 10_000] * (ROWS - 20)
 
 
-def test_columns_that_move_between_the_two_requests_when_read_then_they_are_read_again() -> None:
+def test_columns_are_read_again_when_they_move_between_the_two_requests() -> None:
     with RunningSheets(_large(0)) as sheets:
         client = sheets.client(max_bytes=LIMIT)
         client.read()
@@ -59,7 +59,7 @@ def test_columns_that_move_between_the_two_requests_when_read_then_they_are_read
         assert row_key(grid.rows[60], layout) == address(60)
 
 
-def test_needed_columns_over_the_limit_when_read_then_it_says_so() -> None:
+def test_an_error_says_so_when_the_needed_columns_are_over_the_limit() -> None:
     with RunningSheets(_large(0)) as sheets:
         client = sheets.client(max_bytes=5_000)
         with pytest.raises(ServiceUnavailableError, match="more than 5,000 bytes"):

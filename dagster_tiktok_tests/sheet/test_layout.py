@@ -24,14 +24,14 @@ def layout_of(*rows: list[Any], **own: str) -> Layout:
     "spelling",
     ["Post URL", "post url", "POST  URL ", "Post-URL", "post_url", "Post\nURL:", "URL", "Link"],
 )
-def test_a_usual_spelling_when_looked_for_then_the_address_column_is_found(
+def test_the_url_column_is_found_under_every_usual_spelling(
     spelling: str,
 ) -> None:
     layout = find_layout(grid_of([["Notes", *HEADER[1:], spelling]]))
     assert (layout.header_row, layout["Post URL"], layout["VA"]) == (1, 6, 1)
 
 
-def test_titles_blank_and_extra_columns_when_looked_for_then_they_do_not_matter() -> None:
+def test_titles_blank_and_extra_columns_do_not_matter() -> None:
     rows = [["TikTok November"], [], ["", "Notes", *reversed(HEADER), "", "Notes", "Views"]]
     layout = find_layout(grid_of(rows))
     assert layout.header_row == 3
@@ -40,11 +40,11 @@ def test_titles_blank_and_extra_columns_when_looked_for_then_they_do_not_matter(
     assert layout.warnings == ()
 
 
-def test_post_url_and_link_when_looked_for_then_the_exact_header_wins() -> None:
+def test_the_exact_header_wins_over_a_synonym() -> None:
     assert find_layout(grid_of([["Link", "URL", *HEADER]]))["Post URL"] == 2
 
 
-def test_an_optional_column_twice_when_looked_for_then_it_is_left_alone_and_said() -> None:
+def test_a_duplicate_optional_column_is_left_alone_and_reported() -> None:
     layout = find_layout(grid_of([["Views", *HEADER, "views"]]))
     assert "Views" not in layout
     assert layout.warnings == ('the column "Views" stands twice (A and H) and is left alone',)
@@ -68,9 +68,7 @@ def test_an_optional_column_twice_when_looked_for_then_it_is_left_alone_and_said
         ([], ["it is empty", '"Post URL"']),
     ],
 )
-def test_a_header_that_cannot_be_used_when_looked_for_then_the_sentence_names_it(
-    row: list[Any], words: list[str]
-) -> None:
+def test_the_message_names_a_header_that_cannot_be_used(row: list[Any], words: list[str]) -> None:
     with pytest.raises(ConfigurationError) as raised:
         find_layout(grid_of([row]))
     message = str(raised.value)
@@ -78,7 +76,7 @@ def test_a_header_that_cannot_be_used_when_looked_for_then_the_sentence_names_it
     assert [word for word in words if word not in message] == []
 
 
-def test_no_header_row_when_refused_then_what_is_surely_data_is_not_shown() -> None:
+def test_data_is_not_shown_when_there_is_no_header_row() -> None:
     with pytest.raises(ConfigurationError) as raised:
         layout_of(["My tracker"], ["Client", "me@example.com", "https://example.com/secret", 7])
     assert '(row 1 holds "My tracker")' in str(raised.value)
@@ -104,7 +102,7 @@ TRACKERS: list[tuple[list[list[Any]], int, dict[str, int]]] = [
 
 
 @pytest.mark.parametrize(("rows", "number", "columns"), TRACKERS)
-def test_a_real_trackers_header_when_looked_for_then_it_can_be_used(
+def test_the_header_of_a_real_tracker_can_be_used(
     rows: list[list[Any]], number: int, columns: dict[str, int]
 ) -> None:
     layout = layout_of(*rows)
@@ -113,7 +111,7 @@ def test_a_real_trackers_header_when_looked_for_then_it_can_be_used(
     assert "Creator" not in layout
 
 
-def test_no_wanted_column_when_looked_for_then_one_warning_names_them() -> None:
+def test_one_warning_names_all_missing_optional_columns() -> None:
     layout = layout_of(["Link", "Status", "Creator"])
     assert dict(layout.columns) == {"Post URL": 0, "Status": 1, "Creator": 2}
     (warning,) = layout.warnings
@@ -121,7 +119,7 @@ def test_no_wanted_column_when_looked_for_then_one_warning_names_them() -> None:
     assert "GOOGLE_SHEET_COLUMNS" in warning
 
 
-def test_two_columns_for_a_wanted_one_when_looked_for_then_neither_is_read() -> None:
+def test_neither_of_two_candidates_for_an_optional_column_is_read() -> None:
     layout = layout_of(["Link", "Status", "Posted by", "Assigned To", "Creator", "Set ID", "Type"])
     assert "VA" not in layout
     assert layout.warnings == (
@@ -129,7 +127,7 @@ def test_two_columns_for_a_wanted_one_when_looked_for_then_neither_is_read() -> 
     )
 
 
-def test_own_headers_when_looked_for_then_they_win_over_all_other_names() -> None:
+def test_configured_headers_win_over_all_other_names() -> None:
     row = ["Post URL", "TikTok Link", "Status", "Assigned To", "VA", "Set #", "Creator", "Model"]
     own = {"VA": "assigned to:", "Set_ID": "Set #", "Type": "Creator", "Creator": "Model"}
     layout = layout_of(row, Post_URL="TikTok Link", **own)
@@ -139,13 +137,13 @@ def test_own_headers_when_looked_for_then_they_win_over_all_other_names() -> Non
     assert layout.headers["VA"] == "Assigned To"
 
 
-def test_a_tab_without_an_own_header_when_looked_for_then_the_usual_name_is_taken() -> None:
+def test_the_usual_name_is_used_when_a_tab_lacks_the_configured_header() -> None:
     own = {"Post_URL": "TikTok Link", "VA": "Assigned To", "Set_ID": "Set"}
     layout = layout_of(["URL", "VA", "Status", "Creator", "Type"], **own)
     assert (layout["Post URL"], layout["VA"], "Set ID" in layout) == (0, 1, False)
 
 
-def test_an_own_header_that_is_nowhere_when_refused_then_it_is_named() -> None:
+def test_a_configured_header_that_no_tab_has_is_named() -> None:
     with pytest.raises(ConfigurationError) as raised:
         layout_of(["Clip", "Status"], Post_URL="TikTok Link")
     assert '"Post URL" (GOOGLE_SHEET_COLUMNS calls it "TikTok Link") is missing' in str(
@@ -170,7 +168,7 @@ def test_an_own_header_that_is_nowhere_when_refused_then_it_is_named() -> None:
         ("Scraped At", ["2026-11-22 14:03", 46348.5, "2026-11-22"], None),
     ],
 )
-def test_a_column_when_it_holds_what_we_never_write_then_it_is_left_alone(
+def test_a_column_that_holds_what_we_never_write_is_left_alone(
     name: str, cells: list[Any], theirs: str | None
 ) -> None:
     layout = layout_of([*HEADER, name], *[["x"] * 6 + [cell] for cell in cells])
@@ -187,7 +185,7 @@ cells = st.one_of(
 
 
 @given(st.lists(st.lists(cells, max_size=9), max_size=6))
-def test_any_cells_when_looked_for_then_a_layout_or_a_sentence(rows: list[list[Any]]) -> None:
+def test_any_cells_give_a_layout_or_a_message(rows: list[list[Any]]) -> None:
     try:
         layout = find_layout(grid_of(rows))
     except ConfigurationError as error:
@@ -198,16 +196,14 @@ def test_any_cells_when_looked_for_then_a_layout_or_a_sentence(rows: list[list[A
 
 
 @given(st.permutations(HEADER), st.data())
-def test_headers_in_any_order_and_dress_when_looked_for_then_each_is_found(
-    order: list[str], data: st.DataObject
-) -> None:
+def test_headers_are_found_in_any_order_and_format(order: list[str], data: st.DataObject) -> None:
     dress = st.sampled_from([str.upper, str.lower, str.title, lambda t: f" {t}: ", str.swapcase])
     row = [data.draw(dress)(header) for header in order]
     layout = find_layout(grid_of([row]))
     assert {name: layout[name] for name in HEADER} == {n: i for i, n in enumerate(order)}
 
 
-def test_a_header_of_the_settings_that_the_tab_lacks_then_a_warning_names_it() -> None:
+def test_a_warning_names_a_configured_header_that_the_tab_lacks() -> None:
     own = {"VA": "Assigned To", "Set ID": "Set #", "Post URL": "Link"}
     grid = replace(grid_of([["Link", "Status", "VA", "Creator", "Type"]]), own_headers=own)
     layout = find_layout(grid)

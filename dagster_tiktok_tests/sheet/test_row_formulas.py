@@ -33,7 +33,7 @@ LONE = [
 
 
 @pytest.mark.parametrize(("cell", "formula", "shown"), LONE)
-def test_a_formula_in_one_cell_when_answered_then_every_row_is_written(
+def test_every_row_is_written_when_one_cell_is_a_formula(
     cell: str, formula: str, shown: str | float
 ) -> None:
     rows = [list(row) for row in ROWS]
@@ -49,7 +49,7 @@ def test_a_formula_in_one_cell_when_answered_then_every_row_is_written(
 
 
 @pytest.mark.parametrize("status", ["Ready to Scrape", "Scraped"])
-def test_an_array_over_some_rows_when_answered_then_they_alone_are_conflicts(
+def test_only_the_rows_that_an_array_formula_fills_are_conflicts(
     status: str,
 ) -> None:
     rows = [HEADER, *(sheet_row(number, Status=status) for number in range(1, 7))]
@@ -71,7 +71,7 @@ def test_an_array_over_some_rows_when_answered_then_they_alone_are_conflicts(
         assert "is computed by the formula in F5 ({…})" in texts[address(5)]
 
 
-def test_a_helper_formula_in_every_row_then_the_work_grows_with_the_rows() -> None:
+def test_work_is_linear_in_the_rows_when_each_has_a_helper_formula() -> None:
     # With the old code 20,000 rows take years.
     count = 20_000
     values = grid_of([["v", "v", "Ready"] for _ in range(count)])
@@ -102,14 +102,14 @@ def test_a_helper_formula_in_every_row_then_the_work_grows_with_the_rows() -> No
         ("=ARRAYFORMULA(", None),
     ],
 )
-def test_a_formula_when_sized_then_it_reaches_as_far_as_its_ranges(
+def test_a_formula_reaches_as_far_as_its_ranges(
     formula: str, reach: tuple[int, int] | None
 ) -> None:
     anchor = parse_array(1, 0, formula)
     assert (anchor and (anchor.end_row, anchor.end_column + 1)) == reach
 
 
-def test_an_array_when_a_cell_in_its_way_is_typed_then_nothing_beyond_is_reached() -> None:
+def test_an_array_reaches_nothing_beyond_a_cell_that_blocks_it() -> None:
     anchor = Anchor(2, 1, 10**6, 10**6, "IMPORTRANGE", is_sized=False)
     reach = ArrayReach([anchor], {4: [3], 6: [1]}, range(1, 9))
     reached = {(row, col) for row in range(1, 9) for col in range(5) if [*reach.over(row, col)]}

@@ -24,7 +24,7 @@ def only(rows: SheetRows) -> RowRequest:
     return row
 
 
-def test_a_complete_row_when_read_then_everything_is_understood() -> None:
+def test_a_complete_row_is_read() -> None:
     row = only(
         read([], sheet_row(7, Set_ID="007", Type="repost ", Date=46348, VA=" Ann\u00a0Lee "))
     )
@@ -36,7 +36,7 @@ def test_a_complete_row_when_read_then_everything_is_understood() -> None:
     assert details.created_date == date(2026, 11, 22)
 
 
-def test_only_links_and_statuses_when_read_then_the_rest_is_not_known() -> None:
+def test_rows_with_only_links_and_statuses_are_read() -> None:
     grid = grid_of([["Status", "Link"], ["Ready to Scrape", address(1)], ["Ready to Scrape", ""]])
     rows = read_rows(grid, find_layout(grid), timezone.utc)
     good, empty = rows.ready
@@ -67,11 +67,11 @@ def test_only_links_and_statuses_when_read_then_the_rest_is_not_known() -> None:
         "\uff32\uff45\uff41\uff44\uff59",
     ],
 )
-def test_a_status_in_odd_dress_when_read_then_the_row_is_ready(status: str) -> None:
+def test_a_status_in_odd_case_and_spacing_is_ready(status: str) -> None:
     assert len(read(sheet_row(1, Status=status)).ready) == 1
 
 
-def test_rows_that_are_not_ready_when_read_then_only_unknown_statuses_are_named() -> None:
+def test_only_unknown_statuses_are_named_among_rows_that_are_not_ready() -> None:
     rows = read(
         sheet_row(1, Status="Scraped"),
         sheet_row(2, Status=""),
@@ -95,9 +95,7 @@ def test_rows_that_are_not_ready_when_read_then_only_unknown_statuses_are_named(
         ("\u0405cr\u0430ped", "Scraped"),
     ],
 )
-def test_a_status_that_only_looks_right_when_read_then_people_type_it_again(
-    status: str, name: str
-) -> None:
+def test_a_status_with_lookalike_letters_has_to_be_typed_again(status: str, name: str) -> None:
     (warning,) = read(sheet_row(1, Status=status)).warnings
     assert f'looks like "{name}" but has other characters than it seems: type it again' in (
         warning.text
@@ -131,7 +129,7 @@ def test_a_status_that_only_looks_right_when_read_then_people_type_it_again(
         "—",
     ],
 )
-def test_a_status_of_somebodys_own_when_read_then_the_known_one_is_said(status: str) -> None:
+def test_the_message_on_an_unknown_status_names_the_known_one(status: str) -> None:
     (warning,) = read(sheet_row(1, Status=status)).warnings
     assert warning.text == (
         f'unknown status "{status}": nothing happens to the row until the cell is set to '
@@ -147,9 +145,7 @@ def test_a_status_of_somebodys_own_when_read_then_the_known_one_is_said(status: 
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("column", ["Post_URL", "VA", "Creator", "Set_ID", "Type", "Date"])
-def test_a_cell_that_shows_no_value_now_when_read_then_its_row_stays_ready(
-    column: str, shows: str
-) -> None:
+def test_a_row_stays_ready_when_a_formula_shows_no_value(column: str, shows: str) -> None:
     rows = read(sheet_row(1, **{column: shows}), sheet_row(2))
     assert [row.source_key for row in rows.ready] == [address(2)]
     (warning,) = rows.attention
@@ -157,29 +153,29 @@ def test_a_cell_that_shows_no_value_now_when_read_then_its_row_stays_ready(
     assert warning.text.startswith(f'{column.replace("_", " ")} shows "{shows.strip()}" now')
 
 
-def test_a_status_that_shows_no_value_now_when_read_then_its_row_is_named() -> None:
+def test_a_row_is_named_when_its_status_formula_shows_no_value() -> None:
     rows = read(sheet_row(1, Status="#REF!"), sheet_row(2, Status="Loading..."))
     (warning,) = rows.attention
     assert str(warning).startswith('Status shows "#REF!" now')
     assert str(warning).endswith("also in row 3 (row 2)")
 
 
-def test_an_error_in_a_written_column_when_read_then_it_keeps_no_row() -> None:
+def test_an_error_value_in_an_output_column_does_not_stop_its_row() -> None:
     assert len(read(sheet_row(1, Views="#REF!", Notes="Loading...")).ready) == 1
 
 
-def test_a_copy_that_cannot_be_read_now_when_read_then_the_other_speaks_for_both() -> None:
+def test_the_readable_copy_of_a_row_counts_for_both() -> None:
     row = only(read(sheet_row(1, VA="#N/A"), sheet_row(1)))
     assert (row.row_number, row.details.copies, row.details.va) == (3, 2, "Ann")
 
 
-def test_a_text_over_a_link_when_read_then_the_problem_says_what_to_paste() -> None:
+def test_the_message_on_a_text_over_a_link_says_what_to_paste() -> None:
     (problem,) = only(read(sheet_row(1, Post_URL="Watch video"))).problems
     assert '"Watch video"' in problem
     assert "the cell shows a text, even if it can be clicked: paste the post's link" in problem
 
 
-def test_several_mistakes_when_read_then_all_of_them_are_reported() -> None:
+def test_all_mistakes_of_a_row_are_reported() -> None:
     row = only(read(sheet_row(1, Post_URL="htp://…", Set_ID="abc", Type="new post")))
     assert row.problems == (
         'Post URL is not a TikTok address: "htp://…"',
@@ -203,22 +199,18 @@ def test_several_mistakes_when_read_then_all_of_them_are_reported() -> None:
         ("", "Set ID is empty"),
     ],
 )
-def test_a_set_id_that_is_no_number_when_read_then_it_is_not_guessed_at(
-    value: Any, problem: str
-) -> None:
+def test_a_set_id_that_is_no_number_is_not_guessed(value: Any, problem: str) -> None:
     row = only(read(sheet_row(1, Set_ID=value)))
     assert (row.details.set_id, row.problems) == (None, (problem,))
 
 
 @pytest.mark.parametrize(("value", "number"), [(12, 12), (12.0, 12), ("012", 12), (" 0 ", 0)])
-def test_a_set_id_as_sheets_gives_it_when_read_then_it_is_the_number(
-    value: Any, number: int
-) -> None:
+def test_a_set_id_is_read_from_every_form_that_sheets_returns(value: Any, number: int) -> None:
     row = only(read(sheet_row(1, Set_ID=value)))
     assert (row.details.set_id, row.problems) == (number, ())
 
 
-def test_a_bad_date_or_no_va_when_read_then_the_row_is_scraped_and_people_are_told() -> None:
+def test_a_row_with_a_bad_date_or_no_va_is_scraped_and_reported() -> None:
     rows = read(sheet_row(1, Date="11/12/2026", VA="", Creator=""))
     row = only(rows)
     assert (row.problems, row.details.created_date, row.details.va) == ((), None, None)
@@ -227,7 +219,7 @@ def test_a_bad_date_or_no_va_when_read_then_the_row_is_scraped_and_people_are_to
     assert texts[1:] == ["VA is empty (row 2)", "Creator is empty (row 2)"]
 
 
-def test_the_same_address_twice_when_read_then_it_is_one_request_with_copies() -> None:
+def test_the_same_url_twice_is_one_row_with_copies() -> None:
     rows = read(sheet_row(1, Set_ID="abc"), sheet_row(2), sheet_row(1, Post_URL=f" {address(1)}\n"))
     first = rows.ready[0]
     assert (first.source_key, first.details.copies, first.row_number) == (address(1), 2, 4)
@@ -240,7 +232,7 @@ def test_the_same_address_twice_when_read_then_it_is_one_request_with_copies() -
     ]
 
 
-def test_a_post_in_an_answered_row_and_two_that_wait_then_one_message_says_which_counts() -> None:
+def test_one_message_says_which_of_several_rows_of_a_post_counts() -> None:
     rows = read(
         sheet_row(1, Status="Scraped", VA="Ann"),
         sheet_row(2),
@@ -256,26 +248,26 @@ def test_a_post_in_an_answered_row_and_two_that_wait_then_one_message_says_which
     ]
 
 
-def test_a_ready_row_without_an_address_when_read_then_it_can_still_be_found_again() -> None:
+def test_a_ready_row_without_a_url_can_be_found_again() -> None:
     row = only(read(sheet_row(9, Post_URL="\u200b ", Date="2026-11-22")))
     assert row.source_key == "row:Ann | Bob | 9 | NEW"
     assert row.problems == ("Post URL is empty",)
 
 
-def test_a_row_without_an_address_when_its_date_is_the_time_then_it_stays_the_same_row() -> None:
+def test_a_row_without_a_url_stays_the_same_row_when_its_date_is_now() -> None:
     # =NOW() in Date: another number at every read, though of the same day.
     reads = [read(sheet_row(9, Post_URL="", Date=46348 + moment)) for moment in (0.25, 0.75)]
     assert reads[0].ready == reads[1].ready
     assert ready_digest(reads[0].ready) == ready_digest(reads[1].ready)
 
 
-def test_rows_without_an_address_that_differ_in_date_when_read_then_they_are_copies() -> None:
+def test_rows_without_a_url_that_differ_only_in_date_are_copies() -> None:
     rows = read(sheet_row(9, Post_URL="", Date=46348), sheet_row(9, Post_URL="", Date=46349))
     assert (only(rows).details.copies, rows.warnings) == (2, ())
 
 
 @pytest.mark.parametrize("filler", ["", "x" * 600])
-def test_a_computed_key_typed_as_an_address_when_read_then_it_is_a_row_of_its_own(
+def test_a_computed_key_typed_as_a_url_is_a_row_of_its_own(
     filler: str,
 ) -> None:
     long = read(sheet_row(1, Post_URL=address(1) + "y" * 600))
@@ -287,19 +279,19 @@ def test_a_computed_key_typed_as_an_address_when_read_then_it_is_a_row_of_its_ow
     assert all(len(key) <= 500 for key in [*known, *keys])
 
 
-def test_a_very_long_address_when_read_then_the_key_is_short_and_the_same_each_time() -> None:
+def test_the_key_of_a_very_long_url_is_short_and_stable() -> None:
     rows = [only(read(sheet_row(1, Post_URL=address(1) + "?x=" + "y" * 600))) for _ in range(2)]
     assert len(rows[0].source_key) == len("sha256:") + 64
     assert rows[0] == rows[1]
 
 
-def test_a_composed_or_decomposed_letter_when_read_then_the_key_is_the_same() -> None:
+def test_composed_and_decomposed_letters_have_the_same_key() -> None:
     composed, decomposed = "https://tiktok.com/é", "https://tiktok.com/e\u0301"
     layout = find_layout(grid_of([HEADER]))
     assert row_key([composed], layout) == row_key([decomposed], layout)
 
 
-def test_ready_rows_when_digested_then_only_what_is_ready_counts() -> None:
+def test_only_ready_rows_count_in_the_digest() -> None:
     one, two = sheet_row(1), sheet_row(2)
     digest = ready_digest(read(one, two).ready)
     assert digest == ready_digest(read([], two, one, sheet_row(3, Status="Scraped")).ready)
@@ -312,7 +304,7 @@ cells = st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none(
 
 
 @given(st.lists(st.lists(cells, min_size=4, max_size=8), max_size=5))
-def test_any_cells_when_read_then_each_ready_row_is_understood_or_reported(
+def test_every_ready_row_of_any_cells_is_read_or_reported(
     rows: list[list[Any]],
 ) -> None:
     result = read(*[[*row[:4], "NEW", "Ready to Scrape", *row[4:]] for row in rows])
@@ -324,14 +316,14 @@ def test_any_cells_when_read_then_each_ready_row_is_understood_or_reported(
         assert row.problems or (row.tiktok_id is not None and row.details.set_id is not None)
 
 
-def test_a_cell_far_too_long_when_read_then_it_is_cut_and_said_so() -> None:
+def test_an_overlong_cell_is_truncated_and_reported() -> None:
     rows = read(sheet_row(1, VA="x" * 50_000, Creator="y" * 200))
     assert only(rows).details.va == "x" * 200
     assert only(rows).details.creator == "y" * 200
     assert [warning.text[:26] for warning in rows.warnings] == ["VA is cut to 200 characters"[:26]]
 
 
-def test_an_address_far_too_long_when_read_then_it_is_refused_and_not_carried_on() -> None:
+def test_an_overlong_url_is_not_accepted_or_kept() -> None:
     row = only(read(sheet_row(1, Post_URL="https://www.tiktok.com/" + "a" * 50_000)))
     assert row.problems
     assert row.source_key.startswith("sha256:")

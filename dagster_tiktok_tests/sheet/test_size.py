@@ -22,7 +22,7 @@ def _rows() -> list[list[Any]]:
 
 
 @pytest.mark.slow
-def test_45_000_rows_when_read_and_1_000_answered_then_four_reads_and_a_write_do_it() -> None:
+def test_45_000_rows_with_1_000_outcomes_take_four_reads_and_a_write() -> None:
     with RunningSheets([HEADER, *_rows()]) as sheets:
         keys = [number for number in range(1, ROWS + 1) if number % (ROWS // READY) == 0]
 

@@ -28,7 +28,7 @@ def _swapped(sheets: RunningSheets) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("skip", [0, 1])
 @pytest.mark.parametrize("operation", ["read", "write"])
-def test_titles_that_are_swapped_when_answered_then_the_other_tab_is_untouched(
+def test_write_back_leaves_the_other_tab_alone_when_titles_are_swapped(
     operation: str, skip: int
 ) -> None:
     with RunningSheets(ROWS) as sheets:
@@ -40,7 +40,7 @@ def test_titles_that_are_swapped_when_answered_then_the_other_tab_is_untouched(
         assert all(is_written_back(sheets.by_note()[f"note {n}"], n) for n in range(1, 4))
 
 
-def test_titles_that_are_swapped_when_links_are_read_then_they_are_the_own_tabs() -> None:
+def test_links_are_read_from_the_configured_tab_when_titles_are_swapped() -> None:
     with RunningSheets(ROWS) as sheets:
         sheets.server.book.add_tab("Posts (2)", _other_rows())
         own, other = (tab.gid for tab in sheets.server.book.tabs)
@@ -51,7 +51,7 @@ def test_titles_that_are_swapped_when_links_are_read_then_they_are_the_own_tabs(
         assert str(sheets.client().read().rows[1][0]) == address(1)
 
 
-def test_a_url_without_gid_when_another_tab_becomes_the_first_then_it_is_not_written() -> None:
+def test_a_url_without_gid_does_not_write_to_a_tab_that_becomes_the_first() -> None:
     with RunningSheets(ROWS) as sheets:
         book = sheets.server.book
         other = book.add_tab("Posts (2)", _other_rows())
@@ -73,7 +73,7 @@ def test_a_url_without_gid_when_another_tab_becomes_the_first_then_it_is_not_wri
         ({"range": "A1"}, "Invalid JSON payload"),
     ],
 )
-def test_data_filters_that_do_not_fit_when_written_then_refused_as_google_does(
+def test_data_filters_that_do_not_fit_are_rejected_as_google_does(
     changes: dict[str, Any], told: str
 ) -> None:
     with RunningSheets(ROWS) as sheets:

@@ -27,9 +27,7 @@ OF_A_USER = f"https://docs.google.com/spreadsheets/u/0/d/{ID}"
         (f"{URL}/edit#gid=0; {URL}/edit#gid=1;", [0, 1]),
     ],
 )
-def test_urls_as_people_paste_them_then_each_tab_is_known(
-    text: str, gids: list[int | None]
-) -> None:
+def test_sheet_urls_as_users_paste_them_name_their_tab(text: str, gids: list[int | None]) -> None:
     assert [(sheet.spreadsheet_id, sheet.gid) for sheet in parse_sheet_urls(text)] == [
         (ID, gid) for gid in gids
     ]
@@ -50,6 +48,6 @@ def test_urls_as_people_paste_them_then_each_tab_is_known(
         (" ,; ", "must be the URL of the sheet"),
     ],
 )
-def test_urls_that_are_not_clear_then_the_message_says_which_and_why(text: str, told: str) -> None:
+def test_an_ambiguous_sheet_url_is_named_with_the_reason(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told.replace("(", r"\(").replace(")", r"\)")):
         parse_sheet_urls(text)

@@ -40,7 +40,7 @@ def conflict(planned: WritePlan) -> str:
     return found.text
 
 
-def test_a_ready_row_when_scraped_then_what_is_known_is_written_where_columns_exist() -> None:
+def test_a_scraped_row_gets_its_values_where_columns_exist() -> None:
     planned = plan(SCRAPED, sheet_row(2), sheet_row(1))
     (write,) = planned.writes
     assert write.row_number == 3
@@ -55,26 +55,26 @@ def test_a_ready_row_when_scraped_then_what_is_known_is_written_where_columns_ex
     assert (planned.already, planned.conflicts) == ((), ())
 
 
-def test_only_the_required_columns_when_failed_then_the_status_is_all_that_is_written() -> None:
+def test_only_the_status_is_written_when_there_are_only_the_required_columns() -> None:
     outcome = RowOutcome(source_key=address(1), outcome="unavailable", reason="deleted")
     planned = plan(outcome, sheet_row(1)[:6], header=HEADER[:6])
     assert [write.cells for write in planned.writes] == [{"Status": "Failed"}]
 
 
-def test_the_row_is_gone_when_planned_then_it_is_a_conflict() -> None:
+def test_a_row_that_is_gone_is_a_conflict() -> None:
     planned = plan(SCRAPED, sheet_row(2))
     assert (planned.writes, conflict(planned)) == ((), "the row is gone from the sheet")
     assert not planned.conflicts[0].waits
 
 
-def test_more_copies_than_were_read_when_planned_then_it_is_a_conflict() -> None:
+def test_more_copies_than_were_read_are_a_conflict() -> None:
     planned = plan(SCRAPED, sheet_row(1), sheet_row(2), sheet_row(1))
     assert planned.writes == ()
     assert conflict(planned) == "its address now waits in rows 2 and 4, but was read once"
     assert planned.conflicts[0].waits
 
 
-def test_thousands_of_copies_when_planned_then_the_conflict_names_a_few() -> None:
+def test_a_conflict_of_thousands_of_copies_names_a_few() -> None:
     for count, rows in (
         (3, "2, 3 and 4"),
         (4, "2, 3, 4 and 1 more"),
@@ -84,37 +84,37 @@ def test_thousands_of_copies_when_planned_then_the_conflict_names_a_few() -> Non
         assert conflict(planned) == f"its address now waits in rows {rows}, but was read once"
 
 
-def test_the_copies_that_were_read_when_planned_then_all_are_written() -> None:
+def test_all_copies_that_were_read_are_written() -> None:
     planned = plan(SCRAPED.model_copy(update={"copies": 2}), sheet_row(1), sheet_row(1))
     assert ([write.row_number for write in planned.writes], planned.conflicts) == ([2, 3], ())
 
 
-def test_fewer_copies_than_were_read_when_planned_then_the_rest_is_written_and_said() -> None:
+def test_the_remaining_copies_are_written_and_reported() -> None:
     planned = plan(SCRAPED.model_copy(update={"copies": 2}), sheet_row(1))
     assert [write.row_number for write in planned.writes] == [2]
     assert planned.conflicts[0].written
     assert conflict(planned) == "of 2 rows with its address only 1 still waited"
 
 
-def test_the_same_status_already_when_planned_then_nothing_is_written() -> None:
+def test_nothing_is_written_when_the_status_is_already_the_same() -> None:
     planned = plan(SCRAPED, sheet_row(1, Status="scraped", Error="by hand"))
     assert (planned.writes, planned.already, planned.conflicts) == ((), (address(1),), ())
 
 
 @pytest.mark.parametrize("status", ["Failed", "", "On hold", "Ready to Scrap"])
-def test_another_status_when_planned_then_it_is_a_conflict(status: str) -> None:
+def test_another_status_is_a_conflict(status: str) -> None:
     planned = plan(SCRAPED, sheet_row(1, Status=status))
     assert (planned.writes, planned.already) == ((), ())
     assert conflict(planned) == f'the status was changed to "{status}" (row 2)'
     assert not planned.conflicts[0].waits
 
 
-def test_an_old_answered_row_with_the_address_when_planned_then_only_the_ready_one_is() -> None:
+def test_only_the_ready_row_is_planned_when_an_old_row_has_the_same_url() -> None:
     planned = plan(SCRAPED, sheet_row(1, Status="Scraped"), sheet_row(1))
     assert ([write.row_number for write in planned.writes], planned.conflicts) == ([3], ())
 
 
-def test_the_status_column_is_gone_when_planned_then_it_is_a_configuration_error() -> None:
+def test_a_missing_status_column_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match='"Status" is missing'):
         plan(SCRAPED, header=[name for name in HEADER if name != "Status"])
 
@@ -132,14 +132,12 @@ def test_the_status_column_is_gone_when_planned_then_it_is_a_configuration_error
         ("Post is deleted", "Post is deleted"),
     ],
 )
-def test_a_dangerous_reason_when_written_then_it_cannot_become_a_formula(
-    text: str, safe: str
-) -> None:
+def test_a_reason_cannot_become_a_formula(text: str, safe: str) -> None:
     assert safe_text(text) == safe
 
 
 @given(st.text())
-def test_any_reason_when_written_then_it_is_one_short_harmless_line(text: str) -> None:
+def test_any_reason_is_written_as_one_short_harmless_line(text: str) -> None:
     safe = safe_text(text)
     assert safe[:1] not in tuple("=+-@\t\r\n\0")
     assert len(safe) <= 501
@@ -147,7 +145,7 @@ def test_any_reason_when_written_then_it_is_one_short_harmless_line(text: str) -
 
 
 @given(st.text(alphabet=st.characters(), max_size=30))
-def test_any_text_when_cleaned_then_it_is_clean_for_good_and_can_be_encoded(
+def test_cleaning_any_text_is_idempotent_and_the_result_can_be_encoded(
     text: str,
 ) -> None:
     clean = cell_text(text)
@@ -159,7 +157,7 @@ def test_any_text_when_cleaned_then_it_is_clean_for_good_and_can_be_encoded(
 @given(
     st.dictionaries(st.tuples(st.integers(1, 12), st.integers(0, 9)), st.integers(), max_size=60)
 )
-def test_any_cells_when_made_into_ranges_then_they_cover_exactly_these(
+def test_ranges_cover_exactly_the_cells_they_are_made_from(
     cells: dict[tuple[int, int], int],
 ) -> None:
     covered = {}
@@ -175,7 +173,7 @@ def test_any_cells_when_made_into_ranges_then_they_cover_exactly_these(
     assert covered == cells
 
 
-def test_a_block_of_rows_when_made_into_ranges_then_it_is_one_range() -> None:
+def test_a_block_of_rows_is_one_range() -> None:
     cells = [CellWrite(row, column, "x") for row in range(2, 1002) for column in (7, 5, 6)]
     (item,) = as_ranges(cells)
     assert item["dataFilter"]["gridRange"] == {

@@ -28,14 +28,14 @@ FORMULAS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("formula", "values"), FORMULAS)
-def test_a_formula_when_shown_then_it_fills_its_cells(formula: str, values: Any) -> None:
+def test_a_formula_fills_its_cells(formula: str, values: Any) -> None:
     book = Book("id", "title", [])
     tab = book.add_tab("Posts", [[FormulaCell(formula)]])
     book.add_tab("Source", SOURCE)
     assert shown(book, tab).rows == values
 
 
-def test_a_value_in_the_way_when_shown_then_the_output_is_withheld_until_it_is_cleared() -> None:
+def test_a_value_in_the_way_withholds_the_output_until_it_is_cleared() -> None:
     book = Book("id", "title", [])
     tab = book.add_tab("Posts", [[FormulaCell("={1,2;3,4}")]])
     tab.set(1, 1, "mine")
@@ -45,7 +45,7 @@ def test_a_value_in_the_way_when_shown_then_the_output_is_withheld_until_it_is_c
 
 
 @pytest.mark.parametrize("as_values", [True, False])
-def test_an_array_when_read_as_formulas_then_its_cells_are_values_or_nothing(
+def test_cells_of_an_array_read_as_formulas_are_values_or_empty(
     sheets: RunningSheets, as_values: bool
 ) -> None:
     sheets.server.book.spilled_as_values = as_values
@@ -55,7 +55,7 @@ def test_an_array_when_read_as_formulas_then_its_cells_are_values_or_nothing(
     assert row == (["={1,2}", 2] if as_values else ["={1,2}"])
 
 
-def test_a_protected_range_when_written_then_the_whole_request_is_refused(
+def test_a_write_to_a_protected_range_is_rejected_as_a_whole(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "protect", "range": "D2:D2"})

@@ -28,7 +28,7 @@ def _get(sheets: RunningSheets, ranges: list[str], fields: str = FIELDS) -> Any:
     return call(sheets, "GET", "", params={"ranges": ranges, "fields": fields}).json()
 
 
-def test_links_when_cells_are_asked_for_then_only_those_are_answered(
+def test_grid_data_returns_only_the_requested_cells_with_their_links(
     sheets: RunningSheets,
 ) -> None:
     gid = _edited(sheets)
@@ -60,7 +60,7 @@ def test_links_when_cells_are_asked_for_then_only_those_are_answered(
     }  # fmt: skip
 
 
-def test_links_when_values_are_read_then_they_show_their_texts_alone(
+def test_values_of_links_are_their_texts(
     sheets: RunningSheets,
 ) -> None:
     _edited(sheets)
@@ -71,7 +71,7 @@ def test_links_when_values_are_read_then_they_show_their_texts_alone(
     assert answer["values"] == [["Watch"], ["Watch"], ["Chip"]]
 
 
-def test_merged_cells_when_asked_for_then_they_are_listed_and_hold_one_value(
+def test_merged_cells_are_listed_and_hold_one_value(
     sheets: RunningSheets,
 ) -> None:
     gid = sheets.server.book.tabs[0].gid
@@ -86,7 +86,7 @@ def test_merged_cells_when_asked_for_then_they_are_listed_and_hold_one_value(
     assert values == [["Ready to Scrape"]]
 
 
-def test_a_range_of_no_tab_when_cells_are_asked_for_then_it_is_refused(
+def test_grid_data_of_an_unknown_tab_is_rejected(
     sheets: RunningSheets,
 ) -> None:
     answer = call(sheets, "GET", "", params={"ranges": ["Other!A1:A2"], "fields": FIELDS})

@@ -26,7 +26,7 @@ def spreadsheet(sheets: RunningSheets) -> gspread.Spreadsheet:
     return client.open_by_key(sheets.server.spreadsheet_id)
 
 
-def test_gspread_when_it_reads_and_writes_then_it_works_as_on_a_real_sheet(
+def test_gspread_reads_and_writes_as_on_a_real_sheet(
     sheets: RunningSheets,
 ) -> None:
     sheets.server.book.add_tab("VA's list", [["x"]])
@@ -65,7 +65,7 @@ def test_gspread_when_it_reads_and_writes_then_it_works_as_on_a_real_sheet(
         ("F7:G9", "Posts!F7:G9", []),
     ],
 )
-def test_an_a1_range_when_read_then_it_is_resolved_and_trimmed(
+def test_an_a1_range_is_resolved_and_trimmed(
     sheets: RunningSheets, text: str, where: str, values: list[Any] | None
 ) -> None:
     sheets.server.book.add_tab("VA's list", [["x"]])
@@ -76,7 +76,7 @@ def test_an_a1_range_when_read_then_it_is_resolved_and_trimmed(
         assert answer.get("values", []) == values
 
 
-def test_a_gid_when_read_by_data_filter_then_the_tab_is_found_whatever_its_title(
+def test_a_data_filter_finds_a_tab_by_gid_whatever_its_title(
     sheets: RunningSheets,
 ) -> None:
     other = sheets.server.book.add_tab("Other", [["x", "y"]])
@@ -94,9 +94,7 @@ def test_a_gid_when_read_by_data_filter_then_the_tab_is_found_whatever_its_title
 
 
 @pytest.mark.parametrize("option", ["RAW", "USER_ENTERED"])
-def test_typed_looking_text_when_written_then_only_user_entered_interprets_it(
-    sheets: RunningSheets, option: str
-) -> None:
+def test_only_user_entered_interprets_text(sheets: RunningSheets, option: str) -> None:
     values = ["=1+1", "1,234", "2026-11-22", "TRUE", "'007", "plain", 5, None]
     data = [{"range": "Posts!A6:H6", "values": [values]}]
     body = {"valueInputOption": option, "data": data}
@@ -120,7 +118,7 @@ def test_typed_looking_text_when_written_then_only_user_entered_interprets_it(
         ("FORMATTED_VALUE", "SERIAL_NUMBER", ["2026-11-22", "12.5", "TRUE"]),
     ],
 )
-def test_render_options_when_read_then_numbers_and_dates_follow_them(
+def test_numbers_and_dates_follow_the_render_options(
     sheets: RunningSheets, render: str, dates: str, expected: list[Any]
 ) -> None:
     sheets.edit({"do": "insert", "at": 1, "rows": [["2026-11-22", "12.5", "true"]]})
@@ -147,7 +145,7 @@ def test_render_options_when_read_then_numbers_and_dates_follow_them(
         ),
     ],
 )
-def test_a_wrong_request_when_sent_then_the_error_is_googles(
+def test_a_wrong_request_gets_googles_error(
     sheets: RunningSheets, method: str, path: str, options: Any, status: int, name: str
 ) -> None:
     answer = call(sheets, method, path, **options)
@@ -156,7 +154,7 @@ def test_a_wrong_request_when_sent_then_the_error_is_googles(
     assert sheets.server.book.tabs[0].rows == ROWS
 
 
-def test_fields_when_metadata_is_read_then_only_they_are_answered(
+def test_metadata_holds_only_the_requested_fields(
     sheets: RunningSheets,
 ) -> None:
     params = {"fields": "properties.title,sheets.properties(sheetId,title)"}
@@ -166,7 +164,7 @@ def test_fields_when_metadata_is_read_then_only_they_are_answered(
     }
 
 
-def test_a_read_only_scope_or_role_when_writing_then_it_is_forbidden(
+def test_writing_is_forbidden_with_a_read_only_scope_or_role(
     sheets: RunningSheets,
 ) -> None:
     body = {"valueInputOption": "RAW", "data": [{"range": "A1", "values": [["x"]]}]}
@@ -181,7 +179,7 @@ def test_a_read_only_scope_or_role_when_writing_then_it_is_forbidden(
     assert call(sheets, "GET", "").json()["error"]["status"] == "PERMISSION_DENIED"
 
 
-def test_quotas_when_they_are_used_up_then_429_until_the_window_is_over() -> None:
+def test_a_used_up_quota_gives_429_until_the_window_is_over() -> None:
     with RunningSheets(ROWS, reads_per_minute=2, writes_per_minute=1) as sheets:
         bearer = token(sheets).json()["access_token"]
         body = {"valueInputOption": "RAW", "data": []}
@@ -213,7 +211,7 @@ def test_quotas_when_they_are_used_up_then_429_until_the_window_is_over() -> Non
         ("truncated", None, True),
     ],
 )
-def test_a_fault_when_a_write_is_hit_then_it_fails_so_and_is_applied_or_not(
+def test_a_fault_fails_a_write_before_or_after_it_is_applied(
     sheets: RunningSheets, kind: str, status: int | None, applied: bool
 ) -> None:
     body = {"valueInputOption": "RAW", "data": [{"range": "A2", "values": [["new"]]}]}
@@ -231,7 +229,7 @@ def test_a_fault_when_a_write_is_hit_then_it_fails_so_and_is_applied_or_not(
     assert call(sheets, "GET", "/values/A1", bearer=bearer).status_code == 200
 
 
-def test_people_when_they_edit_then_rows_move_as_in_a_sheet(sheets: RunningSheets) -> None:
+def test_edits_move_rows_as_in_a_sheet(sheets: RunningSheets) -> None:
     sheets.edit(
         {"do": "insert", "at": 2, "rows": [["new", "z", "3"]]},
         {"do": "sort", "column": "B"},
@@ -249,7 +247,7 @@ def test_people_when_they_edit_then_rows_move_as_in_a_sheet(sheets: RunningSheet
     ]
 
 
-def test_a_hostile_cell_when_the_page_is_shown_then_it_is_escaped(
+def test_a_hostile_cell_is_escaped_in_the_page(
     sheets: RunningSheets,
 ) -> None:
     sheets.edit({"do": "append", "rows": [["<script>alert(1)</script>", "Scraped"]]})
@@ -260,7 +258,7 @@ def test_a_hostile_cell_when_the_page_is_shown_then_it_is_escaped(
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
-def test_a_state_file_when_started_again_then_cells_and_account_are_the_same(
+def test_cells_and_account_are_the_same_after_a_restart_with_a_state_file(
     tmp_path: Path,
 ) -> None:
     options = {"state_path": tmp_path / "sheet.json", "service_account_path": tmp_path / "sa.json"}
@@ -275,6 +273,6 @@ def test_a_state_file_when_started_again_then_cells_and_account_are_the_same(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
-def test_a_host_that_is_not_loopback_when_started_then_it_is_refused(host: str) -> None:
+def test_a_host_that_is_not_loopback_is_not_accepted(host: str) -> None:
     with pytest.raises(ValueError, match="loopback"):
         asyncio.run(SheetsServer(ROWS).start(host))

@@ -11,7 +11,7 @@ from dagster_tiktok_tests.support.sheet_calls import call, token
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
 
-def test_an_assertion_when_it_is_not_right_in_every_part_then_there_is_no_token(
+def test_no_token_is_issued_unless_every_part_of_the_assertion_is_right(
     sheets: RunningSheets,
 ) -> None:
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -33,7 +33,7 @@ def test_an_assertion_when_it_is_not_right_in_every_part_then_there_is_no_token(
         assert (answer.status_code, "access_token" in answer.json()) == (400, False), claims
 
 
-def test_tokens_when_they_are_expired_by_hand_then_they_are_refused(
+def test_tokens_that_were_expired_by_hand_are_rejected(
     sheets: RunningSheets,
 ) -> None:
     bearer = token(sheets).json()["access_token"]
