@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from dagster_tiktok.cli.doctor import Check, Finding, Found, tried
+from dagster_tiktok.cli.doctor import Check, CheckResult, Finding, run_checks
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.stages.isolation import Errors, collect_failure
@@ -24,10 +24,10 @@ def test_a_check_that_breaks_when_examined_then_it_is_named_and_the_others_are_m
         settings = sheets.settings()
     checks: list[Check] = [
         ("sheet", _broken),
-        ("bucket", lambda _: Found("is there", ("a warning",), "and cannot be used")),
+        ("bucket", lambda _: CheckResult("is there", ("a warning",), "and cannot be used")),
         ("disk", lambda _: "free"),
     ]
-    broken, *others = tried(checks, settings)
+    broken, *others = run_checks(checks, settings)
     assert (broken.name, broken.ok) == ("sheet", False)
     assert broken.message.startswith("an unexpected ValueError (Exceeds the limit")
     assert others == [

@@ -75,8 +75,8 @@ def test_two_rows_that_cannot_be_answered_then_both_are_listed_as_not_answered()
         error(2, error="the cell B3 is protected", **blocked),
     )
     assert lines[1:] == [
-        "  row not answered, please help: link 1: the cell B2 is protected",
-        "  row not answered, please help: link 2: the cell B3 is protected",
+        "  row not written, needs your help: link 1: the cell B2 is protected",
+        "  row not written, needs your help: link 2: the cell B3 is protected",
     ]
 
 
@@ -84,9 +84,9 @@ def test_two_rows_that_cannot_be_answered_then_both_are_listed_as_not_answered()
     ("failed", "processed", "told"),
     [
         (0, 0, "nothing is due"),
-        (1, 0, "1 sheet could not be read or answered; of the others nothing is due."),
-        (2, 0, "2 sheets could not be read or answered; of the others nothing is due."),
-        (1, 3, "1 of the sheets could not be read or answered."),
+        (1, 0, "1 sheet could not be read or written; nothing else is due."),
+        (2, 0, "2 sheets could not be read or written; nothing else is due."),
+        (1, 3, "1 of the sheets could not be read or written."),
     ],
 )
 def test_sheets_that_could_not_be_read_then_the_first_line_says_so(
@@ -113,11 +113,11 @@ def test_notices_then_columns_and_rows_that_wait_come_first_and_cells_are_counte
     assert lines[1:] == [
         "  in the sheet: 1 column, 30 rows that nothing happens to, 1 post in several rows, "
         "1 cell that was not taken as it is (see --json)",
-        '  please look at the sheet: the column "Comments" is left alone',
-        "  please look at the sheet: is loading (row 70)",
-        "  please look at the sheet: rows 60 and 61 hold the same post",
-        "  please look at the sheet: new draft (row 90)",
-        "  please look at the sheet: old draft (row 2)",
+        '  check the sheet: the column "Comments" is left alone',
+        "  check the sheet: is loading (row 70)",
+        "  check the sheet: rows 60 and 61 hold the same post",
+        "  check the sheet: new draft (row 90)",
+        "  check the sheet: old draft (row 2)",
     ]
     assert "Date" not in alert_text("2026-11-20", NOTICES)
     assert counted({}) == ""

@@ -27,6 +27,6 @@ def test_a_stage_then_its_metadata_are_numbers_and_a_table_by_host_and_by_kind()
         "| p\\|19&lt;b&gt; | 0 | 0.0 | 0.0 | 0.0 | 1 server\\_error |",
     ]
     assert tables["failure_kinds"].splitlines()[2:] == [
-        "| corrupt | 1 | The slide's picture is damaged |"
+        "| corrupt | 1 | The slide's image is corrupt |"
     ]
     assert figures.keys() | tables.keys() == metadata.keys()

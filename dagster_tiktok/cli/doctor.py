@@ -1,4 +1,4 @@
-"""`dagster-tiktok doctor`: each dependency is tried, and what is wrong comes with its mend."""
+"""`dagster-tiktok doctor`: checks every dependency, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ SHOWN_WARNINGS = 20
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: `message` says what is there, or what is wrong and how to mend it."""
+    """One line of output: `message` says what was found, or what is wrong and how to fix it."""
 
     name: str
     ok: bool
     message: str
     warnings: tuple[str, ...] = ()
-    """What somebody should look at, and what fails nothing."""
+    """Things for an operator to look at. They do not fail the check."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a check found: `fault` fails it, and leaves what else was found to be read."""
+class CheckResult:
+    """The result of a check. A `problem` fails it; `message` is shown all the same."""
 
     message: str
     warnings: tuple[str, ...] = ()
-    fault: str | None = None
+    problem: str | None = None
 
     def findings(self, name: str) -> list[Finding]:
         found = Finding(name, True, self.message, self.warnings)
-        return [found] if self.fault is None else [found, Finding(name, False, self.fault)]
+        return [found] if self.problem is None else [found, Finding(name, False, self.problem)]
 
 
-Check = tuple[str, Callable[[Settings], "Found | str"]]
+Check = tuple[str, Callable[[Settings], "CheckResult | str"]]
 
 
-def examine(env_file: str | Path) -> list[Finding]:
-    """Tries everything that a run needs, without writing anything."""
+def check_everything(env_file: str | Path) -> list[Finding]:
+    """Checks everything that a run needs. Writes nothing."""
     try:
         settings = load_settings(env_file)
     except ConfigurationError as error:
@@ -75,22 +75,24 @@ def examine(env_file: str | Path) -> list[Finding]:
         ("disk", _disk),
     ]
     return [
-        Finding("settings", True, "every variable is set and well-formed"),
-        *tried(checks, settings),
+        Finding("settings", True, "all required variables are set, and all values are valid"),
+        *run_checks(checks, settings),
     ]
 
 
-def tried(checks: Iterable[Check], settings: Settings) -> list[Finding]:
-    """What each check found, whatever the others do."""
+def run_checks(checks: Iterable[Check], settings: Settings) -> list[Finding]:
+    """Runs all checks, even if some of them fail."""
     findings: list[Finding] = []
     for name, check in checks:
         try:
-            found = check(settings)
-            findings += (Found(found) if isinstance(found, str) else found).findings(name)
+            result = check(settings)
+            if isinstance(result, str):
+                result = CheckResult(result)
+            findings += result.findings(name)
         except (ConfigurationError, ServiceUnavailableError) as error:
             findings.append(Finding(name, False, str(error)))
         except Exception as error:
-            # One check that fails unforeseen must not hide what the others find.
+            # A bug in one check must not hide what the others find.
             log.exception("doctor: the check %s failed", name)
             findings.append(Finding(name, False, str(UnexpectedError(error))))
     return findings
@@ -106,48 +108,48 @@ def _sheets(settings: Settings) -> list[Check]:
     ]
 
 
-def _sheet(settings: Settings, sheet: SheetUrl) -> Found:
+def _sheet(settings: Settings, sheet: SheetUrl) -> CheckResult:
     with SheetClient(settings, sheet) as client:
         found = client.check(lambda texts, _: asyncio.run(_errors_known(settings, texts)))
-    lacking = f"; no column {', '.join(found.missing_columns)}" if found.missing_columns else ""
-    named = [f'{name} is "{header}"' for name, header in found.renamed_headers.items()]
-    called = f"; {', '.join(named)}" if named else ""
+    missing = f"; missing columns: {', '.join(found.missing_columns)}"
+    names = ", ".join(f'{name} is "{header}"' for name, header in found.renamed_headers.items())
     warnings = [*(found.protected if found.can_write else ()), *found.warnings]
     if len(warnings) > SHOWN_WARNINGS:
         warnings[SHOWN_WARNINGS:] = [f"and {len(warnings) - SHOWN_WARNINGS:,} more warnings"]
     may = "may write" if found.can_write else "would write"
-    return Found(
+    return CheckResult(
         f"tab {printable(found.tab)!r}: headers in row {found.header_row}, {found.filled_rows} "
         f"rows, {found.ready_rows} ready, {found.client_email} {may} "
-        f"{', '.join(found.written_columns)}{called}{lacking}",
+        f"{', '.join(found.written_columns)}{f'; {names}' if names else ''}"
+        f"{missing if found.missing_columns else ''}",
         tuple(warnings),
-        # One protected row is skipped by a run; where each is, nothing would be answered.
+        # A run skips one protected row. If all rows are protected, it can write nothing.
         None if found.can_write else f"GOOGLE_SHEET_URL: {'; '.join(found.protected)}.",
     )
 
 
 async def _errors_known(settings: Settings, texts: Collection[str]) -> Collection[str]:
-    """Which texts under `Error` are the pipeline's."""
+    """Which texts in the column `Error` the pipeline wrote."""
     try:
         async with open_ledger(settings, owner=uuid4(), starting=True) as ledger:
             return await ledger.written_errors(texts, [])
     except (ConfigurationError, ServiceUnavailableError):
-        # The database has a line of its own, which says so: the sheet is not to blame for it.
+        # The check of the database reports this; it is not the sheet's fault.
         return texts
 
 
 async def _database(settings: Settings) -> str:
     async with open_ledger(settings, owner=uuid4(), starting=True):
-        # Opening calls functions that only a secret key may call, so the key's right is shown.
-        return f"migration {SCHEMA_VERSION:03} is there, and the key may write"
+        # Opening calls functions that only a secret key may call, which proves the key's rights.
+        return f"migration {SCHEMA_VERSION:03} is applied, and the key may write"
 
 
 async def _ledger(settings: Settings) -> str:
     async with open_ledger(settings, owner=uuid4(), starting=True) as ledger:
         elsewhere = await ledger.elsewhere()
-    # No failure: several deployments may share a database.
+    # Not a failure: several deployments may share a database.
     return printable("; ".join(map(str, elsewhere))) or (
-        "every row that waits is of a sheet in GOOGLE_SHEET_URL"
+        "all waiting rows belong to sheets in GOOGLE_SHEET_URL"
     )
 
 
@@ -156,34 +158,35 @@ async def _clock(settings: Settings) -> str:
         before = utc_now()
         clock = await ledger.clock()
         ahead = skew(before, clock.now, utc_now())
-    if problem := movable_clock(clock, is_local=_is_local(settings.supabase_url)):
+    if problem := clock_problem(clock, is_local=_is_local(settings.supabase_url)):
         raise ConfigurationError(problem)
     if abs(ahead) > MAX_SKEW:
         moved = (
-            f" The sandbox's clock is moved by {clock.ahead_seconds:.0f} seconds."
+            f" The sandbox's clock was moved by {clock.ahead_seconds:.0f} seconds."
             if clock.is_sandbox
             else ""
         )
         raise ConfigurationError(
             f"this machine's clock is {describe_skew(ahead)} the database's "
-            f"({clock.now:%Y-%m-%d %H:%M:%S} UTC), by which days are decided: set it "
-            f"(timedatectl set-ntp true), or Google will not let it sign in.{moved}"
+            f"({clock.now:%Y-%m-%d %H:%M:%S} UTC), which decides what day it is. Set this "
+            "machine's clock (timedatectl set-ntp true): with a wrong one, Google rejects the "
+            f"sign-in.{moved}"
         )
-    return f"agrees with the database's; in {settings.pipeline_timezone} it is {clock.today}"
+    return f"same as the database's; it is {clock.today} in {settings.pipeline_timezone}"
 
 
-def movable_clock(clock: DatabaseClock, *, is_local: bool) -> str | None:
-    """What is wrong with the database's clock: only a sandbox's, which is local, can be moved."""
+def clock_problem(clock: DatabaseClock, *, is_local: bool) -> str | None:
+    """What is wrong with the database's clock: only a local sandbox may have one that moves."""
     if clock.is_sandbox and not is_local:
-        what = "has the schema sandbox, with which whoever has the key can move its clock"
+        what = "has the schema sandbox, so anyone with the key can move its clock"
     elif clock.ahead_seconds and not clock.is_sandbox:
         what = "has another private.current_instant() than the migrations"
     else:
         return None
     return (
-        f"the database at SUPABASE_URL {what}, by which days are decided (it is moved by "
-        f"{clock.ahead_seconds:.0f} seconds): in the SQL editor, first run `create or replace "
-        "function private.current_instant()` with the text of "
+        f"the database at SUPABASE_URL {what} (moved by {clock.ahead_seconds:.0f} seconds now). "
+        "That clock decides what day it is. To fix it, run in the SQL editor: first `create or "
+        "replace function private.current_instant()` as in "
         "sql/migrations/007_create_scrape_units.sql, then `drop schema if exists sandbox cascade; "
         "drop function if exists public.sandbox_clock(jsonb)`."
     )
@@ -198,13 +201,13 @@ async def _bucket(settings: Settings) -> str:
         await store.check()
     async with open_database(settings) as database:
         missing = (await database.call("missing_policies"))["missing"]
-    # The pipeline uploads with the secret key, which needs no policy: not a failure.
-    lacking = "".join(
+    # Not a failure: the pipeline uploads with the secret key, which needs no policy.
+    policies = "".join(
         f'; the policy "{name}" on storage.objects is missing, so signed-in users cannot upload: '
         "run sql/migrations/016_create_storage_policy.sql in the dashboard's SQL editor"
         for name in missing
     )
-    return f"bucket {settings.supabase_bucket!r} is there and public{lacking}"
+    return f"bucket {settings.supabase_bucket!r} exists and is public{policies}"
 
 
 async def _tiktok(settings: Settings) -> str:
@@ -221,12 +224,12 @@ def _disk(settings: Settings) -> str:
         free = shutil.disk_usage(folder).free // 2**20
     except OSError as error:
         raise ConfigurationError(
-            f"SLIDE_CACHE_DIR {str(folder)!r} cannot be written ({error.strerror}): choose "
-            "another folder or mend its rights."
+            f"SLIDE_CACHE_DIR {str(folder)!r} is not writable ({error.strerror}): choose another "
+            "folder or fix its permissions."
         ) from error
     if free < settings.slide_min_free_mb:
         raise ConfigurationError(
-            f"SLIDE_CACHE_DIR has {free} MB free, SLIDE_MIN_FREE_MB asks for "
-            f"{settings.slide_min_free_mb}: free some space or lower it."
+            f"the disk of SLIDE_CACHE_DIR has {free} MB free, but SLIDE_MIN_FREE_MB is "
+            f"{settings.slide_min_free_mb}: free some space or lower the setting."
         )
     return f"{free} MB free for the slide cache in {str(folder)!r}"

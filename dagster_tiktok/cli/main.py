@@ -1,4 +1,4 @@
-"""`dagster-tiktok`: run one day, check the surroundings, mend slides, serve the sandbox."""
+"""`dagster-tiktok`: run one day, check the setup, repair slides, back up, serve the sandbox."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXIT_INTERRUPTED = 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dagster-tiktok")
 def main() -> None:
-    """From a Google Sheet of TikTok posts to a living record in Supabase."""
+    """Load a Google Sheet of TikTok posts into Supabase, and track their metrics."""
 
 
 _ENV_FILE = click.option(
@@ -51,16 +51,17 @@ def run(
 ) -> None:
     """Run one day's partition in this process.
 
-    Exit status: 0 nothing due is unfinished, 1 something is (it is listed), 2 the configuration
-    is wrong (it is named), 130 interrupted (run again to go on).
+    Exit status: 0 if nothing due is unfinished, 1 if something is (the report lists it), 2 if the
+    configuration is wrong (the message names the variable), 130 if interrupted (run again to
+    continue).
     """
     _log_to_stderr(verbose=verbose)
     env_file = env_file or Path(".env")
     try:
         loaded = load_settings(env_file)
-        # The definitions read the calendar when they are loaded, and know nothing of --env-file.
+        # The definitions read the time zone when they are loaded, and do not know --env-file.
         os.environ["PIPELINE_TIMEZONE"] = loaded.pipeline_timezone
-        # Imported here: Dagster takes seconds.
+        # Imported here, because importing Dagster takes seconds.
         from dagster_tiktok.cli.run import (  # noqa: PLC0415
             RunInterruptedError,
             run_partition,
@@ -82,7 +83,7 @@ def run(
     except ServiceUnavailableError as error:
         _fail(str(error), EXIT_UNFINISHED, as_json)
     except RunInterruptedError:
-        click.echo("dagster-tiktok: interrupted; run again to go on.", err=True)
+        click.echo("dagster-tiktok: interrupted; run again to continue.", err=True)
         sys.stderr.flush()
         os._exit(EXIT_INTERRUPTED)
     print_outcome(outcome, file=sys.stderr if as_json else sys.stdout)
@@ -97,11 +98,12 @@ def run(
 def doctor(as_json: bool, env_file: Path | None) -> None:
     """Check everything that a run needs.
 
-    A line for each: settings, sheet, database, bucket, TikTok, disk. Exit status 1 if any fails.
+    One line each for settings, sheet, database, ledger, clock, bucket, TikTok and disk. Exit
+    status: 0 if no line says FAIL (warnings do not count), else 1.
     """
-    from dagster_tiktok.cli.doctor import examine  # noqa: PLC0415
+    from dagster_tiktok.cli.doctor import check_everything  # noqa: PLC0415
 
-    findings = examine(env_file or Path(".env"))
+    findings = check_everything(env_file or Path(".env"))
     healthy = all(finding.ok for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": healthy, "checks": [f.as_dict() for f in findings]}))
@@ -132,8 +134,9 @@ def doctor(as_json: bool, env_file: Path | None) -> None:
 def repair(fix: bool, hours: int, force: bool, as_json: bool, env_file: Path | None) -> None:
     """Find slides without an object, and objects without a slide.
 
-    Exit status: 0 nothing was found, or all of it is fixed, 1 something is left (it is listed),
-    2 the configuration is wrong (it is named), 130 interrupted (run again to go on).
+    Exit status: 0 if nothing is wrong, or everything was fixed, 1 if something is left (the report
+    lists it), 2 if the configuration is wrong (the message names the variable), 130 if interrupted
+    (run again to continue).
     """
     _log_to_stderr()
     from dagster_tiktok.repair.command import as_json_object, print_report  # noqa: PLC0415
@@ -154,7 +157,7 @@ def repair(fix: bool, hours: int, force: bool, as_json: bool, env_file: Path | N
         wrong = isinstance(error, ConfigurationError)
         _fail(str(error), EXIT_CONFIGURATION if wrong else EXIT_UNFINISHED, as_json=False)
     except KeyboardInterrupt:
-        click.echo("dagster-tiktok: interrupted; run again to go on.", err=True)
+        click.echo("dagster-tiktok: interrupted; run again to continue.", err=True)
         sys.exit(EXIT_INTERRUPTED)
     print_report(report, mend=fix, file=sys.stderr if as_json else sys.stdout)
     if as_json:
@@ -217,8 +220,7 @@ for _command in BACKUP_COMMANDS:
 
 
 class _PrintableFormatter(logging.Formatter):
-    """Lines may hold scraped text, which must not steer the terminal, and tracebacks what a
-    library quotes of a request."""
+    """Makes scraped text harmless for a terminal, and removes secrets that tracebacks quote."""
 
     def format(self, record: logging.LogRecord) -> str:
         lines = redacted(super().format(record)).splitlines()
@@ -231,15 +233,15 @@ def _log_to_stderr(*, verbose: bool = False) -> None:
     logger = logging.getLogger("dagster_tiktok")
     logger.setLevel(logging.INFO)
     logger.handlers = [handler]
-    # Every call to the sheet is a line of its own; a person wants them when something is wrong.
+    # The sheet client logs every call. An operator wants that only when something is wrong.
     logging.getLogger("dagster_tiktok.sheet").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def _fail(message: str, status: int, as_json: bool) -> NoReturn:
     click.echo(f"dagster-tiktok: {printable(message)}", err=True)
     if as_json:
-        figures = dict.fromkeys(("batch_id", "partition", *RUN_METRICS))
-        click.echo(json.dumps({**figures, "errors": [{"error": message}], "error": message}))
+        metrics = dict.fromkeys(("batch_id", "partition", *RUN_METRICS))
+        click.echo(json.dumps({**metrics, "errors": [{"error": message}], "error": message}))
     sys.exit(status)
 
 

@@ -1,4 +1,4 @@
-"""One partition in this process: what `dagster-tiktok run` does."""
+"""Runs one partition in this process, for `dagster-tiktok run`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from dagster_tiktok.partitions import daily
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.settings import Settings
 
-# Dagster's own console log repeats every event with stack traces; the stages' closing lines and
-# the summary are what a person reads here. The event log keeps all of it.
+# Dagster's console log repeats every event with stack traces. Here an operator reads the stages'
+# closing lines and the report; the event log has everything.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -40,16 +40,15 @@ REPORTED_ERRORS = 10_000
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """`failures` are the messages of the stages that ended the run, `notices` what the sheet's
-    people should look at."""
+    """`failures`: messages of the stages that ended the run. `notices`: what VAs should check."""
 
     summary: BatchSummary
     failures: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
     notice_counts: Mapping[str, int] = field(default_factory=dict)
-    """How many notices of each kind there were; the first of each asset are in `notices`."""
+    """Number of notices by kind; `notices` has only the first ones of each asset."""
     sheet_names: Mapping[str, str] = field(default_factory=dict)
-    """How messages name the sheets, by `SheetUrl.source`."""
+    """The names of sheets in messages, by `SheetUrl.source`."""
 
     @property
     def complete(self) -> bool:
@@ -63,20 +62,20 @@ def run_partition(
     partition: date | None = None,
     run_id: UUID | None = None,
 ) -> RunOutcome:
-    """Runs the job for one day and reads its record back from the database.
+    """Runs the job for one day and reads its summary from the database.
 
     Arguments:
         partition: the day; today by the database's clock.
 
     Raises:
-        ConfigurationError: a setting is wrong, found before or in the run.
+        ConfigurationError: a setting is wrong; found before or during the run.
     """
     loaded = settings.load()
     clock = asyncio.run(_clock(loaded))
     partition = partition or clock.today
     _check_partition(partition, clock.today, loaded)
     run_id = run_id or uuid4()
-    # Dagster knows the partitions that have begun by this machine's clock, which may be wrong.
+    # Dagster decides by this machine's clock which partitions exist, and it may be wrong.
     with _instance() as instance, dg.partition_loading_context(clock.now):
         result = definitions.resolve_job_def(scrape_posts.name).execute_in_process(
             run_config=_QUIET,
@@ -94,7 +93,7 @@ def run_partition(
         counts = count_notices(result.all_events)
     ended_by = tuple(text for step, text in failures if step != LAST_STEP)
     summary = asyncio.run(_close(loaded, run_id, ended_by))
-    # The last stage fails because of what is unfinished, which is listed one by one instead.
+    # The last stage fails because something is unfinished. The report lists that one by one.
     told = ended_by if summary.unfinished else tuple(text for _, text in failures)
     sheets = tuple(f"{name}: {text}" for name, text in summary.sheets_failed.items())
     names = {sheet.source: sheet.name for sheet in loaded.sheets}
@@ -102,27 +101,27 @@ def run_partition(
 
 
 def run_until_interrupted(run: Callable[[UUID], T], settings: SettingsResource) -> T:
-    """Runs in a thread, so that Ctrl-C and SIGTERM end the process at once and in one line.
+    """Runs in a thread, so that Ctrl-C and SIGTERM end the process at once, with one line.
 
-    That is safe, because every stage may be killed anywhere. The batch's record is closed and
-    its leases are given back, so that the next run need not wait for them.
+    That is safe, because every stage may be killed anywhere. This closes the batch and releases
+    its leases, so that the next run does not wait for them.
 
     Raises:
-        RunInterruptedError: a signal came. The thread still works: leave with `os._exit`.
+        RunInterruptedError: a signal came. The thread still works: exit with `os._exit`.
     """
     run_id = uuid4()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return ThreadPoolExecutor(max_workers=1).submit(run, run_id).result()
     except KeyboardInterrupt:
-        # Without the record closed, the next run still goes on where this one was.
+        # If closing fails, the next run still continues where this one stopped.
         with suppress(ServiceUnavailableError, ConfigurationError):
             asyncio.run(_close(settings.load(), run_id, ("interrupted",)))
         raise RunInterruptedError from None
 
 
 class RunInterruptedError(Exception):
-    """A person or the system ended the run."""
+    """An operator or the system ended the run."""
 
 
 async def _clock(settings: Settings) -> DatabaseClock:
@@ -140,7 +139,7 @@ def _check_partition(partition: date, today: date, settings: Settings) -> None:
 
 
 def _instance() -> dg.DagsterInstance:
-    """The instance of DAGSTER_HOME, so that the UI shows the run, else one that is forgotten."""
+    """The instance of DAGSTER_HOME, so that the UI shows the run, else an ephemeral one."""
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()
     return dg.DagsterInstance.ephemeral()
@@ -156,11 +155,11 @@ def _message(event: dg.DagsterEvent) -> str:
     error = failure.error
     if error is not None and error.cause is not None:
         error = error.cause
-    return f"{event.step_key} broke: {error.message.strip() if error else 'unknown error'}"
+    return f"{event.step_key} failed: {error.message.strip() if error else 'unknown error'}"
 
 
 async def _close(settings: Settings, batch_id: UUID, failures: tuple[str, ...]) -> BatchSummary:
-    """Closing again changes nothing, and closes what a stage that broke has left open."""
+    """Closes a batch that a failed stage left open; closing it again changes nothing."""
     async with open_ledger(settings, owner=batch_id) as ledger:
         return await ledger.close_batch(
             error="; ".join(failures) or None, error_limit=REPORTED_ERRORS

@@ -1,4 +1,4 @@
-"""What a person or a script reads after a run."""
+"""The report of a run: lines for an operator, JSON for a script."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
         "partition": summary.partition_date.isoformat(),
         **{name: getattr(summary, name) for name in RUN_METRICS},
         "errors": [
-            *({"error": sentence} for sentence in outcome.failures),
+            *({"error": message} for message in outcome.failures),
             *(error.model_dump(mode="json") for error in summary.errors),
         ],
         "warnings": [notice.model_dump() for notice in outcome.notices],
@@ -36,9 +36,9 @@ def as_json_object(outcome: RunOutcome) -> dict[str, Any]:
 
 
 def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
-    """The figures, what failed, is unfinished or unanswered, and what ended the run.
+    """Prints the metrics, what failed, is unfinished or not written, and what ended the run.
 
-    Each kind has at most LISTED lines, and a line that says how many more there are.
+    Each kind has at most LISTED lines, and then a line with the number of further ones.
     """
     console = Console(file=file, highlight=False, soft_wrap=True)
     summary = outcome.summary
@@ -48,26 +48,26 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
     unfinished = [e for e in errors if e.state != "done" and e.error and not e.unanswered_since]
     _list(console, (f"{_until(error)}: {describe(error)}" for error in unfinished), "with a reason")
     blocked = [error for error in errors if error.unanswered_since]
-    texts = (f"row not answered, please help: {describe(error)}" for error in blocked)
+    texts = (f"row not written, needs your help: {describe(error)}" for error in blocked)
     _list(console, texts, "rows")
     partly = [e for e in errors if e.state == "done" and e.outcome == "scraped"]
-    texts = (f"row not answered in full: {describe(error)}" for error in partly)
+    texts = (f"row written in part: {describe(error)}" for error in partly)
     _list(console, texts, "rows")
     if outcome.notice_counts:
-        told = f"in the sheet: {counted(outcome.notice_counts)} (see --json)"
-        console.print(Text(f"  {told}", style="yellow"))
+        counts = f"in the sheet: {counted(outcome.notice_counts)} (see --json)"
+        console.print(Text(f"  {counts}", style="yellow"))
     listed = [notice for notice in outcome.notices if notice.is_listed]
-    texts = (f"please look at the sheet: {notice}" for notice in listed)
-    _list(console, texts, "such rows")
+    texts = (f"check the sheet: {notice}" for notice in listed)
+    _list(console, texts, "notices")
     texts = (f"same post twice: {_repeated(row, outcome)}" for row in summary.repeated)
-    _list(console, texts, "such rows")
+    _list(console, texts, "rows")
     texts = (f"another sheet: {printable(str(sheet))}" for sheet in summary.elsewhere)
-    _list(console, texts, "such sheets")
+    _list(console, texts, "sheets")
     waiting = summary.unfinished - len(unfinished)
     if waiting > 0:
-        console.print(Text(f"  {waiting} wait for a further run: run again to go on"))
-    for sentence in outcome.failures:
-        console.print(Text(f"  {printable(sentence)}", style="red"))
+        console.print(Text(f"  {waiting} more are unfinished: run again to continue"))
+    for message in outcome.failures:
+        console.print(Text(f"  {printable(message)}", style="red"))
 
 
 def _list(console: Console, texts: Iterable[str], what: str) -> None:
@@ -79,13 +79,13 @@ def _list(console: Console, texts: Iterable[str], what: str) -> None:
 
 
 def _failed(errors: Iterable[UnitError]) -> list[str]:
-    """The rows and daily looks that ended without a post, by their reason."""
+    """The first and daily scrapes that ended without a post, grouped by reason if many."""
     by_reason: dict[str, list[str]] = {}
     for error in errors:
         if error.state == "done" and error.outcome in ("unavailable", "expired"):
-            look = f" (day {error.slot})" if error.slot else ""
+            day = f" (day {error.slot})" if error.slot else ""
             reason = error.error or f"is {error.outcome}"
-            by_reason.setdefault(reason, []).append(f"{error.source_key}{look}")
+            by_reason.setdefault(reason, []).append(f"{error.source_key}{day}")
     if sum(map(len, by_reason.values())) <= LISTED:
         pairs = ((name, reason) for reason, names in by_reason.items() for name in names)
         return [printable(f"failed: {name}: {reason}") for name, reason in pairs]
@@ -117,29 +117,29 @@ def _repeated(row: RepeatedRow, outcome: RunOutcome) -> str:
     )
     first = "a row" if row.first_key == row.source_key else f"the row {row.first_key}"
     return printable(
-        f"{row.source_key}{here} was answered; VA, Creator and Set ID are those of {first}{there}, "
-        "which came first"
+        f"{row.source_key}{here} was written; the post's VA, Creator and Set ID come from "
+        f"{first}{there}, which was first"
     )
 
 
 def headline(summary: BatchSummary) -> str:
-    """The day in one sentence."""
+    """The first line: the day and its metrics."""
     day = summary.partition_date
     unread = len(summary.sheets_failed)
     if unread and summary.urls_processed == 0 and summary.unfinished == 0:
         sheets = "1 sheet" if unread == 1 else f"{unread} sheets"
-        return f"{day}: {sheets} could not be read or answered; of the others nothing is due."
+        return f"{day}: {sheets} could not be read or written; nothing else is due."
     if summary.urls_processed == 0 and summary.unfinished == 0:
-        return f"{day}: nothing is due: no page fetched, no slide downloaded, no cell written."
+        return f"{day}: nothing is due. No page fetched, no slide downloaded, no cell written."
     return (
         f"{day}: {summary.succeeded} succeeded, {summary.unavailable} unavailable, "
         f"{summary.expired} expired, {summary.unfinished} unfinished; "
         f"{summary.slides_downloaded} slides downloaded, {summary.slides_uploaded} uploaded "
         f"({summary.bytes_downloaded / 1e6:.1f} MB) in {summary.duration_seconds:.1f} s."
-        + (f" {unread} of the sheets could not be read or answered." if unread else "")
+        + (f" {unread} of the sheets could not be read or written." if unread else "")
     )
 
 
 def describe(error: UnitError) -> str:
-    look = f" (day {error.slot})" if error.slot else ""
-    return printable(f"{error.source_key}{look}: {error.error or f'is {error.state}'}")
+    day = f" (day {error.slot})" if error.slot else ""
+    return printable(f"{error.source_key}{day}: {error.error or f'is {error.state}'}")

@@ -82,7 +82,7 @@ def test_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_once(
 
         assert stopped.status == 130
         # The thread that works may still log a line of its own before the process is gone.
-        said = "dagster-tiktok: interrupted; run again to go on."
+        said = "dagster-tiktok: interrupted; run again to continue."
         assert stopped.stderr.splitlines().count(said) == 1
         assert "Traceback" not in stopped.stderr + stopped.stdout
         leases = {unit["leased_by"] for unit in sandbox.rows("scrape_units")}

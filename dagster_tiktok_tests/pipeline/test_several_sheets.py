@@ -97,7 +97,7 @@ def test_a_tab_that_is_gone_then_the_others_are_answered_and_the_day_names_it(
     (log,) = sandbox.rows("scraping_logs")
     for text in (str(run.result["errors"]), log["error_message"]):
         assert "sheet 1 of GOOGLE_SHEET_URL: the spreadsheet has no tab" in text
-    assert "1 of the sheets could not be read or answered" in run.stderr
+    assert "1 of the sheets could not be read or written" in run.stderr
     assert "GOOGLE_SHEET_URL: GOOGLE_SHEET_URL" not in run.stderr + str(run.result)
     assert run.result["unfinished"] == 0
     assert (log["status"], log["successful_scrapes"]) == ("partial", 1)
@@ -190,4 +190,4 @@ def test_a_tab_that_was_taken_out_then_report_and_doctor_say_what_waits_for_it(
         assert f"1 row waits for the sheet {sheet['source']} since" in told
         assert "add its URL again" in told
     assert without.status == 0  # nothing of its own sheets is unfinished
-    assert "every row that waits is of a sheet in GOOGLE_SHEET_URL" in both.stdout
+    assert "all waiting rows belong to sheets in GOOGLE_SHEET_URL" in both.stdout

@@ -77,7 +77,7 @@ def test_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
         (line,) = [
             line
             for line in finished.stdout.splitlines()
-            if "row not answered" in line and "protected" not in line
+            if "row not written" in line and "protected" not in line
         ]
         assert rows[gone]["post url"] in line
         assert "the row is gone from the sheet" in line
@@ -105,7 +105,7 @@ def test_rows_that_nothing_happens_to_then_the_report_and_the_check_name_them(
         assert named[4].startswith('Status shows "#N/A" now')
         assert 3 not in named
         assert all(entry["kind"] == "row_ignored" for entry in warnings)
-        assert 'please look at the sheet: unknown status "Ready?"' in finished.stderr
+        assert 'check the sheet: unknown status "Ready?"' in finished.stderr
         (log,) = sandbox.rows("scraping_logs")
         assert log["metrics"]["sheet_rows"]["left_alone"] == len(warnings)
 
@@ -196,7 +196,7 @@ def test_a_remark_under_error_then_report_json_and_doctor_say_that_reasons_are_n
 
         told = 'the column "error" holds "call the client first" in row 2'
         assert told in before.stdout
-        assert f"please look at the sheet: {told}" in finished.stderr
+        assert f"check the sheet: {told}" in finished.stderr
         (warning,) = [w for w in finished.result["warnings"] if told in w["warning"]]
         assert (warning["kind"], warning["row"]) == ("column", None)
         assert all(row["error"] in ("", "call the client first") for row in sandbox.sheet())

@@ -62,7 +62,7 @@ def test_a_status_that_cannot_be_written_then_the_post_is_asked_for_once_and_ans
 
         assert (first.result["succeeded"], third.result["urls_processed"]) == (1, 0)
         for run in (first, second, third):
-            assert "row not answered, please help: https://www.tiktok.com" in run.stderr
+            assert "row not written, needs your help: https://www.tiktok.com" in run.stderr
             assert told in run.stderr
             assert [error["slot"] for error in run.result["errors"]] == [0]
         assert pages_by_post(sandbox)[tiktok_id] == 1

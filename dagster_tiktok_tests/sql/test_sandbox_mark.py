@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 import psycopg
 import pytest
 
-from dagster_tiktok.cli.doctor import movable_clock
+from dagster_tiktok.cli.doctor import clock_problem
 from dagster_tiktok.database.functions import DatabaseClock
 from dagster_tiktok.sandbox.serve import CLOCK, MARK
 
@@ -64,5 +64,5 @@ def test_a_database_whose_clock_can_be_moved_then_doctor_names_it_but_for_a_sand
         is_sandbox=is_sandbox,
         ahead_seconds=ahead,
     )
-    problem = movable_clock(clock, is_local=is_local)
+    problem = clock_problem(clock, is_local=is_local)
     assert problem is None if told is None else problem is not None and told in problem

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from postgrest.exceptions import APIError
 
-from dagster_tiktok.cli.doctor import Finding, examine
+from dagster_tiktok.cli.doctor import Finding, check_everything
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.support.database import (
     NOON,
@@ -112,7 +112,7 @@ def test_a_missing_policy_when_the_doctor_looks_then_it_is_named_with_what_to_do
     )
 
     def bucket() -> Finding:
-        (finding,) = (each for each in examine(env_file) if each.name == "bucket")
+        (finding,) = (each for each in check_everything(env_file) if each.name == "bucket")
         return finding
 
     complete = bucket()
@@ -125,7 +125,7 @@ def test_a_missing_policy_when_the_doctor_looks_then_it_is_named_with_what_to_do
             "with check (bucket_id = 'tiktok-slides')"
         )
 
-    assert complete.ok and complete.message == "bucket 'tiktok-slides' is there and public"
+    assert complete.ok and complete.message == "bucket 'tiktok-slides' exists and is public"
     assert incomplete.ok and f'the policy "{_POLICY}"' in incomplete.message
     assert "016_create_storage_policy.sql" in incomplete.message
 
