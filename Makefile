@@ -11,13 +11,13 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10
 
 .PHONY: help demo dev test lint bench docs backup restore lock clean
 
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-demo: $(INSTALLED) ## the whole pipeline on a local sheet, TikTok and Supabase
+demo: $(INSTALLED) ## run the whole pipeline on the sandbox: fake sheet, TikTok and Supabase
 	@$(BIN)/python -m dagster_tiktok.sandbox.demo
 
-dev: $(INSTALLED) ## the Dagster UI on port 3000 (or PORT=) with the sandbox, until Ctrl-C
+dev: $(INSTALLED) ## serve the Dagster UI on port 3000 (or PORT=) with the sandbox, until Ctrl-C
 	@$(BIN)/python -m dagster_tiktok.sandbox.dev $(PORT)
 
 test: $(INSTALLED) ## every test
@@ -28,29 +28,29 @@ lint: $(INSTALLED) ## linters and the type checker
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(INSTALLED) ## the benchmarks
+bench: $(INSTALLED) ## run the benchmarks
 	@$(BIN)/python -m benchmarks
 
-docs: $(INSTALLED) ## docs/schema.md and docs/cli.md, from the migrations and the commands
+docs: $(INSTALLED) ## generate docs/schema.md and docs/cli.md
 	@$(BIN)/python -m tools.schema_docs
 	@$(BIN)/python -m tools.cli_docs
 
-backup: $(INSTALLED) ## copies the database at SUPABASE_DB_URL into backups/ (or FILE=)
+backup: $(INSTALLED) ## back up the database at SUPABASE_DB_URL into backups/ (or FILE=)
 	@$(BIN)/dagster-tiktok backup $${FILE:+--file "$$FILE"}
 
-restore: $(INSTALLED) ## fills its empty tables from FILE=; REPLACE=yes removes what is there
+restore: $(INSTALLED) ## fill its empty tables from FILE=; REPLACE=yes removes their rows first
 	@$(if $(FILE),,$(error which backup? make restore FILE=backups/....dump))
 	@$(BIN)/dagster-tiktok restore "$$FILE" $(if $(filter yes,$(REPLACE)),--replace)
 
-lock: $(INSTALLED) ## pins the dependencies anew, with hashes
+lock: $(INSTALLED) ## pin the dependencies again, with hashes
 	$(LOCK) --all-extras pyproject.toml --output-file requirements.lock
 	echo uv | $(LOCK) - --output-file requirements-uv.lock
 
-clean: ## removes what the other targets made
+clean: ## remove what the other targets created
 	rm -rf $(VENV) .sandbox .dagster .cache
 
 # uv installs from the lock; pip installs uv, both with hashes. The marker is written last, so an
-# install that was cut off is done again.
+# interrupted install is repeated.
 $(INSTALLED): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"Python 3.10 to 3.13 is needed, this is {v[0]}.{v[1]}: set PYTHON=python3.12, say")'
 	@echo "Installing into $(VENV) (once) ..."
