@@ -1,4 +1,4 @@
-"""Response bodies are read to a limit, unpacked: a server may send more than this machine holds."""
+"""Reads response bodies up to a limit after decompression, so that they fit into memory."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import httpx
 
 
 class BodyTooLargeError(Exception):
-    """The body has more bytes than are taken."""
+    """The body has more bytes than the limit."""
 
 
 async def read_start(response: httpx.Response, limit: int) -> bytes:
-    """At most the first `limit` bytes of the body; nothing after them is read."""
+    """At most the first `limit` bytes of the body. Does not read the rest."""
     return (await _read(response, limit))[:limit]
 
 
 async def read_whole(response: httpx.Response, limit: int) -> bytes:
-    """The body.
+    """The whole body.
 
     Raises:
         BodyTooLargeError: it has more than `limit` bytes.
-        httpx.TransportError: it did not arrive.
+        httpx.TransportError: it did not arrive completely.
     """
     body = await _read(response, limit)
     if len(body) > limit:
@@ -30,19 +30,19 @@ async def read_whole(response: httpx.Response, limit: int) -> bytes:
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
-    """The body unpacked, at most one byte more than `limit`. Closes the response."""
+    """The decompressed body, at most one byte more than `limit`. Closes the response."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    # 47: gzip or zlib, whichever it is. Nothing else was asked for, so nothing else is read.
-    unpacking = zlib.decompressobj(47) if encoding in ("gzip", "x-gzip", "deflate") else None
+    # 47 accepts gzip and zlib. We request no other encoding.
+    decompressor = zlib.decompressobj(47) if encoding in ("gzip", "x-gzip", "deflate") else None
     body = bytearray()
     try:
         async for piece in response.aiter_raw():
-            room = limit + 1 - len(body)
-            body += unpacking.decompress(piece, room) if unpacking else piece[:room]
+            free = limit + 1 - len(body)
+            body += decompressor.decompress(piece, free) if decompressor else piece[:free]
             if len(body) > limit:
                 break
     except zlib.error:
-        raise httpx.DecodingError("the body is not packed as it says") from None
+        raise httpx.DecodingError("the body does not have the declared encoding") from None
     finally:
         await response.aclose()
     return bytes(body)

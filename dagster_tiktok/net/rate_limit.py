@@ -1,4 +1,4 @@
-"""The rate limit over all concurrency, and what keeps requests from passing it by."""
+"""The rate limit for all concurrent requests, and a middleware against requests that bypass it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aiohttp import (
 
 from dagster_tiktok.clock import Clock, MonotonicClock
 
-_RESERVE = 1.01
-_MOST_GIVEN_BACK_SECONDS = 0.01
+_MARGIN = 1.01
+_MAX_CATCH_UP_SECONDS = 0.01
 
 
 class _Pace:
-    """When the next request of this process to one service may begin."""
+    """When this process may start its next request to one service."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -33,33 +33,32 @@ _lock = threading.Lock()
 
 
 class RateLimit:
-    """Lets `per_second` requests begin a second, evenly spaced; 0 is no limit.
+    """Lets `per_second` requests start each second, evenly spaced; 0 is no limit.
 
-    A token bucket of one token, kept as the time at which the next request may begin. A request
-    that begins late (timers and busy processors are) gives up to half an interval of its delay
-    back to the next one, and up to 10 ms, so that the rate is reached in the long run; more than
-    that is lost, so that no window of one second ever holds more than `per_second` + 1
-    beginnings. The intervals are a little longer than the limit asks for: requests also bunch up
-    on their way, and it is the server that counts them.
+    A token bucket of one token, stored as the time at which the next request may start. If a
+    request starts late (timers are inexact, CPUs are busy), the next one may catch up by half an
+    interval and at most 10 ms. So the rate is reached in the long run, and no window of one second
+    has more than `per_second` + 1 starts. The intervals are 1 % longer than necessary, because
+    requests bunch up on the network, and the server counts arrivals.
 
-    aiolimiter loses each wait's delay: measured at 50 a second it reaches 48.
+    aiolimiter does not catch up: at a limit of 50 a second we measured 48.
 
     Arguments:
-        service: what is asked, such as a base URL. All limits of this process for one service
-            share its time, also in other threads and event loops: each stage of a run, `doctor`
-            and `repair` make their own client, and the service sees one.
+        service: what we request from, such as a base URL. All limits for one service share its
+            rate within this process, across threads and event loops: each stage, `doctor` and
+            `repair` have their own client, but the service sees one.
     """
 
     def __init__(self, per_second: float, clock: Clock | None = None, *, service: str) -> None:
         self._clock = clock or MonotonicClock()
-        self.interval = _RESERVE / per_second if per_second > 0 else 0.0
-        """Seconds from one beginning to the next."""
+        self.interval = _MARGIN / per_second if per_second > 0 else 0.0
+        """Seconds from one start to the next."""
         with _lock:
             self._pace = _paces.setdefault((service, self._clock), _Pace())
         self._turn = asyncio.Lock()
 
     async def wait(self) -> None:
-        """Returns when the next request may begin. Callers are served in order of arrival."""
+        """Returns when the next request may start. First come, first served."""
         if not self.interval:
             return
         async with self._turn:
@@ -67,28 +66,28 @@ class RateLimit:
                 await self._clock.sleep(left)
 
     def _take(self) -> float:
-        """The seconds that are left to wait; at 0 the request may begin, and is counted."""
+        """Seconds left to wait; 0 means that the request may start, and counts it."""
         pace = self._pace
         with pace.lock:
             now = self._clock.now()
             if pace.next > now:
                 return pace.next - now
-            given_back = min(self.interval / 2, _MOST_GIVEN_BACK_SECONDS)
-            pace.next = max(pace.next, now - given_back) + self.interval
+            catch_up = min(self.interval / 2, _MAX_CATCH_UP_SECONDS)
+            pace.next = max(pace.next, now - catch_up) + self.interval
             return 0.0
 
 
 class ConnectionLostError(ClientConnectionError):
-    """What aiohttp does not repeat by itself."""
+    """A lost connection, as an error that aiohttp does not retry by itself."""
 
 
 async def without_silent_retries(
     request: ClientRequest, handler: ClientHandlerType
 ) -> ClientResponse:
-    """A middleware for every session whose requests are limited.
+    """A middleware for sessions with a rate limit.
 
-    aiohttp sends a GET once more when a kept connection turns out to be closed. That request would
-    pass the rate limit by and not be counted.
+    aiohttp retries a GET by itself when a keep-alive connection turns out to be closed. That
+    request would bypass the rate limit and the count.
     """
     try:
         return await handler(request)

@@ -1,9 +1,9 @@
-"""The one retry policy: what is tried again, how often, and how long the waits are.
+"""The one retry policy: what is retried, how often, and after which wait.
 
-A client raises `TransientError` for an answer that may be different in a moment; `retrying`
-tries again with exponential backoff and full jitter, or after the server's `Retry-After`.
-What must never be retried at once (a refusal by TikTok, a write that is not idempotent) is not
-raised as a `TransientError` by its client.
+A client raises `TransientError` for a response that may be different in a moment. `retrying`
+retries with exponential backoff and full jitter, or after the server's `Retry-After`. Clients
+raise another error for what must never be retried at once: a rejection by TikTok, or a write
+that is not idempotent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tenacity import (
 
 _RETRIED_BELOW_500 = frozenset({408, 423, 425, 429})
 _PERMANENT_ABOVE_500 = frozenset({501, 505, 506, 510, 511})
-"""Not implemented, and the like: what the same request will always get."""
+"""Not implemented and the like: the same request will always get these."""
 MAX_RETRY_AFTER_SECONDS = 120.0
 _MAX_HEADER_CHARACTERS = 100
 
@@ -32,8 +32,8 @@ _MAX_HEADER_CHARACTERS = 100
 def is_transient_status(status: int) -> bool:
     """Whether the same request may get another response in a moment.
 
-    Every status from 500 on may, but those few: services have their own (Cloudflare's 520 to 530,
-    Supabase's 540, 544 and 546), and one that nobody has heard of is not the request's fault.
+    True from 500 on, with few exceptions: services have their own codes (Cloudflare's 520 to 530,
+    Supabase's 540, 544 and 546), and an unknown one is not the fault of the request.
     """
     if status >= 500:
         return status not in _PERMANENT_ABOVE_500
@@ -41,9 +41,9 @@ def is_transient_status(status: int) -> bool:
 
 
 class TransientError(Exception):
-    """An answer that may be different in a moment.
+    """A response that may be different in a moment.
 
-    `retry_after` is the wait in seconds that the server asked for, if it did.
+    `retry_after`: the wait in seconds that the server asked for, if any.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -54,8 +54,8 @@ class TransientError(Exception):
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """The `Retry-After` header (seconds or HTTP date, RFC 9110 10.2.3) as seconds, capped.
 
-    A date is by the server's clock, so it is measured from the response's `Date`, not from this
-    machine's clock: ahead of the server's, it would ask again at once. None without a `Date`.
+    A date is measured from the response's own `Date` header, not from our clock: with a clock that
+    is ahead we would retry at once. None without a `Date`.
     """
     value = _header(headers, "Retry-After")
     if value is not None and value.strip().isdecimal():

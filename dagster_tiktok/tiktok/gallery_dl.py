@@ -1,8 +1,8 @@
-"""gallery-dl, for owners who set TIKTOK_FALLBACK: a separate program, never a part of this one.
+"""Runs gallery-dl for operators who set TIKTOK_FALLBACK. It is no part of this project.
 
-It is called as a process, because it is under the GPL and this project is not. It answers
-challenges, which this project never does, so nobody calls it who has not decided to
-(docs/tiktok.md says what it does). Its output is as hostile as the page that it read.
+It runs as a process, because it is under the GPL and this project is not. It solves challenges,
+which this project never does, so it is off by default (see docs/tiktok.md). Its output is as
+hostile as the page that it read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MAX_LOG_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
 _END_SECONDS = 5.0
 
-# What a program needs to start and to reach the network, and nothing of ours.
+# What a program needs to start and to reach the network, and no secret of ours.
 PASSED_ON = frozenset(
     {
         "PATH", "LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT",
@@ -49,7 +49,7 @@ _COMPLAINT = re.compile(rb"^\[[^\n]*\]\[(?:error|warning)\] ([^\n]*)", re.MULTIL
 
 @dataclass(frozen=True)
 class ProgramExit:
-    """`requests` are those that its log names, at least one; `complaint` is the last one in it."""
+    """`requests`: how many its log has, at least one. `complaint`: the last error in its log."""
 
     output: bytes
     requests: int
@@ -57,14 +57,14 @@ class ProgramExit:
 
 
 def find_program(beside: str = sys.executable, path: str | None = None) -> Path:
-    """The program of this installation, else the one on the PATH.
+    """The program beside this Python, else the one on the PATH.
 
     Arguments:
-        beside: a file in the folder that is looked into first.
-        path: in place of the environment's PATH.
+        beside: a file in the folder to search first.
+        path: replaces the environment's PATH.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: it is not installed.
     """
     found = shutil.which(PROGRAM, path=Path(beside).parent) or shutil.which(PROGRAM, path=path)
     if found is None:
@@ -76,9 +76,9 @@ def find_program(beside: str = sys.executable, path: str | None = None) -> Path:
 
 
 def environment(own: Mapping[str, str], home: str) -> dict[str, str]:
-    """The program's environment: none of our secrets, no configuration and no home of the user's.
+    """The program's environment: none of our secrets, no user configuration, an empty home.
 
-    An owner behind a proxy, or with certificates of their own, has set the standard variables.
+    The standard variables for proxies and certificates are passed on.
     """
     passed = {name: value for name, value in own.items() if name.upper() in PASSED_ON}
     return {**passed, "HOME": home, "XDG_CACHE_HOME": home, "PYTHONUTF8": "1"}
@@ -88,7 +88,7 @@ class GalleryDl:
     """The program with its options.
 
     Arguments:
-        seconds_between_requests: that it keeps between two requests of its own.
+        seconds_between_requests: the pause between two requests of the program.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class GalleryDl:
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.path = path
-        # It rests between its requests: for a page, a challenge's answer, the canonical address.
+        # It pauses between requests: a page, the solution of a challenge, the canonical URL.
         self._timeout_seconds = timeout_seconds + 3 * seconds_between_requests
         self._options = (
             "--config-ignore", "--no-input", "--no-colors", "--verbose", "--dump-json",
@@ -108,15 +108,15 @@ class GalleryDl:
             f"--sleep-request={seconds_between_requests:.3f}",
             f"--user-agent={user_agent}",
             "-o", "cache.file=:memory:", "-o", "cookies-update=false",
-            # The item is what is wanted: without its files, nothing is looked up for them.
+            # We only want the item: without its files it makes no further requests.
             "-o", "photos=false", "-o", "videos=false", "-o", "audio=false",
         )  # fmt: skip
 
     async def run(self, post_url: str) -> ProgramExit:
-        """What the program says of a post.
+        """Runs the program for one post.
 
         Raises:
-            PostUnreadableError: it did not start, took too long, or said too much.
+            PostUnreadableError: it did not start, took too long, or printed too much.
         """
         with TemporaryDirectory(prefix="gallery-dl-") as folder:
             try:
@@ -149,13 +149,13 @@ class GalleryDl:
 def parse_output(
     ended: ProgramExit, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
 ) -> Post:
-    """The post in the program's output, which holds the page's own item.
+    """The post in the program's output, which contains the page's own item.
 
     Arguments: as of `pages.post_page.parse_post_page`.
 
     Raises:
-        PostUnavailableError: the item says so.
-        PostUnreadableError: there is no post in it, or not the one.
+        PostUnavailableError: the item says that it can't be seen.
+        PostUnreadableError: there is no post in it, or another one.
     """
     item = _item(ended)
     scope = {"webapp.video-detail": {"itemInfo": {"itemStruct": item}, "statusCode": 0}}
@@ -184,24 +184,24 @@ def _item(ended: ProgramExit) -> dict[str, Any]:
 
 async def _read(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
     output, log = await run_together(
-        [_output(_pipe(process.stdout)), _start_of(_pipe(process.stderr))]
+        [_read_output(_pipe(process.stdout)), _read_start(_pipe(process.stderr))]
     )
     await process.wait()
     return output, log
 
 
-async def _output(pipe: asyncio.StreamReader) -> bytes:
+async def _read_output(pipe: asyncio.StreamReader) -> bytes:
     data = bytearray()
     while chunk := await pipe.read(_READ_BYTES):
         data += chunk
         if len(data) > MAX_OUTPUT_BYTES:
-            detail = f"gallery-dl said more than {MAX_OUTPUT_BYTES} bytes"
+            detail = f"gallery-dl printed more than {MAX_OUTPUT_BYTES} bytes"
             raise unreadable(FailureKind.UNREADABLE, detail)
     return bytes(data)
 
 
-async def _start_of(pipe: asyncio.StreamReader) -> bytes:
-    """Reads to the end, so that the program can write on, and keeps the beginning."""
+async def _read_start(pipe: asyncio.StreamReader) -> bytes:
+    """Reads to the end, so that the program is not blocked, and keeps the beginning."""
     data = bytearray()
     while chunk := await pipe.read(_READ_BYTES):
         data += chunk[: _MAX_LOG_BYTES - len(data)]
@@ -209,10 +209,10 @@ async def _start_of(pipe: asyncio.StreamReader) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ends the program if it runs, and what it left in its pipes."""
+    """Kills the program if it still runs, and drains its pipes."""
     with suppress(ProcessLookupError):
         process.kill()
-    pipes = [_start_of(_pipe(process.stdout)), _start_of(_pipe(process.stderr))]
+    pipes = [_read_start(_pipe(process.stdout)), _read_start(_pipe(process.stderr))]
     with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(asyncio.gather(*pipes, process.wait()), _END_SECONDS)
 

@@ -1,4 +1,4 @@
-"""One question, one request: callers who ask the same share the answer."""
+"""Concurrent callers with the same key share one call and its result."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ T = TypeVar("T")
 
 
 class SharedCalls(Generic[T]):
-    """Asks once a key, also when many ask at the same time. Returns are kept, failures are not.
+    """Calls a function once for each key. Keeps results, but not failures.
 
-    A caller that is cancelled leaves the others their answer.
+    Cancelling one caller does not affect the others.
 
     Arguments:
-        keep: how many answers are kept; the oldest are forgotten and would be asked for again.
+        call: the function.
+        keep: how many results to keep; the oldest are evicted.
     """
 
-    def __init__(self, ask: Callable[[str], Coroutine[Any, Any, T]], *, keep: int = 1000) -> None:
-        self._ask = ask
+    def __init__(self, call: Callable[[str], Coroutine[Any, Any, T]], *, keep: int = 1000) -> None:
+        self._call = call
         self._keep = keep
-        self._answers: dict[str, T] = {}
+        self._results: dict[str, T] = {}
         self._running: dict[str, asyncio.Task[T]] = {}
 
     async def get(self, key: str) -> T:
-        """The answer, or what `ask` raised."""
-        if key in self._answers:
-            return self._answers[key]
+        """The result for `key`. Raises what the call raises."""
+        if key in self._results:
+            return self._results[key]
         if key not in self._running:
             task = self._running[key] = asyncio.create_task(self._remember(key))
-            # Its caller may have been cancelled meanwhile; nobody asks then.
+            # Retrieve the exception: the caller may have been cancelled.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(self._running[key])
 
     async def close(self) -> None:
-        """Ends what is under way and waits for its end."""
+        """Cancels the running calls and waits for their end."""
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
@@ -43,9 +44,9 @@ class SharedCalls(Generic[T]):
 
     async def _remember(self, key: str) -> T:
         try:
-            answer = self._answers[key] = await self._ask(key)
+            result = self._results[key] = await self._call(key)
         finally:
             del self._running[key]
-        if len(self._answers) > self._keep:
-            del self._answers[next(iter(self._answers))]
-        return answer
+        if len(self._results) > self._keep:
+            del self._results[next(iter(self._results))]
+        return result

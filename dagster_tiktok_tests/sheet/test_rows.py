@@ -178,7 +178,7 @@ def test_the_message_on_a_text_over_a_link_says_what_to_paste() -> None:
 def test_all_mistakes_of_a_row_are_reported() -> None:
     row = only(read(sheet_row(1, Post_URL="htp://…", Set_ID="abc", Type="new post")))
     assert row.problems == (
-        'Post URL is not a TikTok address: "htp://…"',
+        'Post URL is not a TikTok link: "htp://…"',
         'Set ID must be a whole number: "abc"',
         'Type must be NEW or REPOST: "new post"',
     )

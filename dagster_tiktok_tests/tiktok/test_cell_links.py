@@ -86,7 +86,7 @@ def test_message_for_a_wrapped_link(link: str, host: str) -> None:
         with pytest.raises(PostUrlError) as caught:
             parse_post_link(text, now=NOW)
         message = str(caught.value)
-        assert f"is wrapped in a link of {host}: open it, then copy" in message
+        assert f"is a link of {host}, not of TikTok: open it, then copy" in message
         assert len(message) < 250
 
 
@@ -102,7 +102,7 @@ def test_message_for_a_wrapped_link(link: str, host: str) -> None:
     ],
 )
 def test_message_for_links_to_several_posts(text: str) -> None:
-    with pytest.raises(PostUrlError, match="more than one link to a post, keep one"):
+    with pytest.raises(PostUrlError, match="links to more than one post: keep one"):
         parse_post_link(text, now=NOW)
 
 
@@ -132,7 +132,7 @@ def test_message_for_a_mistyped_id_says_the_day(form: str, number: str, day: str
     with pytest.raises(PostUrlError) as caught:
         parse_post_link(form.format(number), now=NOW)
     message = str(caught.value)
-    assert f"it is mistyped (the post would be of {day}). Copy the link again" in message
+    assert f"it is mistyped (the post would be from {day}). Copy the link again" in message
     assert "not complete" not in message
 
 
@@ -172,14 +172,14 @@ def test_message_for_a_mistyped_beginning(text: str, mistyped: str) -> None:
 
 @pytest.mark.parametrize("text", ["see dm", "tiktok", "hello, world", "https://nottiktok.com/x"])
 def test_other_text_is_not_called_mistyped(text: str) -> None:
-    with pytest.raises(PostUrlError, match=r"is not a TikTok address: "):
+    with pytest.raises(PostUrlError, match=r"is not a TikTok link: "):
         parse_post_link(text, now=NOW)
 
 
 def test_message_for_a_wrapped_link_that_shows_the_post() -> None:
     with pytest.raises(PostUrlError) as caught:
         parse_post_link(f"https://www.google.com/url?q={URL}", now=NOW)
-    assert "(a link inside another site's link is not read)" in str(caught.value)
+    assert "(we can't use a link inside another site's link)" in str(caught.value)
 
 
 def test_clock_may_be_a_day_slow() -> None:

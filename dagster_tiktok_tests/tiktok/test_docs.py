@@ -46,7 +46,7 @@ def test_failure_table_has_the_status_codes_and_messages_of_the_code() -> None:
 
 
 def test_failure_table_says_what_happens_to_the_scrape() -> None:
-    permanent, transient = section("When a post can't be read").split("**For now.**")
+    permanent, transient = section("When a post can't be read").split("**Transient.**")
     assert set(rows(permanent)) == {f.kind.value for f in FAILURES.values() if f.permanent}
     for kind, cells in rows(transient).items():
         (failure,) = [f for f in FAILURES.values() if f.kind.value == kind]

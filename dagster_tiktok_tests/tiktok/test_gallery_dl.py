@@ -183,7 +183,7 @@ def test_program_is_killed_when_its_output_is_too_large(tmp_path: Path) -> None:
     script = noted + "while True: sys.stdout.write('x' * 10**6)"
     with pytest.raises(PostError) as caught:
         run_played(tmp_path, script, timeout_seconds=600)
-    assert caught.value.detail.startswith("gallery-dl said more than")
+    assert caught.value.detail.startswith("gallery-dl printed more than")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

@@ -162,12 +162,12 @@ def test_pasted_wrapping_is_ignored(wrapping: str) -> None:
 
 @pytest.mark.parametrize("address", HOSTILE)
 def test_message_when_it_is_not_a_tiktok_link(address: str) -> None:
-    with pytest.raises(PostUrlError, match=r"Post URL (is not a TikTok address|holds)"):
+    with pytest.raises(PostUrlError, match=r"Post URL (is not a TikTok link|has links)"):
         parse_post_link(address)
 
 
 @pytest.mark.parametrize(
-    ("address", "sentence"),
+    ("address", "message"),
     [
         ("", "Post URL is empty"),
         (" \u200b\n", "Post URL is empty"),
@@ -191,11 +191,11 @@ def test_message_when_it_is_not_a_tiktok_link(address: str) -> None:
             "is another page of TikTok, not a post. Open the post",
         ),
         (f"https://www.tiktok.com/@a/../@b/video/{ID}", "is another page of TikTok"),
-        ("https://www.tiktok.com/@a/video/12345", "a post number that TikTok cannot have"),
-        (f"https://www.tiktok.com/@a/video/{ID}0", "a post number that TikTok cannot have"),
-        (f"https://www.tiktok.com/@a/video/{ID}00", "a post number that TikTok cannot have"),
-        ("https://www.tiktok.com/@a/video/0681723633164717325", "a post number that TikTok"),
-        ("https://www.tiktok.com/@a/video/٧٦٨١٧٢٣٦٣٣١٦٤٧١٧٣٢٥", "a post number that TikTok"),
+        ("https://www.tiktok.com/@a/video/12345", "its post number is too short"),
+        (f"https://www.tiktok.com/@a/video/{ID}0", "has an impossible post number"),
+        (f"https://www.tiktok.com/@a/video/{ID}00", "has an impossible post number"),
+        ("https://www.tiktok.com/@a/video/0681723633164717325", "an impossible post number"),
+        ("https://www.tiktok.com/@a/video/٧٦٨١٧٢٣٦٣٣١٦٤٧١٧٣٢٥", "an impossible post number"),
         *(
             (f"https://www.tiktok.com/@x/{cut}", "not complete: its end is missing. Copy the link")
             for cut in ("v", "vi", "vid", "vide/", "p", "ph", "phot?x=1")
@@ -204,18 +204,18 @@ def test_message_when_it_is_not_a_tiktok_link(address: str) -> None:
         ("https://vm.tiktok.com/", "is a short link that is not complete. Copy the link again"),
         ("https://vm.tiktok.com/ZM", "is a short link that is not complete. Copy the link again"),
         ("https://www.tiktok.com/t/", "is a short link that is not complete. Copy the link again"),
-        (f"https://vm.tiktok.com/{CODE} https://vm.tiktok.com/{CODE}x", "more than one link"),
-        (f"vm.tiktok.com/{CODE}\nvm.tiktok.com/{CODE}x", "more than one link"),
-        (f"https://vm.tiktok.com/{CODE},https://vm.tiktok.com/{CODE}x", "more than one link"),
-        (f"https://vm.tiktok.com/{CODE}/https://vm.tiktok.com/{CODE}x", "more than one link"),
-        (f"https://vm.tiktok.com/{CODE}?a=1https://vm.tiktok.com/{CODE}x", "more than one link"),
+        (f"https://vm.tiktok.com/{CODE} https://vm.tiktok.com/{CODE}x", "more than one post"),
+        (f"vm.tiktok.com/{CODE}\nvm.tiktok.com/{CODE}x", "more than one post"),
+        (f"https://vm.tiktok.com/{CODE},https://vm.tiktok.com/{CODE}x", "more than one post"),
+        (f"https://vm.tiktok.com/{CODE}/https://vm.tiktok.com/{CODE}x", "more than one post"),
+        (f"https://vm.tiktok.com/{CODE}?a=1https://vm.tiktok.com/{CODE}x", "more than one post"),
         ("x" * 1_000_000, "it has 1000000 characters"),
     ],
 )
-def test_message_when_the_link_is_not_a_post(address: str, sentence: str) -> None:
+def test_message_when_the_link_is_not_a_post(address: str, message: str) -> None:
     with pytest.raises(PostUrlError) as caught:
         parse_post_link(address)
-    assert sentence in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 200
     assert str(caught.value).isprintable()
 

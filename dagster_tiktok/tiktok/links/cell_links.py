@@ -1,8 +1,8 @@
-"""The links in the text of a cell, whatever stands around them.
+"""Finds the links in the text of a cell, with any text around them.
 
-People paste share texts, notes, Markdown, HTML and what chat programs make of a link. A link ends
-where no URL of a post goes on: at white space, quotes, brackets and the punctuation of any script.
-Nothing here decides what a link means.
+VAs paste share texts, notes, Markdown, HTML and links from chat programs. A link ends where a
+post's URL can't continue: at white space, quotes, brackets and the punctuation of any script.
+What a link means is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SCHEME = re.compile(r"(?i)https?://")
 _BARE = re.compile(
     rf"(?i)(?P<before>)(?<![a-z0-9@/\\.#=&?%-])(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-])"
 )
-# Behind a name and `=` (`href=www.tiktok.com/…`), where no other link begins before it.
+# After a name and `=` (`href=www.tiktok.com/…`), if no other link begins before it.
 _LABELLED = re.compile(
     rf"(?i)\A(?P<before>[\w-]{{0,30}}[=@/]{{1,3}})(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-])"
 )
@@ -35,33 +35,33 @@ _RELATIVE = re.compile(rf"(?i)//(?=(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9-]
 _OPENING = "\"'`<([{\u00ab\u2018\u201c\u2039"
 _HOST_BEFORE = re.compile(rf"(?i)(?://)?{_LABELS}{{1,6}}[a-z]{{2,24}}\.?(?::[0-9]+)?[/?#]")
 _TIKTOK_AFTER_SCHEME = re.compile(rf"(?i)https?://(?:{_LABELS}){{0,4}}tiktokv?\.com(?![a-z0-9.@-])")
-# What a parameter's value or a path's part is joined with, so that a link after it is its part.
+# A link after one of these characters is part of the link before it.
 _JOINTS_OF_TIKTOK, _JOINTS = "=&", "=&/?_#:!"
 _SENTENCE_END = ".:!?*"
 _EMPHASIS = "_~"
 
 
 def find_links(text: str) -> list[str]:
-    """Each link in `text`, in order, in a URL's own characters, without what stands around it.
+    """The links in `text`, in order, normalized to the characters of a URL.
 
-    Links are what begins with `http://` or `https://`, and TikTok's host names without a scheme.
-    A link inside another one's path or query is a part of that one.
+    A link begins with `http://` or `https://`, or with TikTok's host name. A link inside the path
+    or query of another one is part of that one.
 
     Arguments:
-        text: a cell's text; its length is the caller's to limit.
+        text: a cell's text, of limited length.
     """
     plain = as_in_a_url(text)
-    pieces = [match for match in _PIECE.finditer(plain) if not _runs_something(plain, match)]
-    return [link for match in pieces for link in _links_of(match)]
+    pieces = [match for match in _PIECE.finditer(plain) if not _has_other_scheme(plain, match)]
+    return [link for match in pieces for link in _split_links(match)]
 
 
-def _runs_something(text: str, piece: re.Match[str]) -> bool:
-    """Whether what the piece belongs to, up to white space, begins with another scheme."""
+def _has_other_scheme(text: str, piece: re.Match[str]) -> bool:
+    """Whether the word around the piece begins with another scheme."""
     start = max(text.rfind(space, 0, piece.start()) for space in " \t\r\n") + 1
     return OTHER_SCHEME.search(text, start, piece.start()) is not None
 
 
-def _links_of(piece: re.Match[str]) -> Iterator[str]:
+def _split_links(piece: re.Match[str]) -> Iterator[str]:
     text = piece[0]
     before = piece.string[piece.start() - 1] if piece.start() else " "
     starts = [match.start() for match in _SCHEME.finditer(text)]
@@ -76,7 +76,7 @@ def _links_of(piece: re.Match[str]) -> Iterator[str]:
     if (bare := _bare_start(head, before)) is not None:
         yield _without_emphasis(head, bare)
     elif _HOST_BEFORE.match(head):
-        yield head.rstrip(_SENTENCE_END)  # another site's, without a scheme
+        yield head.rstrip(_SENTENCE_END)  # of another site, without a scheme
     end = 0
     for number, start in enumerate(starts):
         if start < end:

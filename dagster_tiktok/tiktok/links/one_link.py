@@ -1,4 +1,4 @@
-"""What one link says: which post it names, or why it names none."""
+"""Reads one link: which post it names, or why it names none."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dagster_tiktok.tiktok.links.wrapped_links import wrapped_id, wrapping_host
 
 _SHOWN_HOST = 40
 _COPY_AGAIN = "Copy the link again"
-_OPEN = "Open the post and copy its own link"
+_OPEN = "Open the post and copy its link"
 
-# Codes, names and hosts' prefixes are TikTok's to choose: nine letters and digits until 2025, then
-# thirteen, a hyphen and five, something else next. What is safe in a URL is accepted, and TikTok
-# says whether it exists. Fewer than five characters are what is left of a code that was cut.
+# TikTok changes the form of codes: nine letters and digits until 2025, then thirteen, a hyphen and
+# five. So we accept all that is safe in a URL, and TikTok says whether it exists. Fewer than five
+# characters are the rest of a truncated code.
 _SHORT_CODE = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}")
 _MIN_CODE_CHARACTERS = 5
 _SCHEME = re.compile(r"(?i)(?:https?:)?//")
@@ -35,7 +35,7 @@ _LANGUAGE = re.compile(r"(?i)(?:[a-z]{2}|fil|ceb)(?:-[a-z0-9]{2,4}){0,2}\Z")
 
 _POST_HOSTS = ("tiktok.com", "tiktokv.com", "tiktokv.us")
 _SHORT_HOST = re.compile(r"v[a-z0-9]?\.tiktok\.com\Z")
-"""vm., vt., and whatever comes next. One code works on all of them."""
+"""vm., vt. and similar ones. A code works on all of them."""
 _POST_PREFIXES = (
     ("video",),
     ("photo",),
@@ -49,8 +49,8 @@ _POST_PREFIXES = (
     ("i18n", "share", "video"),
     ("i18n", "share", "photo"),
 )
-# What is left of `/video/` and `/photo/` in a link that was cut there.
-_CUT_KINDS = frozenset(kind[:size] for kind in ("video", "photo") for size in range(1, 5))
+# The rest of `/video/` and `/photo/` in a link that was truncated there.
+_TRUNCATED_KINDS = frozenset(kind[:size] for kind in ("video", "photo") for size in range(1, 5))
 _OTHER_PAGES = {
     "live": "a live room",
     "search": "a search page",
@@ -67,11 +67,12 @@ _OTHER_PAGES = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What one link says.
+    """The result for one link.
 
-    `ref`: the post that it names. Otherwise `fault`: why it names none. `part`: what is left of
-    the post that it named before it was cut. `wrapped`: the link leads to another link; then
-    `part` is the id that it shows, "" where it shows none.
+    `ref`: the post that it names.
+    `fault`: if it names none, the reason, as a message for the VA.
+    `part`: if the link was truncated, what is left of the post's id or code.
+    `wrapped`: another site's link leads to the post's link; then `part` is the id inside it, or "".
     """
 
     ref: PostRef | None = None
@@ -81,10 +82,10 @@ class Reading:
 
 
 def read_link(link: str, now: datetime | None) -> Reading:
-    """What `link`, without anything around it, says; the scheme may be left out.
+    """Reads `link`, which has nothing around it and may lack its scheme.
 
     Arguments:
-        now: aware; no post is younger. The machine's clock by default.
+        now: aware; no post can be newer. The machine's clock by default.
     """
     split = _split(link)
     if split is None:
@@ -99,18 +100,18 @@ def read_link(link: str, now: datetime | None) -> Reading:
 
 
 def _wrapped(host: str, link: str) -> str:
-    # A VA who sees the post's whole link in the cell can't know why it is not taken.
-    why = " (a link inside another site's link is not read)" if wrapped_id(link) else ""
+    # A VA who sees the post's whole link in the cell needs to know why it does not count.
+    why = " (we can't use a link inside another site's link)" if wrapped_id(link) else ""
     return (
-        f"Post URL is wrapped in a link of {host[-_SHOWN_HOST:]}: open it, then copy the post's "
-        f"own link from TikTok{why}: {quoted(link)}"
+        f"Post URL is a link of {host[-_SHOWN_HOST:]}, not of TikTok: open it, then copy the "
+        f"post's link from TikTok{why}: {quoted(link)}"
     )
 
 
 def _split(link: str) -> tuple[str, str] | None:
-    """Host in lower case and decoded path, None where the host is not TikTok's.
+    """Host in lower case and decoded path, None if the host is not TikTok's.
 
-    By hand: urlsplit drops tabs and line breaks.
+    Not urlsplit, which drops tabs and line breaks.
     """
     rest = _SCHEME.sub("", link, count=1) if _SCHEME.match(link) else link
     cut = _QUERY.search(rest)
@@ -141,7 +142,7 @@ def _post(segments: list[str], host: str, link: str, now: datetime | None) -> Re
             return Reading(PostRef(short_code=known))
         fault = f"Post URL is a short link that is not complete. {_COPY_AGAIN}: {quoted(link)}"
         return Reading(fault=fault, part=code if code.isalnum() else None)
-    if user is not None and len(lowered) == 2 and lowered[1] in _CUT_KINDS:
+    if user is not None and len(lowered) == 2 and lowered[1] in _TRUNCATED_KINDS:
         fault = f"Post URL is not complete: its end is missing. {_COPY_AGAIN}: {quoted(link)}"
         return Reading(fault=fault, part="")
     fault = f"Post URL is {_page(user, lowered)}, not a post. {_OPEN}: {quoted(link)}"
@@ -163,15 +164,15 @@ def _by_id(
     if why is None:
         return Reading(PostRef(tiktok_id=digits, user=user, is_photo=is_photo))
     if digits and is_truncated_id(digits):
-        fault = f"Post URL is not complete: it has a post number that TikTok cannot have ({why})"
+        fault = f"Post URL is not complete: its post number is too short ({why})"
     else:
         mistyped = ": it is mistyped" if digits and is_whole_id(digits) else ""
-        fault = f"Post URL has a post number that TikTok cannot have{mistyped} ({why})"
+        fault = f"Post URL has an impossible post number{mistyped} ({why})"
     return Reading(fault=f"{fault}. {_COPY_AGAIN}: {quoted(link)}", part=digits or None)
 
 
 def _code_segment(segments: list[str], host: str) -> str | None:
-    """The part of a short link that is its code, "" where that is missing."""
+    """The code of a short link, "" if it is missing."""
     if segments[:1] in (["t"], ["T"]) and host.endswith("tiktok.com"):
         return segments[1] if len(segments) > 1 else ""
     if _SHORT_HOST.match(host):

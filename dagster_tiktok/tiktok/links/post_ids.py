@@ -1,7 +1,7 @@
 """Which numbers can be the id of a post.
 
-An id is a 64-bit number whose upper 32 bits are the upload time in unix seconds, so its length
-tells whether all of it was copied, and its first digits whether it was typed by hand.
+An id is a 64-bit number whose upper 32 bits are the upload time in unix seconds. So its length
+shows whether it was truncated, and its first digits whether it was mistyped.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import datetime, timedelta, timezone
 _DIGITS = re.compile(r"[0-9]+\Z")
 _MAX_ID = 2**64 - 1
 _USUAL_DIGITS = 19
-"""From 2014 to 2043. A shorter number lost its end when the link was copied."""
+"""From 2014 to 2043. A shorter number was truncated when the link was copied."""
 
-# Musical.ly began in August 2014, and TikTok took over its posts. Nothing is older.
+# Musical.ly started in August 2014, and TikTok took over its posts. Nothing is older.
 _FIRST_UPLOAD = datetime(2014, 8, 1, tzinfo=timezone.utc)
 # When this rule was written: a clock that shows an earlier time is wrong.
 _WRITTEN = datetime(2026, 11, 25, tzinfo=timezone.utc)
@@ -22,21 +22,21 @@ _CLOCK_TOLERANCE = timedelta(days=1)
 
 
 def is_tiktok_id(text: str) -> bool:
-    """Whether `text` can be the id of a post, whatever the time is now."""
+    """Whether `text` can be the id of a post, at any time."""
     return _DIGITS.match(text) is not None and _is_possible(text)
 
 
 def find_id_fault(text: str, now: datetime | None = None) -> str | None:
-    """Why `text`, which is digits, can't be the id of a post in a link that a user copied.
+    """Why `text`, which is digits, can't be the id of a post in a link that a VA copied.
 
-    A clock that is more than a day slow would reject new posts. It can't get here: Google refuses
-    to sign in a service account whose clock is wrong by minutes, so no row is read.
+    A clock that is more than a day slow would make new posts impossible. But then no row is read
+    at all: Google rejects a service account whose clock is wrong by minutes.
 
     Arguments:
         now: aware; the machine's clock by default.
 
     Returns:
-        The part of a message that says what is wrong, None if nothing is.
+        The part of a message that says what is wrong, None if the id is possible.
     """
     if len(text) < _USUAL_DIGITS:
         return f"{len(text)} digits, not {_USUAL_DIGITS}"
@@ -44,31 +44,31 @@ def find_id_fault(text: str, now: datetime | None = None) -> str | None:
         if len(text) == _USUAL_DIGITS and not text.startswith("0"):
             return _describe_upload_day(text)
         return f"{len(text)} digits" if len(text) > _USUAL_DIGITS else "it starts with 0"
-    if _uploaded(text) > max(now or datetime.now(timezone.utc), _WRITTEN) + _CLOCK_TOLERANCE:
+    if _upload_time(text) > max(now or datetime.now(timezone.utc), _WRITTEN) + _CLOCK_TOLERANCE:
         return _describe_upload_day(text)
     return None
 
 
 def is_truncated_id(text: str) -> bool:
-    """Whether `text`, which has a fault, is what is left of an id that was cut."""
+    """Whether `text`, which has a fault, is the beginning of a truncated id."""
     return len(text) < _USUAL_DIGITS and not text.startswith("0")
 
 
 def is_whole_id(text: str) -> bool:
-    """Whether `text`, which has a fault, has an id's length: a digit of it is wrong."""
+    """Whether `text`, which has a fault, has an id's length, so that a digit is wrong."""
     return len(text) == _USUAL_DIGITS and not text.startswith("0")
 
 
 def _is_possible(digits: str) -> bool:
-    # The length first: int() of a long text takes long.
+    # The length first: int() of a long text is slow.
     if not _USUAL_DIGITS <= len(digits) <= _USUAL_DIGITS + 1 or digits.startswith("0"):
         return False
-    return int(digits) <= _MAX_ID and _uploaded(digits) >= _FIRST_UPLOAD
+    return int(digits) <= _MAX_ID and _upload_time(digits) >= _FIRST_UPLOAD
 
 
 def _describe_upload_day(digits: str) -> str:
-    return f"the post would be of {_uploaded(digits):%Y-%m-%d}"
+    return f"the post would be from {_upload_time(digits):%Y-%m-%d}"
 
 
-def _uploaded(digits: str) -> datetime:
+def _upload_time(digits: str) -> datetime:
     return datetime.fromtimestamp(int(digits) >> 32, timezone.utc)

@@ -1,7 +1,7 @@
-"""From what a person pasted to the post that is meant.
+"""Finds the post that a VA means by the text of a cell.
 
-Nothing here touches the network. The text is hostile until it has passed: only its id or its
-short code goes on, never its host, so no cell can decide what is requested.
+Nothing here uses the network. The text is hostile: only an id or a short code passes, never a host,
+so no cell decides which host we request.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ __all__ = [
 ]
 
 MAX_URL_CHARACTERS = 2048
-"""Share links carry up to about 1,000 characters of tracking; a longer cell is something else."""
+"""Share links have up to about 1,000 characters of tracking; a longer cell is something else."""
 
-_NOT_TIKTOK = "Post URL is not a TikTok address"
+_NOT_TIKTOK = "Post URL is not a TikTok link"
 _ENCODED_TWICE = re.compile(r"(?i)https?%25")
 
-# How nearly every address looks. What it matches, the long way below reads in the same way.
+# The fast path, for nearly every URL. The long way gives the same result.
 _PLAIN = re.compile(
     r"https://www\.tiktok\.com/@([A-Za-z0-9_.-]{1,64})/(video|photo)/([1-9][0-9]{18})"
     r"(?:\?[A-Za-z0-9_=&.-]*)?\Z"
@@ -54,14 +54,14 @@ _ABSOLUTE = re.compile(r"(?i)https?://")
 def parse_post_link(text: str, *, now: datetime | None = None) -> PostRef:
     """The post that `text`, the cell as typed, points to.
 
-    The cell may hold more than the link: brackets, a share text, links that name no post. One link
-    that names a post, in however many copies, is unambiguous.
+    The cell may contain more than the link: brackets, a share text, links that name no post. One
+    link to a post is unambiguous, and so are several copies of it.
 
     Arguments:
-        now: aware; no post is younger. The machine's clock by default.
+        now: aware; no post can be newer. The machine's clock by default.
 
     Raises:
-        PostUrlError: with a message for the VA who typed it.
+        PostUrlError: with a message for the VA.
     """
     if len(text) <= MAX_URL_CHARACTERS and (plain := _PLAIN.match(text)):
         if find_id_fault(plain[3], now) is None:
@@ -69,24 +69,24 @@ def parse_post_link(text: str, *, now: datetime | None = None) -> PostRef:
             return PostRef(tiktok_id=plain[3], user=plain[1], is_photo=is_photo)
     elif len(text) > MAX_URL_CHARACTERS:
         raise PostUrlError(
-            f"Post URL is not an address: it has {len(text)} characters, "
-            f"at most {MAX_URL_CHARACTERS} are read"
+            f"Post URL is too long to be a link: it has {len(text)} characters, "
+            f"the limit is {MAX_URL_CHARACTERS}"
         )
     typed = printable(text).strip()
     if not typed:
         raise PostUrlError("Post URL is empty")
     readings = [read_link(link, now) for link in find_links(text)]
     if not any(reading.ref for reading in readings):
-        # Mail programs and small cells break a link into lines. An id tells by itself whether it
-        # is one; a code does not, so nothing is put together for it.
+        # Mail programs and narrow cells break a link into lines. Join them only if an id comes out:
+        # we can check an id, but not a code.
         joined = [read_link(link, now) for link in find_links(without_breaks(text))]
         if any(reading.ref and reading.ref.tiktok_id for reading in joined):
             readings = joined
-    return _the_one(typed, readings)
+    return _pick_post(typed, readings)
 
 
 def parse_url(url: str, *, now: datetime | None = None) -> PostRef:
-    """The post that a URL of TikTok's own names, a redirect's target for one: as it is, whole.
+    """The post that a complete URL of TikTok's names, such as the target of a redirect.
 
     Arguments:
         now: as of `parse_post_link`.
@@ -95,10 +95,10 @@ def parse_url(url: str, *, now: datetime | None = None) -> PostRef:
         PostUrlError: it names no post, or is no `http(s)` URL.
     """
     reading = read_link(url, now) if _ABSOLUTE.match(url) else Reading()
-    return _the_one(url, [reading])
+    return _pick_post(url, [reading])
 
 
-def _the_one(typed: str, readings: Sequence[Reading]) -> PostRef:
+def _pick_post(typed: str, readings: Sequence[Reading]) -> PostRef:
     found: dict[str, PostRef] = {}
     for reading in readings:
         if (ref := reading.ref) is not None:
@@ -106,12 +106,12 @@ def _the_one(typed: str, readings: Sequence[Reading]) -> PostRef:
             is_photo = ref.is_photo or known.is_photo
             found[ref.key] = replace(known, user=known.user or ref.user, is_photo=is_photo)
     if not found:
-        # The most telling one: a link that was cut, a wrapped one, another page, another site.
+        # The most useful one first: a truncated link, a wrapped one, another page, another site.
         faults = sorted(readings, key=lambda r: (r.part is None, r.wrapped, not r.fault))
         fault = faults[0].fault if faults else ""
         if not fault and _ENCODED_TWICE.search(typed):
             fault = (
-                "Post URL is encoded more than once: open the post, then copy its own link from "
+                "Post URL is encoded more than once: open the post, then copy its link from "
                 f"TikTok: {quoted(typed)}"
             )
         if not fault and (mistyped := mistyped_beginning(typed)) is not None:
@@ -123,7 +123,5 @@ def _the_one(typed: str, readings: Sequence[Reading]) -> PostRef:
     names = [ref.tiktok_id or ref.short_code or "" for ref in found.values()]
     others = [r for r in readings if r.part and not names[0].startswith(r.part)]
     if len(found) > 1 or others:
-        raise PostUrlError(
-            f"Post URL holds more than one link to a post, keep one: {quoted(typed)}"
-        )
+        raise PostUrlError(f"Post URL has links to more than one post: keep one: {quoted(typed)}")
     return next(iter(found.values()))

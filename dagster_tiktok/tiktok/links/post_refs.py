@@ -1,4 +1,4 @@
-"""A post as a URL names it, and the URL that it is known by."""
+"""A reference to a post, and its canonical URL."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _PHOTO_PARAMETER = re.compile(r"[?&](?:aweme_type=150|pic_cnt=[1-9][0-9]?)(?![0-
 
 
 class PostUrlError(ValueError):
-    """The text names no post. Its text is the message that a VA reads."""
+    """The text names no post. `str()` is the message for the VA."""
 
 
 @dataclass(frozen=True)
 class PostRef:
-    """A post as an address names it: by its id, or by a short link's code until it is resolved.
+    """A post as a URL names it: by its id, or by a short link's code until that is resolved.
 
-    A resolved reference keeps its code. `user` and `is_photo` are only what the URL said, and no
-    part of which post it is: TikTok does not check them.
+    A resolved reference keeps its code. `user` and `is_photo` are what the URL says. They don't
+    identify the post: TikTok ignores them.
     """
 
     tiktok_id: str | None = None
     short_code: str | None = None
     user: str | None = None
     is_photo: bool = field(default=False, compare=False)
-    """Whether the URL says that the post shows slides (`/photo/`), not a video."""
+    """Whether the URL says that the post has slides (`/photo/`), not a video."""
 
     def __post_init__(self) -> None:
         if self.tiktok_id is None and self.short_code is None:
@@ -35,9 +35,9 @@ class PostRef:
 
     @property
     def key(self) -> str:
-        """What was asked for: the same before and after the short link is resolved.
+        """Identifies the link: the same before and after a short link is resolved.
 
-        Two keys may lead to one post; after resolution `tiktok_id` tells.
+        Two keys may lead to one post: compare `tiktok_id` for that.
         """
         return f"t/{self.short_code}" if self.short_code else str(self.tiktok_id)
 
@@ -48,14 +48,14 @@ def is_account(text: str) -> bool:
 
 
 def says_photo(url: str) -> bool:
-    """Whether the parameters of a URL of TikTok's say that the post is a carousel."""
+    """Whether the parameters of a TikTok URL say that the post is a carousel."""
     return _PHOTO_PARAMETER.search(url) is not None
 
 
 def canonical_url(tiktok_id: str, user: str | None, is_carousel: bool) -> str:
-    """The address under which a post is known, always on the real site.
+    """The URL that identifies a post, always on the real site.
 
-    An unknown `user` becomes `_`, which TikTok accepts in that place.
+    An unknown `user` becomes `_`, which TikTok accepts.
     """
     kind = "photo" if is_carousel else "video"
     return f"https://www.tiktok.com/@{quote(user or '_', safe='')}/{kind}/{tiktok_id}"

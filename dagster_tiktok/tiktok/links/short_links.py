@@ -1,7 +1,7 @@
-"""Where a short link leads: to a post, to nowhere, or to a notice that is about its reader.
+"""Where a short link leads: to a post, nowhere, or to a notice about us, the reader.
 
-Only pages that are known end a row. TikTok's redirects also tell what is wrong with the address
-from which they are read, and a page that is not known may be the next one of those.
+Only pages that we know end a row. TikTok also redirects because of our IP address or country, and
+an unknown page may be another case of that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from dagster_tiktok.tiktok.failures import FailureKind, unavailable, unreadable
 from dagster_tiktok.tiktok.links.post_links import PostRef, PostUrlError, parse_url
 
-# What is known of dead links. An interstitial may have the name of any other page.
+# Where dead links lead. An interstitial may have the name of any other page.
 _NOWHERE = frozenset({"", "notfound", "404", "foryou"})
 # TikTok's own languages, which prefix a path as regions do: `/en/` is a language, `/hk/` a region.
 _LANGUAGES = re.compile(
@@ -21,11 +21,11 @@ _LANGUAGES = re.compile(
     r"|l[tv]|m[klrsy]|n[blo]|p[alst]|r[ou]|s[klqrvw]|t[aehr]|u[krz]|vi|z[hu])(?:-|\Z)"
 )
 _PREFIX = re.compile(r"(?:[a-z]{2}|fil|ceb)(?:-[a-z0-9]{2,4}){0,2}\Z")
-# What a share link of another thing than a post leads to, in its whole form: an interstitial may
-# stand under the first name (`/live/wait`), not under an account or a sound's number.
+# Where share links of other things lead. We match the whole path: an interstitial may begin with
+# `/live/…`, but not with an account or a sound's number.
 _OF_ACCOUNT = frozenset({"live", "playlist", "collection"})
 _SOUND = re.compile(r"[^/]+-[0-9]{15,20}\Z")
-# TikTok gave the target: our clock has no say in it.
+# The target comes from TikTok, so we don't check its time by our clock.
 _ANY_TIME = datetime(9000, 1, 1, tzinfo=timezone.utc)
 
 
@@ -33,11 +33,11 @@ def parse_target(url: str) -> PostRef:
     """The post, or the further short link, to which a short link redirects.
 
     Arguments:
-        url: absolute, on TikTok's site or wherever the redirect leads.
+        url: absolute, on any host.
 
     Raises:
-        PostUnavailableError: the link is dead, or leads to a page that is known to be no post.
-        PostUnreadableError: the page is a notice about the reader, or is not known.
+        PostUnavailableError: the link is dead, or leads to a known page that is not a post.
+        PostUnreadableError: the page is a notice about us, or unknown.
     """
     reject_region_notice(url)
     segments = path_segments(url)
@@ -51,20 +51,20 @@ def parse_target(url: str) -> PostRef:
             raise unavailable(FailureKind.NOT_A_POST, str(error)) from error
         raise unreadable(FailureKind.UNKNOWN_STATUS, f"redirect: {error}") from error
     if ref.tiktok_id is None and len(segments) > 2:
-        raise unreadable(FailureKind.UNKNOWN_STATUS, "redirect to a path that is not known")
+        raise unreadable(FailureKind.UNKNOWN_STATUS, "redirect to an unknown path")
     return ref
 
 
 def reject_region_notice(url: str) -> None:
-    """Raises PostUnreadableError where a redirect leads to a notice for regions without TikTok."""
+    """Raises PostUnreadableError if a redirect leads to a notice for regions without TikTok."""
     segments = _all_segments(url)
-    # Beside the notice itself: a region's home page, where TikTok sends whoever it shows nothing.
+    # Or to a region's home page, where TikTok sends visitors to whom it shows nothing.
     if len(segments) in (1, 2) and _is_region(segments[0]) and "".join(segments[1:]) in _NOWHERE:
         raise unreadable(FailureKind.REGION_NOTICE, f"redirect to {urlsplit(url).path}")
 
 
 def path_segments(url: str) -> list[str]:
-    """The path's parts in lower case, without the prefix of a language."""
+    """The path's parts in lower case, without a language prefix."""
     segments = _all_segments(url)
     if segments and _PREFIX.match(segments[0]):
         del segments[0]

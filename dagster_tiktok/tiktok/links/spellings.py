@@ -1,9 +1,8 @@
-"""The links of a text as a URL bar would show them, however the text was written.
+"""Normalizes the spelling of links: escaped, encoded, full-width or with a broken scheme.
 
-A link that is copied from a program's output, a mail or a phone comes escaped, encoded, in full
-width or with a damaged scheme. Each way of writing is undone once, so what is encoded twice stays
-what it is. Nothing here decides what a link means: the host that comes out is checked afterwards,
-like any that was typed, and only a post's id or code goes on.
+That is how links arrive from program output, mail and phones. Each spelling is undone once, so
+text that is encoded twice stays encoded. The host that comes out is checked afterwards, like any
+other, and only a post's id or code passes.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ import unicodedata
 from urllib.parse import unquote
 
 LABELS = r"(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)"
-"""A part of a host's name with its dot; `xn--` names (punycode) are never TikTok's."""
+"""A label of a host name with its dot; `xn--` names (punycode) are never TikTok's."""
 _TIKTOK = rf"(?:{LABELS}){{0,4}}tiktokv?\.com"
 
 OTHER_SCHEME = re.compile(
     r"(?i)(?<![a-z0-9])(?:(?:javascript|vbscript|blob|filesystem)(?::|%3a)|file(?::|%3a)[/\\%]"
     r"|data(?::|%3a)(?=[a-z]+[/\\%]|[,;]))"
 )
-"""A scheme that runs or reads something: no label that was glued to a link, as `Data:` may be."""
+"""A scheme that runs or reads something. `Data:` before a link may be just a label."""
 
-# Beside the format characters: joiners, fillers and variation selectors, which show nothing.
+# Joiners, fillers and variation selectors are invisible, like the format characters (Cf).
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
@@ -78,7 +77,7 @@ _SPACED_SCHEME = re.compile(rf"(?i)(?<![a-z0-9])https?[ \t]*:[ \t]*//[ \t]*(?={_
 _ANY_SCHEME = re.compile(r"(?i)http")
 _WHOLE_SCHEME = re.compile(r"(?i)https?://(?!http)[a-z0-9]")
 _REPEATED_SCHEME = re.compile(r"(?i)(?:https?:/{1,3}|https?//){2,}")
-# Today's codes have a hyphen, at which programs break lines.
+# Programs break lines at the hyphen of today's codes.
 _BROKEN_CODE = re.compile(
     r"(?i)((?:\bv[a-z0-9]?\.tiktok\.com/|\btiktok\.com/t/)[a-z0-9]{5,40}-)[ \t]*[\r\n]\s*"
     r"(?=[a-z0-9]{3,10}(?:[/?\s]|\Z))"
@@ -87,10 +86,10 @@ _BROKEN_AT_SLASH = re.compile(r"(?<=/)\s+(?=[@%A-Za-z0-9])|\s+(?=/@)|\s*[\r\n]\s
 
 
 def as_in_a_url(text: str) -> str:
-    """`text` with its links in plain characters; what is no link may be changed as well.
+    """`text` with normalized links; other parts may change as well.
 
     Arguments:
-        text: a cell's text; its length is the caller's to limit.
+        text: a cell's text, of limited length.
     """
     text = _visible(_BROKEN_CODE.sub(r"\1", text))
     for undo in (_unescaped, _narrow, _decoded):
@@ -108,7 +107,7 @@ def without_breaks(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Without zero-width characters, direction marks, soft hyphens and the like, which come with
+    """Removes zero-width characters, direction marks, soft hyphens and the like, which come with
     pasted text; control characters and blanks become spaces."""
     if text.isascii() and text.isprintable():
         return text
@@ -141,7 +140,7 @@ def _narrow_link(chunk: re.Match[str]) -> str:
     found = scheme or host
     if found is None:
         return text
-    # A name of which only some letters are wide is an imitation of TikTok's: it stays as it is.
+    # A name with only some wide letters imitates TikTok's: it stays as it is.
     is_wide = host is not None and not host[0].isascii() and "tiktok" not in host[0].lower()
     if host is not None:
         text = text[: host.start()] + host[0].translate(_NARROW_ALL) + text[host.end() :]
@@ -158,7 +157,7 @@ def _decoded(text: str) -> str:
 
 def _decoded_part(part: re.Match[str]) -> str:
     found = _ENCODED.search(part[0])
-    # Behind another link it is that one's parameter.
+    # After another link it is a parameter of that link.
     if found is None or _LINK_BEFORE.search(part[0], 0, found.start()):
         return part[0]
     return unquote(part[0])

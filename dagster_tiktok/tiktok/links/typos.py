@@ -1,6 +1,6 @@
-"""What was meant to be a link to TikTok, and is mistyped where it begins.
+"""Detects a mistyped beginning of a link to TikTok.
 
-Only the message for the VA comes out of this: nothing is read that looks like TikTok's host.
+Only for the message to the VA: we never request a host that looks like TikTok's.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _BEGINNING = re.compile(
 )
 _HOST = "tiktok.com"
 _SAME = ("tiktok.com", "tiktokv.com", "tiktokv.us")
-# "tikok.com" and "ticktok.com" are, "nottiktok.com" is another name.
+# "tikok.com" and "ticktok.com" are similar enough, "nottiktok.com" is another name.
 _LIKE = 0.88
 
 
 def mistyped_beginning(typed: str) -> str | None:
-    """The part of a message that shows what of a link's beginning is mistyped, None if nothing is.
+    """What is mistyped at the beginning of a link, as part of a message; None if nothing is.
 
     Arguments:
-        typed: the cell's text, printable; its length is the caller's to limit.
+        typed: the cell's text, printable and of limited length.
     """
     for chunk in typed.split()[:_MOST_CHUNKS]:
         found = _BEGINNING.match(chunk)

@@ -1,6 +1,6 @@
-"""Links of other services that lead to a link: mail scanners, social networks, shorteners.
+"""Recognizes links that lead to another link: of mail scanners, social networks and shorteners.
 
-They are recognised, never followed: which host is requested is not a cell's to decide.
+We never follow them: a cell must not decide which host we request.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from urllib.parse import unquote
 
 _ROUNDS = 3
-"""A link that went through several services is encoded as often."""
+"""A link that passed through several services is encoded several times."""
 
 _WRAPPERS = frozenset(
     {
@@ -30,7 +30,7 @@ _WRAPPERS = frozenset(
         "bl.ink", "s.id", "soo.gd", "href.li", "linkin.bio", "onelink.me", "app.link", "page.link",
     }
 )  # fmt: skip
-# Redirects of hosts that have other pages as well.
+# Redirects on hosts that also have other pages.
 _WRAPPING_PATHS = (
     ("google", ("/url", "/imgres", "/amp/")),
     ("youtube.com", ("/redirect",)),
@@ -55,7 +55,7 @@ def wrapping_host(link: str) -> str | None:
     """The host of a link that leads to another link, None for any other link.
 
     Arguments:
-        link: whose own host is not TikTok's; with or without a scheme.
+        link: on another host than TikTok's, with or without a scheme.
     """
     match = _URL.match(link) or _URL.match(f"//{link}")
     if match is None:
@@ -69,7 +69,7 @@ def wrapping_host(link: str) -> str | None:
 
 
 def wrapped_id(link: str) -> str | None:
-    """The post's id that a wrapped link shows, if it shows one."""
+    """The post's id inside a wrapped link, if there is one."""
     for text in _decoded(link):
         if match := _INNER_POST.search(text):
             return match[1]
@@ -81,18 +81,18 @@ def _is_wrapper(host: str, rest: str) -> bool:
     if any(".".join(labels[n:]) in _WRAPPERS for n in range(len(labels) - 1)):
         return True
     for name, paths in _WRAPPING_PATHS:
-        of_name = (
+        is_host = (
             _GOOGLE.match(host) if name == "google" else host == name or host.endswith("." + name)
         )
-        if of_name and rest.lower().startswith(paths):
+        if is_host and rest.lower().startswith(paths):
             return True
     return False
 
 
 def _decoded(text: str) -> list[str]:
-    """`text` and what it says below each layer of encoding.
+    """`text` and its content below each layer of encoding.
 
-    Proofpoint's version 2 has `-` for `%` and `_` for `/`.
+    Proofpoint's version 2 writes `-` for `%` and `_` for `/`.
     """
     layers = [text]
     for _ in range(_ROUNDS):

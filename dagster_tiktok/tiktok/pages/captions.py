@@ -1,7 +1,7 @@
 """Hashtags and mentions of a caption.
 
-TikTok lists them beside the caption (`textExtra`, `challenges`), but the lists can be partial or
-hold junk, so they are merged with the tags that stand in the caption itself.
+TikTok lists them beside the caption (`textExtra`, `challenges`), but these lists may be partial or
+contain junk, so we merge them with the tags in the caption itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MAX_TAGS = 200
 _MAX_TAG_CHARACTERS = 150
 
 # `\w` lacks the combining vowels of Hebrew, Arabic, the Indian scripts, Thai, Lao, Burmese and
-# Khmer, without which their tags would end after the first letter.
+# Khmer. Without them these tags would end after the first letter.
 _COMBINING = (
     "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ece\u0f71-\u0f84\u102b-\u1049"
@@ -30,7 +30,7 @@ Span = tuple[int, int]
 
 
 def with_title(title: str, caption: str) -> str:
-    """The caption below its carousel's headline, unless it holds the headline already."""
+    """The caption with its carousel's headline above it, unless it already contains that."""
     headline = " ".join(title.split())
     if not headline or headline.casefold() in " ".join(caption.split()).casefold():
         return caption
@@ -40,10 +40,10 @@ def with_title(title: str, caption: str) -> str:
 def hashtags(
     caption: str, extras: Sequence[TextExtraShape], challenges: Iterable[str]
 ) -> tuple[str, ...]:
-    """The tags in lower case, without `#`, each once: in the caption's order, then the others.
+    """The unique tags in lower case, without `#`: first those in the caption, in its order.
 
     Arguments:
-        caption: as TikTok sent it, since the offsets of `extras` count its UTF-16 units.
+        caption: as TikTok sent it, because the offsets in `extras` count UTF-16 units.
     """
     listed = [(extra, extra.hashtag_name) for extra in extras if extra.type == _HASHTAG]
     names = [*_merged(caption, listed, _TAG), *challenges]
@@ -52,9 +52,9 @@ def hashtags(
 
 
 def mentions(caption: str, extras: Sequence[TextExtraShape]) -> tuple[str, ...]:
-    """The accounts that the caption names, without `@`, each once, in the same order.
+    """The unique accounts that the caption mentions, without `@`, in the same order.
 
-    A listed mention counts by its account, since the caption may show the nickname.
+    Listed mentions give the account, because the caption may show the nickname.
     """
     listed = [(extra, extra.user_unique_id) for extra in extras if extra.type == _MENTION]
     names = (name.strip(".") for name in _merged(caption, listed, _HANDLE))
@@ -64,7 +64,7 @@ def mentions(caption: str, extras: Sequence[TextExtraShape]) -> tuple[str, ...]:
 def _merged(
     caption: str, listed: Iterable[tuple[TextExtraShape, str]], pattern: re.Pattern[str]
 ) -> list[str]:
-    """Names that are listed with right offsets or stand in the caption, then the others."""
+    """First the names in the caption (listed with valid offsets, or not listed), then the rest."""
     units = caption.encode("utf-16-le", "surrogatepass")
     placed: list[tuple[int, str]] = []
     spans: list[Span] = []
@@ -94,7 +94,7 @@ def _span(extra: TextExtraShape) -> Span | None:
 
 
 def _written(units: bytes, span: Span) -> str | None:
-    """What the caption has at these offsets, with its sign, or None if there is no sign."""
+    """The text at these offsets, with its sign; None if it has no sign."""
     if span[1] * 2 > len(units):
         return None
     text = units[span[0] * 2 : span[1] * 2].decode("utf-16-le", "surrogatepass")
@@ -102,7 +102,7 @@ def _written(units: bytes, span: Span) -> str | None:
 
 
 def _agree(extra: TextExtraShape, written: str, name: str) -> bool:
-    """Whether the entry is of what stands there. A mention may show another name there."""
+    """Whether the entry fits the text there. A mention may show another name."""
     if extra.type == _MENTION:
         return written[0] == "@" and bool(name)
     return written[0] != "@" and name.lstrip("#").lower() in ("", clean(written[1:]).lower())
@@ -111,7 +111,7 @@ def _agree(extra: TextExtraShape, written: str, name: str) -> bool:
 def _unlisted(
     caption: str, spans: Sequence[Span], pattern: re.Pattern[str]
 ) -> Iterator[tuple[int, str]]:
-    """Matches outside of `spans`, which must be sorted, with their UTF-16 offset."""
+    """Matches outside of the sorted `spans`, with their UTF-16 offsets."""
     offset, seen, current = 0, 0, 0
     for match in pattern.finditer(caption):
         offset += len(caption[seen : match.start()].encode("utf-16-le", "surrogatepass")) // 2

@@ -1,9 +1,8 @@
-"""What TikTok tells other sites of a post, for when its page can't be read: oEmbed, the embed page.
+"""oEmbed and the embed page, which TikTok makes for other sites: used if a page can't be read.
 
-They say that the post is there, its caption and its account. Neither is a source of figures. The
-embed page shows some, but from a copy of unknown age, without bookmarks, and as one day's number
-beside the page's of another day they would look like growth: they are not read. The daily looks
-bring the figures if the page can be read again.
+They have the post's caption and account. We take no metrics from them: the embed page has some, but
+of unknown age and without bookmarks, so beside another day's numbers from the page they would look
+like growth. The daily scrapes bring the metrics once the page can be read again.
 """
 
 from __future__ import annotations
@@ -31,27 +30,26 @@ def parse_oembed(
     """The post as oEmbed describes it.
 
     Arguments:
-        status: of the HTTP answer; TikTok answers 400 and a JSON object for a post that is not
-            public.
-        is_photo: whether the post's URL says that it shows slides.
+        status: of the HTTP response; 400 with a JSON object means that the post is not public.
+        is_photo: whether the post's URL says that it has slides.
 
     Raises:
-        PostUnavailableError: TikTok says that there is no such post for the public.
-        PostUnreadableError: the answer does not tell.
+        PostUnavailableError: TikTok says that the post is not public.
+        PostUnreadableError: the response does not say.
     """
-    # The body before the status: a shield and a challenge answer whatever status they like.
+    # The body before the status: stubs and challenge pages come with any status.
     try:
-        answer = json.loads(body)
+        data = json.loads(body)
     except (ValueError, RecursionError):
         raise classify_without_data(body) from None
-    if status in (400, 404) and isinstance(answer, dict):
-        message = answer.get("message")
+    if status in (400, 404) and isinstance(data, dict):
+        message = data.get("message")
         if not isinstance(message, str) or is_inconclusive(message):
             raise unreadable(
                 FailureKind.UNKNOWN_STATUS, f"oEmbed: HTTP {status}: {message!r}"[:200]
             )
         raise unavailable(FailureKind.GONE, f"oEmbed: HTTP {status}")
-    shape = OEmbedShape.model_validate(answer if isinstance(answer, dict) else {})
+    shape = OEmbedShape.model_validate(data if isinstance(data, dict) else {})
     profile = _PROFILE_URL.match(shape.author_url)
     account = shape.author_unique_id or (profile[1] if profile else None)
     if status != 200 or not (account or shape.title):
@@ -71,13 +69,13 @@ def parse_oembed(
 def parse_embed(
     html: bytes, *, expected_id: str, scraped_at: datetime, is_photo: bool = False
 ) -> Post:
-    """The post as the page shows it that other sites put into a frame.
+    """The post as on the page that other sites embed in a frame.
 
     Arguments:
-        is_photo: whether the post's URL says that it shows slides.
+        is_photo: whether the post's URL says that it has slides.
 
     Raises:
-        PostUnreadableError: the page does not tell.
+        PostUnreadableError: the page does not say.
     """
     video = _embedded(script_data(html, _EMBED_SCRIPT_ID), f"/embed/v2/{expected_id}")
     if video is None or video.item_infos is None or video.item_infos.id is None:
@@ -114,7 +112,7 @@ def _post(
     is_carousel: bool,
 ) -> Post:
     if shown_id != tiktok_id:
-        raise unreadable(FailureKind.WRONG_ID, f"asked for {tiktok_id}, got {shown_id}")
+        raise unreadable(FailureKind.WRONG_ID, f"requested {tiktok_id}, got {shown_id}")
     description = clean(caption)
     return Post(
         tiktok_id=tiktok_id,
