@@ -95,12 +95,12 @@ class Database:
     def call_private(self, function: str, **arguments: Any) -> dict[str, Any]:
         """A function that the interface does not serve, as the database's owner calls it."""
         given = json.dumps(arguments).replace("'", "''")
-        answer = self.one(f"select private.{function}('{given}'::jsonb) as answer")["answer"]
-        return cast("dict[str, Any]", answer)
+        result = self.one(f"select private.{function}('{given}'::jsonb) as result")["result"]
+        return cast("dict[str, Any]", result)
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        answer = self.client.rpc("test_sql", {"p": {"query": sql}}).execute().data
-        return cast("list[dict[str, Any]]", answer)
+        rows = self.client.rpc("test_sql", {"p": {"query": sql}}).execute().data
+        return cast("list[dict[str, Any]]", rows)
 
     def execute(self, sql: str) -> None:
         self.client.rpc("test_sql", {"p": {"statement": sql}}).execute()
@@ -260,7 +260,7 @@ class Database:
 
 
 def row(key: str, **details: Any) -> dict[str, Any]:
-    """A ready row whose address is the key, unless said otherwise."""
+    """A ready row whose URL is the key, unless `details` has another."""
     problems = details.pop("problems", [])
     tiktok_id = details.pop("tiktok_id", None)
     typed = {"va_url": f"https://www.tiktok.com/{key}", "va": "Ann", "creator": "Mia Rose"}
@@ -274,7 +274,7 @@ def row(key: str, **details: Any) -> dict[str, Any]:
 
 
 def post(tiktok_id: str, *, slides: int = 0, at: datetime = NOON, **fields: Any) -> dict[str, Any]:
-    """A post as its page said it; metrics are given by name."""
+    """A post as its page showed it; metrics by name."""
     counts = {"views": 1000, "likes": 100, "comments": 10, "shares": 5, "bookmarks": 1}
     metrics = {name: fields.pop(name, value) for name, value in counts.items()}
     return {
@@ -339,7 +339,10 @@ def new_batch() -> str:
 def persist_first_scrapes(
     db: Database, looks: ScrapePasses, *, to: str = "done", **details: Any
 ) -> tuple[str, dict[str, Any], list[int]]:
-    """Takes a new row by key through the stages. Returns batch, answer of persist, unit ids."""
+    """Takes a new row by key through the stages.
+
+    Returns the batch, the result of persist, and the unit ids.
+    """
     batch = new_batch()
     db.open(*(row(key, **details) for key in looks), batch=batch, read_at=FAR)
     units = db.claimed("pending", batch=batch)

@@ -24,7 +24,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def huge_jpeg(side: int) -> bytes:
-    """A small picture whose header announces another size."""
+    """A small image whose header announces another size."""
     data = bytearray(jpeg())
     frame = data.index(b"\xff\xc0")
     data[frame + 5 : frame + 9] = struct.pack(">HH", side, side)
@@ -38,7 +38,7 @@ def segments(marker: int, data: bytes, times: int) -> bytes:
 
 
 def many_images() -> bytes:
-    """A JPEG whose index of further pictures (MPO) announces four thousand million of them."""
+    """A JPEG whose index of further images (MPO) announces four thousand million of them."""
     entries = struct.pack(">HHI4s", 0xB000, 7, 4, b"0100")
     entries += struct.pack(">HHII", 0xB001, 4, 1, 0xFFFF_FFF0)
     entries += struct.pack(">HHII", 0xB002, 7, 0xFFFF_FF00, 50)

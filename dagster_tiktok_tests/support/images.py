@@ -1,4 +1,4 @@
-"""Real pictures of every kind that the bucket takes, full of noise so that they have weight."""
+"""Real images of every type that the bucket accepts, full of noise so that they have weight."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 class ManualClock:
-    """Goes on when somebody sleeps, by what was asked for and what `late` says, or on `advance`."""
+    """Moves by `advance`, and by each sleep: its seconds, and what `late` adds."""
 
     def __init__(self, late: Iterator[float] | None = None) -> None:
         self._now = 1000.0

@@ -60,9 +60,9 @@ class RunningSandbox:
         return create_client(self.sandbox.supabase.url, self.sandbox.supabase.secret_key)
 
     def rows(self, table: str, columns: str = "*") -> list[dict[str, Any]]:
-        answer: Any = self.database.table(table).select(columns).limit(1000).execute().data
-        assert isinstance(answer, list)
-        return answer
+        data: Any = self.database.table(table).select(columns).limit(1000).execute().data
+        assert isinstance(data, list)
+        return data
 
     @property
     def cells(self) -> list[list[str]]:

@@ -16,7 +16,7 @@ MOBILE_SCOPE_NAME = "webapp.reflow.video.detail"
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
 A, B = "6d5fe602159d40809b622acba205baae", "2ffc9e77b89b4f0b951c59dbb3320cea"
 
-# What stands in every real page: words that must not be taken for a refusal.
+# What stands in every real page: words that must not be taken for a rejection.
 _TRANSLATIONS = (
     "<script>var i18n={'a':'Video unavailable','b':'captcha-init','c':'Please wait...',"
     "'d':'SlardarWAF'};document.getElementById(\"__UNIVERSAL_DATA_FOR_REHYDRATION__\")</script>"

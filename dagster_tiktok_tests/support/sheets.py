@@ -96,9 +96,9 @@ class RunningSheets:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         url = f"{self.server.url}/_control/{path}"
-        answer = self._session.request(method, url, json=body, timeout=120)
-        answer.raise_for_status()
-        return answer.json()
+        response = self._session.request(method, url, json=body, timeout=120)
+        response.raise_for_status()
+        return response.json()
 
     def fault(self, kind: str, operation: str, **values: Any) -> None:
         self.control("POST", "faults", {"kind": kind, "operation": operation, **values})

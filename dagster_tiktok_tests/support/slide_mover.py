@@ -1,4 +1,4 @@
-"""Moves posts in a process of its own, whose memory and limits can be told apart.
+"""Moves posts in a process of its own, whose memory and limits can be measured apart from the tests'.
 
 `python -m dagster_tiktok_tests.support.slide_mover` reads an `Order` as JSON and prints `Moved`, a
 line for each round.
@@ -116,14 +116,14 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_bytes, unlimited[1]))
     first = asyncio.run(_move(order, {}))
     resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-    _answer(first)
+    _print(first)
     if order.ballast:
         order.ballast[0].unlink()
     if order.rounds == 2:
-        _answer(asyncio.run(_move(order, first.stored)))
+        _print(asyncio.run(_move(order, first.stored)))
 
 
-def _answer(moved: Moved) -> None:
+def _print(moved: Moved) -> None:
     sys.stdout.write(moved.model_dump_json() + "\n")
 
 

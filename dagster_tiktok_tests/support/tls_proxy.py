@@ -1,8 +1,8 @@
-"""A proxy that plays tiktok.com's hosts before the sandbox, for programs that accept no other.
+"""A proxy that plays tiktok.com's hosts before the sandbox, for programs that accept no other host.
 
-gallery-dl and yt-dlp read addresses of tiktok.com only. Given this as their HTTPS proxy, they
-open what they take for a TLS connection to www.tiktok.com, and talk to the sandbox: their code
-runs as it is. The certificate is made for the moment, so they are told not to verify it.
+gallery-dl and yt-dlp read URLs of tiktok.com only. Given this as their HTTPS proxy, they
+open what looks to them like a TLS connection to www.tiktok.com, and talk to the sandbox: their code
+runs as it is. The certificate is made for the test run, so they are told not to verify it.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class TlsProxy:
     def _serve(self, client: socket.socket, target: tuple[str, int]) -> None:
         client.settimeout(_TIMEOUT_SECONDS)
         request = _read_head(client)
-        method, address, _ = request.split(b" ", 2)
-        host = address.rpartition(b":")[0]
+        method, authority, _ = request.split(b" ", 2)
+        host = authority.rpartition(b":")[0]
         if method != b"CONNECT" or not (b"." + host).endswith(b".tiktok.com"):
             # Nothing but tiktok.com may be asked for: a test must not leave the machine.
             client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")

@@ -1,4 +1,4 @@
-"""The part of the Sheets v4 interface that the sandbox speaks: metadata, values, their errors.
+"""The part of the Sheets v4 API that the sandbox speaks: metadata, values, their errors.
 
 https://developers.google.com/sheets/api/reference/rest
 """
@@ -36,7 +36,7 @@ _DIMENSIONS = ("ROWS", "COLUMNS")
 
 
 class ApiError(Exception):
-    """An answer other than 200, in the form that Google gives it."""
+    """An error response, in the form that Google gives it."""
 
     def __init__(
         self, code: int, message: str, *, headers: Mapping[str, str] | None = None
@@ -52,7 +52,7 @@ class ApiError(Exception):
 
 
 class SheetsApi:
-    """The handlers. Each takes the request and returns the JSON of its answer."""
+    """The handlers. Each takes the request and returns the JSON of its response."""
 
     def __init__(self, book: Book, sheet_url: str) -> None:
         self._book = book
@@ -84,7 +84,7 @@ class SheetsApi:
         # As documented, `includeGridData` is ignored where there is a mask.
         if fields:
             with_data = "data" in mask.get("sheets", {})
-        answer: dict[str, Any] = {
+        spreadsheet: dict[str, Any] = {
             "spreadsheetId": book.spreadsheet_id,
             "properties": {"title": book.title, "locale": "en_US", "timeZone": "Etc/GMT"},
             "sheets": [
@@ -112,7 +112,7 @@ class SheetsApi:
             ],
             "spreadsheetUrl": self._sheet_url,
         }
-        return masked(answer, mask)
+        return masked(spreadsheet, mask)
 
     async def get(self, request: web.Request) -> Any:
         book = self._of(request)
@@ -145,9 +145,9 @@ class SheetsApi:
         book, body = self._of(request), await _json_object(request)
         typed = _typed(request.query.get("valueInputOption"))
         body.setdefault("range", request.match_info["range"])
-        answer = _write(book, [body], typed)[0]
+        response = _write(book, [body], typed)[0]
         book.save()
-        return answer
+        return response
 
     async def batch_update(self, request: web.Request) -> Any:
         book, body = self._of(request), await _json_object(request)
@@ -170,9 +170,9 @@ class SheetsApi:
 
     def _updated(self, book: Book, responses: list[dict[str, Any]]) -> dict[str, Any]:
         book.save()
-        tabs = {answer["updatedRange"].rpartition("!")[0] for answer in responses}
+        tabs = {response["updatedRange"].rpartition("!")[0] for response in responses}
         totals = {
-            f"total{key[0].upper()}{key[1:]}": sum(answer[key] for answer in responses)
+            f"total{key[0].upper()}{key[1:]}": sum(response[key] for response in responses)
             for key in ("updatedRows", "updatedColumns", "updatedCells")
         }
         return {
@@ -280,8 +280,8 @@ def _value_range(book: Book, tab: Tab, box: Box, options: tuple[str, bool, str])
     values = [
         [rendered(cell, render, dates_as_text=dates_as_text) for cell in row] for row in cells
     ]
-    answer = {"range": format_range(tab.title, box), "majorDimension": dimension}
-    return {**answer, "values": values} if values else answer
+    value_range = {"range": format_range(tab.title, box), "majorDimension": dimension}
+    return {**value_range, "values": values} if values else value_range
 
 
 def _with_formulas(rows: list[list[Cell]], tab: Tab) -> list[list[Cell]]:
@@ -302,7 +302,7 @@ def _typed(option: Any) -> bool:
 
 
 def _write(book: Book, data: list[Any], typed: bool) -> list[dict[str, Any]]:
-    """Checks everything, then writes everything: a refused request has changed nothing."""
+    """Checks everything, then writes everything: a rejected request has changed nothing."""
     checked = [_checked(book, item) for item in data]
     try:
         trial = Tab(0, "")
@@ -315,13 +315,13 @@ def _write(book: Book, data: list[Any], typed: bool) -> list[dict[str, Any]]:
             # Also for a cell that null leaves alone: what a range may hold is asked, not done.
             if any(tab.is_protected(box.row + i, box.column + j) for j in range(len(line))):
                 raise ApiError(400, PROTECTED)
-    answers = []
+    responses = []
     for tab, box, values in checked:
         cells = tab.write(box.row, box.column, values, typed=typed)
         width = max(map(len, values), default=0)
         end_row, end_column = box.row + max(len(values), 1), box.column + max(width, 1)
         written = Box(box.row, box.column, end_row, end_column)
-        answers.append(
+        responses.append(
             {
                 "spreadsheetId": book.spreadsheet_id,
                 "updatedRange": format_range(tab.title, written),
@@ -330,7 +330,7 @@ def _write(book: Book, data: list[Any], typed: bool) -> list[dict[str, Any]]:
                 "updatedCells": cells,
             }
         )
-    return answers
+    return responses
 
 
 def _checked(book: Book, item: Any) -> tuple[Tab, Box, list[list[Any]]]:

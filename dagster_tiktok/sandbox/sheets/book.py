@@ -122,7 +122,7 @@ class Tab:
         """Sets cells from this one on; null leaves one alone, "" clears it.
 
         Arguments:
-            typed: parse the values as if a person typed them (USER_ENTERED), else keep them (RAW).
+            typed: parse the values as if a user typed them (USER_ENTERED), else keep them (RAW).
 
         Returns:
             The number of cells that were written.
@@ -225,7 +225,7 @@ def raw(value: Any) -> Cell:
 
 
 def entered(value: Any) -> Cell:
-    """A value as Sheets understands it when a person types it."""
+    """A value as Sheets understands it when a user types it."""
     if isinstance(value, LinkCell):
         return value
     cell = raw(value)
@@ -246,7 +246,7 @@ def entered(value: Any) -> Cell:
 
 
 def rendered(cell: Cell, option: str, *, dates_as_text: bool) -> str | int | float | bool:
-    """A cell as the interface answers it under a `valueRenderOption`."""
+    """A cell as the API returns it under a `valueRenderOption`."""
     if isinstance(cell, FormulaCell):
         return cell.formula if option == "FORMULA" else "#NAME?"
     if isinstance(cell, LinkCell):

@@ -1,4 +1,4 @@
-"""The control address of the sandbox's Google Sheets, JSON both ways.
+"""The control endpoints of the sandbox's Google Sheets, JSON both ways.
 
 GET  /_control/rows[?gid=…]   every cell of a tab
 POST /_control/rows           {"edits": [...]}, see `edits`

@@ -1,4 +1,4 @@
-"""What people do to a sheet while the system works: insert, delete, sort, type, rename.
+"""What users do to a sheet while the pipeline works: insert, delete, sort, type, rename.
 
 An edit is a JSON object; `do` names it:
 

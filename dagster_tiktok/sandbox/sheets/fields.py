@@ -1,4 +1,4 @@
-"""The `fields` parameter of Google's interfaces: which parts of an answer are wanted."""
+"""The `fields` parameter of Google's APIs: which parts of a response are wanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before the sandbox's Sheets interface: quotas, faults, the request log."""
+"""What stands in front of the sandbox's Sheets API: quotas, faults, the request log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPERATIONS = frozenset({"read", "write", "metadata", "token", "any"})
 
 
 class Quota:
-    """So many requests a window; the count starts anew when the window is over."""
+    """A number of requests per window; the count starts again when the window is over."""
 
     def __init__(self, limit: int, window_seconds: float) -> None:
         self.limit = limit
@@ -62,7 +62,7 @@ class Fault:
 
     `operation`: read (values), metadata, write, token or any. The first `skip` requests that fit
     pass, the next `count` are hit. Kinds that end in `_after` strike when the request has been
-    applied. `edit` lets people's `edits` happen just before the request is applied.
+    applied. `edit` applies users' `edits` just before the request is applied.
     """
 
     kind: str
@@ -147,7 +147,7 @@ class RequestLog:
             "unix": time.time(),
             "monotonic": time.monotonic(),
             "status": None,
-            # What people did right before it: the `edit` faults that struck.
+            # What users did right before it: the `edit` faults that struck.
             "edits": None,
         }
         with self._lock:

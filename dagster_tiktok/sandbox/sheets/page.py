@@ -1,4 +1,4 @@
-"""The sandbox's sheet as a person sees it in a browser."""
+"""The sandbox's sheet as a user sees it in a browser."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ td.failed { background: #fce8e6; color: #b3261e; }
 # Replaces the table in place, so that the place scrolled to is kept.
 _SCRIPT = """
 setInterval(async () => {
-  const answer = await fetch(location.href);
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const response = await fetch(location.href);
+  if (!response.ok) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
   for (const name of ['header', 'main'])
     document.querySelector(name).replaceWith(fresh.querySelector(name));
 }, 3000);
@@ -68,7 +68,7 @@ def render_page(book: Book, tab: Tab) -> tuple[str, str]:
         '<noscript><meta http-equiv="refresh" content="5"></noscript>'
         f"<title>{escape(book.title)}</title><style nonce={nonce}>{_STYLE}</style></head><body>"
         f"<header><h1>{escape(book.title)}</h1>"
-        f"<p>{_counts(tab)}{len(tab.rows):,} rows{note}. The sandbox's stand-in for a Google "
+        f"<p>{_counts(tab)}{len(tab.rows):,} rows{note}. The sandbox's fake of a Google "
         "Sheet, refreshed every 3 seconds.</p></header>"
         f"<nav>{links}</nav>"
         f"<main><table><thead><tr><th></th>{columns}</tr></thead><tbody>{rows}</tbody></table>"

@@ -1,6 +1,6 @@
 """The sandbox's Google Sheets: one spreadsheet behind the interface that gspread uses.
 
-Loopback only. Quotas, faults and edits by people are set by `sheets_control`'s addresses.
+Loopback only. Quotas, faults and users' edits are set through the endpoints of `control`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class SheetsServer:
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listens; port 0 lets the system choose. Raises ValueError for a host not loopback."""
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
-            raise ValueError(f"the sandbox listens on loopback addresses only, not on {host}")
+            raise ValueError(f"the sandbox listens on loopback only, not on {host}")
         self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -101,7 +101,7 @@ class SheetsServer:
 
     @property
     def url(self) -> str:
-        """The base address: what `GOOGLE_SHEETS_API_URL` is set to."""
+        """The base URL: what `GOOGLE_SHEETS_API_URL` is set to."""
         return f"http://{self.host}:{self.port}"
 
     @property
@@ -114,7 +114,7 @@ class SheetsServer:
 
     @property
     def sheet_url(self) -> str:
-        """The first tab's address, for `GOOGLE_SHEET_URL` and for a browser."""
+        """The first tab's URL, for `GOOGLE_SHEET_URL` and for a browser."""
         return self.sheet_url_of(self.book.tabs[0])
 
     def sheet_url_of(self, tab: Tab) -> str:
@@ -164,7 +164,7 @@ class SheetsServer:
             if fault is not None and fault.kind == "edit":
                 entry["edits"] = fault.edits
             try:
-                response = await self._answer(operation, handler, request, fault)
+                response = await self._respond(operation, handler, request, fault)
             except ApiError as error:
                 response = error.response()
             entry["status"] = response.status if request.transport is not None else None
@@ -172,7 +172,7 @@ class SheetsServer:
 
         return handle
 
-    async def _answer(
+    async def _respond(
         self, operation: str, handler: _Handler, request: web.Request, fault: Fault | None
     ) -> web.StreamResponse:
         if fault is not None and not fault.strikes_after:
@@ -181,12 +181,12 @@ class SheetsServer:
                 return struck
         if operation != "token":
             self._admit(operation, request)
-        answer = await handler(request)
+        result = await handler(request)
         if fault is not None and fault.strikes_after:
             struck = await self._strike(fault, request)
             if struck is not None:
                 return struck
-        response = answer if isinstance(answer, web.Response) else web.json_response(answer)
+        response = result if isinstance(result, web.Response) else web.json_response(result)
         if fault is not None and fault.kind == "truncated":
             return await _truncated(request, response)
         return response
@@ -215,7 +215,7 @@ class SheetsServer:
             raise ApiError(403, "The caller does not have permission")
 
     async def _strike(self, fault: Fault, request: web.Request) -> web.StreamResponse | None:
-        """What the client gets instead of an answer; None lets the request go on."""
+        """What the client gets instead of a response; None lets the request go on."""
         if fault.name == "slow":
             await asyncio.sleep(fault.delay_seconds)
         elif fault.name == "edit":
@@ -242,11 +242,11 @@ class SheetsServer:
         try:
             if form.get("grant_type") != GRANT_TYPE:
                 raise TokenError("unsupported_grant_type", "Invalid grant_type")
-            answer = self.account.issue(str(form.get("assertion", "")), audience=self.token_uri)
-        except TokenError as refused:
-            error = {"error": refused.error, "error_description": refused.description}
+            token = self.account.issue(str(form.get("assertion", "")), audience=self.token_uri)
+        except TokenError as rejection:
+            error = {"error": rejection.error, "error_description": rejection.description}
             return web.json_response(error, status=400)
-        return web.json_response(answer)
+        return web.json_response(token)
 
     async def _page(self, request: web.Request) -> web.Response:
         if request.match_info["id"] != self.spreadsheet_id:

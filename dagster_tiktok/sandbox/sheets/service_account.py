@@ -1,7 +1,7 @@
-"""A Google service account of the sandbox's own: a key pair, and tokens for who can sign with it.
+"""A Google service account of the sandbox's own: a key pair, and the tokens issued for it.
 
 The token endpoint checks an assertion as Google does (RFC 7523: signature, issuer, audience,
-lifetime, scope), so a client that would be refused there is refused here.
+lifetime, scope), so a client that Google would reject is rejected here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAX_LIFETIME_SECONDS = 3600
 
 
 class TokenError(Exception):
-    """The endpoint's answer to an assertion that it does not accept."""
+    """The error response to an assertion that the endpoint does not accept."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(f"{error}: {description}")
@@ -92,7 +92,7 @@ class ServiceAccount:
         temporary.replace(path)
 
     def issue(self, assertion: str, *, audience: str) -> dict[str, Any]:
-        """The token endpoint's answer. Raises TokenError."""
+        """The token endpoint's response. Raises TokenError."""
         scopes = self._scopes_of(assertion, audience, time.time())
         token = f"ya29.sandbox-{secrets.token_urlsafe(32)}"
         self._tokens[token] = (time.monotonic() + self._lifetime, scopes)
