@@ -283,6 +283,7 @@ def test_doctor_does_not_request_merges_when_there_are_none(
 
 
 def test_the_text_wins_over_a_link_to_another_post_and_is_reported() -> None:
+    """The text counted without a word, while the docs said that the link is read."""
     rows = [HEADER, *(sheet_row(number) for number in range(1, 5))]
     with RunningSheets(rows) as sheets:
         link = {"text": address(2), "link": address(12)}

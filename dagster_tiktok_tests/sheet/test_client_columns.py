@@ -1,4 +1,4 @@
-"""Columns that people insert, delete, move and rename at the moments around a write."""
+"""Columns that users insert, delete, move and rename at the moments around a write."""
 
 from __future__ import annotations
 
@@ -64,6 +64,9 @@ def cells(sheets: RunningSheets) -> list[list[Any]]:
 def test_links_and_outcomes_are_right_when_columns_move_during_a_write(
     edits: list[dict[str, Any]], header: list[str], moment: str
 ) -> None:
+    """A column inserted left of Post URL during the write put the status over the link, and no run
+    found the row again.
+    """
     with RunningSheets([URL_FIRST, *([address(n), READY] for n in range(1, 5))]) as sheets:
         operation, skip = MOMENTS[moment]
         sheets.fault("edit", operation, skip=skip, edits=edits)

@@ -1,4 +1,4 @@
-"""Responses that Google does not give: each ends in one sentence, soon, and in little memory."""
+"""Responses that Google does not give: each ends in one message, soon, and within little memory."""
 
 from __future__ import annotations
 

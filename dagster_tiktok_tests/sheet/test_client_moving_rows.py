@@ -1,4 +1,4 @@
-"""Rows that move, change and double while the system works."""
+"""Rows that move, change and are duplicated while the pipeline works."""
 
 from __future__ import annotations
 
@@ -114,6 +114,7 @@ def test_no_other_row_keeps_our_values_after_random_edits_around_the_write(
     seed: int,
 ) -> None:
     # Edits before the formulas, before the values, before the write, before the check.
+    """Two moves around one write left our values in the row of another post."""
     dice = random.Random(seed)
     with RunningSheets([HEADER]) as sheets:
         client = sheets.client()

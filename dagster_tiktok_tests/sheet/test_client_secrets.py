@@ -1,4 +1,4 @@
-"""Whatever fails, no key, token or cell is logged or told."""
+"""Whatever fails, no key, token or cell is logged or reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wrong setting ends in one sentence that names it."""
+"""A wrong setting ends in one message that names it."""
 
 from __future__ import annotations
 

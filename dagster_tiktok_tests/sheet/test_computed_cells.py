@@ -1,4 +1,4 @@
-"""What formulas compute is never written, and what is protected holds nobody back."""
+"""Computed cells are never written, and protected cells do not stop the write back of others."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ STATUS_COLUMNS = [
 @pytest.mark.parametrize("as_values", [True, False])
 @pytest.mark.parametrize("formula", WHOLE_TABS)
 def test_nothing_is_written_to_a_tab_that_a_formula_fills(formula: str, as_values: bool) -> None:
+    """One write into the output of an array formula empties the whole tab."""
     with RunningSheets([[FormulaCell(formula)]]) as sheets:
         sheets.server.book.add_tab("Source", ROWS)
         sheets.server.book.spilled_as_values = as_values
@@ -142,6 +143,9 @@ def test_a_header_that_moves_under_the_write_is_restored() -> None:
 def test_only_protected_cells_are_skipped_and_they_are_named(
     protected: list[str], conflicts: dict[int, str], answered: set[int]
 ) -> None:
+    """Google rejects a request with one protected cell as a whole, so that one such cell kept every
+    row from its outcome, run after run.
+    """
     with RunningSheets(ROWS) as sheets:
         sheets.edit(*({"do": "protect", "range": text} for text in protected))
         report = sheets.client().write_outcomes([scraped(1), failed(2), scraped(3)])

@@ -1,4 +1,4 @@
-"""Rows and columns that move in the very moment of the write, without a server between."""
+"""Rows and columns that move during the write, tested without a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the docs say about the sheet is so."""
+"""What the docs say about the sheet is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under `Error` stand our texts of any version, or what people wrote, which is left alone."""
+"""`Error` holds our texts of any version, which are replaced, or VAs' remarks, which are kept."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def _sheets(*errors: str | int | bool) -> RunningSheets:
 
 def test_the_error_column_is_left_alone_when_it_holds_a_text_that_we_never_wrote() -> None:
     # Issue 11, B6: the column's name alone does not hand it over.
+    """VAs keep remarks of their own under Error, and a header alone does not say whose they are."""
     remembering = Remembering("Post is gone (former wording)")
     with _sheets("", "Post is gone (former wording)", "call the client first") as sheets:
         report = sheets.client().write_outcomes([scraped(1), failed(2), scraped(3)], remembering)

@@ -1,4 +1,4 @@
-"""Each refusal of Google's names its own cause, and no cell."""
+"""Each error of Google is reported with its own cause, and without cells."""
 
 from __future__ import annotations
 
@@ -52,6 +52,9 @@ REFUSALS: list[tuple[int, str, str]] = [
 def test_each_error_of_google_is_reported_with_its_own_cause(
     sheets: RunningSheets, status: int, message: str, told: str
 ) -> None:
+    """A deleted project, billing, a scope or a policy was reported as a sheet that is not
+    shared, and an unknown 400 without a reason.
+    """
     body = json.dumps({"error": {"code": status, "message": message}}).encode()
     with (
         ScriptedServer(respond(body, status=status)) as server,
@@ -80,6 +83,7 @@ QUOTED: list[tuple[int, str, list[str], str]] = [
 def test_quotes_of_cells_are_cut_from_googles_messages(
     status: int, message: str, cells: list[str], told: str
 ) -> None:
+    """Google's messages may repeat cells and titles of the request, which nobody else may see."""
     body = {"data": [{"range": "'Secret Agency Tab'!A1:B1", "values": [cells]}]}
     response = requests.Response()
     response.status_code = status

@@ -18,6 +18,7 @@ TITLE = {"do": "insert", "at": 1, "rows": [["Our posts"]]}
 def test_the_header_is_repaired_or_reported_when_a_row_and_a_column_are_inserted_during_the_write(
     column: str | None, title_first: bool, old: dict[str, Any]
 ) -> None:
+    """The header was compared by column number: an inserted column left the tab without one."""
     rows = [HEADER, *(sheet_row(number, **old) for number in range(1, 4))]
     edits = [TITLE]
     if column:

@@ -171,6 +171,7 @@ def test_a_configured_header_that_no_tab_has_is_named() -> None:
 def test_a_column_that_holds_what_we_never_write_is_left_alone(
     name: str, cells: list[Any], theirs: str | None
 ) -> None:
+    """VAs keep remarks under Comments and plans under Slides: by its header alone we took it."""
     layout = layout_of([*HEADER, name], *[["x"] * 6 + [cell] for cell in cells])
     assert (name in layout) == (theirs is None)
     assert layout.left_alone == (frozenset() if theirs is None else {name})
@@ -204,6 +205,7 @@ def test_headers_are_found_in_any_order_and_format(order: list[str], data: st.Da
 
 
 def test_a_warning_names_a_configured_header_that_the_tab_lacks() -> None:
+    """A header of GOOGLE_SHEET_COLUMNS that one tab lacks was ignored without a word."""
     own = {"VA": "Assigned To", "Set ID": "Set #", "Post URL": "Link"}
     grid = replace(grid_of([["Link", "Status", "VA", "Creator", "Type"]]), own_headers=own)
     layout = find_layout(grid)

@@ -1,4 +1,4 @@
-"""A formula that somebody types into one row: it keeps no other row from being answered."""
+"""A formula in one row does not stop the write back of any other."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ LONE = [
 def test_every_row_is_written_when_one_cell_is_a_formula(
     cell: str, formula: str, shown: str | float
 ) -> None:
+    """One IMPORTXML in one row kept the whole tab from being written."""
     rows = [list(row) for row in ROWS]
     rows[int(cell[1:]) - 1]["ABCDEFGHIJKLMNO".index(cell[0])] = FormulaCell(formula, shown)
     with RunningSheets(rows) as sheets:
@@ -73,6 +74,7 @@ def test_only_the_rows_that_an_array_formula_fills_are_conflicts(
 
 def test_work_is_linear_in_the_rows_when_each_has_a_helper_formula() -> None:
     # With the old code 20,000 rows take years.
+    """The search over helper formulas was cubic in the rows."""
     count = 20_000
     values = grid_of([["v", "v", "Ready"] for _ in range(count)])
     formulas = grid_of(
@@ -105,6 +107,7 @@ def test_work_is_linear_in_the_rows_when_each_has_a_helper_formula() -> None:
 def test_a_formula_reaches_as_far_as_its_ranges(
     formula: str, reach: tuple[int, int] | None
 ) -> None:
+    """A range of 5,000 digits ended the write back of the sheet."""
     anchor = parse_array(1, 0, formula)
     assert (anchor and (anchor.end_row, anchor.end_column + 1)) == reach
 

@@ -1,4 +1,4 @@
-"""A tab is its gid: what people do with titles and the order of tabs moves no write elsewhere."""
+"""A tab is its gid: renamed and reordered tabs move no write elsewhere."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def _swapped(sheets: RunningSheets) -> list[dict[str, Any]]:
 def test_write_back_leaves_the_other_tab_alone_when_titles_are_swapped(
     operation: str, skip: int
 ) -> None:
+    """Ranges went by the title, so that two swapped titles sent outcomes into the other tab."""
     with RunningSheets(ROWS) as sheets:
         other = sheets.server.book.add_tab("Posts (2)", _other_rows())
         sheets.fault("edit", operation, edits=_swapped(sheets), skip=skip)
@@ -41,6 +42,7 @@ def test_write_back_leaves_the_other_tab_alone_when_titles_are_swapped(
 
 
 def test_links_are_read_from_the_configured_tab_when_titles_are_swapped() -> None:
+    """Links were requested by the title, and came from the other tab."""
     with RunningSheets(ROWS) as sheets:
         sheets.server.book.add_tab("Posts (2)", _other_rows())
         own, other = (tab.gid for tab in sheets.server.book.tabs)
@@ -93,10 +95,10 @@ def test_data_filters_that_do_not_fit_are_rejected_as_google_does(
         good = {"valueInputOption": "RAW", "data": [item]}
         item = {key: value for key, value in (item | changes).items() if value is not None}
         bad = {"valueInputOption": "RAW", "data": [item]}
-        refused = call(sheets, "POST", "/values:batchUpdateByDataFilter", json=bad)
-        assert (refused.status_code, told in refused.text) == (400, True)
-        answer = call(sheets, "POST", "/values:batchUpdateByDataFilter", json=good).json()
-        assert (answer["totalUpdatedCells"], answer["responses"][0]["updatedRange"]) == (
+        rejected = call(sheets, "POST", "/values:batchUpdateByDataFilter", json=bad)
+        assert (rejected.status_code, told in rejected.text) == (400, True)
+        response = call(sheets, "POST", "/values:batchUpdateByDataFilter", json=good).json()
+        assert (response["totalUpdatedCells"], response["responses"][0]["updatedRange"]) == (
             1,
             "Posts!F2:G2",
         )

@@ -1,4 +1,4 @@
-"""Moves posts in a process of its own, whose memory and limits can be measured apart from the tests'.
+"""Moves posts in a process of its own, whose memory and limits can be measured.
 
 `python -m dagster_tiktok_tests.support.slide_mover` reads an `Order` as JSON and prints `Moved`, a
 line for each round.

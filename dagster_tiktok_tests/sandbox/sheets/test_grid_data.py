@@ -1,4 +1,4 @@
-"""`spreadsheets.get` tells the links under texts and the merged cells, as Google's does."""
+"""`spreadsheets.get` returns links under texts, and merged cells, as Google's does."""
 
 from __future__ import annotations
 

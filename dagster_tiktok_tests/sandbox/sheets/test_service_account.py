@@ -1,4 +1,4 @@
-"""The sandbox's token endpoint refuses what Google's would reject."""
+"""The sandbox's token endpoint rejects what Google's would."""
 
 from __future__ import annotations
 
