@@ -11,30 +11,24 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Literal
 
-from dagster_tiktok.models import RowDetails, RowRequest
+from dagster_tiktok.models import RowRequest
 from dagster_tiktok.sheet.grid import (
     Cell,
     Grid,
-    UnreadLink,
     cell_at,
     cell_text,
     has_no_value,
 )
-from dagster_tiktok.sheet.read.dates import DateError, parse_date
-from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout
+from dagster_tiktok.sheet.read.layout import Layout
 from dagster_tiktok.sheet.read.merged_cells import find_hidden_rows
+from dagster_tiktok.sheet.read.row_keys import row_key
+from dagster_tiktok.sheet.read.row_parser import ParsedRow, unreadable_message
 from dagster_tiktok.sheet.read.statuses import (
     FAILED,
     READY,
     SCRAPED,
     parse_status,
     unknown_status_message,
-)
-from dagster_tiktok.text import quoted
-from dagster_tiktok.tiktok.links.post_links import (
-    MAX_URL_CHARACTERS,
-    PostUrlError,
-    parse_post_link,
 )
 
 __all__ = [
@@ -55,23 +49,7 @@ ROW_IGNORED: WarningKind = "row_ignored"
 COLUMN: WarningKind = "column"
 REPEATED: WarningKind = "repeated"
 
-MAX_KEY_CHARACTERS = 500
-"""A longer key is kept as its hash: it has to fit into a database index."""
-
-MAX_NAME_CHARACTERS = 200
-"""Of VA and Creator. They are indexed, and an index entry holds about 2,700 bytes."""
-
-_PASTE_THE_LINK = (
-    "; the cell shows a text, even if it can be clicked: paste the post's link itself, without "
-    "formatting (Ctrl+Shift+V)"
-)
-_MAX_SET_ID = 2**31 - 1
 _SHOWN_ROWS = 5
-_TYPES: dict[str, Literal["NEW", "REPOST"]] = {"NEW": "NEW", "REPOST": "REPOST"}
-# Without Date: as a formula (`=NOW()`) it gives another key at every read, so the row would never
-# be found again. Rows that share such a key have the same problem, and are answered together.
-_KEY_COLUMNS_WITHOUT_URL = ("VA", "Creator", "Set ID", "Type")
-_KEY_MARKS = ("row:", "sha256:")
 
 
 @dataclass(frozen=True)
@@ -138,13 +116,13 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
         requests = [
             _request(
                 key,
-                [_Reading(number, grid.row(number), layout, timezone) for number in numbers],
+                [ParsedRow(number, grid.row(number), layout, timezone) for number in numbers],
                 warnings,
                 first=first,
             )
             for key, numbers in by_key.items()
             for first in [
-                _Reading(scraped[key], grid.row(scraped[key]), layout, timezone)
+                ParsedRow(scraped[key], grid.row(scraped[key]), layout, timezone)
                 if key in scraped
                 else None
             ]
@@ -158,7 +136,7 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
         RowWarning(number, text, ROW_IGNORED) for number, text in find_hidden_rows(grid, layout)
     )
     if computing:
-        text = _unreadable(grid.row(computing[0]), layout) + _also(computing)
+        text = unreadable_message(grid.row(computing[0]), layout) + _also(computing)
         warnings.append(RowWarning(computing[0], text, ROW_IGNORED))
     return SheetRows(tuple(ready), tuple(warnings), sum(map(len, by_key.values())), filled)
 
@@ -198,25 +176,6 @@ def ready_digest(rows: Iterable[RowRequest]) -> str:
     return hashlib.sha256("\n".join(entries).encode()).hexdigest()
 
 
-def row_key(row: Sequence[Cell], layout: Layout) -> str:
-    """What finds the row again wherever it moves: its address as typed.
-
-    A row without an address is known by what else a person typed into it.
-    """
-    address = cell_text(cell_at(row, layout["Post URL"]))
-    if address:
-        # What looks like a key that is computed must not be taken for another row's.
-        typed = len(address) <= MAX_KEY_CHARACTERS and not address.startswith(_KEY_MARKS)
-        return address if typed else _hashed(address)
-    cells = " | ".join(cell_text(_cell(row, layout, name)) for name in _KEY_COLUMNS_WITHOUT_URL)
-    key = "row:" + cells
-    return key if len(key) <= MAX_KEY_CHARACTERS else "row:" + _hashed(cells)
-
-
-def _hashed(text: str) -> str:
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
 class _StatusCache:
     """`status_of`, remembered: a large sheet holds few different statuses."""
 
@@ -231,10 +190,10 @@ class _StatusCache:
 
 def _request(
     key: str,
-    readings: Sequence[_Reading],
+    readings: Sequence[ParsedRow],
     warnings: list[RowWarning],
     *,
-    first: _Reading | None,
+    first: ParsedRow | None,
 ) -> RowRequest | None:
     """The request of the rows with one key; None while no row of them can be read.
 
@@ -273,7 +232,7 @@ def _request(
 
 
 def _repeated(
-    counts: _Reading, readings: Sequence[_Reading], chosen: _Reading
+    counts: ParsedRow, readings: Sequence[ParsedRow], chosen: ParsedRow
 ) -> Iterator[RowWarning]:
     """Which of the rows with one post counts, and what is wrong in those that do not."""
     numbers = sorted({counts.number, *(reading.number for reading in readings)})
@@ -295,106 +254,6 @@ def _repeated(
         for problem in reading.problems:
             text = f"{problem}; what row {counts.number} says counts instead"
             yield RowWarning(reading.number, text, VALUE, ready=True)
-
-
-class _Reading:
-    """One row, understood as far as it can be."""
-
-    __slots__ = ("details", "number", "problems", "tiktok_id", "unreadable", "warnings")
-
-    def __init__(self, number: int, row: Sequence[Cell], layout: Layout, timezone: tzinfo) -> None:
-        self.number = number
-        self.problems: list[str] = []
-        self.warnings: list[str] = []
-        self.tiktok_id: str | None = None
-        self.unreadable = _unreadable(row, layout)
-        address = cell_text(cell_at(row, layout["Post URL"]))
-        self._read_url(address)
-        set_id = self._set_id(_cell(row, layout, "Set ID")) if "Set ID" in layout else None
-        post_type = (
-            self._post_type(cell_text(_cell(row, layout, "Type"))) if "Type" in layout else None
-        )
-        created = None
-        try:
-            created = (
-                parse_date(cell_at(row, layout["Date"]), timezone) if "Date" in layout else None
-            )
-        except DateError as error:
-            self.warnings.append(str(error))
-        self.details = RowDetails(
-            va_url=address[:MAX_URL_CHARACTERS],
-            va=self._named("VA", row, layout),
-            creator=self._named("Creator", row, layout),
-            set_id=set_id,
-            post_type=post_type,
-            created_date=created,
-        )
-
-    def _read_url(self, address: str) -> None:
-        if not address:
-            self.problems.append("Post URL is empty")
-            return
-        try:
-            self.tiktok_id = parse_post_link(address).tiktok_id
-        except PostUrlError as error:
-            # A link's title or a smart chip: the VA sees something to click, we get its text.
-            shows_no_link = not any(mark in address for mark in "/.")
-            self.problems.append(f"{error}{_PASTE_THE_LINK if shows_no_link else ''}")
-
-    def _set_id(self, value: Cell) -> int | None:
-        # No grouping, sign or exponent: "1,234" may be 1234, 1.234 or two ids.
-        text = cell_text(value)
-        if not text:
-            self.problems.append("Set ID is empty")
-        elif isinstance(value, bool) or not (text.isascii() and text.isdigit()):
-            self.problems.append(f"Set ID must be a whole number: {quoted(text)}")
-        elif len(text) > 10 or int(text) > _MAX_SET_ID:
-            self.problems.append(f"Set ID is too large: {quoted(text)}")
-        else:
-            return int(text)
-        return None
-
-    def _post_type(self, text: str) -> Literal["NEW", "REPOST"] | None:
-        post_type = _TYPES.get(text.upper())
-        if post_type is not None:
-            return post_type
-        problem = f"Type must be NEW or REPOST: {quoted(text)}" if text else "Type is empty"
-        self.problems.append(problem)
-        return None
-
-    def _named(self, name: str, row: Sequence[Cell], layout: Layout) -> str | None:
-        text = cell_text(_cell(row, layout, name))
-        if name not in layout:
-            return None
-        if not text:
-            self.warnings.append(f"{name} is empty")
-        elif len(text) > MAX_NAME_CHARACTERS:
-            self.warnings.append(
-                f"{name} is cut to {MAX_NAME_CHARACTERS} characters: {quoted(text)}"
-            )
-        return text[:MAX_NAME_CHARACTERS] or None
-
-
-def _unreadable(row: Sequence[Cell], layout: Layout) -> str:
-    """Which cell of the row holds a formula's error or is still loading, "" if none does."""
-    for name, column in layout.columns.items():
-        if name not in WRITTEN_IF_PRESENT and has_no_value(value := cell_at(row, column)):
-            if isinstance(value, UnreadLink):
-                return (
-                    f"{name} shows the text {quoted(cell_text(value))}, and whether a link is "
-                    "under it could not be read now; the row stays as it is and is read again by "
-                    "the next run: to be independent of that, paste the post's link itself"
-                )
-            return (
-                f"{name} shows {quoted(cell_text(value))} now; the row stays as it is and is read "
-                "again by the next run: if it lasts, correct the cell's formula"
-            )
-    return ""
-
-
-def _cell(row: Sequence[Cell], layout: Layout, name: str) -> Cell:
-    """What a row holds in a column, "" where the tab has no such column."""
-    return cell_at(row, layout[name]) if name in layout else ""
 
 
 def _also(numbers: Sequence[int]) -> str:
