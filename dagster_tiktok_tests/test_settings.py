@@ -149,7 +149,7 @@ def test_several_addresses_then_each_is_a_sheet_of_its_own(tmp_path: Path) -> No
         (f"{OTHER} {OTHER}", "its URLs 1 and 2 are the same"),
         # the first tab is most likely gid 0
         (f"{SHEET} {SHEET}#gid=0", "its URLs 1 and 2 lead to one spreadsheet"),
-        (f"{SHEET}#gid=0 https://example.com/SECRET", "(URL 2) must be the sheet's address"),
+        (f"{SHEET}#gid=0 https://example.com/SECRET", "(URL 2) must be the sheet's URL"),
         (f"{SHEET}#gid=0 {OTHER}#gid=x", "(URL 2) must end in a gid that is a number"),
     ],
 )

@@ -76,7 +76,7 @@ def _parse(url: str, number: int, of: int) -> SheetUrl:
     match = _SHEET_URL.match(url)
     if match is None:
         raise ValueError(
-            f"{which}must be the sheet's address as the browser shows it "
+            f"{which}must be the sheet's URL as the browser shows it "
             "(https://docs.google.com/spreadsheets/d/…/edit#gid=0)"
         )
     if len(_SCHEME.findall(url)) > 1:

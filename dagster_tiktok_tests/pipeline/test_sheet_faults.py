@@ -151,7 +151,7 @@ def test_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(
         doctor = sandbox.invoke("doctor")
 
         assert (run.status, doctor.status) == (2, 1), run.stdout + run.stderr
-        assert "share it with that address as editor" in run.stdout + run.stderr
+        assert "share it with that e-mail address as editor" in run.stdout + run.stderr
         told = "".join([run.stdout, run.stderr, doctor.stdout, doctor.stderr]).encode()
         files = [path for path in home.rglob("*") if path.is_file()]
         kept = b"".join(path.read_bytes() for path in files)

@@ -19,7 +19,7 @@ from dagster_tiktok_tests.support.outcomes import scraped
 from dagster_tiktok_tests.support.responses import dripping, respond
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
-UNKNOWN = "Google Sheets answered in an unknown form."
+UNKNOWN = "Google Sheets returned data in an unexpected format."
 GZIP = {"Content-Encoding": "gzip"}
 
 
@@ -108,7 +108,7 @@ def test_the_credentials_are_named_when_the_token_response_has_another_form(
 ) -> None:
     with ScriptedServer(respond(body.encode("latin-1"), status=status)) as server:
         client = sheets.client(**with_token_uri(sheets, f"{server.url}/token"))
-        with pytest.raises(ConfigurationError, match=r"^GOOGLE_SHEETS_CREDENTIALS: Google refused"):
+        with pytest.raises(ConfigurationError, match=r"^GOOGLE_SHEETS_CREDENTIALS: Google rej"):
             client.read()
     assert sheets.counts()["read"] == 0
 
@@ -120,14 +120,10 @@ def test_a_response_that_unpacks_to_too_much_is_not_accepted(
     assert len(body) < 100_000
     with ScriptedServer(respond(body, headers=GZIP)) as server:
         client = sheets.client(google_sheets_api_url=server.url)
-        with pytest.raises(
-            ServiceUnavailableError, match=r"answered with more than 67,108,864 bytes"
-        ):
+        with pytest.raises(ServiceUnavailableError, match=r"returned more than 67,108,864 bytes"):
             client.read()
         client = sheets.client(**with_token_uri(sheets, server.url))
-        with pytest.raises(
-            ServiceUnavailableError, match=r"token endpoint answered with more than"
-        ):
+        with pytest.raises(ServiceUnavailableError, match=r"token endpoint returned more than"):
             client.read()
     # The tab, then its top rows alone, then the token.
     assert len(server.requests) == 3
@@ -151,7 +147,7 @@ def test_waiting_for_a_dripping_response_ends(sheets: RunningSheets, endpoint: s
         # Nothing but the client ends it.
         with (
             SheetClient(settings, settings.sheets[0], max_seconds=0.5) as client,
-            pytest.raises(ServiceUnavailableError, match=r"answered too slowly: .* 0.5 seconds"),
+            pytest.raises(ServiceUnavailableError, match=r"responded too slowly: .* 0.5 seconds"),
         ):
             client.read()
 
@@ -169,7 +165,7 @@ def test_redirects_are_not_followed(sheets: RunningSheets, endpoint: str, status
             else with_token_uri(sheets, server.url)
         )
         with pytest.raises(
-            ServiceUnavailableError, match=rf"answered {status}, which is not expected"
+            ServiceUnavailableError, match=rf"returned {status}, which is not expected"
         ):
             sheets.client(**changes).read()
     assert (len(server.requests), other.requests) == (1, [])
@@ -179,7 +175,7 @@ def test_redirects_are_not_followed(sheets: RunningSheets, endpoint: str, status
 def test_the_error_names_an_unexpected_success_status(sheets: RunningSheets, status: int) -> None:
     with (
         ScriptedServer(respond(status=status)) as server,
-        pytest.raises(ServiceUnavailableError, match=rf"answered {status}, which is not expected"),
+        pytest.raises(ServiceUnavailableError, match=rf"returned {status}, which is not expected"),
     ):
         sheets.client(google_sheets_api_url=server.url).read()
 

@@ -108,7 +108,7 @@ def test_an_overwritten_new_row_is_reported_for_a_check_by_hand() -> None:
     mending = plan_corrections(sheet.grid, first, [first])
     assert [write.row_number for write in mending.writes] == [3]
     assert {conflict.text for conflict in mending.conflicts} == {
-        "rows or columns moved while it was written; please check row 2"
+        "rows or columns moved while the row was written; please check row 2"
     }
 
 

@@ -47,7 +47,7 @@ def test_the_exact_header_wins_over_a_synonym() -> None:
 def test_a_duplicate_optional_column_is_left_alone_and_reported() -> None:
     layout = find_layout(grid_of([["Views", *HEADER, "views"]]))
     assert "Views" not in layout
-    assert layout.warnings == ('the column "Views" stands twice (A and H) and is left alone',)
+    assert layout.warnings == ('the column "Views" appears twice (A and H) and is left alone',)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_a_duplicate_optional_column_is_left_alone_and_reported() -> None:
     [
         (HEADER[1:], ['"Post URL" is missing', "row 1", '"VA", "Creator"']),
         (HEADER[2:5], ['"Post URL", "Status" are missing', 'in row 1 are "Creator", "Set ID"']),
-        ([*HEADER, "status"], ['"Status" stands twice (F and G)']),
+        ([*HEADER, "status"], ['"Status" appears twice (F and G)']),
         # Two columns that mean one thing are named as they are called.
         (
             ["URL", "Link", *HEADER[1:]],
             ['the column "Post URL" could be "URL" (A) or "Link" (B)', "GOOGLE_SHEET_COLUMNS"],
         ),
-        (["Link", "link", "Status"], ['the column "Link" (it means "Post URL") stands twice']),
+        (["Link", "link", "Status"], ['the column "Link" (it means "Post URL") appears twice']),
         # Fewer than two are known: what was found is shown all the same.
         (["Client", "Reel", "Stage"], ['"Post URL" and "Status" (row 1 holds "Client", "Reel"']),
         (["Client", "Video Link"], ['"Status" is missing', '"Client", "Video Link"']),

@@ -97,9 +97,7 @@ def test_only_unknown_statuses_are_named_among_rows_that_are_not_ready() -> None
 )
 def test_a_status_with_lookalike_letters_has_to_be_typed_again(status: str, name: str) -> None:
     (warning,) = read(sheet_row(1, Status=status)).warnings
-    assert f'looks like "{name}" but has other characters than it seems: type it again' in (
-        warning.text
-    )
+    assert f'looks like "{name}" but contains look-alike letters: type it again' in (warning.text)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +170,7 @@ def test_the_readable_copy_of_a_row_counts_for_both() -> None:
 def test_the_message_on_a_text_over_a_link_says_what_to_paste() -> None:
     (problem,) = only(read(sheet_row(1, Post_URL="Watch video"))).problems
     assert '"Watch video"' in problem
-    assert "the cell shows a text, even if it can be clicked: paste the post's link" in problem
+    assert "the cell holds only text, even if it can be clicked: paste the post's link" in problem
 
 
 def test_all_mistakes_of_a_row_are_reported() -> None:
@@ -228,7 +226,7 @@ def test_the_same_url_twice_is_one_row_with_copies() -> None:
     assert [str(warning) for warning in rows.warnings] == [
         "rows 2 and 4 hold the same post: VA, Creator, Set ID, Type and Date of row 4 count, which "
         "is the first that can be used",
-        'Set ID must be a whole number: "abc"; what row 4 says counts instead (row 2)',
+        'Set ID must be a whole number: "abc"; the value in row 4 is used instead (row 2)',
     ]
 
 
@@ -244,7 +242,7 @@ def test_one_message_says_which_of_several_rows_of_a_post_counts() -> None:
     assert [str(warning) for warning in rows.warnings] == [
         "rows 2, 4 and 5 hold the same post: VA, Creator, Set ID, Type and Date of row 2 count, "
         "which came first",
-        'Type must be NEW or REPOST: "OLD"; what row 2 says counts instead (row 4)',
+        'Type must be NEW or REPOST: "OLD"; the value in row 2 is used instead (row 4)',
     ]
 
 
@@ -320,7 +318,8 @@ def test_an_overlong_cell_is_truncated_and_reported() -> None:
     rows = read(sheet_row(1, VA="x" * 50_000, Creator="y" * 200))
     assert only(rows).details.va == "x" * 200
     assert only(rows).details.creator == "y" * 200
-    assert [warning.text[:26] for warning in rows.warnings] == ["VA is cut to 200 characters"[:26]]
+    (warning,) = rows.warnings
+    assert warning.text.startswith("VA is shortened to 200 characters: ")
 
 
 def test_an_overlong_url_is_not_accepted_or_kept() -> None:

@@ -70,7 +70,9 @@ def test_a_row_that_is_gone_is_a_conflict() -> None:
 def test_more_copies_than_were_read_are_a_conflict() -> None:
     planned = plan(SCRAPED, sheet_row(1), sheet_row(2), sheet_row(1))
     assert planned.writes == ()
-    assert conflict(planned) == "its address now waits in rows 2 and 4, but was read once"
+    assert conflict(planned) == (
+        "its link is now in the ready rows 2 and 4, but was in 1 row when the sheet was read"
+    )
     assert planned.conflicts[0].waits
 
 
@@ -81,7 +83,9 @@ def test_a_conflict_of_thousands_of_copies_names_a_few() -> None:
         (5000, "2, 3, 4 and 4,997 more"),
     ):
         planned = plan(SCRAPED, *([sheet_row(1)] * count))
-        assert conflict(planned) == f"its address now waits in rows {rows}, but was read once"
+        assert conflict(planned) == (
+            f"its link is now in the ready rows {rows}, but was in 1 row when the sheet was read"
+        )
 
 
 def test_all_copies_that_were_read_are_written() -> None:
@@ -93,7 +97,7 @@ def test_the_remaining_copies_are_written_and_reported() -> None:
     planned = plan(SCRAPED.model_copy(update={"copies": 2}), sheet_row(1))
     assert [write.row_number for write in planned.writes] == [2]
     assert planned.conflicts[0].written
-    assert conflict(planned) == "of 2 rows with its address only 1 still waited"
+    assert conflict(planned) == "only 1 of the 2 rows with its link was still ready"
 
 
 def test_nothing_is_written_when_the_status_is_already_the_same() -> None:

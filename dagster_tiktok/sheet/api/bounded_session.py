@@ -49,7 +49,7 @@ class BoundedSession(requests.Session):
         try:
             if response.is_redirect:
                 raise UnexpectedResponseError(
-                    f"{self._who} answered {response.status_code}, which is not expected."
+                    f"{self._who} returned {response.status_code}, which is not expected."
                 )
             body = self._body(response, deadline)
         except BaseException:
@@ -70,11 +70,11 @@ class BoundedSession(requests.Session):
                 size += len(piece)
                 if size > self._max_bytes:
                     raise ResponseTooLargeError(
-                        f"{self._who} answered with more than {self._max_bytes:,} bytes."
+                        f"{self._who} returned more than {self._max_bytes:,} bytes."
                     )
                 if time.monotonic() > deadline:
                     raise UnexpectedResponseError(
-                        f"{self._who} answered too slowly: it took more than "
+                        f"{self._who} responded too slowly: it took more than "
                         f"{self._max_seconds:g} seconds."
                     )
                 pieces.append(piece)

@@ -109,12 +109,12 @@ def response_error(
         # The quota refills each minute, and 1 + 2 + … + 32 seconds outlast it.
         wait = parse_retry_after(response.headers)
         return TransientError(
-            "Google Sheets answered 429: the quota is used up",
+            "Google Sheets returned 429: the quota is used up",
             retry_after=float(2**rejections) if wait is None else wait,
         )
     if is_transient_status(status):
         return ResponseLostError(
-            f"Google Sheets answered {status}", retry_after=parse_retry_after(response.headers)
+            f"Google Sheets returned {status}", retry_after=parse_retry_after(response.headers)
         )
     return _rejection(status, _message(response), email, writing, sent_texts(response.request.body))
 
@@ -141,17 +141,17 @@ def request_error(error: Exception, api_url: str, token_uri: str) -> Exception:
 
 def not_json_error() -> Exception:
     """The error for a 200 that holds a page instead of data."""
-    return ResponseLostError("Google Sheets answered 200 without data")
+    return ResponseLostError("Google Sheets returned 200 without data")
 
 
 def unexpected_format_error() -> Exception:
     """The error for data that are not what Google documents. Never an empty sheet."""
-    return ServiceUnavailableError("Google Sheets answered in an unknown form.")
+    return ServiceUnavailableError("Google Sheets returned data in an unexpected format.")
 
 
 def unreachable_error(error: UnreachableError) -> ConfigurationError:
     return ConfigurationError(
-        f"GOOGLE_SHEETS_API_URL: {error}; check the address (and the credentials' token_uri), "
+        f"GOOGLE_SHEETS_API_URL: {error}; check the URL (and the credentials' token_uri), "
         "the network and the proxy."
     )
 
@@ -171,16 +171,16 @@ def _rejection(
         return protected_error(email)
     if status == requests.codes.forbidden:
         if re.search("rate ?limit ?exceeded|quota exceeded", message, re.IGNORECASE):
-            return TransientError("Google Sheets answered 403: the quota is used up")
+            return TransientError("Google Sheets returned 403: the quota is used up")
         return ConfigurationError(_forbidden(message, email, writing, sent))
     if status == requests.codes.not_found:
         return ConfigurationError(
-            "GOOGLE_SHEET_URL: there is no such spreadsheet; copy its address from the browser, "
+            "GOOGLE_SHEET_URL: there is no such spreadsheet; copy its URL from the browser, "
             f"and share it with {email} as editor."
         )
     if status == requests.codes.bad_request:
         return _bad_request(message, sent)
-    return ServiceUnavailableError(f"Google Sheets answered {status}, which is not expected.")
+    return ServiceUnavailableError(f"Google Sheets returned {status}, which is not expected.")
 
 
 def _sign_in_error(error: RefreshError) -> Exception:
@@ -190,8 +190,8 @@ def _sign_in_error(error: RefreshError) -> Exception:
     code = answer.get("error") if isinstance(answer, dict) else None
     shown = f" ({code})" if code in _KNOWN_TOKEN_ERRORS else ""
     return ConfigurationError(
-        f"GOOGLE_SHEETS_CREDENTIALS: Google refused to sign in the service account{shown}: its "
-        "key was deleted, or this machine's clock is wrong; download a new key as JSON."
+        f"GOOGLE_SHEETS_CREDENTIALS: Google rejected the sign-in of the service account{shown}: "
+        "its key was deleted, or this machine's clock is wrong; download a new key as JSON."
     )
 
 
@@ -214,19 +214,19 @@ def _forbidden(message: str, email: str, writing: bool, sent: Collection[str]) -
             return told.replace("{email}", email)
     if message and not _NO_PERMISSION.search(message):
         return (
-            f"GOOGLE_SHEETS_CREDENTIALS: Google refuses the request (403)"
+            f"GOOGLE_SHEETS_CREDENTIALS: Google rejects the request (403)"
             f"{_quoted_words(message, sent)}; "
             f"check the project of {email} in the Google Cloud console, and that the spreadsheet "
-            "is shared with that address as editor."
+            "is shared with that e-mail address as editor."
         )
     if writing:
         return (
             f"GOOGLE_SHEET_URL: {email} may read the spreadsheet but not write to it; share it "
-            "with that address as editor."
+            "with that e-mail address as editor."
         )
     return (
         f"GOOGLE_SHEET_URL: the spreadsheet is not shared with {email}; share it with that "
-        "address as editor."
+        "e-mail address as editor."
     )
 
 
@@ -242,7 +242,7 @@ def _bad_request(message: str, sent: Collection[str]) -> Exception:
             "Google Sheet (File > Save as Google Sheets) and use that one's URL."
         )
     return ServiceUnavailableError(
-        f"Google Sheets refused the request as invalid (400){_quoted_words(message, sent)}; this "
+        f"Google Sheets rejected the request as invalid (400){_quoted_words(message, sent)}; this "
         "will not pass by itself: report it with this message."
     )
 

@@ -24,7 +24,7 @@ from dagster_tiktok.sheet.api.bounded_session import (
 
 SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
 _FIELDS = ("client_email", "private_key", "token_uri")
-_NOT_JSON = "the token endpoint did not answer with JSON"
+_NOT_JSON = "the token endpoint did not return JSON"
 _MAX_TOKEN_SECONDS = 10**9
 _TOKEN = re.compile(r"[!-~]+")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,10}")
@@ -103,7 +103,7 @@ class TokenRequest(Request):
         if not _is_token_response(response.data, response.status):
             # Without the answer: it may hold the token.
             raise RefreshError(  # type: ignore[no-untyped-call]
-                "an answer in an unknown form", retryable=is_transient_status(response.status)
+                "a response in an unexpected format", retryable=is_transient_status(response.status)
             )
         return response
 
@@ -142,7 +142,7 @@ def _account_info(setting: str) -> Mapping[str, Any]:
     if missing:
         raise _credentials_error(f"lacks {', '.join(missing)}")
     if not _is_http_url(info["token_uri"]):
-        raise _credentials_error("holds a token_uri that is not an http(s) address")
+        raise _credentials_error("holds a token_uri that is not an http(s) URL")
     return info
 
 

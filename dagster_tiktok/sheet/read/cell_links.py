@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.net.retry import TransientError
-from dagster_tiktok.sheet.api.errors import UnknownRangeError
+from dagster_tiktok.sheet.api.errors import UnknownRangeError, unexpected_format_error
 from dagster_tiktok.sheet.grid import (
     Cell,
     Grid,
@@ -116,7 +116,7 @@ class LinkReader:
                 self._has_read = True
                 return _with_links(grid, column, {n: links.get(n, ()) for n in numbers})
             grid = again
-        raise TransientError("The rows of the sheet moved at each reading")
+        raise TransientError("The rows of the sheet moved each time they were read")
 
 
 def _rows_to_ask(grid: Grid, *, for_ready_rows: bool) -> tuple[Layout, list[int]] | None:
@@ -181,7 +181,7 @@ def parse_links(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
                     for cell in row.get("values", [])[:1]:
                         found[number] = tuple(dict.fromkeys(_cell_links(cell)))
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise ServiceUnavailableError("Google Sheets answered in an unknown form.") from None
+        raise unexpected_format_error() from None
     return found
 
 

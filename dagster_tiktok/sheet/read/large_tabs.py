@@ -56,7 +56,7 @@ def read_needed_columns(ask: Ask, gid: int | None, own_headers: Mapping[str, str
             cell_at(rows[header], column) == name for column, name in names.items()
         ):
             return Grid(title, rows, own_headers)
-    raise TransientError("The columns of the sheet moved at each reading")
+    raise TransientError("The columns of the sheet moved each time they were read")
 
 
 def _overlay(

@@ -202,7 +202,7 @@ class _Headers:
             meant = (
                 "" if normalize_header(own) == normalize_header(name) else f' (it means "{name}")'
             )
-            return f"the column {quoted(own)}{meant} stands twice ({places})"
+            return f"the column {quoted(own)}{meant} appears twice ({places})"
         named = [f"{quoted(self._texts[index])} ({column_name(index)})" for index in found]
         return f'the column "{name}" could be {" or ".join(named)}'
 
@@ -232,13 +232,13 @@ def _header_error_message(grid: Grid, best: tuple[int, _Headers] | None) -> str:
         if not any(cell_text(value) for row in grid.rows for value in row):
             return (
                 f"{tab} cannot be used: it is empty and needs the headers {wanted}; add "
-                "a header row, or let the address end in the gid of the right tab."
+                "a header row, or add the gid of the right tab to the URL (#gid=…)."
             )
         return (
             f"{tab} cannot be used: none of its first {HEADER_SEARCH_ROWS} rows "
             f"holds the headers {wanted}{_most_like_headers(grid)}; rename the columns, say in "
-            "GOOGLE_SHEET_COLUMNS what they are called, or let the address end in the gid of the "
-            "right tab."
+            "GOOGLE_SHEET_COLUMNS what they are called, or add the gid of the right tab to the "
+            "URL (#gid=…)."
         )
     number, headers = best
     problems = list(headers.duplicated)

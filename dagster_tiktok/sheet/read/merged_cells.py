@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
+from dagster_tiktok.errors import ConfigurationError
+from dagster_tiktok.sheet.api.errors import unexpected_format_error
 from dagster_tiktok.sheet.grid import Grid, Merge, cell_at, cell_text, column_name
 from dagster_tiktok.sheet.read.layout import Layout, find_layout
 
@@ -51,7 +52,7 @@ def parse_merges(answer: Any, gid: int) -> tuple[Merge, ...]:
             for merge in sheet.get("merges", [])
         )
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise ServiceUnavailableError("Google Sheets answered in an unknown form.") from None
+        raise unexpected_format_error() from None
 
 
 def find_hidden_rows(grid: Grid, layout: Layout) -> list[tuple[int, str]]:

@@ -50,8 +50,8 @@ def find_mismatched_links(
         if shown and posts and shown not in posts:
             told.append(
                 f"the cell {column_name(column)}{number} shows the URL of one post and links to "
-                "another; the post that is shown is read: if the other one is meant, paste its "
-                f"URL into the cell again (row {number})"
+                "another; the pipeline scrapes the post that is shown: if you mean the other one, "
+                f"paste its URL into the cell again (row {number})"
             )
     return told
 

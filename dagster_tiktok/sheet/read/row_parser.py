@@ -21,7 +21,7 @@ MAX_NAME_CHARACTERS = 200
 """Of VA and Creator. They are indexed, and an index entry holds about 2,700 bytes."""
 
 _PASTE_THE_LINK = (
-    "; the cell shows a text, even if it can be clicked: paste the post's link itself, without "
+    "; the cell holds only text, even if it can be clicked: paste the post's link itself, without "
     "formatting (Ctrl+Shift+V)"
 )
 _MAX_SET_ID = 2**31 - 1
@@ -101,7 +101,7 @@ class ParsedRow:
             self.warnings.append(f"{name} is empty")
         elif len(text) > MAX_NAME_CHARACTERS:
             self.warnings.append(
-                f"{name} is cut to {MAX_NAME_CHARACTERS} characters: {quoted(text)}"
+                f"{name} is shortened to {MAX_NAME_CHARACTERS} characters: {quoted(text)}"
             )
         return text[:MAX_NAME_CHARACTERS] or None
 
@@ -112,13 +112,13 @@ def unreadable_message(row: Sequence[Cell], layout: Layout) -> str:
         if name not in WRITTEN_IF_PRESENT and has_no_value(value := cell_at(row, column)):
             if isinstance(value, UnreadLink):
                 return (
-                    f"{name} shows the text {quoted(cell_text(value))}, and whether a link is "
-                    "under it could not be read now; the row stays as it is and is read again by "
-                    "the next run: to be independent of that, paste the post's link itself"
+                    f"{name} shows the text {quoted(cell_text(value))}, and the link under it "
+                    "could not be read; the row stays as it is, and the next run reads it again: "
+                    "to avoid this, paste the post's link itself"
                 )
             return (
-                f"{name} shows {quoted(cell_text(value))} now; the row stays as it is and is read "
-                "again by the next run: if it lasts, correct the cell's formula"
+                f"{name} shows {quoted(cell_text(value))} at the moment; the row stays as it is, "
+                "and the next run reads it again: if the error stays, fix the cell's formula"
             )
     return ""
 

@@ -252,7 +252,7 @@ def _repeated(
         if reading is chosen or reading.unreadable:
             continue
         for problem in reading.problems:
-            text = f"{problem}; what row {counts.number} says counts instead"
+            text = f"{problem}; the value in row {counts.number} is used instead"
             yield RowWarning(reading.number, text, VALUE, ready=True)
 
 

@@ -58,8 +58,8 @@ def unknown_status_message(text: str, also: str) -> str:
     for name in (READY, SCRAPED, FAILED):
         if _looks_like(text, name):
             return (
-                f'the status {quoted(text)}{also} looks like "{name}" but has other characters '
-                "than it seems: type it again"
+                f'the status {quoted(text)}{also} looks like "{name}" but contains '
+                "look-alike letters: type it again"
             )
     return (
         f"unknown status {quoted(text)}{also}: nothing happens to the row until the cell is set to "

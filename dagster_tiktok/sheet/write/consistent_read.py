@@ -60,7 +60,7 @@ def read_computed(
             _stable_cells(values.row(row)) == _stable_cells(again.row(row)) for row, _ in ambiguous
         ):
             return values, computed.with_entered(ambiguous & entered, ambiguous - entered)
-    raise TransientError("The rows of the sheet moved at each reading")
+    raise TransientError("The rows of the sheet moved each time they were read")
 
 
 def _ranges(places: Collection[Place]) -> list[dict[str, int]]:

@@ -225,7 +225,7 @@ class _Comparison:
                     self._ask(number, key, conflicts)
 
     def _ask(self, number: int, source_key: str, conflicts: list[Conflict]) -> None:
-        text = f"rows or columns moved while it was written; please check row {number}"
+        text = f"rows or columns moved while the row was written; please check row {number}"
         conflict = Conflict(source_key, text, written=True)
         if conflict not in conflicts:
             conflicts.append(conflict)

@@ -138,4 +138,4 @@ class Delivery:
 
 
 def check_row_message(cell: CellWrite) -> str:
-    return f"rows or columns moved while it was written; please check row {cell.row_number}"
+    return f"rows or columns moved while the row was written; please check row {cell.row_number}"

@@ -164,7 +164,8 @@ class _KeyMatching:
             conflicts.append(
                 Conflict(
                     self._hit[number][0],
-                    f"columns moved while it was written; please check Post URL in row {number}",
+                    "columns moved while the row was written; please check Post URL in row "
+                    f"{number}",
                     written=True,
                 )
             )
@@ -192,8 +193,8 @@ class _KeyMatching:
         conflicts.extend(
             Conflict(
                 key,
-                f"columns moved while it was written, and its link in {where} was overwritten or "
-                "deleted: put the link back (File > Version history shows it)",
+                f"columns moved while the row was written, and its link in {where} was overwritten "
+                "or deleted: put the link back (File > Version history shows it)",
             )
             for key in sorted(keys)
         )
@@ -201,7 +202,7 @@ class _KeyMatching:
             conflicts.extend(
                 Conflict(
                     self._hit[number][0],
-                    f"columns moved while it was written; please check row {number}",
+                    f"columns moved while the row was written; please check row {number}",
                     written=True,
                 )
                 for number in numbers

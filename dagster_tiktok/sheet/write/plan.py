@@ -16,7 +16,7 @@ from dagster_tiktok.models import FrozenModel, Metrics
 from dagster_tiktok.sheet.grid import Cell, Grid, UnreadLink, cell_at, cell_text
 from dagster_tiktok.sheet.read.layout import WRITTEN_IF_PRESENT, Layout, find_layout
 from dagster_tiktok.sheet.read.rows import FAILED, READY, SCRAPED, parse_status, row_key
-from dagster_tiktok.text import quoted, truncate
+from dagster_tiktok.text import counted, quoted, truncate
 
 Value: TypeAlias = "str | int"
 
@@ -156,8 +156,8 @@ def _links_unread(grid: Grid, layout: Layout) -> str:
     if not any(isinstance(cell_at(row, column), UnreadLink) for row in grid.rows):
         return ""
     return (
-        "its row was not found: the links under the texts in Post URL could not be read now; a "
-        "row that still waits is read again by the next run"
+        "its row was not found: the links under the texts in Post URL could not be read now; "
+        "the next run reads the rows that are still ready again"
     )
 
 
@@ -210,16 +210,19 @@ def same_text(cell: Cell, value: Cell) -> bool:
 
 
 def duplicate_message(rows: Sequence[int], expected: int) -> str:
-    # The first few: a column filled with one address may be thousands.
+    # The first few: a column filled with one link may be thousands.
     named, rest = list(map(str, rows[:_NAMED_ROWS])), len(rows) - _NAMED_ROWS
     last = named.pop() if rest <= 0 else f"{rest:,} more"
     numbers = f"{', '.join(named)} and {last}"
-    times = "once" if expected == 1 else f"{expected:,} times"
-    return f"its address now waits in rows {numbers}, but was read {times}"
+    return (
+        f"its link is now in the ready rows {numbers}, but was in {counted(expected, 'row')} when "
+        "the sheet was read"
+    )
 
 
 def fewer_rows_message(rows: Sequence[int], expected: int) -> str:
-    return f"of {expected:,} rows with its address only {len(rows):,} still waited"
+    were = "was" if len(rows) == 1 else "were"
+    return f"only {len(rows):,} of the {expected:,} rows with its link {were} still ready"
 
 
 def status_changed_message(grid: Grid, layout: Layout, number: int) -> str:

@@ -97,7 +97,7 @@ def _has_header(grid: Grid) -> bool:
 
 def _lost_header_message(repair: HeaderRepair, column: int) -> str:
     return (
-        "rows and columns moved while it was written, and the header of a new column was "
+        "rows and columns moved while the row was written, and the header of a new column was "
         f"overwritten; please check the headers in row {repair.row} (column {column_name(column)}, "
         "or one next to it)"
     )
