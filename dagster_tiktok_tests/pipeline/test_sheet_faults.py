@@ -102,7 +102,7 @@ def test_rows_that_nothing_happens_to_then_the_report_and_the_check_name_them(
         warnings = [each for each in finished.result["warnings"] if each["kind"] != "value"]
         named = {entry["row"]: entry["warning"] for entry in warnings}
         assert named[2].startswith('unknown status "Ready?"')
-        assert named[4].startswith('Status shows "#N/A" now')
+        assert named[4].startswith('Status shows "#N/A" at the moment')
         assert 3 not in named
         assert all(entry["kind"] == "row_ignored" for entry in warnings)
         assert 'check the sheet: unknown status "Ready?"' in finished.stderr

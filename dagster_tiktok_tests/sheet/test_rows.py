@@ -148,13 +148,15 @@ def test_a_row_stays_ready_when_a_formula_shows_no_value(column: str, shows: str
     assert [row.source_key for row in rows.ready] == [address(2)]
     (warning,) = rows.attention
     assert (warning.row_number, warning.kind) == (2, "row_ignored")
-    assert warning.text.startswith(f'{column.replace("_", " ")} shows "{shows.strip()}" now')
+    assert warning.text.startswith(
+        f'{column.replace("_", " ")} shows "{shows.strip()}" at the moment'
+    )
 
 
 def test_a_row_is_named_when_its_status_formula_shows_no_value() -> None:
     rows = read(sheet_row(1, Status="#REF!"), sheet_row(2, Status="Loading..."))
     (warning,) = rows.attention
-    assert str(warning).startswith('Status shows "#REF!" now')
+    assert str(warning).startswith('Status shows "#REF!" at the moment')
     assert str(warning).endswith("also in row 3 (row 2)")
 
 
