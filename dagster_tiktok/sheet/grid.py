@@ -101,8 +101,8 @@ def cell_at(row: Sequence[Cell], column: int) -> Cell:
 def cell_text(value: Cell) -> str:
     """The value as one line of text: NFC, white space (also line breaks) collapsed and trimmed.
 
-    Control and invisible characters and halves of surrogate pairs, which neither a person nor a
-    database can do anything with, are dropped.
+    Control and invisible characters and halves of surrogate pairs, which no reader and no
+    database can use, are dropped.
     """
     if value is None:
         return ""

@@ -33,7 +33,7 @@ class SheetUrl:
 
     @property
     def source(self) -> str:
-        """What the ledger knows the tab by: its units are claimed and answered by this."""
+        """What the ledger knows the tab by: its units are claimed and written back by this."""
         return self.spreadsheet_id if self.gid is None else f"{self.spreadsheet_id}#gid={self.gid}"
 
     @property

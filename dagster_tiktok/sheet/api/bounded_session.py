@@ -22,7 +22,7 @@ _PIECE_BYTES = 2**16
 
 
 class UnexpectedResponseError(requests.RequestException):
-    """An answer that is not taken. The message is a sentence that holds nothing of it."""
+    """A response that is not accepted. The message quotes nothing of it."""
 
 
 class ResponseTooLargeError(UnexpectedResponseError):
@@ -30,7 +30,7 @@ class ResponseTooLargeError(UnexpectedResponseError):
 
 
 class BoundedSession(requests.Session):
-    """Reads every answer whole, within its limits, and follows none to another address.
+    """Reads every response whole, within its limits, and follows no redirect.
 
     A redirect would send the signed assertion, or the sheet's cells, wherever it points.
     """

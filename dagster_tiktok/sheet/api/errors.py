@@ -1,4 +1,4 @@
-"""What a failed call to Google Sheets means: wait and retry, give up, or ask a person.
+"""What a failed request to Google Sheets means: retry, give up, or ask the operator.
 
 Of a message that Google sends, which may quote cells, at most the first plain words are shown.
 """
@@ -34,7 +34,7 @@ _NO_PERMISSION = re.compile(r"caller does not have permission|PERMISSION_DENIED"
 _PLAIN_WORDS = re.compile(r"[A-Za-z](?:[A-Za-z ,.-]|(?<=[a-z])'(?=[a-z]))*")
 _SHOWN_CHARACTERS = 80
 _REPEATED_CHARACTERS = 12
-"""So many characters in common with a text that was sent are no chance."""
+"""A text that was sent is recognized by so many characters."""
 _LEAST_CHARACTERS = 4
 
 # What a 403 says, and what it means. The first that fits is taken.
@@ -88,7 +88,7 @@ class TooLargeError(ServiceUnavailableError):
 
 
 class ProtectedError(ConfigurationError):
-    """At least one cell of the write is protected; Google refuses the whole request."""
+    """At least one cell of the write is protected; Google rejects the whole request."""
 
 
 class UnknownRangeError(ConfigurationError):
@@ -98,11 +98,11 @@ class UnknownRangeError(ConfigurationError):
 def response_error(
     response: requests.Response, email: str, *, writing: bool, rejections: int
 ) -> Exception:
-    """The error for an answer that is none.
+    """The error for a response with an error status.
 
     Arguments:
         email: the service account's.
-        rejections: how many 429 came in a row, this one not counted; the wait doubles with each.
+        rejections: how many 429 came in a row before this one; the wait doubles with each.
     """
     status = response.status_code
     if status == requests.codes.too_many:
@@ -120,7 +120,7 @@ def response_error(
 
 
 def request_error(error: Exception, api_url: str, token_uri: str) -> Exception:
-    """The error for a call that got no answer."""
+    """The error for a request without a response."""
     if isinstance(error, RefreshError):
         return _sign_in_error(error)
     host = api_url
@@ -131,7 +131,7 @@ def request_error(error: Exception, api_url: str, token_uri: str) -> Exception:
         return TooLargeError(str(cause))
     if isinstance(cause, UnexpectedResponseError):
         return ServiceUnavailableError(str(cause))
-    # Without a name and password, which an address may hold.
+    # Without a user name and password, which a URL may hold.
     place = urlsplit(host).netloc.rpartition("@")[2]
     name = type(cause).__name__
     if _never_connected(cause):
@@ -145,7 +145,7 @@ def not_json_error() -> Exception:
 
 
 def unexpected_format_error() -> Exception:
-    """The error for data that are not what Google documents. Never an empty sheet."""
+    """The error for data in another format than Google documents. Never an empty sheet."""
     return ServiceUnavailableError("Google Sheets returned data in an unexpected format.")
 
 

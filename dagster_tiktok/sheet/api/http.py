@@ -1,7 +1,7 @@
-"""The one way to Google Sheets: gspread's HTTP client with addresses, limits, retries and a log.
+"""Every request to Google Sheets: gspread's HTTP client with limits, retries and log lines.
 
 Reads are repeated here. Writes are sent once: a write is repeated by reading the tab again and
-planning anew (`SheetClient`), because rows may have moved while we waited.
+planning again (`OutcomeWriter`), because rows may have moved meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dagster_tiktok.sheet.api.quota import limiter
 from dagster_tiktok.sheet.api.service_account import ServiceAccountSession
 
 TIMEOUT_SECONDS = (5.0, 30.0)
-"""To connect, and between two pieces of the answer. gspread itself has no timeout."""
+"""To connect, and between two pieces of a response. gspread itself has no timeout."""
 
 _UNREACHABLE_ATTEMPTS = 3
 _BY_FILTER = SPREADSHEET_URL + "/values:batchGetByDataFilter"
@@ -44,10 +44,10 @@ log = logging.getLogger(__name__)
 
 
 class SheetsHTTPClient(gspread.HTTPClient):
-    """gspread's client for one API address and one service account.
+    """gspread's client for one API URL and one service account.
 
-    Raises, from every call: ConfigurationError for what a person must change, TransientError for
-    what was tried `attempts` times, ServiceUnavailableError for an answer nobody expects.
+    Raises, from every call: ConfigurationError for what the operator must change, TransientError
+    for what was tried `attempts` times, ServiceUnavailableError for an unexpected response.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class SheetsHTTPClient(gspread.HTTPClient):
         """https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets.values/batchUpdateByDataFilter
 
         The tab is found by its id: by its title another one could be hit, which took the title
-        over since it was read. What the response holds is not looked at: only reading the tab
+        over since it was read. What the response holds is ignored: only reading the tab
         tells where the cells went.
         """
         self.request("post", _UPDATE_BY_FILTER % spreadsheet_id, json=body)
@@ -148,7 +148,7 @@ class SheetsHTTPClient(gspread.HTTPClient):
 
     def _failure(self, error: Exception, attempt: int) -> Exception:
         failure = errors.request_error(error, self._api_url, self._access.token_uri)
-        # An address that never answered is a wrong setting; one that did will come back.
+        # A host that never responded is a wrong setting; one that did will come back.
         tries = min(self._attempts, _UNREACHABLE_ATTEMPTS)
         if isinstance(failure, UnreachableError) and not self._written_back and attempt >= tries:
             return errors.unreachable_error(failure)
@@ -166,7 +166,7 @@ def _parsed(response: requests.Response) -> Any:
 
 def _data(content: bytes) -> Any:
     """The JSON. Raises ValueError, RecursionError, OverflowError for a number beyond doubles."""
-    # To look at each number costs as much as reading all; hardly any sheet has one this long.
+    # Parsing each number costs as much as all the rest; hardly any sheet has one this long.
     long = b"0" * (_MAX_DIGITS + 1) in content.translate(_EVERY_DIGIT_AS_0)
     return json_module.loads(content, parse_int=_whole_number if long else None)
 

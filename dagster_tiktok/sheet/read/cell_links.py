@@ -40,7 +40,7 @@ MAX_RANGES = 100
 """Of one call."""
 
 _READINGS = 3
-# How nearly every cell looks: to parse each one takes seconds in a large sheet.
+# The form of nearly every cell: parsing each one takes seconds in a large sheet.
 _PLAIN = re.compile(
     r"https://(?:(?:www|m)\.tiktok\.com/@[\w.-]{1,64}/(?:video|photo)/[1-9][0-9]{18}"
     r"(?:\?[\w=&.%-]*)?|(?:v[mt]\.tiktok\.com|www\.tiktok\.com/t)/[\w-]{9,64}/?)\Z",
@@ -58,7 +58,7 @@ class Calls(Protocol):
 
 
 class LinkReader:
-    """Reads a tab's values with the links under its cells; for one answer or one look.
+    """Reads a tab's values with the links under its cells; for one write or one read of rows.
 
     All readings of one reader see the same keys: where the first call for links fails, none is
     made later, and the cells stay `UnreadLink`; where a later one fails, the reading does.
@@ -108,7 +108,7 @@ class LinkReader:
                 log.warning("sheet: the links under %d cells: %s", len(numbers), error)
                 return _unread(grid, layout, numbers)
             again = self._calls.values()
-            # Cells that all say the same can be sorted without a trace in them.
+            # Rows that show the same texts can change places without a trace in those texts.
             if all(
                 _stable_cells(grid.row(number)) == _stable_cells(again.row(number))
                 for number in numbers

@@ -11,7 +11,7 @@ from dagster_tiktok.text import quoted
 
 _EPOCH = date(1899, 12, 30)
 _EARLIEST, _LATEST = date(2000, 1, 1), date(2100, 12, 31)
-"""A date outside of these is a slip of the finger, or a number that is no date."""
+"""A date outside of these is a typing error, or a number that is not a date."""
 
 _TIME = r"(?:(?:T| +|, *)[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: ?[AaPp][Mm])?)?"
 _YEAR_FIRST = re.compile(
@@ -53,13 +53,13 @@ _MONTHS = (
 
 
 class DateError(ValueError):
-    """The value is no date, or could be two. The message is the sentence that a VA reads."""
+    """The value is no date, or could be two. A VA reads the message."""
 
 
 def parse_date(value: Cell, timezone: tzinfo) -> date | None:
     """The day that a cell means, None for an empty cell.
 
-    Numbers are Sheets' serial numbers. Text may be year-month-day in figures, day.month.year,
+    Numbers are Sheets' serial numbers. Text may be year-month-day in digits, day.month.year,
     a month's English name with day and year, or month and day in either order where only one
     order makes a date. A time is dropped; one with an offset is brought to `timezone` first.
 

@@ -41,7 +41,7 @@ def read_needed_columns(ask: Ask, gid: int | None, own_headers: Mapping[str, str
     """
     for _ in range(_READINGS):
         ((title, _, top),) = _ranges(ask([_top_rows(gid)]))
-        # Nothing is judged to be people's own here: that needs the whole column.
+        # Which columns hold what the team wrote is not judged here: that needs whole columns.
         layout = find_layout(Grid(title, top, own_headers), left_alone=frozenset())
         spans = _spans(layout.columns.values())
         rows: list[list[Cell]] = [list(row) for row in top]

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 HEADER_SEARCH_ROWS = 20
-"""A header further down than this is not looked for: it would be found in people's data."""
+"""Headers are searched in these rows: further down are the posts."""
 
 _SHOWN_HEADERS = 20
 _DATA_MARKS = ("://", "@", "www.")
@@ -59,7 +59,7 @@ class Layout:
     warnings: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     left_alone: frozenset[str] = frozenset()
-    """Columns of the pipeline's that hold what people wrote: they are not in `columns`."""
+    """Columns of the pipeline's that hold what the team wrote: they are not in `columns`."""
 
     def __getitem__(self, name: str) -> int:
         return self.columns[name]
@@ -80,8 +80,8 @@ def find_layout(grid: Grid, *, left_alone: frozenset[str] | None = None) -> Layo
     """The first of the top rows in which every required header stands.
 
     Arguments:
-        left_alone: the columns that an earlier look at the tab found to be people's own. After
-            a write they are not judged again: a value of ours that landed in a wrong column
+        left_alone: the columns that an earlier read found to hold what the team wrote. After a
+            write they are not judged again: a value of ours that landed in a wrong column
             because columns moved must not be taken for a remark.
 
     Raises:

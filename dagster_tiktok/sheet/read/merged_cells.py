@@ -1,7 +1,7 @@
-"""Rows whose `Status` or `Post URL` cell is the lower part of a merged one: theirs is empty.
+"""Rows whose `Status` or `Post URL` cell is the lower part of a merged cell, and so is empty.
 
-A merged cell gives its value for its first row alone, so the others look like rows that nobody
-wants anything of. Only the tab's list of merges tells them apart.
+A merged cell has its value in its first row alone, so the others look like rows without a status
+or a link. Only the tab's list of merges tells them apart.
 https://developers.google.com/sheets/api/reference/rest/v4/spreadsheets#GridRange
 """
 

@@ -29,7 +29,7 @@ _TYPES: dict[str, Literal["NEW", "REPOST"]] = {"NEW": "NEW", "REPOST": "REPOST"}
 
 
 class ParsedRow:
-    """One row, understood as far as it can be."""
+    """One row, parsed as far as possible. `problems` make it `Failed`; `warnings` do not."""
 
     __slots__ = ("details", "number", "problems", "tiktok_id", "unreadable", "warnings")
 
@@ -39,11 +39,13 @@ class ParsedRow:
         self.warnings: list[str] = []
         self.tiktok_id: str | None = None
         self.unreadable = unreadable_message(row, layout)
-        address = cell_text(cell_at(row, layout["Post URL"]))
-        self._read_url(address)
-        set_id = self._set_id(_cell(row, layout, "Set ID")) if "Set ID" in layout else None
+        url = cell_text(cell_at(row, layout["Post URL"]))
+        self._parse_url(url)
+        set_id = self._parse_set_id(_cell(row, layout, "Set ID")) if "Set ID" in layout else None
         post_type = (
-            self._post_type(cell_text(_cell(row, layout, "Type"))) if "Type" in layout else None
+            self._parse_post_type(cell_text(_cell(row, layout, "Type")))
+            if "Type" in layout
+            else None
         )
         created = None
         try:
@@ -53,26 +55,26 @@ class ParsedRow:
         except DateError as error:
             self.warnings.append(str(error))
         self.details = RowDetails(
-            va_url=address[:MAX_URL_CHARACTERS],
-            va=self._named("VA", row, layout),
-            creator=self._named("Creator", row, layout),
+            va_url=url[:MAX_URL_CHARACTERS],
+            va=self._parse_name("VA", row, layout),
+            creator=self._parse_name("Creator", row, layout),
             set_id=set_id,
             post_type=post_type,
             created_date=created,
         )
 
-    def _read_url(self, address: str) -> None:
-        if not address:
+    def _parse_url(self, url: str) -> None:
+        if not url:
             self.problems.append("Post URL is empty")
             return
         try:
-            self.tiktok_id = parse_post_link(address).tiktok_id
+            self.tiktok_id = parse_post_link(url).tiktok_id
         except PostUrlError as error:
             # A link's title or a smart chip: the VA sees something to click, we get its text.
-            shows_no_link = not any(mark in address for mark in "/.")
+            shows_no_link = not any(mark in url for mark in "/.")
             self.problems.append(f"{error}{_PASTE_THE_LINK if shows_no_link else ''}")
 
-    def _set_id(self, value: Cell) -> int | None:
+    def _parse_set_id(self, value: Cell) -> int | None:
         # No grouping, sign or exponent: "1,234" may be 1234, 1.234 or two ids.
         text = cell_text(value)
         if not text:
@@ -85,7 +87,7 @@ class ParsedRow:
             return int(text)
         return None
 
-    def _post_type(self, text: str) -> Literal["NEW", "REPOST"] | None:
+    def _parse_post_type(self, text: str) -> Literal["NEW", "REPOST"] | None:
         post_type = _TYPES.get(text.upper())
         if post_type is not None:
             return post_type
@@ -93,7 +95,7 @@ class ParsedRow:
         self.problems.append(problem)
         return None
 
-    def _named(self, name: str, row: Sequence[Cell], layout: Layout) -> str | None:
+    def _parse_name(self, name: str, row: Sequence[Cell], layout: Layout) -> str | None:
         text = cell_text(_cell(row, layout, name))
         if name not in layout:
             return None

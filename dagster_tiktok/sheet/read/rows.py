@@ -54,7 +54,7 @@ _SHOWN_ROWS = 5
 
 @dataclass(frozen=True)
 class RowWarning:
-    """Something a VA should look at.
+    """Something a VA should check.
 
     `kind`: "value", a cell that was not taken; "row_ignored", nothing happens to the row;
     "column", a column that is missing or left alone; "repeated", a post that stands in several
@@ -144,7 +144,7 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
 def _find_scraped_rows(
     grid: Grid, layout: Layout, states: _StatusCache, keys: Container[str]
 ) -> dict[str, int]:
-    """Of the posts that wait, those that stand in a row that is answered already: the first one."""
+    """Of the ready posts, those that are in a `Scraped` row too: the first such row of each."""
     found: dict[str, int] = {}
     for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
         if states.of(cell_at(row, layout["Status"])) == SCRAPED:
@@ -156,8 +156,8 @@ def _find_scraped_rows(
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """Everything that is made here is kept, and nothing refers back: the garbage collector would
-    only walk it all, again and again, a third of the time for a sheet whose rows are all ready."""
+    """Pauses garbage collection: all objects made here are kept, without cycles, and walking them
+    again and again takes a third of the time for a sheet whose rows are all ready."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -208,13 +208,13 @@ def _request(
         return None
     for reading in readable:
         warnings.extend(RowWarning(reading.number, text, ready=True) for text in reading.warnings)
-    # Of rows with one address the first that is right speaks for all of them.
+    # Of several rows with one link, the first valid one counts.
     chosen = next((reading for reading in readable if not reading.problems), readable[0])
     details = chosen.details
     counts = first if first is not None and not first.unreadable else chosen
     if len(readings) > 1:
         details = details.model_copy(update={"copies": len(readings)})
-    # Rows without an address are wrong anyway, whatever their dates are.
+    # Rows without a link are invalid anyway, whatever their dates are.
     differ = any(reading.details != chosen.details for reading in readable)
     if counts is first or (details.va_url and differ):
         warnings.extend(_repeated(counts, readings, chosen))

@@ -1,6 +1,6 @@
 """What a cell of the Status column means.
 
-Only dress is taken off: case, white space, marks and emoji that approve. A word more or less, a
+Only decoration is ignored: case, white space, marks and emoji that approve. A word more or less, a
 question mark, a cross, an empty box or an hourglass may mean that the row is not ready; such a
 status is not understood, and reported, because scraping too early cannot be taken back.
 """
@@ -29,7 +29,7 @@ _WORDS = {
 _APPROVING = "✅✔☑✓👍👌🆗🟢💚🚀✨🔥⭐🎉▶➡→•·"
 _MARKS = "!.,:;-_*\"'|\u2013\u2014\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _FAILURE_MARKS = "❌✖✗❎🔴⚠🚫⛔"
-"""Dress of "Failed" alone."""
+"""Decoration of "Failed" alone."""
 
 # Variation selectors, the joiner of emoji, skin tones, soft hyphens and marks of direction are
 # not seen. An override of the direction (U+202D, U+202E) is not among them: it changes what is.
@@ -54,7 +54,7 @@ _EXACT = {name: name for name in (READY, SCRAPED, FAILED, "")}
 
 
 def unknown_status_message(text: str, also: str) -> str:
-    """What a person reads about a status that is none; `also` names further rows."""
+    """The warning about a status that is not known; `also` names further rows."""
     for name in (READY, SCRAPED, FAILED):
         if _looks_like(text, name):
             return (

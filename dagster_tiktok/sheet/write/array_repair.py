@@ -1,4 +1,4 @@
-"""After a write that hit the output of an array."""
+"""Undoes a write that broke an array by writing into its output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def undo_array_break(
     broken: Sequence[Anchor],
     computed: ComputedCells,
 ) -> list[CellWrite]:
-    """What undoes the write, so that Sheets shows the array again.
+    """The cells that undo the write, so that Sheets shows the array again.
 
     Cells in columns whose content vanished are emptied: they were the array's. The others get
     back what they held.

@@ -2,8 +2,8 @@
 
 Sheets has no compare-and-set. Rows that move in the moment between the reading and the write take
 the write with them to the wrong place. The tab before the write, the write, and the tab after it
-tell what happened: an outcome that is missing is written again, a cell that was hit by mistake
-gets back what it held. The same comparison makes a write safe to repeat whose answer was lost
+tell what happened: an outcome that is missing is written again, a cell that was overwritten by
+mistake is restored. The same comparison makes a write safe to repeat whose response was lost
 (a 503 may come after the write was applied).
 """
 
@@ -45,7 +45,7 @@ def plan_corrections(
     Arguments:
         after: read just now.
         first: the plan that says what is wanted.
-        sent: the plans that were sent, also those whose answer was lost.
+        sent: the plans that were sent, also those whose response was lost.
         computed: what was computed on the tab before the first write, so that a formula that was
             hit is put back as one.
 
@@ -122,15 +122,15 @@ class _Comparison:
                 )
             elif not self._was_hit(number, group[0]):
                 writes.append(RowWrite(key, number, cells))
-            # A row that has the outcome but waits again was set back by a person just now.
+            # A row that has the outcome and is ready again was set back by a VA just now.
 
     def restores(
         self, conflicts: list[Conflict], settled: Collection[tuple[int, int]] = ()
     ) -> list[CellWrite]:
-        """Cells that a sent write hit although they were not meant, wherever they are now.
+        """Cells that a write overwrote by mistake, wherever they are now.
 
         Arguments:
-            settled: places of which somebody is told already.
+            settled: cells that a conflict names already.
         """
         found: dict[tuple[int, int], CellWrite | None] = dict.fromkeys(settled)
         before = {id(plan): PreviousCells(plan, self.after, self.layout) for plan in self.sent}
@@ -152,7 +152,7 @@ class _Comparison:
                             found,
                         )
                 shifted = shifted or self._is_shifted(named)
-        # What people typed over a part of a hit: by its place, where that did not move again.
+        # Where a VA typed over a part of it since: by its place, if that did not move again.
         for plan in self.sent:
             for write in plan.writes:
                 for name, value in write.cells.items():
@@ -231,7 +231,7 @@ class _Comparison:
             conflicts.append(conflict)
 
     def _rows_meant(self, key: str, group: list[RowWrite]) -> list[int]:
-        """The rows of the key, without those that held it before and were not to be answered."""
+        """The rows of the key, without those that held it before and were not to be written."""
         targets = {write.row_number for write in group}
         rows = self.rows_after.get(key, [])
         others = [number for number in self.rows_before.get(key, []) if number not in targets]
@@ -273,7 +273,7 @@ class _Comparison:
         return any(self.layout.columns.get(name) != column for name, column in named.items())
 
     def _was_hit(self, number: int, write: RowWrite) -> bool:
-        """Whether the row, which waits, took on what was sent for it: then a person set it back."""
+        """Whether the row, which is ready, got what was sent for it: then a VA set it back."""
         before, after = self.first.grid.row(write.row_number), self.after.row(number)
         others = [
             (cell_at(before, self.first.layout[name]), cell_at(after, self.layout[name]), value)

@@ -1,7 +1,7 @@
 """A required column that was deleted or renamed while a write was on its way.
 
-No row can be found by its key or status then, and nothing more is answered. But the cells that the
-write hit in other columns get back what they held.
+No row can be found by its key or status then, and nothing more is written. But the cells that the
+write overwrote in other columns are restored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The column `Error`, which is the pipeline's only if it holds nothing that people wrote there.
+"""The column `Error`, which is the pipeline's only if it holds nothing that the team wrote.
 
 Its texts cannot be told by their form, and today's wording says nothing about former versions: so
 the database remembers what was written. One text that it does not know, and the column is left
@@ -50,7 +50,7 @@ def _texts(grid: Grid, layout: Layout) -> dict[str, int]:
     for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
         value = cell_at(row, layout[ERROR])
         text = cell_text(value)
-        # A header that is repeated further down is nobody's remark.
+        # A header that is repeated further down is not a remark.
         if text and not has_no_value(value) and normalize_header(text) != header:
             found.setdefault(text, number)
     return found

@@ -1,7 +1,7 @@
-"""After a write that hit the header row, because rows moved under it, perhaps columns too.
+"""Repairs a header row that a write overwrote, because rows (and perhaps columns) moved.
 
-What was sent to each place of the row tells which headers were hit. The others, and what stands
-below, tell which column is which.
+What was sent to each cell of the row tells which headers were overwritten. The others, and what
+stands below, tell which column is which.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _SAME_HEADER = 3.0
 
 @dataclass(frozen=True)
 class HeaderRepair:
-    """What puts the header row right again. `lost` are columns whose header is not known: they
-    were inserted just before the write, and it hit their header."""
+    """The cells that repair the header row. `lost` are columns whose header is not known: they
+    were inserted just before the write, and it overwrote their header."""
 
     row: int
     cells: tuple[CellWrite, ...] = ()

@@ -1,7 +1,7 @@
-"""Rows whose key a write hit, because columns moved under it: which rows were they?
+"""Rows whose key a write overwrote, because columns moved meanwhile: which rows were they?
 
 Where a column is inserted left of `Post URL` at the moment of a write, the text for the next column
-lands on the link, and the row cannot be found by its key. What the write did not hit tells it: all
+lands on the link, and the row cannot be found by its key. What the write left alone tells: all
 other cells, under the same headers, are as they were. Rows that have nothing else to tell them
 apart are alike, so that any order of their links is right.
 """
@@ -27,9 +27,9 @@ _NAMED_ROWS = 5
 
 @dataclass(frozen=True)
 class KeyRepairs:
-    """The tab with the keys that it should have, what puts them back, and what nobody can tell.
+    """The tab with the keys that it should have, what restores them, and what is not certain.
 
-    `lost` are keys that cannot be put back, `untold` the rows that may have held them; both are
+    `lost` are keys that cannot be restored, `unresolved` the rows that may have held them; both are
     in `conflicts`.
     """
 
@@ -47,7 +47,7 @@ def repair_keys(
     hits: WriteLocator,
     computed: ComputedCells | None,
 ) -> KeyRepairs:
-    """Finds the rows below the header whose `Post URL` was hit, and what it held.
+    """Finds the rows below the header whose `Post URL` was overwritten, and what it held.
 
     Arguments:
         after: read just now.

@@ -1,8 +1,8 @@
 """Which cells an outcome changes: rows are found by what stands in them, never by their number.
 
-Between reading the rows and answering them people sort, insert, delete and edit. So the tab is
-read again right before writing, and a row is answered only if it is there, as often as it was,
-and still waits. Everything else is a conflict: reported, not overwritten.
+Between the reading of the rows and the write, people sort, insert, delete and edit. So the tab is
+read again right before the write, and a row is written only if it is still there, as often as
+before, and still ready. Everything else is a conflict: reported, not overwritten.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class RowOutcome(FrozenModel):
 
 @dataclass(frozen=True)
 class Conflict:
-    """What kept a key from being answered, in words that end a sentence.
+    """Why the rows of a key were not written; `text` continues a message that names the row.
 
-    `written` says that it was answered all the same, but a person should look; `waits` that the
-    row still says that it is ready: what is in the way may be gone at the next try.
+    `written`: they were written all the same, but a VA should check them. `waits`: the row is
+    still ready, and the next run tries again.
     """
 
     source_key: str
@@ -77,7 +77,7 @@ class CellWrite:
     column: int
     value: Cell
     typed: bool = False
-    """A formula of people's own that is put back: to be written as if it was typed."""
+    """A formula that is restored: to be written as if it was typed."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class WritePlan:
     already: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     restores: tuple[CellWrite, ...] = ()
-    """Cells of other rows that an earlier write hit because rows moved under it."""
+    """Cells of other rows that an earlier write overwrote because rows moved meanwhile."""
 
     def cells(self) -> list[CellWrite]:
         """Every cell to be written."""
@@ -107,13 +107,13 @@ def plan_writeback(
     timezone: tzinfo,
     left_alone: frozenset[str] = frozenset(),
 ) -> WritePlan:
-    """Decides for each outcome: written, answered already, or a conflict.
+    """Decides for each outcome: written, already written, or a conflict.
 
     Arguments:
         grid: read just now.
         outcomes: one a source key.
         timezone: in which `Scraped At` is written.
-        left_alone: columns that are known to be people's own, besides those that show it.
+        left_alone: columns that hold what the team wrote, besides those whose cells show it.
 
     Raises:
         ConfigurationError: the tab no longer has the columns.

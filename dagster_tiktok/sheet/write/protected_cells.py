@@ -12,14 +12,14 @@ from dagster_tiktok.sheet.write.plan import CellWrite
 from dagster_tiktok.sheet.write.ranges import as_ranges
 
 MAX_PROBES = 30
-"""Requests of one look: the quota is 60 writes a minute."""
+"""Requests of one check: the quota is 60 writes a minute."""
 
 Write = Callable[[Sequence[dict[str, Any]]], None]
 
 
 @dataclass
 class ProtectedCells:
-    """The first protected cells. `complete`: no other is; `any_row`: some row can be answered."""
+    """The first protected cells. `complete`: no other is; `any_row`: some row can be written."""
 
     cells: list[CellWrite]
     complete: bool = True
@@ -27,11 +27,11 @@ class ProtectedCells:
 
 
 def find_protected_cells(write: Write, cells: Iterable[CellWrite], status: int) -> ProtectedCells:
-    """Tries the cells, those that are refused in halves.
+    """Tries the cells; those that are rejected together are tried in halves.
 
     Arguments:
         write: one write request; a null asks for the right to write and leaves the cell alone.
-        status: the column of `Status`: a row in which it may be written can be answered.
+        status: the column of `Status`: a row in which it may be written gets its outcome.
 
     Raises: what `write` raises, but ProtectedError.
     """

@@ -1,4 +1,4 @@
-"""What gives a cell back what it held before a write: a value, or its formula as a formula."""
+"""Restores what a cell held before a write: a value, or its formula as a formula."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def restore_cell(  # noqa: PLR0917  # a cell, and what is known of it
     pairs: Mapping[int, int],
     header_row: int,
 ) -> CellWrite | None:
-    """What gives a cell back what it held: its formula as one, "" under an array.
+    """The write that restores a cell: its formula as a formula, "" under an array.
 
     Arguments:
         place: row and column where the cell stands now.

@@ -1,4 +1,4 @@
-"""The first look at a tab after a write: is its header row still there, and every array intact?
+"""The first check of a tab after a write: is its header row still there, and every array intact?
 
 `corrections` compares the rows below. Here is what has to be repaired before it can: an array that
 the write broke takes the whole write back; a header that the write overwrote is written again;

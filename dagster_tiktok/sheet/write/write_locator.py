@@ -1,8 +1,8 @@
-"""Which rows hold what was sent for other rows: looked for by content, never by place.
+"""Finds the rows that a write landed in, also those of other rows: by content, never by number.
 
 Rows may move between the reading and the write, and again between the write and the check; then
-the row that was hit stands at neither of the two numbers. But all cells of one write stay together
-in the row that they hit.
+the row that was overwritten stands at neither of the two numbers. But all cells of one write stay
+together in that row.
 """
 
 from __future__ import annotations
