@@ -52,22 +52,20 @@ TEXTS = (
 
 
 @pytest.mark.parametrize(("text", "wanted"), TEXTS)
-def test_a_text_with_a_secret_when_it_is_told_then_the_secret_is_hidden(
-    text: str, wanted: str
-) -> None:
+def test_a_secret_in_a_text_is_hidden(text: str, wanted: str) -> None:
     assert wanted in told(text)
     assert "TOPSECRET" not in told(text) + redacted_body(text.encode()).decode()
     assert "<" not in told(text)
 
 
-def test_a_configured_secret_of_any_form_when_a_text_repeats_it_then_it_is_hidden() -> None:
+def test_a_configured_secret_is_hidden_in_every_form() -> None:
     secret = 'https://hook.example/a b"c'
     quoted = "https%3A%2F%2Fhook.example%2Fa%20b%22c"
     texts = [secret, quoted, json.dumps({"webhook": secret})]
     assert not any("hook.example" in redacted(text, [secret]) for text in texts)
 
 
-def test_an_error_in_json_when_it_is_redacted_then_its_code_and_words_stay() -> None:
+def test_redaction_keeps_the_code_and_words_of_a_json_error() -> None:
     body = {"code": "22P02", "message": f"bad {KEY}", "details": [{"x": JWT}], "hint": None}
     assert json.loads(redacted_body(json.dumps(body).encode())) == {
         "code": "22P02",
@@ -120,9 +118,7 @@ ECHOES = [
 
 
 @pytest.mark.parametrize(("status", "form"), ECHOES)
-def test_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_error_has_the_key(
-    status: int, form: str
-) -> None:
+def test_no_error_has_the_key_when_a_server_echoes_the_request(status: int, form: str) -> None:
     async def errors() -> list[BaseException]:
         found: list[BaseException] = []
         async with echoing(status, form) as server:
@@ -148,7 +144,7 @@ def test_a_server_that_repeats_the_request_when_supabase_is_asked_then_no_error_
 
 @pytest.mark.parametrize(("status", "form"), [(403, "html"), (403, "json"), (500, "json")])
 @pytest.mark.parametrize("command", [["doctor"], ["run", "--json"]])
-def test_a_proxy_that_repeats_the_request_when_a_command_runs_then_it_prints_no_key(
+def test_no_command_prints_the_key_when_a_proxy_echoes_the_request(
     tmp_path: Path, command: list[str], status: int, form: str
 ) -> None:
     with echoing(status, form) as server:
@@ -192,9 +188,7 @@ async def flood(
         (200, supabase_client.MAX_RESPONSE_BYTES / 2**20 + 16),
     ],
 )
-def test_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
-    status: int, most_mb: float
-) -> None:
+def test_only_the_beginning_of_an_endless_body_is_read(status: int, most_mb: float) -> None:
     sent: list[int] = []
 
     async def run() -> None:
@@ -212,7 +206,7 @@ def test_a_body_without_end_when_it_is_read_then_only_its_beginning_is(
     assert sum(sent) / 2**20 <= most_mb
 
 
-def test_a_packed_body_that_unpacks_to_more_than_is_taken_then_it_is_given_up() -> None:
+def test_a_compressed_body_that_unpacks_to_too_much_is_not_accepted() -> None:
     packing = zlib.compressobj(wbits=31)
     packed = packing.compress(b" " * (supabase_client.MAX_RESPONSE_BYTES + 1)) + packing.flush()
 

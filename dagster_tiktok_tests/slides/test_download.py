@@ -19,7 +19,7 @@ from dagster_tiktok_tests.support.responses import Respond
 from dagster_tiktok_tests.support.scenes import IMAGE, failure, fetch, play
 
 
-def test_a_slide_then_it_is_fetched_as_a_browser_would_and_lies_in_the_cache(
+def test_a_slide_is_requested_as_a_browser_does_and_cached(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -35,7 +35,7 @@ def test_a_slide_then_it_is_fetched_as_a_browser_would_and_lies_in_the_cache(
     play(make_settings, scene)
 
 
-def test_a_slide_in_the_cache_then_nothing_is_requested(make_settings: MakeSettings) -> None:
+def test_nothing_is_requested_when_the_slide_is_cached(make_settings: MakeSettings) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         await fetch(downloader, cdn.slide(1, "a"))
         again = await fetch(downloader, cdn.slide(1, "a", lives_for=-1))
@@ -45,7 +45,7 @@ def test_a_slide_in_the_cache_then_nothing_is_requested(make_settings: MakeSetti
     play(make_settings, scene)
 
 
-def test_a_damaged_file_in_the_cache_then_it_is_downloaded_again(
+def test_a_damaged_file_in_the_cache_is_downloaded_again(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -58,7 +58,7 @@ def test_a_damaged_file_in_the_cache_then_it_is_downloaded_again(
     play(make_settings, scene)
 
 
-def test_one_slide_asked_for_twice_at_once_then_it_is_requested_once(
+def test_one_slide_fetched_twice_at_once_is_requested_once(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -85,7 +85,7 @@ def test_one_slide_asked_for_twice_at_once_then_it_is_requested_once(
         responses.image(IMAGE[:5000]),
     ],
 )
-def test_a_passing_fault_then_it_is_tried_again_and_succeeds(
+def test_a_download_succeeds_after_a_transient_fault(
     make_settings: MakeSettings, fault: Respond
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -108,7 +108,7 @@ def test_a_passing_fault_then_it_is_tried_again_and_succeeds(
         (responses.image(IMAGE[:5000]), "truncated"),
     ],
 )
-def test_a_lasting_fault_then_it_ends_with_its_kind_after_all_attempts(
+def test_a_fault_that_stays_ends_with_its_kind_after_all_attempts(
     make_settings: MakeSettings, fault: Respond, kind: str
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -135,7 +135,7 @@ def test_a_lasting_fault_then_it_ends_with_its_kind_after_all_attempts(
         (responses.redirect("a"), "unexpected_status"),
     ],
 )
-def test_a_final_answer_then_it_is_not_asked_again_and_nothing_stays(
+def test_a_permanent_fault_is_not_retried_and_leaves_no_file(
     make_settings: MakeSettings, fault: Respond, kind: str, tmp_path: Path
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -149,7 +149,7 @@ def test_a_final_answer_then_it_is_not_asked_again_and_nothing_stays(
     play(make_settings, scene, slide_max_mb=1)
 
 
-def test_a_redirect_to_an_allowed_host_then_it_is_followed(
+def test_a_redirect_to_an_allowed_host_is_followed(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -160,7 +160,7 @@ def test_a_redirect_to_an_allowed_host_then_it_is_followed(
     play(make_settings, scene)
 
 
-def test_a_host_that_is_not_listed_then_nothing_is_requested(
+def test_nothing_is_requested_from_a_host_that_is_not_listed(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -170,7 +170,7 @@ def test_a_host_that_is_not_listed_then_nothing_is_requested(
     play(make_settings, scene, slide_allowed_hosts="tiktokcdn.com")
 
 
-def test_a_mirror_that_fails_then_the_next_one_is_asked(make_settings: MakeSettings) -> None:
+def test_the_next_mirror_is_tried_when_one_fails(make_settings: MakeSettings) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         cdn.on("gone", responses.status(404))
         cdn.on("down", responses.status(502))
@@ -181,7 +181,7 @@ def test_a_mirror_that_fails_then_the_next_one_is_asked(make_settings: MakeSetti
     play(make_settings, scene)
 
 
-def test_mirrors_that_are_gone_and_down_then_only_the_one_that_may_come_back_is_asked_again(
+def test_only_a_mirror_with_a_transient_fault_is_retried(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -193,7 +193,7 @@ def test_mirrors_that_are_gone_and_down_then_only_the_one_that_may_come_back_is_
     play(make_settings, scene)
 
 
-def test_an_expired_address_then_it_is_known_without_a_request(
+def test_an_expired_url_is_known_without_a_request(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -204,7 +204,7 @@ def test_an_expired_address_then_it_is_known_without_a_request(
     play(make_settings, scene)
 
 
-def test_403_from_every_mirror_then_the_address_expired_and_none_is_asked_twice(
+def test_403_from_every_mirror_means_expired_and_is_not_retried(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -217,7 +217,7 @@ def test_403_from_every_mirror_then_the_address_expired_and_none_is_asked_twice(
     play(make_settings, scene)
 
 
-def test_a_body_that_trickles_then_the_total_time_ends_it(
+def test_a_trickling_body_ends_at_the_total_timeout(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -241,7 +241,7 @@ def test_a_body_that_trickles_then_the_total_time_ends_it(
         (b"302 Found\r\nLocation: http://[", "forbidden_host"),
     ],
 )
-def test_headers_that_are_no_text_then_only_that_slide_is_affected(
+def test_headers_that_are_no_text_affect_only_their_slide(
     make_settings: MakeSettings, head: bytes, outcome: str
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -255,7 +255,7 @@ def test_headers_that_are_no_text_then_only_that_slide_is_affected(
     play(make_settings, scene)
 
 
-def test_a_slide_that_takes_for_ever_then_its_time_ends_it(
+def test_a_slide_ends_at_its_own_timeout(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -273,7 +273,7 @@ def test_a_slide_that_takes_for_ever_then_its_time_ends_it(
 @pytest.mark.parametrize(
     "address", ["http://[", "http://[bad]/x", "https://p16.tiktokcdn.com]/x?x-expires=1"]
 )
-def test_an_address_with_odd_brackets_then_its_slide_fails_alone(
+def test_a_url_with_odd_brackets_fails_only_its_slide(
     make_settings: MakeSettings, address: str
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -284,9 +284,7 @@ def test_an_address_with_odd_brackets_then_its_slide_fails_alone(
 
 
 @pytest.mark.parametrize("path", ["\ud800", "é", "a b", "a\r\nX: y", "\x00"])
-def test_an_address_that_is_no_address_then_nothing_is_requested(
-    make_settings: MakeSettings, path: str
-) -> None:
+def test_nothing_is_requested_for_a_malformed_url(make_settings: MakeSettings, path: str) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         source = SlideSource(number=1, mirrors=(f"http://{cdn.host}/{path}",), image_key="a" * 32)
         assert (await failure(downloader, source)).kind == "forbidden_host"
@@ -295,7 +293,7 @@ def test_an_address_that_is_no_address_then_nothing_is_requested(
     play(make_settings, scene)
 
 
-def test_many_slides_then_no_more_than_the_limit_are_requested_at_once(
+def test_no_more_slides_than_the_limit_are_requested_at_once(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -308,9 +306,7 @@ def test_many_slides_then_no_more_than_the_limit_are_requested_at_once(
     play(make_settings, scene, slide_max_concurrent_downloads=3)
 
 
-def test_more_slides_than_the_cache_holds_then_the_disk_stays_within_its_limit(
-    make_settings: MakeSettings, tmp_path: Path
-) -> None:
+def test_the_cache_stays_within_its_limit(make_settings: MakeSettings, tmp_path: Path) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         cdn.files = {str(number): jpeg(number, 500, 500) for number in range(20)}
         assert sum(map(len, cdn.files.values())) > 2 * 1024 * 1024

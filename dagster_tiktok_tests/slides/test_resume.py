@@ -21,7 +21,7 @@ from dagster_tiktok_tests.support.responses import Respond
 from dagster_tiktok_tests.support.scenes import BIG, IMAGE, fetch, play
 
 
-def test_a_body_that_breaks_off_then_only_the_rest_is_requested(
+def test_only_the_rest_of_an_interrupted_body_is_requested(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -35,7 +35,7 @@ def test_a_body_that_breaks_off_then_only_the_rest_is_requested(
     play(make_settings, scene)
 
 
-def test_a_server_that_falls_silent_then_the_rest_is_requested_after_a_while(
+def test_the_rest_is_requested_when_a_server_falls_silent(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -59,7 +59,7 @@ def test_a_server_that_falls_silent_then_the_rest_is_requested_after_a_while(
     asyncio.run(run())
 
 
-def test_a_file_that_changed_meanwhile_then_it_starts_afresh(
+def test_a_download_starts_again_when_the_file_has_changed(
     make_settings: MakeSettings,
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -76,7 +76,7 @@ def test_a_file_that_changed_meanwhile_then_it_starts_afresh(
     play(make_settings, scene)
 
 
-def test_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file(
+def test_the_next_run_resumes_the_part_file_of_an_interrupted_one(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -111,7 +111,7 @@ def test_a_run_that_was_broken_off_then_the_next_one_resumes_its_part_file(
         (bytes(len(BIG)), '"v1"', "kept", 99.0, 1),
     ],
 )
-def test_a_process_killed_after_the_last_byte_then_its_part_is_looked_at_first(
+def test_the_part_file_of_a_process_killed_after_the_last_byte_is_checked_first(
     make_settings: MakeSettings,
     data: bytes,
     etag: str | None,
@@ -180,7 +180,7 @@ def response_for_range(said: str, start: int = 100_000, end: int | None = None) 
         (responses.status(416), 0),
     ],
 )
-def test_another_range_than_was_asked_for_then_only_what_is_right_is_kept(
+def test_only_right_bytes_are_kept_when_a_server_sends_another_range(
     make_settings: MakeSettings, answer: Respond, third_asks_from: int
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
@@ -192,7 +192,7 @@ def test_another_range_than_was_asked_for_then_only_what_is_right_is_kept(
     play(make_settings, scene)
 
 
-def test_a_weak_validator_then_it_starts_afresh(make_settings: MakeSettings) -> None:
+def test_a_download_starts_again_when_the_validator_is_weak(make_settings: MakeSettings) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
         weak = responses.cut_off(100_000, validator='W/"1"')
         cdn.on("big", weak, responses.whole_file)

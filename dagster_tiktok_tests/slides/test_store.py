@@ -67,7 +67,7 @@ def play(
     asyncio.run(run())
 
 
-def test_a_slide_then_its_path_is_that_of_the_contract(tmp_path: Path) -> None:
+def test_the_path_of_a_slide(tmp_path: Path) -> None:
     info = slide_of(tmp_path, jpeg()).info
     assert slide_path("7123", 3, info) == f"7123/03-{info.sha256[:16]}.jpg"
     with pytest.raises(ValueError, match="not the path"):
@@ -75,7 +75,7 @@ def test_a_slide_then_its_path_is_that_of_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
-def test_a_new_slide_then_anyone_reads_its_bytes_and_may_keep_them(
+def test_a_new_slide_is_public_and_cacheable(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, image_format: str
 ) -> None:
     data = encoded(image_format)
@@ -94,7 +94,7 @@ def test_a_new_slide_then_anyone_reads_its_bytes_and_may_keep_them(
     play(make_settings, supabase, scene)
 
 
-def test_an_object_that_is_there_then_it_is_kept_as_it_is(
+def test_an_existing_object_is_kept(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -106,7 +106,7 @@ def test_an_object_that_is_there_then_it_is_kept_as_it_is(
     play(make_settings, supabase, scene)
 
 
-def test_a_slide_kept_from_a_broken_off_run_then_it_is_not_sent_if_it_is_there(
+def test_a_cached_slide_is_not_sent_when_its_object_exists(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -118,7 +118,7 @@ def test_a_slide_kept_from_a_broken_off_run_then_it_is_not_sent_if_it_is_there(
     play(make_settings, supabase, scene)
 
 
-def test_a_broken_object_under_the_path_then_it_is_mended(
+def test_a_broken_object_is_replaced(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     slide = slide_of(tmp_path, jpeg(4))
@@ -135,7 +135,7 @@ def test_a_broken_object_under_the_path_then_it_is_mended(
     play(make_settings, supabase, scene)
 
 
-def test_another_picture_of_the_same_length_under_the_path_then_it_is_replaced(
+def test_another_image_of_the_same_length_is_replaced(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     # A signed-in user may upload, and whoever has the slide can compute its path and its length.
@@ -156,7 +156,7 @@ def test_another_picture_of_the_same_length_under_the_path_then_it_is_replaced(
 
 
 @pytest.mark.parametrize("fault", [responses.status(500), responses.status(503), responses.hang_up])
-def test_a_passing_fault_then_the_upload_is_sent_again(
+def test_an_upload_is_retried_after_a_transient_fault(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Respond
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -178,7 +178,7 @@ def test_a_passing_fault_then_the_upload_is_sent_again(
         (responses.storage_error(400, 415, "mime type"), "storage_refused"),
     ],
 )
-def test_a_lasting_fault_then_the_slide_fails_with_its_kind(
+def test_a_slide_fails_with_the_kind_of_a_fault_that_stays(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path, fault: Respond, kind: str
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -190,7 +190,7 @@ def test_a_lasting_fault_then_the_slide_fails_with_its_kind(
     play(make_settings, supabase, scene)
 
 
-def test_uploads_that_keep_failing_then_the_stage_ends(
+def test_the_stage_ends_when_uploads_keep_failing(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def scene(store: SlideStore, proxy: FaultProxy) -> None:
@@ -205,7 +205,7 @@ def test_uploads_that_keep_failing_then_the_stage_ends(
     play(make_settings, supabase, scene, attempts=1)
 
 
-def test_no_such_bucket_then_the_variable_is_named(
+def test_a_missing_bucket_is_reported_by_variable(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -219,7 +219,7 @@ def test_no_such_bucket_then_the_variable_is_named(
     asyncio.run(run())
 
 
-def test_a_private_bucket_then_the_variable_is_named(
+def test_a_private_bucket_is_reported_by_variable(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -235,7 +235,7 @@ def test_a_private_bucket_then_the_variable_is_named(
     asyncio.run(run())
 
 
-def test_a_first_object_that_was_there_already_then_its_public_address_is_tried_too(
+def test_the_public_url_is_checked_when_the_first_object_exists(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -257,7 +257,7 @@ def test_a_first_object_that_was_there_already_then_its_public_address_is_tried_
     asyncio.run(run())
 
 
-def test_a_key_that_may_not_write_then_the_variable_is_named(
+def test_a_key_without_write_access_is_reported_by_variable(
     make_settings: MakeSettings, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -269,7 +269,9 @@ def test_a_key_that_may_not_write_then_the_variable_is_named(
     asyncio.run(run())
 
 
-def test_no_supabase_then_the_stage_ends(make_settings: MakeSettings, tmp_path: Path) -> None:
+def test_the_stage_ends_when_supabase_is_unreachable(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
     async def run() -> None:
         async with open_slide_store(make_settings(), attempts=1) as store:
             with pytest.raises(ServiceUnavailableError):
