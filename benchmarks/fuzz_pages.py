@@ -168,7 +168,7 @@ def real_pages(posts: int) -> list[tuple[str, bytes]]:
     world = World(seed=7, posts=posts, now=NOW.timestamp())
     signer = SlideSigner(b"benchmark", 40 * 3600)
     writer = PageWriter(
-        lambda slide: signer.addresses("https://p16.tiktokcdn.com", slide.image_key),
+        lambda slide: signer.make_urls("https://p16.tiktokcdn.com", slide.image_key),
         "https://v16.tiktok.com",
     )
     return [

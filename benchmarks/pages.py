@@ -20,7 +20,7 @@ def main() -> None:
     posts = [post for post in world.posts if post.status == "available"][:PAGES]
     signer = SlideSigner(b"benchmark", 40 * 3600)
     writer = PageWriter(
-        lambda slide: signer.addresses("https://p16.tiktokcdn.com", slide.image_key),
+        lambda slide: signer.make_urls("https://p16.tiktokcdn.com", slide.image_key),
         "https://v16.tiktok.com",
     )
     pages = [(post.tiktok_id, writer.post(post.tiktok_id, post)) for post in posts]

@@ -20,7 +20,7 @@ from dagster_tiktok.sandbox.tiktok.http import rejections
 BASE = "http://127.0.0.1:1"
 WORLD = World(posts=90)
 SIGNER = SlideSigner(b"secret", 40 * 3600)
-WRITER = PageWriter(lambda slide: SIGNER.addresses(BASE, slide.image_key), BASE)
+WRITER = PageWriter(lambda slide: SIGNER.make_urls(BASE, slide.image_key), BASE)
 SCRIPT = re.compile(
     r'<script id="__UNIVERSAL_DATA_FOR_REHYDRATION__" type="application/json">(.*?)</script>', re.S
 )

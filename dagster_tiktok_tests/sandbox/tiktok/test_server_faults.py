@@ -33,7 +33,7 @@ def fetch(kind: str, on: str, **fault: Any) -> tuple[int, Mapping[str, str], byt
         async with TikTokServer(world) as server, aiohttp.ClientSession(timeout=TIMEOUT) as client:
             url = server.url + post.video_path
             if on == "slide":
-                url = server.signer.addresses(server.url, post.slides[0].image_key)[0]
+                url = server.signer.make_urls(server.url, post.slides[0].image_key)[0]
             # aiohttp itself asks a second time when a connection ends before the first byte.
             times = 2 if kind == "reset" else 1
             await _add(client, server, kind=kind, on=on, times=times, **fault)
@@ -115,7 +115,7 @@ def test_endless_body_ends_only_when_the_client_stops(kind: str) -> None:
         slide = world.carousels(6)[0].slides[0]
         async with TikTokServer(world) as server, aiohttp.ClientSession() as client:
             server.faults.add(Fault(kind, on="slide"))
-            url = server.signer.addresses(server.url, slide.image_key)[0]
+            url = server.signer.make_urls(server.url, slide.image_key)[0]
             received = 0
             limit = 3_000_000
             # Only silence is waited out.
@@ -169,7 +169,7 @@ def test_ignored_range_sends_the_whole_image() -> None:
         slide = world.carousels(6)[0].slides[0]
         async with TikTokServer(world) as server, aiohttp.ClientSession() as client:
             server.faults.add(Fault("ignore_range"))
-            url = server.signer.addresses(server.url, slide.image_key)[0]
+            url = server.signer.make_urls(server.url, slide.image_key)[0]
             async with client.get(url, headers={"Range": "bytes=100-"}) as response:
                 assert response.status == 200
                 Image.open(BytesIO(await response.read())).load()

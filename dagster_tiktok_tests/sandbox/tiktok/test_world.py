@@ -84,7 +84,7 @@ def test_new_posts_have_what_was_requested() -> None:
     gone = world.new_post(status="verification")
     assert world.unavailable("verification") == gone
     assert len(world.posts) == 12
-    found = world.picture(carousel.slides[3].image_key)
+    found = world.image(carousel.slides[3].image_key)
     assert found == (carousel, carousel.slides[3])
 
 

@@ -1,4 +1,4 @@
-"""The records of the make-believe TikTok: what is true, before a page rounds or hides it."""
+"""The data of the fake TikTok: the truth, before a page rounds or hides it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dagster_tiktok.sandbox.tiktok.content.captions import Caption
 from dagster_tiktok.sandbox.tiktok.content.statuses import STATUSES
 
 SITE = "https://www.tiktok.com"
-"""The real site: what canonical addresses on pages name, whichever host served the page."""
+"""The real site: canonical URLs on pages have it, whichever host serves them."""
 
 ImageFormat = Literal["jpeg", "webp"]
 SlideStyle = Literal["drawn", "photo"]
@@ -49,9 +49,9 @@ class FakeMusic:
 
 @dataclass(frozen=True)
 class FakeSlide:
-    """A picture of a post. Number 0 is the cover, which is not slide 1.
+    """An image of a post. Number 0 is the cover, which is not slide 1.
 
-    `image_key` is the 32 hex characters in the address: equal key, equal bytes.
+    `image_key` is the 32 hex characters in the URL: equal key, equal bytes.
     """
 
     number: int
@@ -163,7 +163,7 @@ class FakePost:
         return SITE + self.path
 
     def truth(self) -> dict[str, Any]:
-        """The post as JSON for the control address. Hashes of slides are added by the server."""
+        """The post as JSON for the control API. The server adds the hashes of slides."""
         status = STATUSES.get(self.status)
         return {
             "tiktok_id": self.tiktok_id,

@@ -1,4 +1,4 @@
-"""What a downloader must reject, in place of a picture. Each is what it claims to be, and small."""
+"""What a downloader must reject, in place of an image. Each is what it claims to be, and small."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def zip_file() -> bytes:
     return file.getvalue()
 
 
-def polyglot(picture: bytes) -> bytes:
-    """A picture that is a ZIP archive as well: it decodes, and it unpacks."""
-    return picture + zip_file()
+def polyglot(image: bytes) -> bytes:
+    """An image that is a ZIP archive as well: it decodes, and it unpacks."""
+    return image + zip_file()
 
 
 def _png_chunk(kind: bytes, data: bytes) -> bytes:

@@ -21,7 +21,7 @@ from dagster_tiktok.sandbox.tiktok.content.statuses import STATUSES
 
 Json = dict[str, Any]
 ImageUrls = Callable[[FakeSlide], list[str]]
-"""Signed addresses of a picture, one a mirror."""
+"""Signed URLs of an image, one for each mirror."""
 
 
 def as_int32(count: int) -> int:
@@ -29,13 +29,13 @@ def as_int32(count: int) -> int:
     return (count + 2**31) % 2**32 - 2**31
 
 
-def item_struct(post: FakePost, addresses: ImageUrls, media_base: str) -> Json:
+def item_struct(post: FakePost, make_urls: ImageUrls, media_base: str) -> Json:
     """`itemInfo.itemStruct` of a post page.
 
     Arguments:
-        media_base: where addresses of sound and film point (they answer 403: nothing reads them).
+        media_base: where the URLs of sound and film point (they return 403: nothing reads them).
     """
-    cover = addresses(post.cover)
+    cover = make_urls(post.cover)
     item: Json = {
         "id": post.tiktok_id,
         "desc": post.desc,
@@ -82,7 +82,7 @@ def item_struct(post: FakePost, addresses: ImageUrls, media_base: str) -> Json:
     if post.author_stats_on_page:
         item["authorStats"], item["authorStatsV2"] = author_stats(post.author, exact=False)
     if post.slides:
-        item["imagePost"] = _image_post(post, addresses)
+        item["imagePost"] = _image_post(post, make_urls)
     _strip(item, post)
     return item
 
@@ -248,16 +248,16 @@ def _video(post: FakePost, cover: str, media_base: str) -> Json:
     }
 
 
-def _image_post(post: FakePost, addresses: ImageUrls) -> Json:
-    # The cover is a picture of its own; real covers name the mirrors in the other order.
+def _image_post(post: FakePost, make_urls: ImageUrls) -> Json:
+    # The cover is an image of its own; real covers name the mirrors in the other order.
     cover = {
-        "imageURL": {"urlList": addresses(post.cover)[::-1]},
+        "imageURL": {"urlList": make_urls(post.cover)[::-1]},
         "imageWidth": post.cover.width,
         "imageHeight": post.cover.height,
     }
     images = [
         {
-            "imageURL": {"urlList": addresses(slide)},
+            "imageURL": {"urlList": make_urls(slide)},
             "imageWidth": slide.width,
             "imageHeight": slide.height,
         }

@@ -1,4 +1,4 @@
-"""The pages of the make-believe TikTok: posts, profiles, embeds, and the oEmbed answer.
+"""The pages of the fake TikTok: posts, profiles, embeds, and the oEmbed response.
 
 Pure: the same arguments give the same bytes. Status 200 throughout; what is wrong with a post
 stands inside the page.
@@ -31,12 +31,12 @@ class PageWriter:
     """Writes pages of one server.
 
     Arguments:
-        addresses: signed addresses of a picture.
+        make_urls: makes the signed URLs of an image.
         media_base: where sound and film are said to be.
     """
 
-    def __init__(self, addresses: ImageUrls, media_base: str) -> None:
-        self._urls = addresses
+    def __init__(self, make_urls: ImageUrls, media_base: str) -> None:
+        self._urls = make_urls
         self._media_base = media_base
 
     def post(
@@ -54,7 +54,7 @@ class PageWriter:
 
         Arguments:
             tiktok_id: as requested; also when there is no such post.
-            photo_form: asked for as `/photo/`, which lacks the post.
+            photo_form: requested as `/photo/`, which lacks the post.
             mobile: the scope that mobile user agents get.
             status: overrides the post's own (for faults).
             with_script: False leaves out the rehydration script.
@@ -76,15 +76,15 @@ class PageWriter:
         with_script: bool = True,
         gzip: bool = False,
     ) -> bytes:
-        """A profile page. `avatar` is a post whose cover serves as the account's picture."""
+        """A profile page. `avatar` is a post whose cover serves as the account's image."""
         own = STATUSES.get(account.status) if account else ABSENT_ACCOUNT
         status = status or own
         detail: Json = {"statusCode": 0, "statusMsg": ""}
         # A private account's profile shows its counts, an absent or banned one's nothing.
         if account is not None and (status is None or status.name == "private_account"):
-            picture = self._urls(avatar.cover)[0] if avatar else ""
+            image = self._urls(avatar.cover)[0] if avatar else ""
             stats, stats_v2 = author_stats(account, exact=True)
-            user = author(account, picture)
+            user = author(account, image)
             detail["userInfo"] = {"user": user, "stats": stats, "statsV2": stats_v2, "itemList": []}
             detail["shareMeta"] = {"title": f"{account.nickname} on TikTok", "desc": ""}
         if status is not None:
@@ -107,7 +107,7 @@ class PageWriter:
         ).encode()
 
     def oembed(self, post: FakePost) -> Json:
-        """The oEmbed answer of an available post: caption, author and picture, no counts."""
+        """The oEmbed response of an available post: caption, author and image, no counts."""
         cover = self._urls(post.cover)[0]
         return {
             "version": "1.0",

@@ -1,7 +1,7 @@
-"""The pictures of slides: real JPEG and WebP files that say which slide of which post they are.
+"""The images of slides: real JPEG and WebP files that say which slide of which post they are.
 
-A person who opens one in the bucket sees at once whether it is the right one. Equal image keys
-give equal bytes, so a test can compare hashes. Images are drawn when first asked for, in a
+If you open one in the bucket, you see at once whether it is the right one. Equal image keys
+give equal bytes, so a test can compare hashes. Images are drawn on the first request, in a
 thread, and kept in a bounded cache.
 """
 
@@ -40,10 +40,10 @@ class DrawnImage:
 
 
 class SlideImages:
-    """Draws and caches the pictures of a world.
+    """Draws and caches the images of a world.
 
     Arguments:
-        cache_mb: how much to keep; what does not fit is drawn again when asked for.
+        cache_mb: how much to keep; what does not fit is drawn again on request.
     """
 
     def __init__(self, world: World, *, cache_mb: int = 64) -> None:
@@ -55,25 +55,25 @@ class SlideImages:
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="slide-images")
 
     async def get(self, image_key: str) -> DrawnImage | None:
-        """The picture behind an image key, or None if the world has none such."""
+        """The image behind an image key, or None if the world has none such."""
         if image_key in self._cache:
             self._cache.move_to_end(image_key)
             return self._cache[image_key]
-        found = self._world.picture(image_key)
+        found = self._world.image(image_key)
         if found is None:
             return None
         loop = asyncio.get_running_loop()
-        picture = await loop.run_in_executor(self._workers, draw, *found)
+        image = await loop.run_in_executor(self._workers, draw, *found)
         if found[1].style == "drawn":  # photos are cheap to make and large
-            self._keep(image_key, picture)
-        self._hashes[image_key] = picture.sha256
-        return picture
+            self._keep(image_key, image)
+        self._hashes[image_key] = image.sha256
+        return image
 
     async def sha256(self, image_key: str) -> str:
-        """The hash of a picture's bytes; drawn if it has to be.
+        """The hash of an image's bytes; drawn if it has to be.
 
         Raises:
-            KeyError: the world has no such picture.
+            KeyError: the world has no such image.
         """
         if image_key not in self._hashes and await self.get(image_key) is None:
             raise KeyError(image_key)
@@ -82,11 +82,11 @@ class SlideImages:
     def close(self) -> None:
         self._workers.shutdown(cancel_futures=True)
 
-    def _keep(self, image_key: str, picture: DrawnImage) -> None:
+    def _keep(self, image_key: str, image: DrawnImage) -> None:
         if image_key in self._cache:  # drawn twice at once
             return
-        self._cache[image_key] = picture
-        self._size += len(picture.data)
+        self._cache[image_key] = image
+        self._size += len(image.data)
         while self._size > self._limit:
             _, dropped = self._cache.popitem(last=False)
             self._size -= len(dropped.data)
@@ -122,7 +122,7 @@ def _drawn(post: FakePost, slide: FakeSlide) -> bytes:
 
 
 def _photo(slide: FakeSlide) -> bytes:
-    # One of a few ready noise pictures, made unique by a comment: no drawing, nothing to keep.
+    # One of a few ready noise images, made unique by a comment: no drawing, nothing to keep.
     variant = int(slide.image_key[:2], 16) % _PHOTO_VARIANTS
     base = _noise(slide.width, slide.height, slide.image_format, variant)
     note = slide.image_key.encode()

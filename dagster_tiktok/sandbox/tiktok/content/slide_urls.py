@@ -1,6 +1,6 @@
-"""Signed addresses of pictures, as TikTok's CDN has them: each mirror its own signature, expiring.
+"""Signed, expiring URLs of images like those of TikTok's CDN: each mirror has its own signature.
 
-A real address names its mirror by host. Here one server plays all mirrors, so the mirror's host
+A real URL names its mirror by host. Here one server plays all mirrors, so the mirror's host
 name travels as a parameter, and the signature covers it: moving a signature from one mirror to
 the other fails, as swapping hosts does on the real CDN.
 """
@@ -27,14 +27,14 @@ Verdict = Literal["ok", "expired", "wrong"]
 
 
 def image_path(image_key: str) -> str:
-    """The path of a picture. Its extension is a hint only, and sometimes wrong, as on TikTok."""
+    """The path of an image. Its extension is a hint only, and sometimes wrong, as on TikTok."""
     store, country = _REGIONS[int(image_key[0], 16) % len(_REGIONS)]
     extension = {"f": "webp", "e": "image"}.get(image_key[1], "jpeg")
     return f"/tos-{store}-i-photomode-{country}/{image_key}~tplv-photomode-image.{extension}"
 
 
 def image_key(path: str) -> str | None:
-    """The 32 hex characters that name the picture, or None if it is not a picture's path."""
+    """The 32 hex characters that name the image, or None if it is not an image's path."""
     match = _PATH.match(path)
     return match["key"] if match else None
 
@@ -43,7 +43,7 @@ class SlideSigner:
     """Makes and checks signatures. Lifetimes of an hour or more end at a full hour, as real ones.
 
     Arguments:
-        secret: what signs; addresses of another secret are refused.
+        secret: the key of the signatures; URLs with another secret are rejected.
         lifetime_seconds: from the moment the page is made.
     """
 
@@ -53,11 +53,11 @@ class SlideSigner:
         self.lifetime_seconds = lifetime_seconds
 
     def expire_all(self) -> None:
-        """Makes every address given out so far expired."""
+        """Expires every URL that was given out so far."""
         self._generation += 1
 
-    def addresses(self, base_url: str, key: str) -> list[str]:
-        """One address a mirror, the first mirror first."""
+    def make_urls(self, base_url: str, key: str) -> list[str]:
+        """One URL for each mirror, the first mirror first."""
         path = image_path(key)
         expires = self._expiry()
         return [
@@ -68,7 +68,7 @@ class SlideSigner:
         ]
 
     def check(self, path: str, query: Mapping[str, str]) -> Verdict:
-        """Whether an address is one that was given out, and still good."""
+        """Whether we gave out this URL, and it has not expired."""
         mirror, signature = query.get("host", ""), query.get("x-signature", "")
         try:
             expires = int(query.get("x-expires", ""))

@@ -1,6 +1,7 @@
 """Why a post's page can hold no post: TikTok's status codes and messages, by a name of ours.
 
-TikTok answers HTTP 200 in every case; code 10204 is a catch-all that only its message explains.
+TikTok responds with HTTP 200 in every case. Code 10204 is a catch-all that only its message
+explains.
 """
 
 from __future__ import annotations
@@ -74,4 +75,4 @@ EMBEDDED_STATUSES: frozenset[str] = frozenset({"available", "not_logged_in", "lo
 ACCOUNT_STATUSES: frozenset[str] = frozenset(
     {"private_account", "banned_account", "absent_account"}
 )
-"""Names of what the whole account is, so that its profile answers the same code."""
+"""Names of what the whole account is, so that its profile has the same code."""

@@ -1,4 +1,4 @@
-"""The make-believe TikTok's content, the same for the same seed and date.
+"""The fake TikTok's content, the same for the same seed and date.
 
 The first posts of a world cover every kind (see `_LEADING`), so that a demo or a test finds what
 it needs by name: `world.videos()`, `world.carousels(6)`, `world.unavailable("deleted")`.
@@ -56,7 +56,7 @@ _SOUNDS = (
 
 
 class World:
-    """All posts and accounts of one make-believe TikTok.
+    """All posts and accounts of one fake TikTok.
 
     Arguments:
         seed: equal seeds (on one UTC date) give equal worlds.
@@ -64,7 +64,7 @@ class World:
         now: unix seconds; posts are from the days before that date. Default: the clock.
         only: `video` or `carousel` makes every post one, all of them available.
         slide_count: of each carousel, with `only="carousel"`. Default: 1 to 12.
-        slide_style: `drawn` pictures say what they are and are small; `photo` ones are noise of
+        slide_style: `drawn` images say what they are and are small; `photo` ones are noise of
             50 to 300 KB, for measuring.
     """
 
@@ -121,8 +121,8 @@ class World:
         """The first available post that is not this one, if there is one."""
         return next((other for other in self._available() if other != post), None)
 
-    def picture(self, image_key: str) -> tuple[FakePost, FakeSlide] | None:
-        """The slide or cover behind an image address."""
+    def image(self, image_key: str) -> tuple[FakePost, FakeSlide] | None:
+        """The slide or cover behind an image URL."""
         found = self._images.get(image_key)
         return None if found is None else (self.by_id[found[0]], found[1])
 

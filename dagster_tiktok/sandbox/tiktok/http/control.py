@@ -1,4 +1,4 @@
-"""The control address of the TikTok stand-in, `/_control/`: JSON for tests and for the curious.
+"""The control API of the fake TikTok, `/_control/`: JSON for tests and for exploring.
 
 | request | does |
 |---|---|
@@ -9,10 +9,10 @@
 | `POST /_control/posts` (`slide_count, status, desc, account, metrics`) | adds a post |
 | `POST /_control/posts/ID/metrics` (`views, likes, ...`) | changes counts |
 | `POST /_control/age` (`days`) | lets all posts grow |
-| `GET /_control/shaping`, `POST` | latency and speed, see `tiktok_state.Shaping` |
-| `POST /_control/expire_slides` | makes every address of a picture given out so far expired |
+| `GET /_control/shaping`, `POST` | latency and speed, see `state.Shaping` |
+| `POST /_control/expire_slides` | expires every image URL that was given out so far |
 
-These requests are not in the log. What is wrong with one is answered with 400 and a sentence.
+These requests are not in the log. Invalid ones get a 400 with a message.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _METRICS = frozenset(field.name for field in fields(FakeMetrics))
 
 
 def application(state: ServerState) -> web.Application:
-    """The control address of a server, to be mounted at `PREFIX`."""
+    """The control API of a server, to mount at `PREFIX`."""
     control = _Control(state)
-    app = web.Application(middlewares=[_answer_errors])
+    app = web.Application(middlewares=[_handle_errors])
     app.router.add_get("/faults", control.list_faults)
     app.router.add_post("/faults", control.add_faults)
     app.router.add_delete("/faults", control.remove_faults)
@@ -73,7 +73,7 @@ class _Control:
 
     async def requests(self, request: web.Request) -> web.Response:
         log, query = self._state.log, request.query
-        answer: dict[str, Any] = {"counts": log.counts()}
+        result: dict[str, Any] = {"counts": log.counts()}
         if "summary" not in query:
             chosen = log.selected(
                 kind=query.get("kind"),
@@ -81,8 +81,8 @@ class _Control:
                 path=query.get("path"),
                 after=int(query.get("after", "0")),
             )
-            answer["requests"] = log.as_json(chosen)
-        return _json(answer)
+            result["requests"] = log.as_json(chosen)
+        return _json(result)
 
     async def reset(self, request: web.Request) -> web.Response:
         self._state.faults.clear()
@@ -143,7 +143,7 @@ class _Control:
 
 
 @web.middleware
-async def _answer_errors(
+async def _handle_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     try:

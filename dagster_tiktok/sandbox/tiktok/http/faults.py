@@ -1,8 +1,8 @@
 """Which requests go wrong, and how: decided here, without a socket.
 
-A fault fires by chance (seeded) or a number of times. Chance depends on the fault, on what is
-asked for and on how often it was asked for, not on the order in which concurrent requests
-arrive: two runs of one test see the same faults.
+A fault fires by chance (seeded) or a number of times. Chance depends on the fault, the resource
+and how often it was requested, not on the order in which concurrent requests arrive: two runs of
+a test see the same faults.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ FAULT_KINDS: dict[str, frozenset[str]] = {
     "login_redirect": DOCUMENTS,  # 302 to /login
     "no_script": PAGES,  # a whole page without the rehydration script
     "unavailable": PAGES,  # `status_code` and `status_msg` inside the page
-    "wrong_id": frozenset({"page"}),  # another post than the one asked for
+    "wrong_id": frozenset({"page"}),  # another post than the requested one
     "expired": IMAGES,  # 403, as after x-expires
     "html": IMAGES,  # an HTML page, status 200
-    "truncated_image": IMAGES,  # half of the picture as a complete answer
-    "ignore_range": IMAGES,  # the whole picture, whatever range was asked for
+    "truncated_image": IMAGES,  # half of the image as a complete response
+    "ignore_range": IMAGES,  # the whole image, whatever range was requested
     "huge_image": IMAGES,  # 50,000 x 50,000 pixels in 300 KB
     "svg": IMAGES,
     "zip": IMAGES,  # a ZIP archive, said to be a JPEG
-    "polyglot": IMAGES,  # the picture with a ZIP archive at its end
+    "polyglot": IMAGES,  # the image with a ZIP archive at its end
 }
 """Every kind of fault, and the kinds of request that it can happen to."""
 
 
 @dataclass(frozen=True)
 class RequestFacts:
-    """What is known of a request before it is answered."""
+    """What we know about a request before the response."""
 
     kind: RequestKind
     post_id: str | None = None
     slide_number: int | None = None
     mirror: int | None = None
-    """0 for a picture's first mirror, 1 for its second."""
+    """0 for an image's first mirror, 1 for its second."""
     name: str | None = None
     """The account of a profile, the code of a short link."""
 
@@ -111,7 +111,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, values: Any) -> Fault:
-        """Raises ValueError with a sentence for unknown fields and impossible values."""
+        """Raises ValueError with a message for unknown fields and impossible values."""
         if not isinstance(values, dict):
             raise ValueError("a fault is an object")
         if unknown := set(values) - {field.name for field in fields(cls)}:
@@ -131,7 +131,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens to one request: first a wait, then a fault or the true answer."""
+    """What happens to one request: first a wait, then a fault or the good response."""
 
     wait_ms: float = 0.0
     fault: Fault | None = None
@@ -159,10 +159,10 @@ class FaultPlan:
         self._next_id = 1
         self._fired: Counter[int] = Counter()
         self._fired_each: Counter[tuple[int, RequestFacts]] = Counter()
-        self._asked: Counter[tuple[int, RequestFacts]] = Counter()
+        self._requested: Counter[tuple[int, RequestFacts]] = Counter()
 
     def add(self, fault: Fault) -> int:
-        """Adds the fault and answers its number, for `remove`."""
+        """Adds the fault and returns its number, for `remove`."""
         with self._lock:
             number, self._next_id = self._next_id, self._next_id + 1
             self._faults[number] = fault
@@ -189,12 +189,12 @@ class FaultPlan:
         for number, fault in self._faults.items():
             if not fault.matches(request):
                 continue
-            slot = (number, request)
-            self._asked[slot] += 1
+            key = (number, request)
+            self._requested[key] += 1
             if not self._fires(number, fault, request):
                 continue
             self._fired[number] += 1
-            self._fired_each[slot] += 1
+            self._fired_each[key] += 1
             if fault.kind != "slow":
                 return Decision(wait, fault)
             low, high = fault.latency_ms
@@ -210,6 +210,6 @@ class FaultPlan:
         return fault.probability >= 1 or self._chance(number, request, "") < fault.probability
 
     def _chance(self, number: int, request: RequestFacts, purpose: str) -> float:
-        attempt = self._asked[number, request]
+        attempt = self._requested[number, request]
         text = f"{self._seed} {number} {purpose} {attempt} {request}"
         return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64

@@ -1,4 +1,4 @@
-"""Which part of a picture a request wants (RFC 9110, section 14): one byte range at most."""
+"""Which part of an image a request wants (RFC 9110, section 14): one byte range at most."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _RANGE = re.compile(r"^bytes=(?P<first>\d*)-(?P<last>\d*)$")
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes `start` to `end` (exclusive). `is_range`: the answer is 206, else the whole file."""
+    """Bytes `start` to `end` (exclusive). `is_range`: the response is 206, else the whole file."""
 
     start: int
     end: int

@@ -1,7 +1,7 @@
 """What TikTok sends in place of a page when it does not want to: challenge, captcha, stubs.
 
-The sizes and marks are those of real answers. The challenge is whole, so that programs that
-answer it (gallery-dl, yt-dlp) can; this product recognises it and backs off.
+The sizes and marks are those of real responses. The challenge is whole, so that programs that
+solve it (gallery-dl, yt-dlp) can; this project recognizes it and backs off.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STATIC = "https://sf16-website-login.neutral.ttwstatic.com/obj/tiktok_web_login
 def challenge_page() -> bytes:
     """The "Please wait..." page of SlardarWAF: a small proof of work that a browser's script does.
 
-    The number whose digest is asked for is 1234.
+    The solution is the number 1234.
     """
     seed = b"sandbox-challenge-seed-0123456789"
     task = {

@@ -1,4 +1,4 @@
-"""What was asked of the server: so that a test can say what was not fetched again."""
+"""The requests to the server, so that a test can show what was not fetched again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LogEntry:
     has_cookies: bool
     byte_range: str
     status: int | None = None
-    """None while it is answered, and for a connection that ended before any status."""
+    """None until the response starts, and if the connection ended before that."""
     fault: str | None = None
     bytes_sent: int = 0
     duration_ms: float | None = None
@@ -106,7 +106,7 @@ class RequestLog:
         has_cookies: bool = False,
         byte_range: str = "",
     ) -> Iterator[LogEntry]:
-        """Logs a request for as long as it is answered; its status is set inside."""
+        """Logs a request while it is handled; set its status inside."""
         start = time.monotonic()
         with self._lock:
             # A reset in the meantime must not see this request end.

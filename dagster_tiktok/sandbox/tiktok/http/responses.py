@@ -1,4 +1,4 @@
-"""The true answer to each request, before any fault spoils it."""
+"""The good response to each request, before faults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_AGE_SECONDS = 31_536_000
 
 
 @dataclass(frozen=True)
-class Answer:
+class FakeResponse:
     status: int = 200
     body: bytes = b""
     content_type: str = HTML
@@ -45,7 +45,7 @@ class Responses:
     """Responses of one server.
 
     Arguments:
-        base_url: the server's own address, asked for at each answer (the port comes late).
+        base_url: the server's own URL, called for each response (the port is known late).
     """
 
     def __init__(
@@ -64,26 +64,26 @@ class Responses:
     def pages(self) -> PageWriter:
         return PageWriter(self._urls, self._base_url())
 
-    async def answer(self, route: Route, request: web.Request) -> Answer:
+    async def respond(self, route: Route, request: web.Request) -> FakeResponse:
         kind, tiktok_id = route.facts.kind, route.facts.post_id or ""
         if kind in IMAGES:
             return await self._image(route, request)
         post = self.world.by_id.get(tiktok_id)
-        answers: dict[str, Callable[[], Answer]] = {
+        makers: dict[str, Callable[[], FakeResponse]] = {
             "page": lambda: self.post_page(tiktok_id, post, route, request),
             "profile": lambda: self._profile(route.facts.name or "", request),
             "short": lambda: self._redirect(post, request),
-            "embed": lambda: Answer(body=self.pages.embed(tiktok_id, post)),
+            "embed": lambda: FakeResponse(body=self.pages.embed(tiktok_id, post)),
             "oembed": lambda: self._oembed(post),
             "home": lambda: page_response(pages.home(gzip=accepts_gzip(request)), request),
-            "login": lambda: Answer(body=login_page()),
+            "login": lambda: FakeResponse(body=login_page()),
             "other": lambda: _nothing_here(request),
         }
-        return answers[kind]()
+        return makers[kind]()
 
     def post_page(
         self, tiktok_id: str, post: FakePost | None, route: Route, request: web.Request
-    ) -> Answer:
+    ) -> FakeResponse:
         body = self.pages.post(
             tiktok_id,
             post,
@@ -94,18 +94,18 @@ class Responses:
         return page_response(body, request)
 
     def avatar(self, name: str) -> FakePost | None:
-        """A post of the account, whose cover serves as its picture."""
+        """A post of the account, whose cover serves as its image."""
         return self.world.find_first_post(name)
 
-    def _profile(self, name: str, request: web.Request) -> Answer:
+    def _profile(self, name: str, request: web.Request) -> FakeResponse:
         account = self.world.accounts.get(name)
         body = self.pages.profile(name, account, self.avatar(name), gzip=accepts_gzip(request))
         return page_response(body, request)
 
-    def _redirect(self, post: FakePost | None, request: web.Request) -> Answer:
+    def _redirect(self, post: FakePost | None, request: web.Request) -> FakeResponse:
         origin = _origin(request, self._base_url())
         if post is None:
-            return Answer(status=302, headers={"Location": f"{origin}/?_r=1"})
+            return FakeResponse(status=302, headers={"Location": f"{origin}/?_r=1"})
         tracking = {
             "_r": "1",
             "_t": "ZT-8xSandbox",
@@ -120,46 +120,46 @@ class Responses:
         if post.slides:
             tracking |= {"aweme_type": "150", "pic_cnt": str(post.slide_count)}
         location = f"{origin}{post.path}?{urlencode(tracking)}"
-        return Answer(status=301, headers={"Location": location})
+        return FakeResponse(status=301, headers={"Location": location})
 
-    def _oembed(self, post: FakePost | None) -> Answer:
+    def _oembed(self, post: FakePost | None) -> FakeResponse:
         if post is None or post.status not in EMBEDDED_STATUSES:
             return _json({"code": 400, "message": "Something went wrong"}, status=400)
         return _json(self.pages.oembed(post))
 
-    async def _image(self, route: Route, request: web.Request) -> Answer:
+    async def _image(self, route: Route, request: web.Request) -> FakeResponse:
         verdict = self._signer.check(request.path, request.query)
         if verdict != "ok":
             return forbidden_image()
-        picture = await self.images.get(route.image_key or "")
-        if picture is None:
-            return Answer(status=404)
-        return image_response(picture, request)
+        image = await self.images.get(route.image_key or "")
+        if image is None:
+            return FakeResponse(status=404)
+        return image_response(image, request)
 
     def _urls(self, slide: FakeSlide) -> list[str]:
-        return self._signer.addresses(self._base_url(), slide.image_key)
+        return self._signer.make_urls(self._base_url(), slide.image_key)
 
 
-def image_response(picture: DrawnImage, request: web.Request) -> Answer:
-    """The picture, or the part of it that a range asks for."""
-    size = len(picture.data)
+def image_response(image: DrawnImage, request: web.Request) -> FakeResponse:
+    """The image, or the part of it that a range asks for."""
+    size = len(image.data)
     headers = {
-        "ETag": picture.etag,
+        "ETag": image.etag,
         "Accept-Ranges": "bytes",
         "Cache-Control": f"max-age={_MAX_AGE_SECONDS}",
     }
     wanted, validator = request.headers.get("Range", ""), request.headers.get("If-Range", "")
-    part = wanted_part(size, wanted, validator, picture.etag)
+    part = wanted_part(size, wanted, validator, image.etag)
     if part is None:
-        return Answer(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-    body = picture.data[part.start : part.end]
+        return FakeResponse(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+    body = image.data[part.start : part.end]
     if not part.is_range:
-        return Answer(200, body, picture.mime_type, headers)
+        return FakeResponse(200, body, image.mime_type, headers)
     headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size}"
-    return Answer(206, body, picture.mime_type, headers)
+    return FakeResponse(206, body, image.mime_type, headers)
 
 
-def page_response(body: bytes, request: web.Request) -> Answer:
+def page_response(body: bytes, request: web.Request) -> FakeResponse:
     """A page that was written for this request's `Accept-Encoding`, with session cookies."""
     headers = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
     cookies = {}
@@ -169,17 +169,17 @@ def page_response(body: bytes, request: web.Request) -> Answer:
             "tt_csrf_token": secrets.token_urlsafe(12),
             "tt_chain_token": secrets.token_urlsafe(16),
         }
-    return Answer(body=body, headers=headers | {"Vary": "Accept-Encoding"}, cookies=cookies)
+    return FakeResponse(body=body, headers=headers | {"Vary": "Accept-Encoding"}, cookies=cookies)
 
 
-def forbidden_image() -> Answer:
-    """What the CDN answers to an expired address and to a wrong signature."""
-    return Answer(403, b"", "text/plain", {"X-Tt-Reason": "invalid signature or expired"})
+def forbidden_image() -> FakeResponse:
+    """What the CDN sends for an expired URL and for a wrong signature."""
+    return FakeResponse(403, b"", "text/plain", {"X-Tt-Reason": "invalid signature or expired"})
 
 
-def _nothing_here(request: web.Request) -> Answer:
-    # Sound and film: their addresses are on the pages, nothing has a reason to read them.
-    return Answer(status=403 if request.path.startswith(("/video/tos/", "/obj/")) else 404)
+def _nothing_here(request: web.Request) -> FakeResponse:
+    # Sound and film: their URLs are on the pages, but nothing needs to read them.
+    return FakeResponse(status=403 if request.path.startswith(("/video/tos/", "/obj/")) else 404)
 
 
 def accepts_gzip(request: web.Request) -> bool:
@@ -199,6 +199,6 @@ def _origin(request: web.Request, own: str) -> str:
     return f"{request.headers.get('X-Forwarded-Proto', 'https')}://{host}"
 
 
-def _json(value: object, status: int = 200) -> Answer:
+def _json(value: object, status: int = 200) -> FakeResponse:
     body = json.dumps(value, ensure_ascii=False).encode()
-    return Answer(status, body, "application/json; charset=utf-8")
+    return FakeResponse(status, body, "application/json; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What a request to the make-believe TikTok asks for, read from its path and query alone."""
+"""What a request to the fake TikTok asks for, read from its path and query alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Route:
 
 
 def find_route(path: str, query: Mapping[str, str], world: World) -> Route:
-    """What the address names, whether or not the world has it.
+    """What the URL names, whether or not the world has it.
 
     Arguments:
         path: without query, percent-decoded.
@@ -63,7 +63,7 @@ def _other_facts(path: str, world: World) -> RequestFacts:
 def _image(key: str, query: Mapping[str, str], world: World) -> Route:
     host = query.get("host", "")
     mirror = MIRRORS.index(host) if host in MIRRORS else None
-    found = world.picture(key)
+    found = world.image(key)
     if found is None:
         return Route(RequestFacts("slide", mirror=mirror), image_key=key)
     post, slide = found
@@ -71,8 +71,8 @@ def _image(key: str, query: Mapping[str, str], world: World) -> Route:
     return Route(facts, image_key=key)
 
 
-def _post_id_in(address: str, world: World) -> str | None:
-    path = urlsplit(address).path
+def _post_id_in(url: str, world: World) -> str | None:
+    path = urlsplit(url).path
     if match := _POST.match(path):
         return match["id"]
     match = _SHORT.match(path)

@@ -1,8 +1,8 @@
-"""A stand-in for www.tiktok.com and its picture CDN, on a loopback port.
+"""A fake www.tiktok.com and its image CDN, on a loopback port.
 
-It answers what the real site answers, in the same shapes, from a `World`; goes wrong on request
-(`faults`); and logs what was asked. Tests use the attributes `world`, `faults`, `log` and
-`shaping`; other processes use `/_control/` (see `control`).
+It responds like the real site, from a `World`, fails on request (`faults`), and logs its requests.
+Tests use the attributes `world`, `faults`, `log` and `shaping`; other processes use `/_control/`
+(see `control`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dagster_tiktok.sandbox.tiktok.http import control
 from dagster_tiktok.sandbox.tiktok.http.faults import IMAGES, Decision, FaultPlan
 from dagster_tiktok.sandbox.tiktok.http.faulty_responses import faulty
 from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry, RequestLog
-from dagster_tiktok.sandbox.tiktok.http.responses import Answer, Responses
+from dagster_tiktok.sandbox.tiktok.http.responses import FakeResponse, Responses
 from dagster_tiktok.sandbox.tiktok.http.routes import find_route
 from dagster_tiktok.sandbox.tiktok.http.state import ServerState, Shaping
 from dagster_tiktok.sandbox.tiktok.http.transmission import transmit
@@ -34,10 +34,10 @@ class TikTokServer:
 
     Arguments:
         world: what there is to see; it may be changed while the server runs.
-        slide_lifetime_seconds: until a picture's address expires.
-        public_url: under which clients reach the server, if not under its own address.
+        slide_lifetime_seconds: until an image's URL expires.
+        public_url: where clients reach the server, if not at its own URL.
         fault_seed: of the chances of faults.
-        image_cache_mb: how many drawn pictures to keep.
+        image_cache_mb: how many drawn images to keep.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class TikTokServer:
         self._host = "127.0.0.1"
         self._public_url = public_url
         self._random = random.Random(fault_seed)
-        self._answers = Responses(world, self.images, self.signer, lambda: self.url)
+        self._responses = Responses(world, self.images, self.signer, lambda: self.url)
         self._runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
-        """The address of the server, without a slash at its end."""
+        """The URL of the server, without a trailing slash."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return self._public_url or f"http://{host}:{self.port}"
 
@@ -86,7 +86,7 @@ class TikTokServer:
         """Listens. Port 0 lets the operating system choose; see `port`.
 
         Raises:
-            ValueError: `host` is not a loopback address.
+            ValueError: `host` is not a loopback IP address.
         """
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"the sandbox listens on loopback addresses only, not on {host}")
@@ -130,19 +130,19 @@ class TikTokServer:
         ) as entry:
             decision = self.faults.decide(route.facts)
             await asyncio.sleep((decision.wait_ms + self._latency_ms(route.facts.kind)) / 1000)
-            answer = await self._answers.answer(route, request)
+            response = await self._responses.respond(route, request)
             if decision.fault is not None:
-                answer = await faulty(decision.fault, answer, route, request, self._answers)
-            return await self._send(request, answer, entry, decision)
+                response = await faulty(decision.fault, response, route, request, self._responses)
+            return await self._send(request, response, entry, decision)
 
     async def _send(
-        self, request: web.Request, answer: Answer, entry: LogEntry, decision: Decision
+        self, request: web.Request, response: FakeResponse, entry: LogEntry, decision: Decision
     ) -> web.StreamResponse:
         entry.fault = decision.fault.kind if decision.fault else None
-        entry.status = None if answer.delivery == "reset" else answer.status
+        entry.status = None if response.delivery == "reset" else response.status
         is_image = entry.kind in IMAGES
         rate = self.shaping.slide_bytes_per_second if is_image else None
-        return await transmit(request, answer, entry, bytes_per_second=rate)
+        return await transmit(request, response, entry, bytes_per_second=rate)
 
     def _latency_ms(self, kind: str) -> float:
         if kind in IMAGES:

@@ -1,4 +1,4 @@
-"""What the fake TikTok shows and does, and what was asked of it: the control URLs change it."""
+"""The state of the fake TikTok, which the control API changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dagster_tiktok.sandbox.tiktok.http.request_log import RequestLog
 class Shaping:
     """How slow the server is without any fault.
 
-    `page_latency_ms`: least and most, before every answer that is no picture.
-    `slide_first_byte_ms`: before a picture's first byte.
+    `page_latency_ms`: least and most, before every response that is not an image.
+    `slide_first_byte_ms`: before an image's first byte.
     `slide_bytes_per_second`: of each connection; None is as fast as it goes.
     """
 

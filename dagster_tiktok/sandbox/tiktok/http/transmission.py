@@ -1,4 +1,4 @@
-"""How an answer travels: at a given speed, or cut off, stalled, short of its length, endless."""
+"""Sends a response: at a given speed, or interrupted, stalled, too short, or endless."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import struct
 from aiohttp import web
 
 from dagster_tiktok.sandbox.tiktok.http.request_log import LogEntry
-from dagster_tiktok.sandbox.tiktok.http.responses import Answer
+from dagster_tiktok.sandbox.tiktok.http.responses import FakeResponse
 
 _CHUNK_BYTES = 64 * 1024
 _STALL_SECONDS = 3600.0
@@ -21,45 +21,45 @@ _BEFORE_RESET_SECONDS = 0.02
 
 async def transmit(
     request: web.Request,
-    answer: Answer,
+    fake: FakeResponse,
     entry: LogEntry,
     *,
     bytes_per_second: float | None = None,
 ) -> web.StreamResponse:
-    """Sends the answer as its `delivery` says, and notes what was sent in the log's entry."""
-    response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
-    response.headers["Content-Type"] = answer.content_type
-    for name, value in answer.cookies.items():
+    """Sends the response as its `delivery` says, and notes what was sent in the log's entry."""
+    response = web.StreamResponse(status=fake.status, headers=dict(fake.headers))
+    response.headers["Content-Type"] = fake.content_type
+    for name, value in fake.cookies.items():
         response.set_cookie(name, value, max_age=31_536_000, httponly=name != "tt_csrf_token")
-    if answer.delivery == "reset":
+    if fake.delivery == "reset":
         _reset(request)
         return response
-    body = answer.body
-    if answer.delivery == "endless":
+    body = fake.body
+    if fake.delivery == "endless":
         response.force_close()
     else:
         response.content_length = len(body)
-    if answer.delivery == "wrong_length":
+    if fake.delivery == "wrong_length":
         response.content_length = len(body) + _MISSING_BYTES
         response.force_close()
     try:
         await response.prepare(request)
         if request.method == "HEAD":
             return response
-        if answer.delivery in ("cut_off", "stall"):
+        if fake.delivery in ("cut_off", "stall"):
             body = body[: len(body) // 2]
         await _write(response, body, entry, bytes_per_second)
-        if answer.delivery == "cut_off":
+        if fake.delivery == "cut_off":
             await asyncio.sleep(_BEFORE_RESET_SECONDS)
             _reset(request)
-        elif answer.delivery == "stall":
+        elif fake.delivery == "stall":
             await asyncio.sleep(_STALL_SECONDS)
-        elif answer.delivery == "endless":
+        elif fake.delivery == "endless":
             await _write_endlessly(response, entry)
         else:
             await response.write_eof()
     except ConnectionError:
-        # The client went away, which is its right; aiohttp closes the connection.
+        # The client disconnected, which is fine; aiohttp closes the connection.
         pass
     return response
 
