@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from click.testing import CliRunner
 
-from dagster_tiktok.cli.main import main
 from dagster_tiktok.database import supabase as supabase_client
 from dagster_tiktok.database.functions import Database
 from dagster_tiktok.database.supabase import open_supabase
@@ -20,6 +18,7 @@ from dagster_tiktok.redaction import redacted, redacted_body, told
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.store import open_slide_store
 from dagster_tiktok_tests.support.http_server import ScriptedServer
+from dagster_tiktok_tests.support.processes import invoke_command
 from dagster_tiktok_tests.support.responses import respond
 from dagster_tiktok_tests.support.settings import build_settings
 
@@ -155,7 +154,7 @@ def test_no_command_prints_the_key_when_a_proxy_echoes_the_request(
             "GOOGLE_SHEET_URL=https://docs.google.com/spreadsheets/d/unused-unused/edit\n"
             f"TIKTOK_BASE_URL={server.url}\nSLIDE_CACHE_DIR={tmp_path}/cache\n"
         )
-        result = CliRunner().invoke(main, [*command, "--env-file", str(env)])
+        result = invoke_command(*command, "--env-file", str(env))
     assert result.exit_code in (1, 2)
     output = result.output + everything_of(result.exception)
     assert "TOPSECRET" not in output

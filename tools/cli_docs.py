@@ -41,8 +41,11 @@ def _section(command: click.Command, context: click.Context) -> Iterator[str]:
     yield ""
     rows = [
         record
+        # `--help` is built on first use, by the rules of whoever used it first: every page has it.
         for parameter in command.get_params(context)
-        if parameter.name != "help" and (record := parameter.get_help_record(context)) and record[1]
+        if "--help" not in parameter.opts
+        and (record := parameter.get_help_record(context))
+        and record[1]
     ]
     yield from ("| option | |", "|---|---|")
     yield from (f"| `{option}` | {_cell(text)} |" for option, text in rows)

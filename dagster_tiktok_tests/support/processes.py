@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from supabase import Client, create_client
 
 from dagster_tiktok.cli.main import main
@@ -85,23 +85,32 @@ class RunningSandbox:
         return start_command(*arguments, **{**self.environment, **environment})
 
     def invoke(self, *arguments: str, **environment: str | None) -> Finished:
-        """The same command in this process, which spares Dagster's import: seconds each."""
-        given = {**self.environment, "PIPELINE_TIMEZONE": None, **environment}
-        loggers = [logging.getLogger(name) for name in ("dagster_tiktok", "dagster_tiktok.sheet")]
-        before = [(logger, logger.level, logger.handlers) for logger in loggers]
-        try:
-            result = CliRunner().invoke(main, [*arguments], env=given)
-        finally:
-            # The command sets up the log of its process, which here is the tests'.
-            for logger, level, handlers in before:
-                logger.setLevel(level)
-                logger.handlers = handlers
+        """The same command in this process, see `invoke_command`."""
+        result = invoke_command(*arguments, **{**self.environment, **environment})
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Finished(result.exit_code, result.stdout, result.stderr)
 
     def run(self, *arguments: str, **environment: str | None) -> Finished:
         return finished(self.process(*arguments, **environment))
+
+
+def invoke_command(*arguments: str, **environment: str | None) -> Result:
+    """`dagster-tiktok` in this process, which spares Dagster's import: seconds each.
+
+    Nothing of it stays: a command sets the environment and the log of its process, and here both
+    are the tests'.
+    """
+    loggers = [logging.getLogger(name) for name in ("dagster_tiktok", "dagster_tiktok.sheet")]
+    before = [(logger, logger.level, logger.handlers) for logger in loggers]
+    try:
+        return CliRunner().invoke(
+            main, [*arguments], env={"PIPELINE_TIMEZONE": None, **environment}
+        )
+    finally:
+        for logger, level, handlers in before:
+            logger.setLevel(level)
+            logger.handlers = handlers
 
 
 def start_command(*arguments: str, **environment: str | None) -> subprocess.Popen[str]:
