@@ -30,8 +30,8 @@ for, with examples.
 A solid line is a foreign key. A dashed one is not enforced: either row may be gone.
 """
 _KINDS = {
-    "interface": "The writing interface",
-    "part": "Parts of it",
+    "interface": "Functions that the pipeline calls",
+    "part": "Helpers",
     "trigger": "Trigger functions",
 }
 

@@ -233,7 +233,7 @@ def test_a_run_that_was_killed_when_the_next_one_starts_then_its_batch_is_closed
     assert (record["status"], record["total_urls"], record["failed_scrapes"]) == ("failed", 2, 2)
     assert record["batch_completed_at"] == record["heartbeat_at"]
     assert record["duration_seconds"] == 60
-    assert record["error_message"].startswith("The run was interrupted: it gave no sign of life")
+    assert record["error_message"].startswith("The run was interrupted: its last heartbeat was at")
 
 
 @pytest.mark.parametrize("sign", ["a short silence", "a lease", "renewed leases", "a claim"])

@@ -88,7 +88,7 @@ def test_a_post_that_is_refused_five_times_then_its_row_is_answered_with_the_rea
         "not_written",
     )
     assert ended["error"] == failed["error"]
-    start = "The database refused the post: "
+    start = "The database rejected the post: "
     assert ended["error"].startswith(start + "invalid input syntax")
     assert len(ended["error"]) == len(start) + 300
     assert (ended["attempts"], ended["leased_by"], ended["post"]) == (0, None, None)

@@ -1,5 +1,5 @@
 -- The schemas `public` and `private` as one jsonb, for docs/schema.md (tools/schema_docs.py).
--- Tables, columns and policies are in the order in which the migrations make them.
+-- Tables, columns and policies are in the order in which the migrations create them.
 with own as (
   select c.oid, c.relkind, c.reltype, n.nspname as schema,
     case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname as relname

@@ -1,4 +1,5 @@
--- One row a TikTok post: who published it, what its page said last, how it did on the days after.
+-- One row per TikTok post: who published it, what its page showed last, its views on the days
+-- after.
 
 -- Supabase has these roles; a plain PostgreSQL, as the tests and benchmarks use, does not.
 do $$
@@ -15,11 +16,11 @@ begin
 end
 $$;
 
--- What the REST interface does not serve: the parts of the functions in `public`, triggers, types.
--- Hosted Supabase exposes `public` alone. The functions run with their caller's rights, so the
--- secret key needs this one; nobody else reaches anything in here.
+-- What the REST API does not serve: helpers of the functions in `public`, triggers, types. Hosted
+-- Supabase exposes `public` alone. The functions run with their caller's rights, so the secret key
+-- needs USAGE on this schema. Nobody else can reach anything in it.
 create schema if not exists private;
-comment on schema private is 'Parts of the functions in public, triggers and types; not exposed by the REST interface.';
+comment on schema private is 'Helpers of the functions in public, triggers and types; not exposed by the REST API.';
 grant usage on schema private to service_role;
 
 create table public.tiktok_posts (
@@ -45,7 +46,7 @@ create table public.tiktok_posts (
   likes bigint,
   comments bigint,
   shares bigint,
-  -- Four bigints may add up to more than a bigint holds: the sum is taken as numeric and capped.
+  -- Four bigints can add up to more than a bigint holds, so the sum is numeric and capped.
   engagement bigint generated always as (
     case when coalesce(likes, comments, shares, bookmarks) is not null then
       least(
@@ -99,15 +100,16 @@ create table public.tiktok_posts (
   error text,
   batch_id uuid,
   updated_at timestamptz not null default now(),
-  -- least() ignores NULL: a count that the page did not give is missing, not wrong.
+  -- least() ignores NULL: a count that the page did not show is missing, not wrong.
   constraint tiktok_posts_counts_check check (
     least(views, likes, comments, shares, bookmarks, followers,
           day1_views, day2_views, day3_views, day4_views, day5_views) >= 0
   )
 );
 
--- A look changes only columns without an index, and posts that share a page are looked at on the
--- same days: with room for new versions of most of them such an update touches no index (HOT).
+-- A scrape changes only columns without an index, and posts that share a database page are scraped
+-- on the same days. With room for most of their new versions, such an update touches no index
+-- (HOT).
 alter table public.tiktok_posts set (fillfactor = 60);
 
 create function private.set_updated_at() returns trigger
@@ -119,56 +121,56 @@ begin
   return new;
 end
 $$;
-comment on function private.set_updated_at() is 'Trigger: stamps updated_at.';
+comment on function private.set_updated_at() is 'Trigger: sets updated_at.';
 
 create trigger tiktok_posts_set_updated_at
 before update on public.tiktok_posts
 for each row execute function private.set_updated_at();
 
-comment on table public.tiktok_posts is 'One row a TikTok post, with the figures of the last look at it.';
-comment on column public.tiktok_posts.id is 'Internal number; tiktok_slides and post_metrics refer to it.';
-comment on column public.tiktok_posts.tiktok_id is 'TikTok''s own number of the post.';
-comment on column public.tiktok_posts.va_url is 'The address as the assistant typed it into the sheet.';
-comment on column public.tiktok_posts.post_url is 'The canonical address of the post.';
+comment on table public.tiktok_posts is 'One row per TikTok post, with the metrics of its last scrape.';
+comment on column public.tiktok_posts.id is 'Internal id; tiktok_slides and post_metrics refer to it.';
+comment on column public.tiktok_posts.tiktok_id is 'TikTok''s id of the post.';
+comment on column public.tiktok_posts.va_url is 'The URL as the VA typed it into the sheet.';
+comment on column public.tiktok_posts.post_url is 'The canonical URL of the post.';
 comment on column public.tiktok_posts.created_date is 'The date in the sheet, else the day the post was published.';
 comment on column public.tiktok_posts.creator is 'The creator, from the sheet.';
-comment on column public.tiktok_posts.set_id is 'The number of the picture set, from the sheet.';
+comment on column public.tiktok_posts.set_id is 'The number of the image set, from the sheet.';
 comment on column public.tiktok_posts.set_code is 'First four letters of the creator in capitals, _, set_id in three digits.';
-comment on column public.tiktok_posts.va is 'The assistant who logged the post, from the sheet.';
+comment on column public.tiktok_posts.va is 'The VA who logged the post, from the sheet.';
 comment on column public.tiktok_posts.post_type is 'NEW or REPOST, from the sheet.';
 comment on column public.tiktok_posts.platform is 'Always tiktok.';
 comment on column public.tiktok_posts.account is 'The TikTok account that published the post, without @.';
-comment on column public.tiktok_posts.logged_at is 'When the row of the sheet was first taken in; set once.';
-comment on column public.tiktok_posts.first_scraped_at is 'When the page was first read; set once.';
-comment on column public.tiktok_posts.last_scraped_at is 'When the page was last read.';
-comment on column public.tiktok_posts.views is 'Plays or views at the last look, as TikTok shows them: in hundreds from 10,000, in hundred thousands from 1,000,000; NULL: the page did not say.';
-comment on column public.tiktok_posts.likes is 'Likes at the last look, rounded as views are.';
-comment on column public.tiktok_posts.comments is 'Comments at the last look.';
-comment on column public.tiktok_posts.shares is 'Shares at the last look.';
+comment on column public.tiktok_posts.logged_at is 'When the sheet''s row first opened a unit; set once.';
+comment on column public.tiktok_posts.first_scraped_at is 'When the post was first scraped; set once.';
+comment on column public.tiktok_posts.last_scraped_at is 'When the post was last scraped.';
+comment on column public.tiktok_posts.views is 'Views (plays) at the last scrape, as TikTok shows them: rounded to hundreds from 10,000, to hundred thousands from 1,000,000; NULL: the page did not show them.';
+comment on column public.tiktok_posts.likes is 'Likes at the last scrape, rounded like views.';
+comment on column public.tiktok_posts.comments is 'Comments at the last scrape.';
+comment on column public.tiktok_posts.shares is 'Shares at the last scrape.';
 comment on column public.tiktok_posts.engagement is 'Likes + comments + shares + bookmarks; NULL when all are missing.';
 comment on column public.tiktok_posts.engagement_rate is 'Engagement in percent of views, two decimals; 0 without views.';
-comment on column public.tiktok_posts.followers is 'Followers of the account at the last look: exact from its profile, rounded as views are from a post''s page.';
+comment on column public.tiktok_posts.followers is 'Followers of the account at the last scrape: exact if read from its profile, rounded like views if read from a post''s page.';
 comment on column public.tiktok_posts.hashtags is 'Hashtags of the caption, without #.';
 comment on column public.tiktok_posts.sound is 'Title of the sound.';
-comment on column public.tiktok_posts.sound_url is 'Address of the sound.';
+comment on column public.tiktok_posts.sound_url is 'URL of the sound.';
 comment on column public.tiktok_posts.slide_count is 'Slides of the carousel; 0 for a video.';
-comment on column public.tiktok_posts.day1_views is 'Views on the first day after the first look, rounded as views are: above 10,000 growth comes in steps; NULL: not seen on its day.';
-comment on column public.tiktok_posts.day2_views is 'Views on the second day after the first look.';
-comment on column public.tiktok_posts.day3_views is 'Views on the third day after the first look.';
-comment on column public.tiktok_posts.day4_views is 'Views on the fourth day after the first look.';
-comment on column public.tiktok_posts.day5_views is 'Views on the fifth day after the first look.';
-comment on column public.tiktok_posts.scrape_status is 'active: daily looks follow; paused: a person stopped them; completed: all taken; unavailable: error says why.';
-comment on column public.tiktok_posts.scrape_interval is 'Time between two looks.';
-comment on column public.tiktok_posts.scrape_count is 'How often the page was read.';
-comment on column public.tiktok_posts.days_since_posted is 'Days between publication and the last look.';
+comment on column public.tiktok_posts.day1_views is 'Views on the first day after the first scrape, rounded like views, so that growth above 10,000 comes in steps; NULL: not scraped on that day.';
+comment on column public.tiktok_posts.day2_views is 'Views on the second day after the first scrape.';
+comment on column public.tiktok_posts.day3_views is 'Views on the third day after the first scrape.';
+comment on column public.tiktok_posts.day4_views is 'Views on the fourth day after the first scrape.';
+comment on column public.tiktok_posts.day5_views is 'Views on the fifth day after the first scrape.';
+comment on column public.tiktok_posts.scrape_status is 'active: daily scrapes follow; paused: a user stopped them; completed: none is left; unavailable: error says why.';
+comment on column public.tiktok_posts.scrape_interval is 'Time between two scrapes.';
+comment on column public.tiktok_posts.scrape_count is 'How often the post was scraped.';
+comment on column public.tiktok_posts.days_since_posted is 'Days between publication and the last scrape.';
 comment on column public.tiktok_posts.ocr_text is 'Text recognised in the slides.';
-comment on column public.tiktok_posts.slides is 'Public addresses of the stored slides, in order.';
+comment on column public.tiktok_posts.slides is 'Public URLs of the stored slides, in order.';
 comment on column public.tiktok_posts.post_description is 'The caption.';
-comment on column public.tiktok_posts.account_verified is 'Whether the account carries the verified mark.';
-comment on column public.tiktok_posts.bookmarks is 'Bookmarks (favourites) at the last look.';
-comment on column public.tiktok_posts.scraped_at is 'When the figures in this row were read.';
-comment on column public.tiktok_posts.scraping_method is 'What the figures rest on, for example page.';
-comment on column public.tiktok_posts.data_quality is 'complete, no_account (account unknown) or partial (figures missing).';
-comment on column public.tiktok_posts.error is 'Why the last look failed; NULL after a good one.';
-comment on column public.tiktok_posts.batch_id is 'The batch that wrote the row last (scraping_logs.batch_id).';
-comment on column public.tiktok_posts.updated_at is 'Last change of the row, by trigger.';
+comment on column public.tiktok_posts.account_verified is 'Whether TikTok shows the account as verified.';
+comment on column public.tiktok_posts.bookmarks is 'Bookmarks (favourites) at the last scrape.';
+comment on column public.tiktok_posts.scraped_at is 'When the metrics in this row were read.';
+comment on column public.tiktok_posts.scraping_method is 'Where the metrics come from, for example page.';
+comment on column public.tiktok_posts.data_quality is 'complete, no_account (account unknown) or partial (metrics or slides missing).';
+comment on column public.tiktok_posts.error is 'Why the last scrape failed; NULL after a successful one.';
+comment on column public.tiktok_posts.batch_id is 'The batch that last wrote the row (scraping_logs.batch_id).';
+comment on column public.tiktok_posts.updated_at is 'When the row last changed; set by a trigger.';

@@ -1,4 +1,4 @@
--- One row a slide of a carousel that lies in the bucket.
+-- One row per carousel slide that is stored in the bucket.
 
 create table public.tiktok_slides (
   id bigint generated always as identity primary key,
@@ -14,7 +14,7 @@ create table public.tiktok_slides (
   height integer not null constraint tiktok_slides_height_check check (height > 0),
   mime_type text not null
     constraint tiktok_slides_mime_type_check
-    -- Those that the bucket takes (006).
+    -- The types that the bucket accepts (006).
     check (mime_type in ('image/jpeg', 'image/png', 'image/webp', 'image/avif', 'image/gif')),
   content_hash text not null
     constraint tiktok_slides_content_hash_check check (content_hash ~ '^[0-9a-f]{64}$'),
@@ -25,20 +25,20 @@ create table public.tiktok_slides (
   constraint tiktok_slides_post_id_slide_number_key unique (post_id, slide_number)
 );
 
-comment on table public.tiktok_slides is 'One row a carousel slide that lies in the bucket.';
-comment on column public.tiktok_slides.id is 'Internal number.';
+comment on table public.tiktok_slides is 'One row per carousel slide that is stored in the bucket.';
+comment on column public.tiktok_slides.id is 'Internal id.';
 comment on column public.tiktok_slides.post_id is 'The post (tiktok_posts.id).';
-comment on column public.tiktok_slides.post_url is 'The canonical address of the post.';
-comment on column public.tiktok_slides.slide_number is 'Place in the carousel, from 1.';
-comment on column public.tiktok_slides.slide_url is 'The address at TikTok that the picture came from; signed, so it expires.';
+comment on column public.tiktok_slides.post_url is 'The canonical URL of the post.';
+comment on column public.tiktok_slides.slide_number is 'Position in the carousel, from 1.';
+comment on column public.tiktok_slides.slide_url is 'The CDN URL that the image came from; signed, so it expires.';
 comment on column public.tiktok_slides.storage_path is 'Path of the object in the bucket.';
-comment on column public.tiktok_slides.public_url is 'Address that shows the stored picture.';
+comment on column public.tiktok_slides.public_url is 'URL of the stored image.';
 comment on column public.tiktok_slides.file_size is 'Bytes.';
 comment on column public.tiktok_slides.width is 'Pixels.';
 comment on column public.tiktok_slides.height is 'Pixels.';
-comment on column public.tiktok_slides.mime_type is 'Type of the picture, from its bytes.';
+comment on column public.tiktok_slides.mime_type is 'Type of the image, detected from its bytes.';
 comment on column public.tiktok_slides.content_hash is 'sha256 of the bytes, in hex.';
-comment on column public.tiktok_slides.ocr_text is 'Text recognised in the picture.';
-comment on column public.tiktok_slides.ocr_processed is 'Whether text recognition has seen this picture.';
-comment on column public.tiktok_slides.downloaded_at is 'When the picture was fetched from TikTok.';
-comment on column public.tiktok_slides.uploaded_at is 'When the picture was stored in the bucket.';
+comment on column public.tiktok_slides.ocr_text is 'Text recognised in the image.';
+comment on column public.tiktok_slides.ocr_processed is 'Whether text recognition has processed this image.';
+comment on column public.tiktok_slides.downloaded_at is 'When the image was downloaded from TikTok.';
+comment on column public.tiktok_slides.uploaded_at is 'When the image was stored in the bucket.';

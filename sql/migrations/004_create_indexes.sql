@@ -1,9 +1,9 @@
--- What people and dashboards look posts up by. tiktok_id, post_url, (post_id, slide_number) and
+-- What users and dashboards look posts up by. tiktok_id, post_url, (post_id, slide_number) and
 -- batch_id have the indexes of their unique constraints.
--- No index holds a column that every look changes (metrics, times, counters): that would make each
--- daily look write every index of the table again.
+-- No index holds a column that every scrape changes (metrics, times, counters): each daily scrape
+-- would have to write every index of the table again.
 
--- Urls as typed may be of any length, which a b-tree would reject; only equality is asked for.
+-- URLs as typed can be of any length, which a b-tree rejects. Only equality is queried.
 create index tiktok_posts_va_url_idx on public.tiktok_posts using hash (va_url);
 create index tiktok_posts_creator_idx on public.tiktok_posts (creator, created_date desc);
 create index tiktok_posts_va_idx on public.tiktok_posts (va, created_date desc);

@@ -12,8 +12,8 @@ revoke all on sequence
   public.tiktok_posts_id_seq, public.tiktok_slides_id_seq, public.scraping_logs_id_seq
   from public, anon, authenticated, service_role;
 grant select on table public.tiktok_posts, public.tiktok_slides to authenticated;
--- All but source_reference, the address of the sheet, and error_message and failures, which hold
--- what servers said: those are for the secret key alone. A new column is not readable until it is added here.
+-- All but source_reference (the URL of the sheet), error_message and failures (which quote
+-- servers): only the secret key reads those. A new column is not readable until it is added here.
 grant select (
     id, batch_id, batch_started_at, batch_completed_at, source_type, partition_date, run_id,
     total_urls, successful_scrapes, failed_scrapes, carousel_posts_processed, slides_downloaded,

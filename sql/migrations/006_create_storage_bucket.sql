@@ -1,6 +1,6 @@
--- The bucket of the slides: objects are readable by address, nobody lists them, the secret key
--- uploads, and signed-in users by the policy of 016. A public bucket serves its objects without a SELECT policy, and such
--- a policy would let people list it.
+-- The bucket of the slides. Anyone who knows an object's URL can read it, and nobody can list the
+-- bucket. The secret key uploads; signed-in users do by the policy of 016. A public bucket serves
+-- its objects without a SELECT policy, and such a policy would let users list it.
 
 do $$
 begin

@@ -1,9 +1,9 @@
--- The ledger: one row a look at a post. Slot 0 is the look that the sheet asked for, slots 1 to 5
--- are the daily ones. A unit is owed until it is done; every stage moves units one state on.
+-- The ledger: one unit per scrape of a post. Slot 0 is the scrape that the sheet asked for, slots 1
+-- to 5 are the daily scrapes. Each stage moves its units to the next state, until they are done.
 
--- Which day it is decides what cannot be undone: a daily look that was not taken on its day ends.
--- So it is never a caller's clock that says so. Every decision about days asks this function; only
--- the sandbox replaces it (sql/sandbox), to play days that have not come. Leases use the real clock.
+-- The current day decides something that cannot be undone: a daily scrape that was missed expires.
+-- So the clock of a caller never decides it. Every decision about days calls this function. Only
+-- the sandbox replaces it (sql/sandbox), to play future days. Leases use the real clock.
 create function private.current_instant() returns timestamptz
 language sql stable
 set search_path = ''
@@ -14,7 +14,8 @@ language sql stable
 set search_path = ''
 as $$ select (private.current_instant() at time zone current_day.time_zone)::date $$;
 
--- `sources` of a call: the sheets that its caller reads and answers. NULL unless it is a list.
+-- The `sources` argument of a call: the sheets that its caller reads and writes. NULL unless a
+-- list.
 create function private.parse_sources(p jsonb) returns text[]
 language sql immutable
 set search_path = ''
@@ -24,13 +25,14 @@ as $$
   ) end
 $$;
 
--- How often a stage is tried on a unit for reasons of its own, before the unit ends with the reason.
+-- How many attempts of one stage may fail for a reason of the unit's own, before the unit ends with
+-- that reason. The only place that holds the number.
 create function private.max_attempts() returns integer
 language sql immutable
 set search_path = ''
 as $$ select 5 $$;
 
--- Whether a try may be counted now: at most one an hour is, however many runs there are.
+-- Whether an attempt may be counted now: at most one an hour, however many runs there are.
 create function private.may_count(counted_at timestamptz) returns boolean
 language sql stable
 set search_path = ''
@@ -39,9 +41,9 @@ as $$
     or may_count.counted_at <= private.current_instant() - interval '1 hour'
 $$;
 
--- When a unit that has failed so often is tried again: after 1, 3 and 9 hours, then a day. What may
--- pass gets the time to. A daily look has to be taken on its day: it is tried at `latest` at the
--- latest, as long as that is still to come.
+-- When a unit is tried again after so many failed attempts: after 1, 3 and 9 hours, then after a
+-- day, so that a transient problem has time to pass. A daily scrape must happen on its day: it is
+-- tried again no later than `latest`, as long as that is in the future.
 create function private.next_try(attempts integer, latest timestamptz default null)
 returns timestamptz
 language sql stable
@@ -59,7 +61,7 @@ as $$
   ) as spaced
 $$;
 
--- Half an hour before the end of a day: a run of a thousand posts takes about as long.
+-- Half an hour before the end of the day, about as long as a run of a thousand posts takes.
 create function private.end_of_day(day date, time_zone text) returns timestamptz
 language sql stable
 set search_path = ''
@@ -67,12 +69,12 @@ as $$
   select (end_of_day.day + 1)::timestamp at time zone end_of_day.time_zone - interval '30 minutes'
 $$;
 
-comment on function private.max_attempts() is 'How often a stage is tried on a unit before the unit ends with the reason.';
-comment on function private.may_count(timestamptz) is 'Part of the ledger''s functions: whether an hour has passed since the last counted try.';
-comment on function private.next_try(integer, timestamptz) is 'Part of the ledger''s functions: when a unit that failed is tried again.';
-comment on function private.end_of_day(date, text) is 'Part of record_scrapes: until when a daily look is tried at the latest.';
-comment on function private.parse_sources(jsonb) is 'Part of the ledger''s functions: the sheets of a caller.';
-comment on function private.current_instant() is 'The time by which days are decided: the database''s clock.';
+comment on function private.max_attempts() is 'How many failed attempts of one stage end a unit.';
+comment on function private.may_count(timestamptz) is 'Helper of the ledger''s functions: whether an hour has passed since the last counted attempt.';
+comment on function private.next_try(integer, timestamptz) is 'Helper of the ledger''s functions: when a unit that failed is tried again.';
+comment on function private.end_of_day(date, text) is 'Helper of record_scrapes: the latest time to try a daily scrape again.';
+comment on function private.parse_sources(jsonb) is 'Helper of the ledger''s functions: the sheets of a caller.';
+comment on function private.current_instant() is 'The time that decides which day it is: the database''s clock.';
 comment on function private.current_day(text) is 'Today in a time zone, by private.current_instant().';
 revoke all on function private.current_instant(), private.current_day(text),
   private.parse_sources(jsonb), private.max_attempts(), private.may_count(timestamptz),
@@ -136,26 +138,27 @@ create table public.scrape_units (
   )
 );
 
--- A row is known by its sheet and its key; a daily look belongs to the post, whoever asked for it.
+-- A row is identified by its sheet and its key. A daily scrape belongs to the post.
 create unique index scrape_units_row_key on public.scrape_units (source_key, source)
   where slot = 0;
 create unique index scrape_units_daily_key on public.scrape_units (source_key, slot)
   where slot > 0;
--- Of several rows with one post the first one's VA, creator and set count.
+-- If several rows name one post, the post has its VA, creator and set from the first one.
 create unique index scrape_units_origin_key on public.scrape_units (tiktok_id)
   where is_origin;
 
--- Nearly all units are done; these three hold only what is owed and what is held: in the order in
--- which it is claimed, in the order in which it is due and listed, by holder.
--- The first two conditions mean the same. The planner, whose statistics see hardly any open unit,
--- would confuse the indexes: so a query states the condition of the one that is meant for it.
+-- Nearly all units are done. These three partial indexes hold only the others: in the order in
+-- which they are claimed, in the order in which they are due and listed, and by the holder of their
+-- lease. The first two conditions mean the same. The planner's statistics see hardly any unfinished
+-- unit, so it would mix the indexes up: a query states the condition of the index that is meant for
+-- it.
 create index scrape_units_claim_idx on public.scrape_units (state, attempts, due_date, slot, id)
   where state in ('pending', 'scraped', 'stored', 'persisted');
 create index scrape_units_due_idx on public.scrape_units (due_date, slot, id)
   where state <> 'done';
 create index scrape_units_leased_by_idx on public.scrape_units (leased_by)
   where leased_by is not null;
--- Daily looks belong to no batch until their day.
+-- Daily scrapes belong to no batch until their day.
 create index scrape_units_batch_id_idx on public.scrape_units (batch_id)
   where batch_id is not null;
 
@@ -175,37 +178,37 @@ revoke all on table public.scrape_units from public, anon, authenticated, servic
 revoke all on sequence public.scrape_units_id_seq
   from public, anon, authenticated, service_role;
 grant select, insert, update, delete on table public.scrape_units to service_role;
--- Restrictive: no policy that is added later can open the ledger by mistake.
+-- Restrictive, so that no later policy opens the ledger by mistake.
 create policy "nobody reads the ledger" on public.scrape_units
   as restrictive for all to anon, authenticated using (false) with check (false);
 
-comment on table public.scrape_units is 'The ledger: one row a look at a post; pending, scraped, stored, persisted, done.';
-comment on column public.scrape_units.id is 'Internal number.';
-comment on column public.scrape_units.source is 'The spreadsheet and tab that asked for the look of slot 0, and are answered; NULL for daily looks.';
-comment on column public.scrape_units.source_key is 'What asked for the look: the key of the sheet''s row for slot 0, else tiktok_id.';
-comment on column public.scrape_units.slot is '0: the look that the sheet asked for; 1 to 5: the daily looks after it.';
-comment on column public.scrape_units.due_date is 'The day on which the look is due, in the time zone of the pipeline.';
-comment on column public.scrape_units.state is 'pending, scraped (page read), stored (slides in the bucket), persisted (rows written), done (sheet answered).';
-comment on column public.scrape_units.outcome is 'scraped, unavailable (error says why) or expired (not looked at on its day); NULL while pending.';
-comment on column public.scrape_units.attempts is 'How often the stage that the unit is in failed on it for a reason that may pass; a refusal that says nothing about the post is not counted.';
-comment on column public.scrape_units.counted_at is 'When a try was counted last: at most one an hour is; NULL as long as attempts is 0.';
-comment on column public.scrape_units.next_try_at is 'Before that nobody claims the unit; NULL: at once.';
+comment on table public.scrape_units is 'The ledger: one unit per scrape of a post; pending, scraped, stored, persisted, done.';
+comment on column public.scrape_units.id is 'Internal id.';
+comment on column public.scrape_units.source is 'The spreadsheet and tab that asked for the scrape of slot 0, and get its outcome; NULL for daily scrapes.';
+comment on column public.scrape_units.source_key is 'Slot 0: the key of the sheet''s row. Slots 1 to 5: tiktok_id.';
+comment on column public.scrape_units.slot is '0: the scrape that the sheet asked for; 1 to 5: the daily scrapes after it.';
+comment on column public.scrape_units.due_date is 'The day on which the unit is due, in the pipeline''s time zone.';
+comment on column public.scrape_units.state is 'pending, scraped (page read), stored (slides in the bucket), persisted (table rows written), done (written back to the sheet).';
+comment on column public.scrape_units.outcome is 'scraped, unavailable (error says why) or expired (not scraped on its day); NULL while pending.';
+comment on column public.scrape_units.attempts is 'Failed attempts of the unit''s current stage. A rejection, which says nothing about the post, is not counted.';
+comment on column public.scrape_units.counted_at is 'When an attempt was last counted: at most one an hour is; NULL while attempts is 0.';
+comment on column public.scrape_units.next_try_at is 'No run claims the unit before this time; NULL: it may be claimed at once.';
 comment on column public.scrape_units.error_kind is 'Kind of the last failure.';
-comment on column public.scrape_units.error is 'The last failure, in a sentence that an assistant understands.';
-comment on column public.scrape_units.note is 'What the sheet could not be told, and why.';
-comment on column public.scrape_units.unanswered_since is 'Since when the row waits although it could have been answered: note says what is in the way. Every run tries to answer it again; TikTok is not asked again.';
-comment on column public.scrape_units.tiktok_id is 'The post, as soon as it is known (tiktok_posts.tiktok_id).';
-comment on column public.scrape_units.is_photo_url is 'Whether a short link led to a URL that names the post a photo post (/photo/): without slides its page is not complete.';
+comment on column public.scrape_units.error is 'The last failure, in words that a VA understands.';
+comment on column public.scrape_units.note is 'What could not be written back to the sheet, and why.';
+comment on column public.scrape_units.unanswered_since is 'Since when the outcome could not be written back to the row; note says why. Every run tries to write it again and does not scrape the post again.';
+comment on column public.scrape_units.tiktok_id is 'The post, once it is known (tiktok_posts.tiktok_id).';
+comment on column public.scrape_units.is_photo_url is 'Whether a short link led to a /photo/ URL: then a page without slides is not complete.';
 comment on column public.scrape_units.is_carousel is 'Whether the post has slides.';
-comment on column public.scrape_units.is_origin is 'Whether the post has its VA, creator and set from this row: the first of several rows with one post.';
-comment on column public.scrape_units.batch_id is 'The batch that opened or claimed the unit last (scraping_logs.batch_id); one that only failed to answer its row again does not count.';
-comment on column public.scrape_units.failed_batch_id is 'The batch that failed on the unit last; it does not claim it again.';
-comment on column public.scrape_units.details is 'What the row says, for the later stages; NULL when done.';
-comment on column public.scrape_units.post is 'What the page said, for the later stages; NULL when done.';
-comment on column public.scrape_units.slides is 'What is stored of the slides, for the later stages; NULL when done.';
-comment on column public.scrape_units.claim_id is 'The call that claimed the unit: the same call again gets the same units.';
+comment on column public.scrape_units.is_origin is 'Whether the post has its VA, creator and set from this row. Of several rows with one post, the first one.';
+comment on column public.scrape_units.batch_id is 'The batch that last opened or claimed the unit (scraping_logs.batch_id). A batch that only failed to write back its row again does not count.';
+comment on column public.scrape_units.failed_batch_id is 'The last batch that failed on the unit; it does not claim the unit again.';
+comment on column public.scrape_units.details is 'The row''s cells, parsed, for the later stages; NULL when done.';
+comment on column public.scrape_units.post is 'The scraped post, for the later stages; NULL when done.';
+comment on column public.scrape_units.slides is 'The slides stored so far, for the later stages; NULL when done.';
+comment on column public.scrape_units.claim_id is 'The call that claimed the unit: repeating the call returns the same units.';
 comment on column public.scrape_units.leased_by is 'The batch that works on the unit.';
-comment on column public.scrape_units.lease_until is 'When others may take the unit over.';
-comment on column public.scrape_units.opened_at is 'When the look was asked for.';
-comment on column public.scrape_units.updated_at is 'Last change of the row, by trigger.';
+comment on column public.scrape_units.lease_until is 'When the lease ends and another batch may claim the unit.';
+comment on column public.scrape_units.opened_at is 'When the unit was opened.';
+comment on column public.scrape_units.updated_at is 'When the row last changed; set by a trigger.';
 comment on column public.scrape_units.finished_at is 'When the unit became done.';

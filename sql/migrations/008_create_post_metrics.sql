@@ -1,4 +1,4 @@
--- The history of a post's figures: one row a post and day.
+-- The history of a post's metrics: one snapshot per post and day.
 
 create table public.post_metrics (
   post_id bigint not null references public.tiktok_posts (id) on delete cascade,
@@ -22,13 +22,13 @@ grant select, insert, update, delete on table public.post_metrics to service_rol
 create policy "signed-in users read metrics" on public.post_metrics
   for select to authenticated using (true);
 
-comment on table public.post_metrics is 'The history of a post''s figures: one row a post and day.';
+comment on table public.post_metrics is 'The history of a post''s metrics: one snapshot per post and day.';
 comment on column public.post_metrics.post_id is 'The post (tiktok_posts.id).';
-comment on column public.post_metrics.captured_on is 'The day of the look, in the time zone of the pipeline.';
-comment on column public.post_metrics.captured_at is 'When the figures were read.';
-comment on column public.post_metrics.views is 'Plays or views, as TikTok shows them: in hundreds from 10,000, in hundred thousands from 1,000,000; NULL: the page did not say.';
+comment on column public.post_metrics.captured_on is 'The day of the scrape, in the pipeline''s time zone.';
+comment on column public.post_metrics.captured_at is 'When the metrics were read.';
+comment on column public.post_metrics.views is 'Views (plays), as TikTok shows them: rounded to hundreds from 10,000, to hundred thousands from 1,000,000; NULL: the page did not show them.';
 comment on column public.post_metrics.likes is 'Likes.';
 comment on column public.post_metrics.comments is 'Comments.';
 comment on column public.post_metrics.shares is 'Shares.';
 comment on column public.post_metrics.bookmarks is 'Bookmarks (favourites).';
-comment on column public.post_metrics.followers is 'Followers of the account: exact from its profile, rounded from a post''s page.';
+comment on column public.post_metrics.followers is 'Followers of the account: exact if read from its profile, rounded if read from a post''s page.';

@@ -1,5 +1,5 @@
--- What changed in posts and slides, other than metrics: before and after, who and when.
--- Written by triggers only: the secret key may read it, not write it.
+-- What changed in posts and slides, other than metrics: before and after, who and when. Only
+-- triggers write it: the secret key may read it, not write it.
 
 create table public.audit_log (
   id bigint generated always as identity primary key,
@@ -14,7 +14,7 @@ create table public.audit_log (
 );
 
 create index audit_log_row_idx on public.audit_log (table_name, row_id, changed_at desc);
--- In order of time on disk: a block range index serves the retention at next to no cost.
+-- Entries lie on disk in order of time, so a BRIN index serves the pruning at almost no cost.
 create index audit_log_changed_at_idx on public.audit_log using brin (changed_at);
 
 alter table public.audit_log enable row level security;
@@ -25,7 +25,7 @@ create policy "nobody reads the audit log" on public.audit_log
   as restrictive for all to anon, authenticated using (false) with check (false);
 
 comment on table public.audit_log is 'What changed in tiktok_posts and tiktok_slides, other than metrics; written by triggers.';
-comment on column public.audit_log.id is 'Internal number.';
+comment on column public.audit_log.id is 'Internal id.';
 comment on column public.audit_log.table_name is 'tiktok_posts or tiktok_slides.';
 comment on column public.audit_log.row_id is 'id of the row in that table.';
 comment on column public.audit_log.operation is 'insert, update or delete.';
@@ -34,8 +34,8 @@ comment on column public.audit_log.after is 'The changed columns after; of an in
 comment on column public.audit_log.actor is 'The user''s id, else the role of the key, else the database user.';
 comment on column public.audit_log.changed_at is 'When, by the clock of the transaction.';
 
--- security definer, here and in the triggers below: nobody may write the log in another way.
--- session_user and the role setting are the caller's there, current_user is not.
+-- The triggers below are security definer: nobody may write the log in any other way. In them,
+-- session_user and the role setting are the caller's, current_user is not.
 create function private.audit_actor() returns text
 language sql stable
 set search_path = ''
@@ -51,8 +51,8 @@ as $$
   ) as request
 $$;
 
--- A new row is its own record, so only what identifies it is noted: later entries hold what
--- each change replaced. A statement of 3,000 rows runs this once.
+-- A new row still holds its values, so only what identifies it is logged: later entries hold what
+-- each change replaced. A statement that inserts 3,000 rows runs this once.
 create function private.audit_post_inserts() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -82,11 +82,11 @@ begin
 end
 $$;
 
--- The audited columns, before and after. Text that a machine recognised is not among them: nobody
--- changed anything, and there would be an entry a slide. Comparing them as they are is cheap and drops the many
--- looks that changed only figures; what is left is taken apart as jsonb.
--- The plan is made once, for what the first statement changed, often nothing: an inner join would
--- become a nested loop, of every old row with every new one. A full join cannot.
+-- The audited columns, before and after. Text from OCR is not among them: no user changed anything,
+-- and every slide would get an entry. Comparing the columns as they are is cheap and drops the many
+-- scrapes that changed only metrics. What is left is compared as jsonb, key by key. PostgreSQL
+-- plans this once, for what the first statement changed, which is often nothing. An inner join
+-- would then become a nested loop of every old row with every new one. A full join cannot.
 create function private.audit_post_updates() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -188,8 +188,8 @@ create trigger tiktok_slides_audit_delete
 after delete on public.tiktok_slides
 for each row execute function private.audit_deletes();
 
--- Grants are easily given back by a tool that means well; this does not depend on them. Inside
--- the functions above current_user is their owner.
+-- A tool may well grant these rights again. This check does not depend on grants: inside the
+-- functions above, current_user is their owner.
 create function private.guard_audit_log() returns trigger
 language plpgsql
 set search_path = ''
@@ -207,10 +207,10 @@ create trigger audit_log_guard
 before insert or update or delete or truncate on public.audit_log
 for each statement execute function private.guard_audit_log();
 
--- {keep_days} -> {deleted}: the retention. Only the database's owner may call it (SQL editor, cron):
--- a secret key in wrong hands cannot remove its own traces. At most 100,000 entries a call, so that
--- no call comes near a time limit: as many say that there may be more. Refuses to keep less than 30
--- days, so that an error in a job does not remove last week's traces.
+-- {keep_days} -> {deleted}: the retention. Only the database's owner may call it (SQL editor,
+-- cron), so that a stolen secret key cannot remove its own traces. Deletes at most 100,000 entries
+-- a call, to stay far from any time limit: if it deletes that many, there may be more. Does not
+-- accept less than 30 days, so that a mistake in a job does not remove last week's traces.
 create function private.prune_audit_log(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -223,7 +223,7 @@ begin
     raise exception 'keep_days is %, the audit log keeps at least 30 days', v_keep_days
       using errcode = '22023';
   end if;
-  -- By their place in the table: with a limit, a condition on id would read all of it.
+  -- By ctid: with a limit, a condition on id would read the whole table.
   delete from public.audit_log
   where ctid = any (array(
     select a.ctid from public.audit_log as a
@@ -235,13 +235,13 @@ begin
 end
 $$;
 
-comment on function private.audit_actor() is 'Who is writing: user id, role of the key, or database user.';
-comment on function private.audit_post_inserts() is 'Trigger: notes new posts.';
-comment on function private.audit_slide_inserts() is 'Trigger: notes new slides.';
-comment on function private.audit_post_updates() is 'Trigger: notes what changed in posts, other than metrics and recognised text.';
-comment on function private.audit_slide_updates() is 'Trigger: notes what changed in slides, other than signed addresses, times and recognised text.';
-comment on function private.audit_deletes() is 'Trigger: notes deleted rows.';
-comment on function private.guard_audit_log() is 'Trigger: refuses every other way of writing the log.';
+comment on function private.audit_actor() is 'Who is writing: the user''s id, the key''s role, or the database user.';
+comment on function private.audit_post_inserts() is 'Trigger: logs new posts.';
+comment on function private.audit_slide_inserts() is 'Trigger: logs new slides.';
+comment on function private.audit_post_updates() is 'Trigger: logs what changed in posts, other than metrics and OCR text.';
+comment on function private.audit_slide_updates() is 'Trigger: logs what changed in slides, other than signed URLs, times and OCR text.';
+comment on function private.audit_deletes() is 'Trigger: logs deleted rows.';
+comment on function private.guard_audit_log() is 'Trigger: rejects every other write to the log.';
 comment on function private.prune_audit_log(jsonb) is '{keep_days} -> {deleted}: removes entries that are older, at most 100,000 a call.';
 
 revoke all on function private.audit_actor(), private.audit_post_inserts(),

@@ -1,14 +1,14 @@
--- The ledger's functions. Each takes one jsonb and answers one jsonb, is one transaction, and may
--- be called again: what it did stays as it is. Callable with the secret key only.
--- `owner` is a batch; a unit is free while nobody holds a lease on it that is still valid.
+-- The ledger's functions. Each takes one jsonb, returns one jsonb, is one transaction, and may be
+-- called again: a repeated call changes nothing. Only the secret key may call them. `owner` is the
+-- batch that calls. A unit is free unless a batch holds a valid lease on it.
 --
--- Two calls at once never wait for each other in a circle, because all take their locks in one
--- order: new units by their key; then units by id; then posts by tiktok_id. A statement that
--- changes several of them locks them with `order by … for update` first, or skips those that are
--- locked. Only persist_units makes posts and daily looks, one call at a time.
+-- Concurrent calls never deadlock, because all take their locks in one order: new units by key,
+-- then units by id, then posts by tiktok_id. A statement that changes several of them locks them
+-- with `order by … for update` first, or skips those that are locked. Only persist_units creates
+-- posts and daily units, one call at a time.
 
--- {timezone} -> {now, today, is_sandbox, ahead_seconds}: the database's clock, and the day in that
--- time zone. Only a sandbox's clock may be ahead of the real one.
+-- {timezone} -> {now, today, is_sandbox, ahead_seconds}: the database's clock, and today in that
+-- time zone. Only a sandbox's clock can be ahead of the real one.
 create function public.database_clock(p jsonb) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -25,8 +25,8 @@ end
 $$;
 
 -- {source, batch_id, timezone, read_at, rows: [{source_key, details, tiktok_id?, problems}]}
--- -> {opened, reopened, updated, already_open}. Units are due on the day that it is now.
--- `read_at`: by database_clock, from just before the sheet was read; `source`: which sheet.
+-- -> {opened, reopened, updated, already_open}. Units are due today.
+-- `read_at`: database_clock's `now` from just before the sheet was read; `source`: which sheet.
 create function public.open_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -48,7 +48,7 @@ begin
       using errcode = '22023';
   end if;
 
-  -- One unit a key, as it shall be: of two rows with one key the first wins.
+  -- The new values, one unit per key: of two rows with the same key, the first wins.
   select coalesce(jsonb_agg(to_jsonb(g) order by g.source_key), '[]') into v_rows
   from (
     select distinct on (r.source_key) r.source_key, r.details, r.tiktok_id,
@@ -69,8 +69,8 @@ begin
     order by r.source_key, r.place
   ) as g;
 
-  -- Those that are there are left out, not met as conflicts: a conflict waits for whoever changes
-  -- the row.
+  -- Existing units are left out here and not left to `on conflict`: a conflict waits for the
+  -- transaction that is changing the row.
   insert into public.scrape_units as u
     (source, source_key, slot, due_date, state, outcome, error_kind, error, tiktok_id, details,
       batch_id)
@@ -86,7 +86,7 @@ begin
   on conflict (source_key, source) where slot = 0 do nothing;
   get diagnostics v_opened = row_count;
 
-  -- After the new ones, so that those which another call has just made are locked too.
+  -- After the insert, so that units which another call has just inserted are locked too.
   perform 1
   from public.scrape_units as u
   join jsonb_to_recordset(v_rows) as g (source_key text) on g.source_key = u.source_key
@@ -94,7 +94,7 @@ begin
   order by u.id
   for update of u;
 
-  -- A row that was read before it was answered still says that it is ready: leave it.
+  -- A row that was read before its outcome was written still looks ready: leave its unit alone.
   update public.scrape_units as u
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
     counted_at = null, next_try_at = null,
@@ -109,7 +109,8 @@ begin
     and u.state = 'done' and u.finished_at < v_read_at;
   get diagnostics v_reopened = row_count;
 
-  -- A person has corrected a row that nobody works on yet, or broken one that is under way.
+  -- A VA corrected a row that no run works on yet, or made a row invalid while its unit was in
+  -- progress.
   update public.scrape_units as u
   set due_date = v_due_date, state = g.state, outcome = g.outcome, attempts = 0,
     counted_at = null, next_try_at = null,
@@ -133,9 +134,9 @@ begin
     );
   get diagnostics v_updated = row_count;
 
-  -- A row was corrected after its page was read, say because the database had refused it, or while
-  -- something was in the way of its answer: the post and its slides are still right, and what failed
-  -- is worth a try with the new details.
+  -- A VA corrected a row after its page was read, because the database had rejected the post or
+  -- because the row could not be written back. The scraped post and its slides are still right, so
+  -- the stage that failed is tried again with the new details.
   update public.scrape_units as u
   set details = g.details, attempts = 0, counted_at = null, next_try_at = null,
     state = case when u.state = 'persisted' then 'stored' else u.state end,
@@ -160,12 +161,11 @@ begin
 end
 $$;
 
--- {state, due_date, timezone, sources, owner, claim_id, limit, lease_seconds}
--- -> {units, expired, leased}
--- `sources`: the caller's own sheets; rows of others are theirs. Daily looks are shared.
--- A day that has not begun claims what today may: `due_date` names a run, it moves no clock.
--- leased: due units in that state which another batch holds; counted when fewer than `limit`
--- could be claimed, else 0.
+-- {state, due_date, timezone, sources, owner, claim_id, limit, lease_seconds} -> {units, expired,
+-- leased} `sources`: the sheets of the caller, which claims only their rows. Daily scrapes are
+-- shared. A `due_date` in the future claims what today's run may: it names the run and does not
+-- move the clock. `leased`: due units in that state that other batches hold. Counted only if fewer
+-- than `limit` could be claimed, else 0.
 create function public.claim_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -193,7 +193,7 @@ begin
       'and lease_seconds' using errcode = '22023';
   end if;
 
-  -- The answer to this very call was lost on its way: give the same units again.
+  -- The response to this call was lost: return the same units again.
   with held as (
     select u.id from public.scrape_units as u
     where u.leased_by = v_owner and u.claim_id = v_claim_id and u.state = v_state
@@ -230,14 +230,14 @@ begin
             )
           )
         )
-      -- What failed before comes last: a batch that gives up after ten unreadable posts in a row
-      -- would otherwise meet the same ten first in every run, and never reach the others.
+      -- Units that failed before come last: a run stops after ten unreadable posts in a row, and
+      -- would otherwise start with the same ten every time and never reach the others.
       order by u.attempts, u.due_date, u.slot, u.id
       limit v_limit
       for update of u skip locked
     ), claimed as (
       update public.scrape_units as u
-      -- Trying to answer a row again is no work that a batch is counted by, until it succeeds.
+      -- Trying again to write back a row does not count for the batch until it succeeds.
       set batch_id = case when u.unanswered_since is null then v_owner else u.batch_id end,
         leased_by = v_owner, claim_id = v_claim_id,
         lease_until = v_lease_until
@@ -261,7 +261,7 @@ begin
     'state', u.state, 'outcome', u.outcome, 'attempts', u.attempts,
     'is_last_try', u.attempts + 1 >= private.max_attempts() and private.may_count(u.counted_at),
     'error_kind', u.error_kind, 'error', u.error, 'tiktok_id', u.tiktok_id,
-    -- What is known to be a carousel is not a video because one page lacks its slides.
+    -- A known carousel does not become a video because one page lacks its slides.
     'is_photo', u.is_photo_url or exists (
       select from public.tiktok_posts as t
       where t.tiktok_id = u.tiktok_id and (t.slide_count > 0 or t.post_url like '%/photo/%')
@@ -278,9 +278,9 @@ begin
 end
 $$;
 
--- Ends daily looks that were not taken on their day, the oldest first, at most 5,000 a call: after
--- a week without a run there are many, and a call has to end in time. Nobody claims the others
--- meanwhile. Their number stays NULL in the post: a late one in the wrong column would be a lie.
+-- Expires daily units that were not scraped on their day, oldest first and at most 5,000 a call:
+-- after a week without a run there are many, and a call must end in time. Meanwhile no run can
+-- claim the others. Their dayN_views stay NULL: a late number in that column would be false.
 create function private.expire_units(owner uuid, today date) returns integer
 language plpgsql
 set search_path = ''
@@ -300,7 +300,7 @@ begin
   ), expired as (
     update public.scrape_units as u
     set state = 'done', outcome = 'expired', error_kind = 'expired',
-      error = 'not looked at on its day', finished_at = private.current_instant(), batch_id = owner,
+      error = 'not scraped on its day', finished_at = private.current_instant(), batch_id = owner,
       post = null, slides = null, details = null,
       claim_id = null, leased_by = null, lease_until = null
     from late
@@ -316,7 +316,7 @@ begin
 end
 $$;
 
--- Posts whose looks are over; one that a person paused stays paused.
+-- Completes posts whose daily scrapes are over. A post that a user paused stays paused.
 create function private.complete_posts(tiktok_ids text[]) returns void
 language sql
 set search_path = ''
@@ -332,8 +332,8 @@ as $$
   where t.id = over.id
 $$;
 
--- The stored slides of a post, as the pipeline's StoredSlide. TikTok names a picture by 32 hex
--- characters before the "~" of its address: an equal name is an equal picture.
+-- The stored slides of a post, as the pipeline's StoredSlide. TikTok names an image by 32 hex
+-- characters before the "~" of its URL: the same name is the same image.
 create function private.known_slides(tiktok_id text) returns jsonb
 language sql stable
 set search_path = ''
@@ -351,8 +351,8 @@ as $$
   where t.tiktok_id = known_slides.tiktok_id
 $$;
 
--- {owner, lease_seconds} -> {extended}: also leases that ended, if nobody took the unit over. It is
--- the batch's sign of life too, whether it holds units or not.
+-- {owner, lease_seconds} -> {extended}: also leases that ended, if no other batch claimed the unit.
+-- This is also the batch's heartbeat, whether it holds units or not.
 create function public.extend_leases(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -376,7 +376,7 @@ begin
 end
 $$;
 
--- {owner} -> {released}: the units are free at once; nothing is counted against them.
+-- {owner} -> {released}: frees the units at once, without counting an attempt.
 create function public.release_leases(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -399,12 +399,12 @@ begin
 end
 $$;
 
-comment on function public.database_clock(jsonb) is '{timezone} -> {now, today, is_sandbox, ahead_seconds}: by which days are decided.';
-comment on function public.open_units(jsonb) is '{source, batch_id, timezone, read_at, rows} -> {opened, reopened, updated, already_open}: one slot-0 unit a ready row.';
-comment on function public.claim_units(jsonb) is '{state, due_date, timezone, sources, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due, those that failed before last.';
-comment on function private.expire_units(uuid, date) is 'Part of claim_units: ends daily looks whose day has passed.';
-comment on function private.complete_posts(text[]) is 'Part of the ledger''s functions: posts whose looks are over.';
-comment on function private.known_slides(text) is 'Part of claim_units: the stored slides of a post.';
+comment on function public.database_clock(jsonb) is '{timezone} -> {now, today, is_sandbox, ahead_seconds}: the clock that decides which day it is.';
+comment on function public.open_units(jsonb) is '{source, batch_id, timezone, read_at, rows} -> {opened, reopened, updated, already_open}: opens one slot-0 unit per ready row.';
+comment on function public.claim_units(jsonb) is '{state, due_date, timezone, sources, owner, claim_id, limit, lease_seconds} -> {units, expired, leased}: leases units that are due; those that failed before come last.';
+comment on function private.expire_units(uuid, date) is 'Helper of claim_units: expires daily units whose day has passed.';
+comment on function private.complete_posts(text[]) is 'Helper of the ledger''s functions: completes posts whose daily scrapes are over.';
+comment on function private.known_slides(text) is 'Helper of claim_units: the stored slides of a post.';
 comment on function public.extend_leases(jsonb) is '{owner, lease_seconds} -> {extended}.';
 comment on function public.release_leases(jsonb) is '{owner} -> {released}.';
 

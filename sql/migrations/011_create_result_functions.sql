@@ -1,14 +1,14 @@
--- What came of a unit's work, stage by stage. A result counts only from the batch that holds the
--- unit, in the state that the work began from; anything else is answered in `ignored`. So a
--- worker that lost its lease, or a call that is sent twice, changes nothing.
+-- The results of each stage. A result counts only if it comes from the batch that holds the unit,
+-- and if the unit is still in the state that the work began from. All others are returned in
+-- `ignored`. So a worker that lost its lease, or a call that is sent twice, changes nothing.
 
--- `attempts` counts the tries of the stage that a unit is in: it is 0 again when the unit moves on.
--- A retry with `counted` false leaves it: a refusal by TikTok says nothing about the post. One that
--- may be the post's own fault is counted, at most once an hour, and the next try is spaced.
+-- `attempts` counts the failed attempts of a unit's current stage and is 0 again when the unit
+-- moves on. A retry with `counted` false leaves it: a rejection by TikTok says nothing about the
+-- post. A failure that may be the post's own is counted, at most once an hour, and the next attempt
+-- waits.
 
--- {owner, timezone, results: [{unit_id, result, tiktok_id?, is_photo?, post?, counted?, error_kind?,
--- error?}]}
--- -> {recorded, ignored}; result: scraped, unavailable or retry.
+-- {owner, timezone, results: [{unit_id, result, tiktok_id?, is_photo?, post?, counted?,
+-- error_kind?, error?}]} -> {recorded, ignored}; result: scraped, unavailable or retry.
 create function public.record_scrapes(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -37,7 +37,7 @@ begin
       tiktok_id text, is_photo boolean, post jsonb, counted boolean, error_kind text, error text)
     order by r.unit_id
   ), judged as (
-    -- A daily look that was taken after midnight belongs to no day.
+    -- A daily scrape that happened after midnight belongs to no day.
     select g.*,
       case when g.result = 'scraped' and u.slot > 0 and u.due_date <> v_today then 'late'
         else g.result end as verdict,
@@ -57,7 +57,7 @@ begin
         else u.tiktok_id end,
       is_photo_url = coalesce(j.is_photo, false)
         or (u.is_photo_url and coalesce(j.tiktok_id = u.tiktok_id, true)),
-      -- A link that leads to another post by now is not where that one came from.
+      -- The link leads to another post now, so the row is no longer the origin of the old one.
       is_origin = u.is_origin and coalesce(j.tiktok_id, u.tiktok_id) = u.tiktok_id,
       post = case j.verdict when 'scraped' then j.post end,
       slides = null,
@@ -74,7 +74,7 @@ begin
       failed_batch_id = case j.verdict when 'retry' then v_owner end,
       error_kind = case j.verdict when 'scraped' then null when 'late' then 'expired'
         else j.error_kind end,
-      error = case j.verdict when 'scraped' then null when 'late' then 'not looked at on its day'
+      error = case j.verdict when 'scraped' then null when 'late' then 'not scraped on its day'
         else j.error end,
       finished_at = case j.verdict when 'late' then private.current_instant() end,
       claim_id = null, leased_by = null, lease_until = null
@@ -92,8 +92,8 @@ end
 $$;
 
 -- {owner, results: [{unit_id, result, slides, post?, counted?, error_kind?, error?}]}
--- -> {recorded, ignored}; result: stored; retry (the slides that are there already are kept);
--- progress (the same, and the unit stays leased). `post` replaces what is known: fresh addresses.
+-- -> {recorded, ignored}; result: stored; retry (slides stored so far are kept); progress (the
+-- same, and the unit stays leased). `post` replaces the scraped one: it has fresh URLs.
 create function public.record_slides(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -153,11 +153,11 @@ begin
 end
 $$;
 
--- {owner, results: [{unit_id, note?, waits?}]} -> {finished, ignored}: the sheet is answered, or
--- `note` says why it could not be. `waits`: the row still says that it is ready, because what is in
--- the way is people's to remove. Its unit is not done, or the next run would take the row for asked
--- again and scrape its post, as often as runs start: it keeps what it knows, and further runs only
--- try to answer.
+-- {owner, results: [{unit_id, note?, waits?}]} -> {finished, ignored}: the outcome was written
+-- back, or `note` says why not. `waits`: the row still shows that it is ready, because a user has
+-- to remove what blocks the cell. Such a unit is not done: if it were, every run would take the row
+-- for a new request and scrape its post again. The unit keeps its payload, and later runs only try
+-- to write it back.
 create function public.finish_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -214,10 +214,10 @@ as $$
   from jsonb_to_recordset(results) as r (unit_id bigint)
 $$;
 
-comment on function public.record_scrapes(jsonb) is '{owner, timezone, results} -> {recorded, ignored}: what the pages said.';
-comment on function public.record_slides(jsonb) is '{owner, results} -> {recorded, ignored}: which slides are in the bucket.';
-comment on function public.finish_units(jsonb) is '{owner, results} -> {finished, ignored}: ends units whose row is answered, and keeps those whose row still waits.';
-comment on function private.recording_response(text, bigint[], jsonb) is 'Part of the functions that record results: their answer.';
+comment on function public.record_scrapes(jsonb) is '{owner, timezone, results} -> {recorded, ignored}: records the scraped posts and the failures.';
+comment on function public.record_slides(jsonb) is '{owner, results} -> {recorded, ignored}: records which slides are in the bucket.';
+comment on function public.finish_units(jsonb) is '{owner, results} -> {finished, ignored}: ends units that were written back, and keeps those whose row still waits.';
+comment on function private.recording_response(text, bigint[], jsonb) is 'Helper of the functions that record results: builds their return value.';
 
 revoke all on function public.record_scrapes(jsonb), public.record_slides(jsonb),
   public.finish_units(jsonb),

@@ -1,10 +1,10 @@
--- Writing posts, slides and figures from the payload of the ledger.
+-- Writes posts, slides and metrics from the payloads in the ledger.
 
--- {owner, timezone, unit_ids}
--- -> {persisted, posts_written, slides_written, failed, not_tried, ignored}
--- One bad post is named in `failed`, and the others are written. At its last try its way
--- ends: the row in the sheet is answered with the reason. What the time does not allow is named in
--- `not_tried`: nothing is counted against it, the caller still holds it and calls again.
+-- {owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, not_tried,
+-- ignored} A post that the database rejects is returned in `failed`, and the others are written.
+-- After its last attempt the unit ends, and the sheet gets the reason. Units for which there was no
+-- time are returned in `not_tried`: no attempt is counted, and the caller still holds them and
+-- calls again.
 create function public.persist_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -12,10 +12,10 @@ as $$
 declare
   v_owner constant uuid := (p ->> 'owner')::uuid;
   v_time_zone constant text := coalesce(p ->> 'timezone', 'UTC');
-  -- Posts of a group are written at once. Small enough that a statement limit never falls into the
-  -- middle of one, large enough that its statements cost little.
+  -- Posts are written in groups: small enough that the statement timeout never hits one in the
+  -- middle, large enough that the overhead of each statement is small.
   c_group constant integer := 32;
-  -- Half of the limit of this statement, so that the other half ends what was begun then.
+  -- Half of the statement timeout: the other half is enough to finish the group in progress.
   v_stop_at constant timestamptz := statement_timestamp() + coalesce(
     nullif(current_setting('statement_timeout')::interval, interval '0'), interval '8 seconds') / 2;
   v_given bigint[];
@@ -33,11 +33,11 @@ begin
   if v_owner is null or jsonb_typeof(p -> 'unit_ids') is distinct from 'array' then
     raise exception 'persist_units needs owner and unit_ids' using errcode = '22023';
   end if;
-  perform now() at time zone v_time_zone;  -- a wrong name is the caller's mistake, not a post's
+  perform now() at time zone v_time_zone;  -- fail early: a wrong name is the caller's mistake, not a post's
   v_given := array(select distinct jsonb_array_elements_text(p -> 'unit_ids')::bigint);
 
-  -- One call at a time makes posts: two that make the same ones in another order, or one after a
-  -- refusal, would wait for each other.
+  -- One call at a time creates posts: two calls that create the same posts in different orders
+  -- would deadlock.
   perform pg_advisory_xact_lock(hashtextextended('dagster-tiktok: persist_units', 0));
   with held as (
     select u.id from public.scrape_units as u
@@ -78,7 +78,7 @@ begin
       continue;
     end if;
 
-    -- One of them is bad. Each by itself costs no more than the group did, however many are bad.
+    -- At least one post is rejected, so each is tried alone. That costs no more than the group did.
     foreach v_unit in array v_group loop
       if not v_is_first and clock_timestamp() >= v_stop_at then
         v_not_tried := v_not_tried || v_unit;
@@ -112,10 +112,10 @@ begin
 end
 $$;
 
--- Writes all of these units, or none: {posts, slides}, or {error} if the database refuses a value.
--- Only what these classes of SQLSTATE say is a post's own fault: a value of the wrong type or out
--- of range (22), a constraint (23, 44), a row that no index can hold (54000). Anything else, known
--- or not, ends the call: a disk that is full or a right that was taken away is no post's fault.
+-- Writes all of these units, or none: {posts, slides}, or {error} if the database rejects a value.
+-- Only these classes of SQLSTATE are a post's own fault: a value of the wrong type or out of range
+-- (22), a constraint (23, 44), a row that is too large for an index (54000). Any other error ends
+-- the call: a full disk or a missing right is no post's fault.
 create function private.try_to_persist(unit_ids bigint[], owner uuid, time_zone text)
 returns jsonb
 language plpgsql
@@ -127,7 +127,7 @@ declare
   v_posts integer := 0;
   v_slides integer := 0;
 begin
-  -- Two rows may lead to one post: such units are written one after the other.
+  -- Several rows may name one post: their units are written one after the other.
   for v_turn in
     select array_agg(ranked.id order by ranked.id)
     from (
@@ -146,13 +146,13 @@ begin
   return jsonb_build_object('posts', v_posts, 'slides', v_slides);
 exception when others then
   if left(sqlstate, 2) in ('22', '23', '44') or sqlstate = '54000' then
-    return jsonb_build_object('error', 'The database refused the post: ' || left(sqlerrm, 300));
+    return jsonb_build_object('error', 'The database rejected the post: ' || left(sqlerrm, 300));
   end if;
   raise;
 end
 $$;
 
--- Notes that the database refused a unit.
+-- Records that the database rejected a unit's post.
 create function private.fail_unit(unit_id bigint, owner uuid, reason text) returns void
 language plpgsql
 set search_path = ''
@@ -170,7 +170,7 @@ begin
     claim_id = null, leased_by = null, lease_until = null
   where u.id = fail_unit.unit_id;
 
-  -- A person has to look at it: the sheet says so, instead of a row that stays ready for ever.
+  -- A VA has to correct it: the sheet says so, instead of leaving the row ready forever.
   update public.scrape_units as u set
     state = 'persisted', outcome = 'unavailable', attempts = 0, counted_at = null,
     next_try_at = null, failed_batch_id = null, post = null, slides = null
@@ -187,7 +187,7 @@ as $$
     || '_' || lpad(set_code.set_id::text, greatest(3, length(set_code.set_id::text)), '0')
 $$;
 
--- A look with its payload, typed: what the writers of 013 work on.
+-- The payload of a unit, typed: the input of the functions in 013.
 create type private.unit_payload as (
   unit_id bigint, slot smallint, opened_at timestamptz, tiktok_id text, page_tiktok_id text,
   va_url text, va text, creator text, set_id integer, set_code text, post_type text,
@@ -200,8 +200,8 @@ create type private.unit_payload as (
 revoke all on type private.unit_payload from public;
 grant usage on type private.unit_payload to service_role;
 
--- The looks of these units. A value of the wrong type raises. A page that was read by a clock that
--- is ahead was read now: it must not open daily looks, or stand, on a day that has not come.
+-- The payloads of these units. A value of the wrong type raises. A scrape time in the future, from
+-- a clock that is ahead, becomes now: it must not open daily units, or count, on a day to come.
 create function private.unit_payloads(unit_ids bigint[], time_zone text) returns setof private.unit_payload
 language sql stable
 set search_path = ''
@@ -229,11 +229,11 @@ as $$
   where u.id = any (unit_ids) and u.outcome = 'scraped'
 $$;
 
-comment on type private.unit_payload is 'A look with its payload, typed; used between the persist functions.';
-comment on function public.persist_units(jsonb) is '{owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, not_tried, ignored}: writes what is stored.';
-comment on function private.try_to_persist(bigint[], uuid, text) is 'Part of persist_units: writes units, or says why the database refuses them.';
-comment on function private.fail_unit(bigint, uuid, text) is 'Part of persist_units: notes that the database refused a unit.';
-comment on function private.unit_payloads(bigint[], text) is 'Part of persist_units: the payload of units, typed.';
+comment on type private.unit_payload is 'The payload of a unit, typed; passed between the persist functions.';
+comment on function public.persist_units(jsonb) is '{owner, timezone, unit_ids} -> {persisted, posts_written, slides_written, failed, not_tried, ignored}: writes the posts of units whose slides are stored.';
+comment on function private.try_to_persist(bigint[], uuid, text) is 'Helper of persist_units: writes units, or returns why the database rejects them.';
+comment on function private.fail_unit(bigint, uuid, text) is 'Helper of persist_units: records that the database rejected a unit.';
+comment on function private.unit_payloads(bigint[], text) is 'Helper of persist_units: the payload of units, typed.';
 comment on function private.set_code(text, integer) is 'MIAR_007 for the creator Mia Rose and the set 7.';
 
 revoke all on function public.persist_units(jsonb),

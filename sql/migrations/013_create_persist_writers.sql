@@ -1,6 +1,6 @@
--- The parts of persist_units that write. All of them are set-based: one statement a table.
+-- The helpers of persist_units that write. All of them are set-based: one statement per table.
 
--- Writes units of different posts in one go. Raises if any of them cannot be written.
+-- Writes units of different posts together. Raises if any of them cannot be written.
 create function private.persist_chunk(unit_ids bigint[], owner uuid, time_zone text)
 returns jsonb
 language plpgsql
@@ -22,7 +22,7 @@ begin
     raise exception '%', v_wrong using errcode = '22023';
   end if;
 
-  -- The newest look wins; what it does not say, or says as 0 or empty, stays as it was known.
+  -- The newest scrape wins. A value that it lacks, or has as 0 or empty, keeps the older value.
   insert into public.tiktok_posts as t (
     tiktok_id, va_url, post_url, created_date, creator, set_id, set_code, va, post_type, account,
     logged_at, first_scraped_at, last_scraped_at, views, likes, comments, shares, followers,
@@ -74,12 +74,12 @@ begin
     data_quality = coalesce(excluded.data_quality, t.data_quality),
     error = null,
     batch_id = excluded.batch_id
-  -- An equal time is the same fetch: two rows that lead to one post share it.
+  -- The same time is the same scrape: two rows that name one post share it.
   where t.last_scraped_at is null or excluded.last_scraped_at > t.last_scraped_at;
   get diagnostics v_posts = row_count;
 
-  -- The row that a post comes from is the first one that brought it, and stays that: a row further
-  -- down, in another tab or another sheet changes nothing that somebody typed.
+  -- A post belongs to the first row that named it. A later row, in any tab or sheet, does not
+  -- change what a VA typed in the first one.
   update public.scrape_units as u set is_origin = true
   from unnest(v_payloads) as l
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
@@ -108,7 +108,7 @@ begin
       or coalesce(l.post_type <> t.post_type, l.post_type is not null)
       or coalesce(l.typed_date <> t.created_date, l.typed_date is not null));
 
-  -- The number of a day also counts when a newer look was written first.
+  -- A day's views also count when a newer scrape was written first.
   update public.tiktok_posts as t set
     day1_views = case l.slot when 1 then l.views else t.day1_views end,
     day2_views = case l.slot when 2 then l.views else t.day2_views end,
@@ -135,9 +135,9 @@ begin
 end
 $$;
 
--- Writes the stored slides; removes those beyond the last one. Returns how many were written.
--- A slide that is stored already is left as it is. TikTok signs its addresses anew for every page:
--- what comes after the "?" does not make another slide.
+-- Writes the stored slides and deletes those beyond the last one. Returns how many were written. A
+-- row that already says the same is not written again. TikTok signs its URLs again for every page,
+-- so a difference after the "?" does not make another slide.
 create function private.persist_slides(payloads private.unit_payload[]) returns integer
 language plpgsql
 set search_path = ''
@@ -151,7 +151,7 @@ begin
   )
   select t.id, l.post_url, x.slide_number, x.slide_url, x.storage_path, x.public_url,
     x.file_size, x.width, x.height, x.mime_type, x.content_hash,
-    -- Of two uploads the later one counts: one from tomorrow would be there for ever.
+    -- The later upload wins, so a time in the future would win forever.
     least(x.downloaded_at, private.current_instant()), least(x.uploaded_at, private.current_instant())
   from unnest(payloads) as l
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
@@ -175,7 +175,7 @@ begin
     content_hash = excluded.content_hash,
     downloaded_at = excluded.downloaded_at,
     uploaded_at = excluded.uploaded_at,
-    -- Text that was recognised belongs to the picture.
+    -- OCR text belongs to the image.
     ocr_text = case when s.content_hash = excluded.content_hash then s.ocr_text end,
     ocr_processed = s.content_hash = excluded.content_hash and s.ocr_processed
   where excluded.uploaded_at >= s.uploaded_at
@@ -191,24 +191,24 @@ begin
   join public.tiktok_posts as t on t.tiktok_id = l.tiktok_id
   where s.post_id = t.id and t.slide_count > 0 and s.slide_number > t.slide_count;
 
-  -- The list beside the post says what the table says, also after a look that brought only some.
-  -- Text that was recognised in other slides is not this post's any more.
-  update public.tiktok_posts as t set slides = stored.addresses, ocr_text = null
+  -- tiktok_posts.slides repeats what the table holds, also after a scrape that stored only some
+  -- slides. OCR text of other slides no longer belongs to the post.
+  update public.tiktok_posts as t set slides = stored.urls, ocr_text = null
   from (
-    select s.post_id, jsonb_agg(s.public_url order by s.slide_number) as addresses
+    select s.post_id, jsonb_agg(s.public_url order by s.slide_number) as urls
     from public.tiktok_slides as s
     where s.post_id = any (array(
       select t.id from unnest(payloads) as l join public.tiktok_posts as t using (tiktok_id)
     ))
     group by s.post_id
   ) as stored
-  where t.id = stored.post_id and t.slides <> stored.addresses;
+  where t.id = stored.post_id and t.slides <> stored.urls;
   return v_slides;
 end
 $$;
 
--- Keeps the day's figures and, after the look that the sheet asked for, opens the daily ones.
--- A post that is looked at again keeps the daily looks that it had.
+-- Writes the day's snapshot and, after the scrape that the sheet asked for, opens the daily units.
+-- A post whose row asks again keeps the daily units that it has.
 create function private.persist_metrics(payloads private.unit_payload[]) returns void
 language plpgsql
 set search_path = ''
@@ -233,14 +233,14 @@ begin
     followers = coalesce(nullif(excluded.followers, 0), m.followers, excluded.followers)
   where excluded.captured_at > m.captured_at;
 
-  -- Nobody has worked on them yet: they belong to no batch.
+  -- No run has worked on them yet, so they belong to no batch.
   insert into public.scrape_units (source_key, slot, due_date, tiktok_id)
   select l.tiktok_id, day.slot, l.captured_on + day.slot, l.tiktok_id
   from unnest(payloads) as l
   cross join generate_series(1, 5) as day (slot)
   where l.slot = 0 and not exists (
-    -- Not met as a conflict, which would wait for whoever is ending or taking that look.
-    -- The five are opened together, and of old posts the last one stays (017).
+    -- Checked here, because a conflict would wait for the transaction that changes that unit.
+    -- The five are opened together, and the last one is kept when old units are pruned (017).
     select from public.scrape_units as known
     where known.source_key = l.tiktok_id and known.slot = 5
   )
@@ -249,9 +249,9 @@ begin
 end
 $$;
 
--- Posts whose looks are over, and posts that are gone. A paused post stays paused.
--- By lists of posts, never by joining the ledger to itself: between two statistics runs the
--- planner takes its pending units for few, and that join for cheap.
+-- Marks posts as completed or unavailable. A paused post stays paused.
+-- Uses lists of posts and never joins the ledger to itself: between two runs of ANALYZE the planner
+-- believes that there are few pending units and that such a join is cheap.
 create function private.persist_status(unit_ids bigint[], owner uuid) returns void
 language plpgsql
 set search_path = ''
@@ -287,8 +287,8 @@ begin
   from unnest(v_gone, v_errors) as gone (tiktok_id, error)
   where t.tiktok_id = gone.tiktok_id;
 
-  -- The daily looks that are left are pointless. They stay out of the figures of this batch. One
-  -- that is held is being ended or taken by another call, which would wait for the posts.
+  -- The remaining daily units are pointless. They do not count for this batch. A locked one is
+  -- being changed by another call, which may be waiting for these posts.
   with left_over as (
     select u.id from public.scrape_units as u
     where u.source_key = any (v_gone) and u.slot > 0 and u.state = 'pending'
@@ -305,10 +305,10 @@ begin
 end
 $$;
 
-comment on function private.persist_chunk(bigint[], uuid, text) is 'Part of persist_units: writes units of different posts.';
-comment on function private.persist_slides(private.unit_payload[]) is 'Part of persist_units: writes tiktok_slides.';
-comment on function private.persist_metrics(private.unit_payload[]) is 'Part of persist_units: writes post_metrics and opens the daily looks.';
-comment on function private.persist_status(bigint[], uuid) is 'Part of persist_units: posts that are completed or unavailable.';
+comment on function private.persist_chunk(bigint[], uuid, text) is 'Helper of persist_units: writes units of different posts.';
+comment on function private.persist_slides(private.unit_payload[]) is 'Helper of persist_units: writes tiktok_slides.';
+comment on function private.persist_metrics(private.unit_payload[]) is 'Helper of persist_units: writes post_metrics and opens the daily units.';
+comment on function private.persist_status(bigint[], uuid) is 'Helper of persist_units: marks posts as completed or unavailable.';
 
 revoke all on function private.persist_chunk(bigint[], uuid, text),
   private.persist_slides(private.unit_payload[]), private.persist_metrics(private.unit_payload[]),

@@ -1,4 +1,4 @@
--- A batch is one run for one day: it is opened, its stages leave their totals, and it is closed
+-- A batch is one run for one day: it is opened, its stages record their totals, and it is closed
 -- with what is left to do.
 
 -- {batch_id, source_type, source_reference, partition_date, run_id} -> {opened}
@@ -25,7 +25,7 @@ begin
 end
 $$;
 
--- The sign of life of a batch that is open; of one that is closed nothing changes.
+-- Renews the heartbeat of an open batch. A closed one does not change.
 create function private.renew_heartbeat(batch_id uuid) returns void
 language sql
 set search_path = ''
@@ -34,9 +34,9 @@ as $$
   where l.batch_id = renew_heartbeat.batch_id and l.status = 'running'
 $$;
 
--- Closes as failed what a run left `running` that was killed. It gave no sign of life for two
--- minutes, twelve times the interval in which one is due, and holds no lease that is still valid.
--- One that was only cut off for a while closes its batch itself in the end, with what it did.
+-- Closes as failed the batches of killed runs. Such a batch has had no heartbeat for two minutes,
+-- twelve times the interval, and holds no valid lease. A run that only lost its connection for a
+-- while closes its batch itself at the end, with what it did.
 create function private.close_dead_batches() returns void
 language sql
 set search_path = ''
@@ -65,14 +65,14 @@ as $$
     total_urls = c.total,
     successful_scrapes = c.succeeded,
     failed_scrapes = c.total - c.succeeded,
-    error_message = 'The run was interrupted: it gave no sign of life after '
+    error_message = 'The run was interrupted: its last heartbeat was at '
       || to_char(l.heartbeat_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
   from counted as c
   where l.id = c.id
 $$;
 
--- {batch_id, stage, metrics, failures?} -> {}: totals, so that a stage that runs again replaces its
--- own. Signed-in users read metrics; texts of what failed go into failures.
+-- {batch_id, stage, metrics, failures?} -> {}: the totals of a stage. A stage that runs again
+-- replaces its own. Signed-in users read metrics, so error messages go into failures.
 create function public.record_stage(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -93,17 +93,17 @@ begin
 end
 $$;
 
--- Of a unit what counting and sorting need: after an import tens of thousands are due, and whole
--- rows would be large.
+-- Only what counting and sorting need: after an import tens of thousands of units are due, and
+-- their whole rows would be large.
 create type private.due_unit as (
   id bigint, due_date date, slot smallint, kind text, lease_until timestamptz, waits boolean
 );
 revoke all on type private.due_unit from public;
 grant usage on type private.due_unit to service_role;
 
--- What is due and not done: of the caller's own sheets, and every daily look. The looks of a paused
--- post wait for the person who paused it; a row that cannot be answered waits for people too: it is
--- listed, but no run can do more about it.
+-- Units that are due and not done: those of the caller's sheets, and all daily ones. The units of a
+-- paused post wait for the user who paused it. A row that cannot be written back also waits for a
+-- user: it is listed separately, because no run can do more about it.
 create function private.due_units(due_date date, time_zone text, sources text[])
 returns setof private.due_unit
 language sql stable
@@ -121,7 +121,7 @@ as $$
     ))
 $$;
 
--- The units as `errors` and `units` list them.
+-- Units as `errors` and `units` list them.
 create function private.list_units(unit_ids bigint[]) returns jsonb
 language sql stable
 set search_path = ''
@@ -138,8 +138,8 @@ as $$
   where u.id = any (unit_ids)
 $$;
 
--- {due_date, timezone, sources, limit} -> {count, leased, waiting, units}
--- leased: how many of them a batch works on now; waiting: whose time for the next try has not come.
+-- {due_date, timezone, sources, limit} -> {count, leased, waiting, units} `leased`: how many of
+-- them a batch works on now; `waiting`: how many have their next attempt later.
 create function public.unfinished_units(p jsonb) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -170,9 +170,9 @@ begin
 end
 $$;
 
--- Rows that wait for sheets which the caller does not read: of a tab that was taken out of its
--- settings, or of another deployment. Nobody claims them for it, so it has to be said that they are
--- there. Units that a batch works on now are left out.
+-- Rows of sheets that the caller does not read: tabs that were removed from its settings, or sheets
+-- of another deployment. The caller never claims them, so it has to report them. Units that a batch
+-- works on now are left out.
 create function private.units_elsewhere(sources text[]) returns jsonb
 language sql stable
 set search_path = ''
@@ -200,8 +200,8 @@ begin
 end
 $$;
 
--- Rows that were answered in a batch whose post stands in another row too, which came first: its VA,
--- creator and set count.
+-- Rows of this batch whose post was already named by an earlier row. The post has its VA, creator
+-- and set from that one.
 create function private.repeated_rows(batch_id uuid, row_limit integer) returns jsonb
 language sql stable
 set search_path = ''
@@ -222,8 +222,8 @@ as $$
   ) as r
 $$;
 
--- {batch_id, timezone, sources, limit, error?} -> the summary of the batch. `error` is what ended it early.
--- Closing again recomputes the figures; the time of closing stays unless they have changed.
+-- {batch_id, timezone, sources, limit, error?} -> the summary of the batch. `error`: what ended it
+-- early. Closing again recomputes the totals; the time of closing stays unless they have changed.
 create function public.close_batch(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -276,7 +276,7 @@ begin
     array(select due.id from due order by due.due_date, due.slot, due.id limit v_limit)
   into v_unfinished, v_waiting, v_kinds, v_listed;
 
-  -- Rows that could not be answered are named by every run, until they are.
+  -- Every run lists the rows that could not be written back, until they are.
   v_listed := v_listed || array(
     select u.id from public.scrape_units as u
     where u.state = 'persisted' and u.state <> 'done' and u.unanswered_since is not null
@@ -300,7 +300,7 @@ begin
     coalesce((v_before.metrics #>> '{slide_files,downloaded}')::integer, 0);
   v_after.slides_uploaded :=
     coalesce((v_before.metrics #>> '{slide_files,uploaded}')::integer, 0);
-  -- Sheets that could not be read or answered, by name; the others were.
+  -- Sheets that could not be read or written, by name.
   v_sheets_failed := coalesce(v_before.failures #> '{sheet_rows,sheets_failed}', '{}')
     || coalesce(v_before.failures #> '{sheet_status,sheets_failed}', '{}');
   v_after.error_message := coalesce(nullif(p ->> 'error', ''), nullif(concat_ws('; ',
@@ -347,7 +347,8 @@ begin
 end
 $$;
 
--- {} -> {version}: the number of the newest migration. Every migration replaces this function.
+-- {} -> {version}: the number of the newest applied migration. Each migration replaces this
+-- function.
 create function public.schema_version(p jsonb default '{}') returns jsonb
 language sql immutable
 set search_path = ''
@@ -355,17 +356,17 @@ as $$ select jsonb_build_object('version', 14) $$;
 
 comment on type private.due_unit is 'A unit that is due and not done; used in unfinished_units and close_batch.';
 comment on function public.open_batch(jsonb) is '{batch_id, source_type, source_reference, partition_date, run_id} -> {opened}.';
-comment on function private.renew_heartbeat(uuid) is 'Part of open_batch, claim_units and extend_leases: the sign of life of a batch.';
-comment on function private.close_dead_batches() is 'Part of open_batch: closes as failed what a killed run left running.';
-comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics, failures?} -> {}: the totals of a stage.';
-comment on function private.due_units(date, text, text[]) is 'Part of unfinished_units and close_batch: what is due and not done.';
-comment on function private.list_units(bigint[]) is 'Part of unfinished_units and close_batch: units as they are reported.';
-comment on function private.units_elsewhere(text[]) is 'Part of units_elsewhere and close_batch: what waits for other sheets.';
-comment on function public.units_elsewhere(jsonb) is '{sources} -> {sheets}: how many rows wait for sheets that are not among the sources.';
-comment on function private.repeated_rows(uuid, integer) is 'Part of close_batch: rows whose post stands in an earlier row.';
+comment on function private.renew_heartbeat(uuid) is 'Helper of open_batch, claim_units and extend_leases: renews the heartbeat of a batch.';
+comment on function private.close_dead_batches() is 'Helper of open_batch: closes the batches of killed runs as failed.';
+comment on function public.record_stage(jsonb) is '{batch_id, stage, metrics, failures?} -> {}: records the totals of a stage.';
+comment on function private.due_units(date, text, text[]) is 'Helper of unfinished_units and close_batch: units that are due and not done.';
+comment on function private.list_units(bigint[]) is 'Helper of unfinished_units and close_batch: units as reports list them.';
+comment on function private.units_elsewhere(text[]) is 'Helper of units_elsewhere and close_batch: counts the rows of other sheets.';
+comment on function public.units_elsewhere(jsonb) is '{sources} -> {sheets}: how many rows wait for sheets that the caller does not read.';
+comment on function private.repeated_rows(uuid, integer) is 'Helper of close_batch: rows whose post was already named by an earlier row.';
 comment on function public.unfinished_units(jsonb) is '{due_date, timezone, sources, limit} -> {count, leased, waiting, units}.';
 comment on function public.close_batch(jsonb) is '{batch_id, timezone, sources, limit, error} -> the summary of the batch, which is also written to scraping_logs.';
-comment on function public.schema_version(jsonb) is '{} -> {version}: the newest migration that is applied.';
+comment on function public.schema_version(jsonb) is '{} -> {version}: the newest applied migration.';
 
 revoke all on function public.open_batch(jsonb), public.record_stage(jsonb),
   private.renew_heartbeat(uuid), private.close_dead_batches(),

@@ -1,10 +1,10 @@
--- Repair: the rows of slides compared with the objects in the bucket, which lie in this database
--- too, and rows written anew. Objects are removed through the storage, never here.
+-- Repair: compares slide rows with the objects in the bucket, which this database lists too, and
+-- writes slide rows again. Objects are removed through the Storage API, never here.
 
--- The first three are all that knows the storage's table. One that keeps versions has rows also for
--- earlier ones and for marks of removed ones; one that keeps none lacks these columns.
+-- Only the first three functions know the table of Supabase Storage. With versioning it also has
+-- rows for earlier versions and delete markers; without versioning it lacks these columns.
 
--- The condition for an object `o` that its address gives.
+-- The condition for an object `o` to be the current version.
 create function private.current_object_condition() returns text
 language plpgsql stable
 set search_path = ''
@@ -24,7 +24,7 @@ begin
 end
 $$;
 
--- The objects with these names. `size` is null where the storage does not know it.
+-- The objects with these names. `size` is NULL if Storage does not know it.
 create function private.bucket_objects(bucket text, names text[])
 returns table (name text, size bigint, stored_at timestamptz)
 language plpgsql stable
@@ -45,8 +45,8 @@ begin
 end
 $$;
 
--- The names of the next objects, by their bytes, whatever the database sorts by: for that order a
--- hosted project has an index.
+-- The names of the next objects, in byte order whatever the collation of the database: a hosted
+-- project has an index in that order.
 create function private.next_objects(bucket text, after text, at_most integer)
 returns table (name text)
 language plpgsql stable
@@ -62,8 +62,8 @@ begin
 end
 $$;
 
--- What is wrong with these rows. A size that the storage does not know is wrong too: an upload
--- that never ended leaves such an object.
+-- What is wrong with these slide rows. An object of unknown size is broken too: an upload that
+-- never ended leaves one.
 create function private.broken_slides(slide_ids bigint[], bucket text)
 returns table (slide_id bigint, problem text, object_size bigint)
 language sql stable
@@ -92,8 +92,8 @@ $$;
 
 -- {bucket, after?, limit?} -> {examined, after, slides: [{id, tiktok_id, slide_number,
 -- storage_path, problem, file_size, object_size}]}
--- ScrapePasses at the next `limit` rows behind the id `after` and answers those that are not as the
--- bucket; problem: no_object or other_size. `after` is null when there are no more.
+-- Checks the next `limit` slide rows after the id `after` and returns those that do not match the
+-- bucket. problem: no_object or other_size. `after` is null when there are no more.
 create function public.find_broken_slides(p jsonb) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -130,8 +130,8 @@ begin
 end
 $$;
 
--- {bucket, tiktok_id} -> {post_url, slides, broken}: the rows of a post as the pipeline's
--- StoredSlide, and the numbers of those that are not as the bucket. post_url null: no such post.
+-- {bucket, tiktok_id} -> {post_url, slides, broken}: the slides of a post as the pipeline's
+-- StoredSlide, and the numbers of those that do not match the bucket. post_url null: no such post.
 create function public.slides_to_repair(p jsonb) returns jsonb
 language sql stable
 set search_path = ''
@@ -146,10 +146,9 @@ as $$
 $$;
 
 -- {bucket, tiktok_id, slides: [{…, replaces}], slide_count?} -> {written, removed, broken}
--- Writes slides that lie in the bucket now. `replaces` is the path that the row had when the work
--- began (null: there was no row): a row that somebody else has written meanwhile is left alone.
--- `slide_count` is given, and not 0, if TikTok shows so many slides now; rows beyond it are
--- removed, as they are at a look.
+-- Writes slides that are in the bucket now. `replaces` is the path that the row had when the repair
+-- began (null: there was no row): a row that changed meanwhile is left alone. `slide_count`, unless
+-- missing or 0, is how many slides TikTok shows now: rows beyond it are deleted, as after a scrape.
 create function public.repair_slides(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -192,11 +191,10 @@ end
 $$;
 
 -- {bucket, older_than_hours, after?, limit?, names?} -> {examined, after, objects: [{name, size,
--- stored_at}]}
--- ScrapePasses at the next `limit` objects behind the name `after`, or at those with these `names`, and
--- answers those without a row. Left out are objects that were stored within the last hours, and
--- those that a run may be about to name: the ones of a post whose look is under way, and the ones
--- in the payload of such a look.
+-- stored_at}]} Checks the next `limit` objects after the name `after`, or those with these `names`,
+-- and returns the orphaned ones. Left out are objects that were stored within the last hours, and
+-- those that a run may be about to name: objects of a post whose unit is in progress, and objects
+-- in such a unit's payload.
 create function public.find_orphaned_objects(p jsonb) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -229,8 +227,8 @@ begin
   end if;
   v_examined := cardinality(v_names);
 
-  -- Nearly all lie in the folder of their post, whose rows have an index; nothing of the others
-  -- is decided by their name.
+  -- Nearly all objects are in the folder of their post, whose slide rows have an index. This only
+  -- narrows the search: nothing is decided by an object's name.
   v_names := array(
     select n.name from unnest(v_names) as n (name)
     where (
@@ -241,7 +239,7 @@ begin
     ) is null
   );
   if cardinality(v_names) > 0 then
-    with under_way as materialized (
+    with in_progress as materialized (
       select u.tiktok_id, u.slides from public.scrape_units as u
       where u.state in ('scraped', 'stored', 'persisted')
     ), named as (
@@ -249,8 +247,8 @@ begin
       from unnest(v_names) as n (name) join public.tiktok_slides as s on s.storage_path = n.name
       union all
       select x.storage_path
-      from under_way cross join jsonb_to_recordset(under_way.slides) as x (storage_path text)
-      where jsonb_typeof(under_way.slides) = 'array'
+      from in_progress cross join jsonb_to_recordset(in_progress.slides) as x (storage_path text)
+      where jsonb_typeof(in_progress.slides) = 'array'
     )
     select coalesce(jsonb_agg(jsonb_build_object(
       'name', o.name, 'size', o.size, 'stored_at', o.stored_at
@@ -258,13 +256,13 @@ begin
     from private.bucket_objects(v_bucket, v_names) as o
     where o.stored_at < v_before
       and not exists (select from named where named.name = o.name)
-      and not exists (select from under_way where under_way.tiktok_id = split_part(o.name, '/', 1))
-      -- A post that shows the picture has lost the row, not the picture.
+      and not exists (select from in_progress where in_progress.tiktok_id = split_part(o.name, '/', 1))
+      -- If the post still lists the image, the slide row was lost, not the image.
       and not exists (
         select from public.tiktok_posts as t
-        cross join jsonb_array_elements_text(t.slides) as shown (address)
+        cross join jsonb_array_elements_text(t.slides) as shown (url)
         where t.tiktok_id = split_part(o.name, '/', 1) and jsonb_typeof(t.slides) = 'array'
-          and right(shown.address, length(o.name) + 1) = '/' || o.name
+          and right(shown.url, length(o.name) + 1) = '/' || o.name
       );
   end if;
   return jsonb_build_object('examined', v_examined, 'after', v_after, 'objects', v_objects);
@@ -276,15 +274,15 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 15) $$;
 
-comment on function public.find_broken_slides(jsonb) is '{bucket, after, limit} -> {examined, after, slides}: rows of slides that have no object, or one of another size.';
-comment on function public.slides_to_repair(jsonb) is '{bucket, tiktok_id} -> {post_url, slides, broken}: the rows of a post, and the numbers of those without a sound object.';
+comment on function public.find_broken_slides(jsonb) is '{bucket, after, limit} -> {examined, after, slides}: slide rows that have no object, or one of another size.';
+comment on function public.slides_to_repair(jsonb) is '{bucket, tiktok_id} -> {post_url, slides, broken}: the slides of a post, and the numbers of the broken ones.';
 comment on function public.repair_slides(jsonb) is '{bucket, tiktok_id, slides, slide_count} -> {written, removed, broken}: writes slides that were stored again.';
-comment on function public.find_orphaned_objects(jsonb) is '{bucket, older_than_hours, after, limit, names} -> {examined, after, objects}: objects without a row.';
-comment on function private.broken_slides(bigint[], text) is 'Part of the repair functions: rows that are not as the bucket.';
-comment on function private.broken_slide_numbers(bigint, text) is 'Part of slides_to_repair and repair_slides: the numbers of a post''s slides that are not as the bucket.';
-comment on function private.current_object_condition() is 'Part of the repair functions: what is no earlier version of an object.';
-comment on function private.bucket_objects(text, text[]) is 'Part of the repair functions: objects by name.';
-comment on function private.next_objects(text, text, integer) is 'Part of find_orphaned_objects: the names of a page of objects.';
+comment on function public.find_orphaned_objects(jsonb) is '{bucket, older_than_hours, after, limit, names} -> {examined, after, objects}: objects without a slide row.';
+comment on function private.broken_slides(bigint[], text) is 'Helper of the repair functions: slide rows that do not match the bucket.';
+comment on function private.broken_slide_numbers(bigint, text) is 'Helper of slides_to_repair and repair_slides: the numbers of a post''s slides that do not match the bucket.';
+comment on function private.current_object_condition() is 'Helper of the repair functions: the condition for the current version of an object.';
+comment on function private.bucket_objects(text, text[]) is 'Helper of the repair functions: objects by name.';
+comment on function private.next_objects(text, text, integer) is 'Helper of find_orphaned_objects: the names of the next objects.';
 
 revoke all on function public.find_broken_slides(jsonb), public.slides_to_repair(jsonb),
   public.repair_slides(jsonb), public.find_orphaned_objects(jsonb),

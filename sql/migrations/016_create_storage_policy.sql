@@ -1,6 +1,6 @@
--- Signed-in users upload slides. On a project where the role that applies these files does not own
--- storage.objects, this is the one statement that it may not make: the file leaves a notice then,
--- so that later ones are applied, and the dashboard's SQL editor makes the policy.
+-- Lets signed-in users upload slides. On some projects the role that applies the migrations does
+-- not own storage.objects and may not create this policy. Then the migration prints a notice, so
+-- that later ones are applied, and the policy has to be created in the dashboard's SQL editor.
 
 do $$
 begin
@@ -23,7 +23,7 @@ exception when insufficient_privilege then
 end
 $$;
 
--- {} -> {missing}: the names of the policies that could not be created. Empty without a storage.
+-- {} -> {missing}: the policies that could not be created. Empty if there is no Storage.
 create function public.missing_policies(p jsonb default '{}') returns jsonb
 language sql stable
 set search_path = ''
@@ -41,7 +41,7 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 16) $$;
 
-comment on function public.missing_policies(jsonb) is '{} -> {missing}: the policies on storage.objects that are not there.';
+comment on function public.missing_policies(jsonb) is '{} -> {missing}: the policies on storage.objects that do not exist.';
 
 revoke all on function public.missing_policies(jsonb)
   from public, anon, authenticated, service_role;

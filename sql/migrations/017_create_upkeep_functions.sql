@@ -1,10 +1,10 @@
--- What keeps the ledger small. A post leaves six units; after a year two are enough.
+-- Keeps the ledger small. A post leaves six units; after a year two are enough.
 
--- {keep_days} -> {removed}: of posts whose five daily looks ended longer ago, the looks 1 to 4 go.
--- The fifth stays and says that they were opened, so that a later first look opens none; so does the
--- unit of the row. The figures are in post_metrics and tiktok_posts. Only the database's owner may
--- call it (SQL editor, cron). At most 20,000 a call: as many say that there may be more. Refuses to
--- keep less than 90 days.
+-- {keep_days} -> {removed}: removes slots 1 to 4 of posts whose daily scrapes ended longer ago.
+-- Slot 5 stays, so that a later first scrape opens no daily units again, and so does slot 0. The
+-- metrics are in post_metrics and tiktok_posts. Only the database's owner may call it (SQL editor,
+-- cron). Removes at most 20,000 units a call: if it removes that many, there may be more. Does not
+-- accept less than 90 days.
 create function private.prune_units(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -42,7 +42,7 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 17) $$;
 
-comment on function private.prune_units(jsonb) is '{keep_days} -> {removed}: of old posts only the unit of the row and the last daily look stay.';
+comment on function private.prune_units(jsonb) is '{keep_days} -> {removed}: removes the units of old posts, except slots 0 and 5.';
 
 revoke all on function private.prune_units(jsonb)
   from public, anon, authenticated, service_role;

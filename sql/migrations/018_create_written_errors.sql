@@ -1,5 +1,5 @@
--- Which texts under `Error` are the pipeline's: those that it wrote, whatever their wording was then.
--- Only hashes are kept, nothing of a cell.
+-- Which texts in the column `Error` the pipeline wrote, in any version. Only hashes are kept, never
+-- the text of a cell.
 
 create table private.written_errors (
   error_hash text primary key
@@ -13,13 +13,13 @@ grant select, insert on table private.written_errors to service_role;
 create policy "nobody reads what was written" on private.written_errors
   as restrictive for all to anon, authenticated using (false) with check (false);
 
-comment on table private.written_errors is 'The texts that were written under Error in a sheet, as hashes: other texts there are people''s own.';
-comment on column private.written_errors.error_hash is 'SHA-256 of the text as it stands in the cell, in UTF-8, hexadecimal.';
-comment on column private.written_errors.first_written_at is 'When it was first about to be written.';
+comment on table private.written_errors is 'Hashes of the texts that the pipeline wrote into the column Error. Any other text there belongs to a user.';
+comment on column private.written_errors.error_hash is 'SHA-256 of the cell''s text in UTF-8, in hex.';
+comment on column private.written_errors.first_written_at is 'When the text was first recorded, just before it was written.';
 
 -- {found, writing} -> {known}: which of the hashes in `found` were recorded before this call; then
--- records `writing`. To be called before the write: a run that is killed in between leaves a text
--- that is known and was not written, never one that was written and is not known.
+-- records `writing`. Call it before the write: a run that is killed in between leaves a text that
+-- is known but was not written, never one that was written but is not known.
 create function public.written_errors(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -32,7 +32,7 @@ begin
   where e.error_hash in (
     select f.error_hash from jsonb_array_elements_text(p -> 'found') as f (error_hash)
   );
-  -- In one order, so that two runs cannot wait for each other.
+  -- In one order, so that two runs cannot deadlock.
   insert into private.written_errors (error_hash)
   select distinct w.error_hash
   from jsonb_array_elements_text(p -> 'writing') as w (error_hash)
@@ -47,7 +47,7 @@ language sql immutable
 set search_path = ''
 as $$ select jsonb_build_object('version', 18) $$;
 
-comment on function public.written_errors(jsonb) is '{found, writing} -> {known}: which error texts the pipeline ever wrote; records those that it is about to write.';
+comment on function public.written_errors(jsonb) is '{found, writing} -> {known}: which of these error texts the pipeline wrote; records those that it is about to write.';
 
 revoke all on function public.written_errors(jsonb)
   from public, anon, authenticated, service_role;

@@ -1,10 +1,10 @@
--- For the sandbox and the tests only, never a migration of the product: days can be played that
--- have not come, or are over. What the product asks for the time stays its own function.
+-- For the sandbox and the tests only, never a migration of the product: plays days of the future or
+-- the past. The product still calls its own function for the time.
 
 do $$
 begin
   if to_regnamespace('sandbox') is null then
-    raise exception 'this is no database of the sandbox: its clock must not be movable'
+    raise exception 'this is not a database of the sandbox: its clock must stay the real one'
       using hint = 'Apply sql/migrations alone.';
   end if;
 end
@@ -28,7 +28,8 @@ language sql stable
 set search_path = ''
 as $$ select now() + c.ahead from sandbox.clock as c $$;
 
--- {to} or {by_seconds} -> {now}: from then on time goes on as ever. {by_seconds: 0} only tells.
+-- {to} or {by_seconds} -> {now}: moves the clock, which then runs on. {by_seconds: 0} only reads
+-- it.
 create function public.sandbox_clock(p jsonb) returns jsonb
 language plpgsql
 set search_path = ''
@@ -43,9 +44,9 @@ begin
 end
 $$;
 
-comment on table sandbox.clock is 'Of the sandbox: how far its clock is ahead of the real one.';
+comment on table sandbox.clock is 'Sandbox: how far its clock is ahead of the real one.';
 comment on column sandbox.clock.is_only_row is 'There is one row.';
-comment on column sandbox.clock.ahead is 'Negative where the clock is behind.';
-comment on function public.sandbox_clock(jsonb) is 'Of the sandbox: moves the clock by which days are decided.';
+comment on column sandbox.clock.ahead is 'Negative if the clock is behind.';
+comment on function public.sandbox_clock(jsonb) is 'Sandbox: moves the clock that decides which day it is.';
 revoke all on function public.sandbox_clock(jsonb) from public, anon, authenticated;
 grant execute on function public.sandbox_clock(jsonb) to service_role;

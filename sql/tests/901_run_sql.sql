@@ -1,5 +1,5 @@
--- For the tests only: runs any SQL through the interface, for the catalogue and for moving time.
--- Applied by dagster_tiktok_tests/sql to databases that it throws away; never a migration.
+-- For the tests only: runs any SQL through the REST API, to read the catalog and to move time.
+-- dagster_tiktok_tests/sql applies it to throwaway databases; never a migration.
 
 create function public.test_sql(p jsonb) returns jsonb
 language plpgsql security definer
@@ -17,6 +17,6 @@ begin
   return v_rows;
 end
 $$;
-comment on function public.test_sql(jsonb) is 'Of the tests: runs any SQL.';
+comment on function public.test_sql(jsonb) is 'Tests: runs any SQL.';
 revoke all on function public.test_sql(jsonb) from public, anon, authenticated;
 grant execute on function public.test_sql(jsonb) to service_role;

@@ -1,5 +1,5 @@
--- Prepares an empty database as hosted Supabase prepares a project's: the owner is no superuser,
--- and its new tables, functions and sequences in public are everybody's. For the tests.
+-- Prepares an empty database like a hosted Supabase project, for the tests: the owner is not a
+-- superuser, and everyone has all rights on new tables, functions and sequences in public.
 create role hosted_owner nologin createdb createrole bypassrls;
 do $$
 begin

@@ -1,6 +1,6 @@
--- What Supabase's database linter (Advisors, in the dashboard) would find in this schema, under its
--- names, and after that some rules of the project's own. A row a finding; there should be none.
--- The tests run it; it may also be pasted into the SQL editor of a real project.
+-- What Supabase's database linter (Advisors, in the dashboard) would find in this schema, under the
+-- linter's names, followed by rules of this project. One row per finding; there should be none.
+-- The tests run it. It can also be pasted into the SQL editor of a real project.
 with tables as (
   select c.oid, c.relname::text as name, c.relrowsecurity as has_rls
   from pg_catalog.pg_class as c
@@ -9,7 +9,7 @@ with tables as (
   select p.*, p.oid::regprocedure::text as name
   from pg_catalog.pg_proc as p
   where p.pronamespace::regnamespace::text in ('public', 'private')
-), people (id, who) as (
+), grantees (id, who) as (
   select 0, 'public'
   union all
   select r.oid, r.rolname from pg_catalog.pg_roles as r where r.rolname in ('anon', 'authenticated')
@@ -22,8 +22,8 @@ with tables as (
   from pg_catalog.pg_policy as p
   join pg_catalog.pg_class as c on c.oid = p.polrelid
   where c.relnamespace::regnamespace::text in ('public', 'private', 'storage')
-), policies_of_people as (
-  select p.*, people.who from policies as p join people on people.id = any (p.polroles)
+), policies_by_role as (
+  select p.*, grantees.who from policies as p join grantees on grantees.id = any (p.polroles)
 )
 select 'rls_disabled_in_public' as lint, t.name as found from tables as t where not t.has_rls
 union all
@@ -32,25 +32,25 @@ union all
 select 'rls_enabled_no_policy', t.name from tables as t
 where t.has_rls and not exists (select from policies as p where p.polrelid = t.oid)
 union all
-select 'rls_policy_always_true', p.name from policies_of_people as p
+select 'rls_policy_always_true', p.name from policies_by_role as p
 where p.is_permissive and (
   (p.commands && '{w,d}' and regexp_replace(p.reads, '[() ]', '', 'g') in ('true', '1=1'))
   or (p.commands && '{a,w}' and regexp_replace(p.writes, '[() ]', '', 'g') in ('true', '1=1'))
 )
 union all
--- A function in the condition runs once a row, unless it stands in a subquery.
+-- A function in the condition runs once per row, unless it is in a subquery.
 select 'auth_rls_initplan', p.name from policies as p
 where regexp_replace(concat_ws(' ', p.reads, p.writes),
   'select\s+(auth\.\w+|current_setting)\(', '', 'gi') ~ '(auth\.\w+|current_setting)\('
 union all
 select 'multiple_permissive_policies', p.on_table
-from policies_of_people as p, unnest(p.commands) as command
+from policies_by_role as p, unnest(p.commands) as command
 where p.is_permissive
 group by p.on_table, p.who, command
 having count(*) > 1
 union all
--- A public bucket needs no such policy: its objects are read by address.
-select 'public_bucket_allows_listing', p.name from policies_of_people as p
+-- A public bucket needs no such policy: its objects are read by URL.
+select 'public_bucket_allows_listing', p.name from policies_by_role as p
 where p.on_table = 'storage.objects' and p.is_permissive and 'r' = any (p.commands)
 union all
 select 'security_definer_view', c.relname from pg_catalog.pg_class as c
@@ -99,7 +99,7 @@ where not exists (
   select from pg_catalog.pg_index as i where i.indrelid = t.oid and i.indisprimary
 )
 
--- The project's own.
+-- Rules of this project.
 union all
 select 'policy_without_role', p.name from policies as p where 0 = any (p.polroles)
 union all
@@ -107,29 +107,29 @@ select 'function_executable_by_users', f.name
 from functions as f, pg_catalog.pg_roles as r
 where r.rolname in ('anon', 'authenticated') and has_function_privilege(r.oid, f.oid, 'execute')
 union all
--- Signed-in users read; that is all that any user has, on tables and on sequences.
-select 'right_of_users', concat_ws(' ', people.who, held.privilege_type, c.relname)
+-- Signed-in users may read tables. No user has any other right on a table or a sequence.
+select 'right_of_users', concat_ws(' ', grantees.who, held.privilege_type, c.relname)
 from pg_catalog.pg_class as c
 cross join lateral aclexplode(c.relacl) as held
-join people on people.id = held.grantee
+join grantees on grantees.id = held.grantee
 where c.relnamespace::regnamespace::text in ('public', 'private')
   and (c.relnamespace = 'public'::regnamespace
-    and (people.who, held.privilege_type) = ('authenticated', 'SELECT')) is not true
+    and (grantees.who, held.privilege_type) = ('authenticated', 'SELECT')) is not true
 union all
-select 'private_schema_open_to_users', concat_ws(' ', people.who, held.privilege_type)
+select 'private_schema_open_to_users', concat_ws(' ', grantees.who, held.privilege_type)
 from pg_catalog.pg_namespace as n
 cross join lateral aclexplode(n.nspacl) as held
-join people on people.id = held.grantee
+join grantees on grantees.id = held.grantee
 where n.nspname = 'private'
 union all
 select 'type_usable_by_users', t.oid::regtype::text
 from pg_catalog.pg_type as t
 cross join lateral aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) as held
-join people on people.id = held.grantee
+join grantees on grantees.id = held.grantee
 join pg_catalog.pg_class as c on c.oid = t.typrelid and c.relkind = 'c'
 where t.typnamespace::regnamespace::text in ('public', 'private')
 union all
--- What the REST interface serves takes one jsonb; everything else belongs into `private`.
+-- A function that the REST API serves takes one jsonb. Everything else belongs in `private`.
 select 'part_in_public', f.name from functions as f
 where f.pronamespace = 'public'::regnamespace
   and not (f.pronargs = 1 and f.proargtypes[0] = 'jsonb'::regtype)

@@ -1,5 +1,5 @@
--- One row in every table, so that a test that may read nothing is refused something. The entries
--- of audit_log come by its triggers.
+-- One row in every table, so that a test of missing rights has something to be denied. The triggers
+-- add the entries of audit_log.
 insert into public.tiktok_posts (id, tiktok_id, post_url) overriding system value
 values (1000, '1', 'https://x/1');
 insert into public.tiktok_slides (post_id, post_url, slide_number, slide_url, storage_path,

@@ -1,5 +1,5 @@
--- What of Supabase's storage the repair functions read, for a plain PostgreSQL that has none: the
--- table, its indexes, its row level security and its rights as in a hosted project. For the tests.
+-- For the tests: the part of Supabase Storage that the repair functions read, for a plain
+-- PostgreSQL. Table, indexes, row level security and rights are those of a hosted project.
 create schema storage;
 grant usage on schema storage to anon, authenticated, service_role;
 create table storage.buckets (id text primary key, name text not null, public boolean);
