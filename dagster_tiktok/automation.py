@@ -1,6 +1,6 @@
-"""What starts runs and what tells people: the job, its schedule and its sensors.
+"""What starts runs and sends alerts: the job, its schedule and its sensors.
 
-Decisions are pure functions beside the sensors, which only fetch, call, and report.
+The decisions are pure functions. The sensors only fetch, call them, and report.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from dagster_tiktok.sheet.read.rows import read_rows, ready_digest
 from dagster_tiktok.stages.open_rows import failure_reason
 
 FIRST_ASSET = dg.AssetKey("sheet_rows")
-UNDER_WAY = [
+IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -38,9 +38,9 @@ UNDER_WAY = [
 scrape_posts = dg.define_asset_job(
     "scrape_posts",
     selection=dg.AssetSelection.groups(GROUP),
-    description="One day: what the sheet asks for and the daily looks that are due.",
-    # A failed step is never a reason for a whole new run: the ledger holds what is open, and the
-    # next run of the partition works on that alone.
+    description="One day: scrapes the ready rows of the sheet and the daily scrapes that are due.",
+    # A failed step never needs a retry of the whole run: the ledger holds what is unfinished, and
+    # the next run of the partition works only on that.
     tags={"dagster/retry_on_asset_or_op_failure": "false"},
 )
 
@@ -55,7 +55,7 @@ daily_scrape = dg.build_schedule_from_partitioned_job(
 
 @dataclass(frozen=True)
 class Launch:
-    """Start a run of the partition; `cursor` remembers what it was started for."""
+    """Start a run of the partition. `cursor` records which rows it was started for."""
 
     partition: str
     cursor: str
@@ -67,11 +67,11 @@ class Skip:
 
 
 def reason_to_wait(*, ready: int, run_in_flight: bool) -> Skip | None:
-    """Why no run starts whatever day it is, None if one may."""
+    """Why no run starts, whatever day it is; None if one may start."""
     if not ready:
         return Skip("No row is ready.")
     if run_in_flight:
-        return Skip(f"{ready} rows are ready; a run is under way.")
+        return Skip(f"{ready} rows are ready; a run is in progress.")
     return None
 
 
@@ -82,24 +82,22 @@ def decide_launch(
     partition: str,
     cursor: str | None,
 ) -> Launch | Skip:
-    """Whether the rows that wait want a run of their own.
+    """Whether to start a run for the waiting rows.
 
-    One run for one set of ready rows a day: rows that stay ready after it (their problem may
-    pass, or a person must act) wait for the schedule instead of starting a run every few minutes.
+    One run a day for the same set of ready rows: rows that stay ready (a transient problem, or a VA
+    must act) wait for the schedule instead of starting a run every few minutes.
 
     Arguments:
-        digests: of the sheets that have ready rows, by source. One that cannot be read now is left
-            out: what was remembered of it stays, so that it starts no run when it can be again.
-        ready: how many rows those are.
+        digests: of the ready rows of each sheet, by source. A sheet that cannot be read now is left
+            out: its old digest stays, so that it starts no run when it can be read again.
+        ready: how many rows are ready.
         partition: today, by the database's clock.
     """
     remembered: dict[str, Any] = json.loads(cursor) if cursor else {}
-    had_their_run = (
-        remembered.get("digests", {}) if remembered.get("partition") == partition else {}
-    )
-    if all(had_their_run.get(source) == digest for source, digest in digests.items()):
-        return Skip(f"The {ready} rows that are ready had their run today.")
-    cursor = json.dumps({"digests": {**had_their_run, **digests}, "partition": partition})
+    already_run = remembered.get("digests", {}) if remembered.get("partition") == partition else {}
+    if all(already_run.get(source) == digest for source, digest in digests.items()):
+        return Skip(f"The {ready} ready rows already had a run today.")
+    cursor = json.dumps({"digests": {**already_run, **digests}, "partition": partition})
     return Launch(partition, cursor)
 
 
@@ -137,13 +135,13 @@ def ready_rows(
                     ready += len(rows.ready)
     except ConfigurationError as error:
         return dg.SkipReason(str(error))
-    # A failed read is not an empty sheet: the others decide, and the tick says why.
+    # A failed read is not an empty sheet: the other sheets decide, and the tick says why.
     for text in unreadable:
         context.log.warning(text)
     if len(unreadable) == len(loaded.sheets):
         return dg.SkipReason("; ".join(unreadable))
     skip = reason_to_wait(ready=ready, run_in_flight=_run_in_flight(context.instance))
-    # Only now: most ticks have nothing to ask the database for.
+    # Only now: most ticks do not need the database.
     today = skip or _today(database, by_this_machine=loaded.today())
     decision = (
         today
@@ -158,17 +156,17 @@ def ready_rows(
 
 
 def _today(database: LedgerResource, *, by_this_machine: date) -> str | Skip:
-    """The partition of the database's day, which is the one that a run may work on.
+    """Today's partition by the database's clock, the only one that a run may work on.
 
-    Five minutes before midnight, a fast clock would start a run of tomorrow: it would be refused,
-    and its rows would count as having had their run of that day.
+    Five minutes before midnight, a fast clock would start tomorrow's run: it would fail, and its
+    rows would count as already run on that day.
     """
     try:
         today = asyncio.run(database.clock()).today
     except (ConfigurationError, ServiceUnavailableError) as error:
-        return Skip(f"Rows are ready, and the database is not: {error}")
+        return Skip(f"Rows are ready, but the database is not: {error}")
     if today > by_this_machine:
-        # Dagster knows only the partitions that have begun by this machine's clock.
+        # Dagster only knows the partitions that have begun by this machine's clock.
         return Skip(
             f"By the database's clock it is {today} already: a run starts when this machine's "
             "clock gets there. `dagster-tiktok doctor` compares the clocks."
@@ -177,8 +175,8 @@ def _today(database: LedgerResource, *, by_this_machine: date) -> str | Skip:
 
 
 def _run_in_flight(instance: dg.DagsterInstance) -> bool:
-    # A run that a person launched from the graph is not one of the job, but has the assets.
-    runs = instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY), limit=100)
+    # A run that a user launched from the graph does not belong to the job, but has its assets.
+    runs = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS), limit=100)
     return any(
         run.job_name == scrape_posts.name or FIRST_ASSET in (run.asset_selection or ())
         for run in runs
@@ -188,14 +186,14 @@ def _run_in_flight(instance: dg.DagsterInstance) -> bool:
 @dg.run_failure_sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Tells ALERT_WEBHOOK_URL about every run that failed, with the reason.",
+    description="Sends every failed run to ALERT_WEBHOOK_URL, with the reason.",
 )
 def failure_alert(
     context: dg.RunFailureSensorContext, alerts: AlertResource
 ) -> dg.SkipReason | None:
     events = context.get_step_failure_events()
     if events and all(_only_waits(event) for event in events):
-        return dg.SkipReason("All that is unfinished waits for the time of its next try.")
+        return dg.SkipReason("Every unfinished unit waits for its next attempt.")
     text = failure_text(
         job=context.dagster_run.job_name,
         partition=context.dagster_run.tags.get("dagster/partition"),
@@ -207,7 +205,7 @@ def failure_alert(
     if notices:
         text += "\n" + alert_text(context.dagster_run.tags.get("dagster/partition"), notices)
     if not alerts.send(text):
-        return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
+        return dg.SkipReason("ALERT_WEBHOOK_URL is not set: no alert is sent.")
     return None
 
 
@@ -216,8 +214,8 @@ def failure_alert(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
     description=(
-        "Tells ALERT_WEBHOOK_URL once a day, after the nightly run, which rows of the sheet "
-        "nothing happens to, and which columns are missing or left alone."
+        "Once a day, after the nightly run, sends to ALERT_WEBHOOK_URL which rows of the sheet "
+        "are ignored, and which columns are missing or not written."
     ),
 )
 def sheet_alert(context: dg.RunStatusSensorContext, alerts: AlertResource) -> dg.SkipReason | None:
@@ -228,7 +226,7 @@ def sheet_alert(context: dg.RunStatusSensorContext, alerts: AlertResource) -> dg
     if not notices:
         return dg.SkipReason("Every row and column of the sheet is understood.")
     if not alerts.send(alert_text(run.tags.get("dagster/partition"), notices)):
-        return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
+        return dg.SkipReason("ALERT_WEBHOOK_URL is not set: no alert is sent.")
     return None
 
 
@@ -241,7 +239,7 @@ def _notices(instance: dg.DagsterInstance, run_id: str) -> tuple[Notice, ...]:
 def failure_text(
     *, job: str, partition: str | None, run_id: str, reasons: list[str], fallback: str
 ) -> str:
-    """What an alert says: which day, why, and where to look."""
+    """The text of an alert: which day failed, why, and in which run."""
     why = "; ".join(reasons) or fallback
     return f"{job} failed for {partition or 'no partition'}: {why} (run {run_id[:8]})"
 

@@ -1,4 +1,4 @@
-"""Asset checks: what a person should look at although the run succeeded."""
+"""Asset checks: what an operator should check although the run succeeded."""
 
 import dagster as dg
 
@@ -12,8 +12,8 @@ from dagster_tiktok.resources.settings import SettingsResource
 @dg.asset_check(  # type: ignore[arg-type]  # Dagster runs coroutines, its types do not say so
     asset="scraping_logs",
     description=(
-        "Succeeded looks of all that were processed, at least PIPELINE_MIN_SUCCESS_RATE. Below "
-        "it, many links are dead or private, or TikTok has changed its pages."
+        "At least PIPELINE_MIN_SUCCESS_RATE of the processed units succeeded. If not, many posts "
+        "are deleted or private, or TikTok has changed its pages."
     ),
 )
 async def success_rate(

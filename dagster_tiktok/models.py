@@ -1,7 +1,7 @@
-"""The records that cross stages: what the sheet asked for, what a page said, what was stored.
+"""The models that stages pass on: what the sheet asked for, what a page showed, what was stored.
 
 Times are aware datetimes in UTC, dates are calendar dates in the pipeline's time zone, sizes are
-bytes or pixels. A count that the page did not give, or gave as a negative number (TikTok's
+bytes or pixels. A count that the page did not show, or showed as a negative number (TikTok's
 counters overflow 32 bits), is None: missing, never zero.
 """
 
@@ -24,7 +24,7 @@ class FrozenModel(BaseModel):
 
 
 class RowDetails(FrozenModel):
-    """What a person typed into the row, understood. Travels with the row's unit."""
+    """What a VA typed into the row, parsed. Stored with the row's unit."""
 
     va_url: str
     va: str | None = None
@@ -33,14 +33,14 @@ class RowDetails(FrozenModel):
     post_type: Literal["NEW", "REPOST"] | None = None
     created_date: date | None = None
     copies: int = 1
-    """How many ready rows held this very address when the sheet was read."""
+    """How many ready rows held this same URL when the sheet was read."""
 
 
 class RowRequest(FrozenModel):
     """A ready row, as it enters the ledger.
 
-    `source_key` finds the row again: it is derived from the cells, never from the row number.
-    `problems` not empty means that the row can't be scraped and is answered with them.
+    `source_key` finds the row again: it is derived from the cells, never from the row number. A row
+    with `problems` can't be scraped; they are written back instead.
     """
 
     source_key: str
@@ -59,19 +59,19 @@ class Metrics(FrozenModel):
 
 
 class SlideSource(FrozenModel):
-    """One slide as the page offers it. `mirrors` are addresses of the same picture, each signed."""
+    """One slide as the page shows it. `mirrors` are signed URLs of the same image."""
 
     number: int = Field(ge=1)
     mirrors: tuple[str, ...]
     width: int | None = None
     height: int | None = None
     image_key: str | None = None
-    """The 32 hex characters of the path that name the picture: equal key, equal picture."""
+    """The 32 hex characters of the path that name the image: the same key is the same image."""
     expires_at: datetime | None = None
 
 
 class Post(FrozenModel):
-    """Everything that a post's page said."""
+    """Everything that was read from a post's page."""
 
     tiktok_id: str
     post_url: str
@@ -92,7 +92,7 @@ class Post(FrozenModel):
 
 
 class StoredSlide(FrozenModel):
-    """A slide that lies in the bucket, as `tiktok_slides` records it."""
+    """A slide in the bucket, with the columns of `tiktok_slides`."""
 
     slide_number: int = Field(ge=1)
     slide_url: str
@@ -109,11 +109,11 @@ class StoredSlide(FrozenModel):
 
 
 class Unit(FrozenModel):
-    """One look at a post: a row of the ledger `scrape_units`, as a stage claims it."""
+    """One scrape of a post: a row of the ledger `scrape_units`, as a stage claims it."""
 
     id: int
     source: str | None = None
-    """The sheet that asked for it (`SheetUrl.source`); None for a daily look."""
+    """The sheet that asked for it (`SheetUrl.source`); None for a daily scrape."""
     source_key: str
     slot: Slot = Field(ge=0, le=5)
     due_date: date
@@ -121,24 +121,24 @@ class Unit(FrozenModel):
     outcome: Outcome | None = None
     attempts: int = 0
     is_last_try: bool = False
-    """Whether one more failure that is its own ends it with that reason."""
+    """Whether one more counted failure ends the unit."""
     error_kind: str | None = None
     error: str | None = None
     unanswered_since: datetime | None = None
-    """Since when its row waits although it could have been answered; None: it could be so far."""
+    """Since when its outcome could not be written back; None: no write has failed."""
     tiktok_id: str | None = None
     is_photo: bool = False
     """Whether the post is known to be a carousel, or the URL behind its short link says so."""
     details: RowDetails | None = None
     post: Post | None = None
     slides: tuple[StoredSlide, ...] = ()
-    """Slides of this look that are stored already."""
+    """Slides of this unit that are already stored."""
     known_slides: tuple[StoredSlide, ...] = ()
-    """Slides of the post that earlier looks stored."""
+    """Slides of the post that earlier units stored."""
 
 
 class UnitError(FrozenModel):
-    """A unit that did not succeed: what a report lists."""
+    """A unit that did not succeed, as reports list it."""
 
     unit_id: int
     source: str | None = None
@@ -149,14 +149,14 @@ class UnitError(FrozenModel):
     error_kind: str | None = None
     error: str | None = None
     unanswered_since: datetime | None = None
-    """Since when its row cannot be answered: `error` names what is in the way."""
+    """Since when its outcome could not be written back; `error` says why."""
     next_try_at: datetime | None = None
-    """When an unfinished unit may be tried again; None: at once."""
+    """When the next attempt of an unfinished unit may start; None: at once."""
 
 
 class RepeatedRow(FrozenModel):
-    """A row whose post stands in another row, which came first: that one's VA, creator and set
-    count. `source` and `first_source` are `SheetUrl.source`."""
+    """A row whose post was already named by an earlier row, which gives the post its VA, creator
+    and set. `source` and `first_source` are `SheetUrl.source`."""
 
     source: str
     source_key: str
@@ -165,8 +165,8 @@ class RepeatedRow(FrozenModel):
 
 
 class WaitingElsewhere(FrozenModel):
-    """Rows that wait for a sheet which GOOGLE_SHEET_URL does not name. `source` is that of
-    `SheetUrl`."""
+    """Rows that wait for a sheet that GOOGLE_SHEET_URL does not name. `source` is
+    `SheetUrl.source`."""
 
     source: str
     units: int
@@ -176,14 +176,14 @@ class WaitingElsewhere(FrozenModel):
         rows = "1 row waits" if self.units == 1 else f"{self.units:,} rows wait"
         return (
             f"{rows} for the sheet {self.source} since {self.since:%Y-%m-%d}, which "
-            "GOOGLE_SHEET_URL does not name: add its URL again to have them scraped and answered, "
-            "or remove them (docs/troubleshoot.md); where another deployment reads that sheet, "
-            "they are its own"
+            "GOOGLE_SHEET_URL does not name: add its URL again to have them scraped and written "
+            "back, or remove them (docs/troubleshoot.md); if another deployment reads that sheet, "
+            "ignore this"
         )
 
 
 class BatchSummary(FrozenModel):
-    """What `close_batch` answers: the figures of `scraping_logs` and what is left."""
+    """What `close_batch` returns: the totals of `scraping_logs` and what is left."""
 
     batch_id: UUID
     partition_date: date
@@ -195,24 +195,24 @@ class BatchSummary(FrozenModel):
     expired: int
     unfinished: int
     waiting: int = 0
-    """Of the unfinished: whose time for the next try has not come."""
+    """How many of the unfinished have their next attempt later."""
     slides_downloaded: int
     slides_uploaded: int
     bytes_downloaded: int
     errors: tuple[UnitError, ...] = ()
     sheets_failed: dict[str, str] = Field(default_factory=dict)
-    """Sheets that could not be read or answered, by name, and why."""
+    """Sheets that could not be read or written, by name, and why."""
     repeated: tuple[RepeatedRow, ...] = ()
     elsewhere: tuple[WaitingElsewhere, ...] = ()
 
     @property
     def only_waits(self) -> bool:
-        """Whether all that is unfinished waits for its next try: nobody has to do anything."""
+        """Whether every unfinished unit waits for its next attempt: no one has to act."""
         return self.unfinished == self.waiting > 0 and not self.sheets_failed
 
     @property
     def success_rate(self) -> float:
-        """Succeeded of what was processed, 0 to 1; 1 when nothing was due."""
+        """The share that succeeded, 0 to 1; 1 when nothing was processed."""
         return self.succeeded / self.urls_processed if self.urls_processed else 1.0
 
 
@@ -227,4 +227,4 @@ RUN_METRICS = (
     "slides_uploaded",
     "bytes_downloaded",
 )
-"""Of a `BatchSummary`, in the object that `dagster-tiktok run --json` prints last."""
+"""The fields of `BatchSummary` in the object that `dagster-tiktok run --json` prints last."""

@@ -111,8 +111,8 @@ def test_notices_then_columns_and_rows_that_wait_come_first_and_cells_are_counte
     counts = {"row_ignored": 30, "value": 1, "column": 1, "repeated": 1}
     lines = report(notices=tuple(in_order(NOTICES)), notice_counts=counts)
     assert lines[1:] == [
-        "  in the sheet: 1 column, 30 rows that nothing happens to, 1 post in several rows, "
-        "1 cell that was not taken as it is (see --json)",
+        "  in the sheet: 1 column, 30 ignored rows, 1 post in several rows, "
+        "1 cell that was not accepted as it is (see --json)",
         '  check the sheet: the column "Comments" is left alone',
         "  check the sheet: is loading (row 70)",
         "  check the sheet: rows 60 and 61 hold the same post",

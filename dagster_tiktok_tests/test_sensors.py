@@ -115,7 +115,7 @@ def test_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
             again = tick(settings, instance, first.cursor)
 
     assert isinstance(again, dg.SkipReason)
-    assert "had their run today" in str(again.skip_message)
+    assert "already had a run today" in str(again.skip_message)
 
 
 def test_a_machine_a_day_ahead_then_the_run_is_of_the_databases_day(
@@ -177,7 +177,7 @@ def test_a_run_launched_from_the_graph_then_the_sensor_waits_for_it(tmp_path: Pa
             result = tick(settings, instance)
 
     assert isinstance(result, dg.SkipReason)
-    assert "a run is under way" in str(result.skip_message)
+    assert "a run is in progress" in str(result.skip_message)
 
 
 def test_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one(
@@ -206,7 +206,7 @@ def test_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason_is_sh
             again = tick(settings, instance, first.cursor)
 
     assert isinstance(again, dg.SkipReason)
-    assert "had their run today" in str(again.skip_message)
+    assert "already had a run today" in str(again.skip_message)
     assert "sheet 1 of GOOGLE_SHEET_URL: " in str(again.skip_message)
 
 
@@ -268,7 +268,7 @@ def test_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
     assert [(text[0], text[1], text[-1]) for text in lines] == (
         [
             (
-                "The sheet on 2026-11-20: please look at",
+                "The sheet on 2026-11-20: please check",
                 '- unknown status "Draft 11" (row 11)',
                 "- and 2 more, see the asset sheet_rows",
             )
@@ -297,7 +297,7 @@ def test_a_webhook_that_refuses_then_the_tick_fails_and_its_address_stays_secret
     with pytest.raises(ServiceUnavailableError) as error:
         alerts.send("hello")
 
-    assert "ALERT_WEBHOOK_URL refused the alert (404)" in str(error.value)
+    assert "ALERT_WEBHOOK_URL rejected the alert (404)" in str(error.value)
     assert "SECRET" not in str(error.value)
 
 

@@ -1,7 +1,7 @@
-"""What every report of a run names although the run may have succeeded.
+"""What a VA should check in the sheet, even after a successful run.
 
-Rows that nothing happens to, columns that are missing or left alone, cells that were not taken: an
-asset leaves them in its metadata, where the report, the alert and the UI find them.
+Ignored rows, columns that are missing or not written, cells that were not accepted: an asset leaves
+them in its metadata, where the report, the alert and the UI find them.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from dagster_tiktok.text import printable
 
 ATTENTION = "attention"
 KEPT = 200
-"""Of one asset: metadata is no place for a whole sheet."""
+"""The most notices that one asset keeps: metadata is no place for a whole sheet."""
 
 _COUNTS = "attention_by_kind"
 _ALERTED = 10
 _COUNTED_ALONE = frozenset({"value"})
-"""Kinds that are in no list but that of `--json`: the row is scraped all the same."""
+"""Kinds that only `--json` lists: the row is scraped anyway."""
 
 _RANKS = {"column": 0, "ready": 1, "repeated": 1, "row_ignored": 2, "value": 3}
 _NAMES = {
     "column": ("column", "columns"),
-    "row_ignored": ("row that nothing happens to", "rows that nothing happens to"),
+    "row_ignored": ("ignored row", "ignored rows"),
     "repeated": ("post in several rows", "posts in several rows"),
-    "value": ("cell that was not taken as it is", "cells that were not taken as they are"),
+    "value": ("cell that was not accepted as it is", "cells that were not accepted as they are"),
 }
 
 
 class Notice(BaseModel):
-    """One thing that a VA should look at. `kind` is that of `sheet.rows.RowWarning`.
+    """One thing that a VA should check. `kind` is that of `sheet.read.rows.RowWarning`.
 
     `row` is None for a column; `ready`: the row waits to be scraped.
     """
@@ -45,18 +45,18 @@ class Notice(BaseModel):
     ready: bool = False
 
     def __str__(self) -> str:
-        # A column has no row, and a post in several rows names them.
+        # A column has no row, and the text about a post in several rows names them.
         where = "" if self.row is None or self.kind == "repeated" else f" (row {self.row})"
         return printable(f"{self.warning}{where}")
 
     @property
     def is_listed(self) -> bool:
-        """Whether reports name it one by one; the others are counted."""
+        """Whether reports list it; the others are only counted."""
         return self.kind not in _COUNTED_ALONE
 
 
 def in_order(notices: Iterable[Notice]) -> list[Notice]:
-    """Columns, then rows that wait, then the others: the newest, which stand lowest, first."""
+    """Sorts: columns, then waiting rows, then the others, each from the bottom of the sheet up."""
     return sorted(
         notices,
         key=lambda n: (
@@ -68,7 +68,7 @@ def in_order(notices: Iterable[Notice]) -> list[Notice]:
 
 
 def as_metadata(notices: Iterable[Notice]) -> dict[str, Any]:
-    """The metadata of an asset; `attention_count` is plotted over time."""
+    """The notices as metadata of an asset. The UI plots `attention_count` over time."""
     ordered = in_order(notices)
     return {
         ATTENTION: dg.MetadataValue.json([notice.model_dump() for notice in ordered[:KEPT]]),
@@ -78,7 +78,7 @@ def as_metadata(notices: Iterable[Notice]) -> dict[str, Any]:
 
 
 def collect_notices(events: Iterable[dg.DagsterEvent | None]) -> tuple[Notice, ...]:
-    """What the assets of a run left, in order, from its events."""
+    """Collects the notices of a run from its events, sorted."""
     found: dict[str, Notice] = {}
     for value in _json_metadata(events, ATTENTION):
         for item in value if isinstance(value, list) else ():
@@ -88,7 +88,7 @@ def collect_notices(events: Iterable[dg.DagsterEvent | None]) -> tuple[Notice, .
 
 
 def count_notices(events: Iterable[dg.DagsterEvent | None]) -> Counter[str]:
-    """How many notices of each kind there were, also of those that are not kept."""
+    """Counts the notices of each kind, including those that are not kept."""
     counts: Counter[str] = Counter()
     for value in _json_metadata(events, _COUNTS):
         counts.update(value if isinstance(value, dict) else {})
@@ -96,7 +96,7 @@ def count_notices(events: Iterable[dg.DagsterEvent | None]) -> Counter[str]:
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """`2 columns, 1 row that nothing happens to`; "" where there is nothing."""
+    """`2 columns, 1 ignored row`; "" if there is nothing."""
     return ", ".join(
         f"{counts[kind]:,} {names[counts[kind] != 1]}"
         for kind, names in _NAMES.items()
@@ -114,10 +114,10 @@ def _json_metadata(events: Iterable[dg.DagsterEvent | None], key: str) -> Iterat
 
 
 def alert_text(partition: str | None, notices: Sequence[Notice]) -> str:
-    """What an alert says of rows and columns that a VA should look at."""
+    """The alert about rows and columns that a VA should check."""
     notices = [notice for notice in notices if notice.is_listed]
     lines = [f"- {notice}" for notice in notices[:_ALERTED]]
     if len(notices) > _ALERTED:
         lines.append(f"- and {len(notices) - _ALERTED} more, see the asset sheet_rows")
     day = partition or "no partition"
-    return "\n".join([f"The sheet on {day}: please look at", *lines])
+    return "\n".join([f"The sheet on {day}: please check", *lines])

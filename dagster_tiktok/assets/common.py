@@ -1,4 +1,4 @@
-"""What every asset of the group shares: its arguments, and how metadata is shown."""
+"""What the assets share: their arguments and how they show metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dagster_tiktok.text import truncate
 GROUP = "tiktok"
 OWNERS = ["team:content-data"]
 ONLY_WAITS = "only_waits"
-"""In the metadata of a failure: all that is unfinished waits for its next try."""
+"""Key in the metadata of a failure: every unfinished unit waits for its next attempt."""
 
 
 class AssetArguments(TypedDict):
@@ -25,7 +25,7 @@ class AssetArguments(TypedDict):
 
 
 def asset_arguments(*, kinds: set[str], description: str, version: str = "1") -> AssetArguments:
-    """What is the same for every asset of the group."""
+    """The arguments that are the same for every asset of the group."""
     return {
         "group_name": GROUP,
         "owners": OWNERS,
@@ -36,7 +36,7 @@ def asset_arguments(*, kinds: set[str], description: str, version: str = "1") ->
 
 
 def sheet_links(sheets: Sequence[SheetUrl]) -> dict[str, dg.MetadataValue]:
-    """The sheets as metadata: one entry each."""
+    """Links to the sheets as metadata, one entry each."""
     return {
         "sheet" if sheet.of == 1 else f"sheet_{sheet.number}": dg.MetadataValue.url(sheet.url)
         for sheet in sheets
@@ -44,7 +44,7 @@ def sheet_links(sheets: Sequence[SheetUrl]) -> dict[str, dg.MetadataValue]:
 
 
 def failed_sheets(failed: Mapping[str, str]) -> dict[str, dg.MetadataValue]:
-    """Which sheets could not be worked with, and why. Nothing if all could."""
+    """The sheets that failed, and why, as metadata. Empty if none failed."""
     if not failed:
         return {}
     rows = [[name, text] for name, text in failed.items()]
@@ -52,12 +52,12 @@ def failed_sheets(failed: Mapping[str, str]) -> dict[str, dg.MetadataValue]:
 
 
 def rate(count: int, seconds: float) -> float:
-    """`count` a second, for metadata."""
+    """`count` per second, for metadata."""
     return round(count / seconds, 2) if seconds > 0 else 0.0
 
 
 def markdown_table(headers: list[str], rows: list[list[Any]]) -> str:
-    """A preview. Cells hold scraped and typed text: what Markdown or HTML would read is escaped."""
+    """A preview. Cells hold scraped and typed text, so Markdown and HTML are escaped."""
     lines = [f"| {' | '.join(headers)} |", f"|{'---|' * len(headers)}"]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`tiktok_posts` and `tiktok_slides`: a chunk's rows are written in one transaction."""
+"""`tiktok_posts` and `tiktok_slides`: writes both tables, one transaction per chunk."""
 
 from typing import Any
 
@@ -32,8 +32,8 @@ from dagster_tiktok.stages.persist import PersistReport, persist_due
             **asset_arguments(
                 kinds={"postgres", "supabase"},
                 description=(
-                    "Writes posts, slides and a metrics snapshot of a chunk in one database "
-                    "transaction, fills `dayN_views`, and opens the daily looks of slots 1 to 5."
+                    "Writes each post and a snapshot of its metrics, fills `dayN_views` after a "
+                    "daily scrape, and opens the five daily scrapes after the first one."
                 ),
             ),
         ),
@@ -43,7 +43,7 @@ from dagster_tiktok.stages.persist import PersistReport, persist_due
             metadata={"dagster/table_name": "public.tiktok_slides"},
             **asset_arguments(
                 kinds={"postgres", "supabase"},
-                description="One row a slide, written in the same transaction as its post.",
+                description="Writes one row per stored slide, in the same transaction as its post.",
             ),
         ),
     ],
@@ -62,7 +62,7 @@ async def posts_and_slides(
     ) as ledger:
         with progress("tiktok_posts", "posts") as bar:
             await persist_due(ledger, scope, report=report, advance=bar.advance)
-    refused = markdown_table(["unit", "error"], [[f.unit_id, f.error] for f in report.failed[:50]])
+    failed = markdown_table(["unit", "error"], [[f.unit_id, f.error] for f in report.failed[:50]])
     return (
         dg.MaterializeResult(
             asset_key="tiktok_posts",
@@ -70,7 +70,7 @@ async def posts_and_slides(
                 "dagster/partition_row_count": report.posts_written,
                 **_totals(report),
                 "posts_per_second": rate(report.posts_written, report.seconds),
-                "refused_units": dg.MetadataValue.md(refused),
+                "failed_units": dg.MetadataValue.md(failed),
             },
         ),
         dg.MaterializeResult(
@@ -89,6 +89,6 @@ def _totals(report: PersistReport) -> dict[str, Any]:
         "persisted": report.persisted,
         "posts_written": report.posts_written,
         "slides_written": report.slides_written,
-        "refused": len(report.failed),
+        "failed": len(report.failed),
         "seconds": round(report.seconds, 3),
     }

@@ -1,4 +1,4 @@
-"""`scraped_posts`: every post that is due is looked at, within the rate limit."""
+"""`scraped_posts`: scrapes every post that is due, within the rate limit."""
 
 from typing import Any
 
@@ -25,15 +25,16 @@ from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
 @dg.asset(
     deps=["sheet_rows"],
     partitions_def=daily,
-    # The rate limit holds in one process: the pool's limit of 1 (dagster.yaml) keeps the runs of
-    # one instance from asking TikTok at the same time.
+    # The rate limit holds within one process. The pool's limit of 1 (dagster.yaml) keeps other runs
+    # of the same instance from scraping at the same time.
     pool="tiktok",
     **asset_arguments(
         kinds={"tiktok", "python"},
         description=(
-            "Claims the looks that are due, resolves short links, fetches and parses each post's "
-            "page once. Posts that are gone, private or withheld end as `unavailable` with the "
-            "reason; what may pass is tried again after a pause, then by the next run."
+            "Claims the units that are due, resolves short links, and scrapes each post's page "
+            "within the rate limit. A deleted, private or restricted post ends as `unavailable` "
+            "with the reason. After a transient failure the post is tried again, first in the same "
+            "run after a pause, then by later runs."
         ),
     ),
 )

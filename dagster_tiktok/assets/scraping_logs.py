@@ -1,4 +1,4 @@
-"""`scraping_logs`: the batch is closed, and the day fails while anything due is unfinished."""
+"""`scraping_logs`: closes the batch and fails the day while a due unit is unfinished."""
 
 import dagster as dg
 
@@ -24,8 +24,8 @@ from dagster_tiktok.resources.settings import SettingsResource
     **asset_arguments(
         kinds={"postgres", "supabase"},
         description=(
-            "Closes the batch's record with its figures. Fails the partition while anything due "
-            "is unfinished: it alone decides whether the day is complete."
+            "Writes the run's totals to `scraping_logs`. Fails the partition while a due unit is "
+            "unfinished or a sheet failed: this asset alone decides whether the day is complete."
         ),
     ),
 )
@@ -38,11 +38,11 @@ async def scraping_logs(
     problems = [f"{name}: {text}" for name, text in summary.sheets_failed.items()]
     if summary.unfinished:
         problems.append(
-            f"{summary.unfinished} looks that are due by {summary.partition_date} are "
-            "unfinished; another run of this partition works on them alone."
+            f"{summary.unfinished} units due by {summary.partition_date} are unfinished; "
+            "another run of this partition works only on them."
         )
     if summary.waiting:
-        problems.append(f"{summary.waiting} of them wait for the time of their next try")
+        problems.append(f"{summary.waiting} of them wait for their next attempt")
     if problems:
         raise dg.Failure(
             description="; ".join(problems),
@@ -53,12 +53,12 @@ async def scraping_logs(
 
 
 def summary_metadata(summary: BatchSummary) -> dict[str, dg.MetadataValue]:
-    """The batch's figures and its first errors, for the UI."""
+    """The run's totals and its first errors, for the UI."""
     errors = [
         [e.source_key, e.slot, e.outcome or e.state, e.error_kind, e.error, e.next_try_at]
         for e in summary.errors[:50]
     ]
-    figures: dict[str, float | int] = {
+    totals: dict[str, float | int] = {
         "urls_processed": summary.urls_processed,
         "succeeded": summary.succeeded,
         "unavailable": summary.unavailable,
@@ -78,22 +78,22 @@ def summary_metadata(summary: BatchSummary) -> dict[str, dg.MetadataValue]:
             key: dg.MetadataValue.int(value)
             if isinstance(value, int)
             else dg.MetadataValue.float(value)
-            for key, value in figures.items()
+            for key, value in totals.items()
         },
         **failed_sheets(summary.sheets_failed),
         "repeated_rows": dg.MetadataValue.md(
             markdown_table(
-                ["row", "has the post of the row"],
+                ["row", "same post as row"],
                 [[row.source_key, row.first_key] for row in summary.repeated[:50]],
             )
         ),
         "waiting_elsewhere": dg.MetadataValue.md(
             markdown_table(
-                ["sheet that is not configured", "rows", "since"],
+                ["sheet not in GOOGLE_SHEET_URL", "rows", "since"],
                 [[sheet.source, sheet.units, sheet.since] for sheet in summary.elsewhere[:50]],
             )
         ),
         "errors": dg.MetadataValue.md(
-            markdown_table(["look", "slot", "state", "kind", "reason", "next try"], errors)
+            markdown_table(["unit", "slot", "state", "kind", "reason", "next attempt"], errors)
         ),
     }

@@ -1,4 +1,4 @@
-"""`sheet_rows`: each tab is read in one call, and every ready row opens a unit."""
+"""`sheet_rows`: reads each tab in one call and opens a unit for every ready row."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -38,17 +38,17 @@ CHECK = "rows_understood"
             CHECK,
             asset="sheet_rows",
             description=(
-                "Every status is understood and every row that waits can be read. A row that "
-                "is not is left alone: nothing happens to it until a VA corrects it."
+                "Every status is known and every waiting row can be read. Any other row is "
+                "ignored until a VA corrects it."
             ),
         )
     ],
     **asset_arguments(
         kinds={"googlesheets", "python"},
         description=(
-            "Reads each tab in one call, validates every row, and opens a look (slot 0) for each "
-            "row whose status is `Ready to Scrape`. Only today's partition opens looks; a past "
-            "one works on what is open."
+            "Reads each tab in one call, validates every row, and opens a unit (slot 0) for each "
+            "row whose status is `Ready to Scrape`. Only today's partition reads the sheets; a "
+            "past one works only on units that are already open."
         ),
     ),
 )
@@ -57,7 +57,7 @@ async def sheet_rows(
     settings: SettingsResource,
     database: LedgerResource,
     sheet: SheetResource,
-) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses a parameter beside a check
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster accepts no parameter with a check
     scope = claim_scope(context, settings)
     report = OpenReport()
     async with open_stage(
@@ -74,7 +74,7 @@ async def sheet_rows(
         if scope.partition_date < today:
             if scope.partition_date == settings.load().today() and _is_slow(ledger.now()):
                 raise ConfigurationError(_is_over(scope.partition_date, ledger.now()))
-            context.log.info("A past day opens nothing: the sheet is not read.")
+            context.log.info("A past day opens no units: the sheets are not read.")
             return dg.MaterializeResult(
                 metadata={"opened": 0, "read": False},
                 check_results=[_check((), read=False)],
@@ -101,12 +101,12 @@ def _not_begun(day: date, now: datetime) -> str:
 
 
 def _is_slow(now: datetime) -> bool:
-    """Whether this machine's clock is behind the database's, by more than a moment at midnight."""
+    """Whether this machine's clock is behind the database's by more than MAX_SKEW."""
     return now - utc_now() > MAX_SKEW
 
 
 def _is_over(day: date, now: datetime) -> str:
-    # As a past day it would end well, night after night, and every daily look would miss its day.
+    # As a past day it would succeed every night, and every daily scrape would miss its day.
     return (
         f"{day} is over: by the database's clock it is {now:%Y-%m-%d %H:%M} UTC. Set this "
         "machine's clock; `dagster-tiktok doctor` compares the clocks."
@@ -134,7 +134,7 @@ def _check(notices: Sequence[Notice], *, read: bool = True) -> dg.AssetCheckResu
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "read": read,
-            "rows_left_alone": len(ignored),
+            "rows_ignored": len(ignored),
             "rows": dg.MetadataValue.md(
                 markdown_table(["row", "why"], [[n.row, n.warning] for n in ignored[:50]])
             ),
@@ -143,13 +143,15 @@ def _check(notices: Sequence[Notice], *, read: bool = True) -> dg.AssetCheckResu
 
 
 def _where(opened: SheetOpening) -> str:
-    """Names the tab in front of a message, where there are several."""
+    """The tab, as a prefix of a message, if there are several."""
     return "" if opened.sheet.of == 1 else f'tab "{opened.tab}": '
 
 
 def _stage_totals(report: OpenReport) -> StageTotals:
     if not report.sheets and not report.failed:
-        return StageTotals({"read": False})  # a past day: nothing was counted, not zero rows
+        return StageTotals(
+            {"read": False}
+        )  # a past day: the rows were not counted, which is not zero rows
     return StageTotals(
         {**_totals(report), "sheets_failed": len(report.failed)}, {"sheets_failed": report.failed}
     )
@@ -164,7 +166,7 @@ def _totals(report: OpenReport) -> dict[str, Any]:
         "ready": len(ready),
         "with_problems": sum(bool(row.problems) for row in ready),
         "warnings": len(warnings),
-        "left_alone": sum(warning.kind == ROW_IGNORED for warning in warnings),
+        "rows_ignored": sum(warning.kind == ROW_IGNORED for warning in warnings),
         "opened": report.units.opened,
         "reopened": report.units.reopened,
         "seconds": round(report.seconds, 3),
@@ -178,7 +180,7 @@ def _post(row: RowRequest) -> str:
 
 
 def _metadata(report: OpenReport) -> dict[str, Any]:
-    # Rows are named by their number: what people typed stays in the sheet and the database.
+    # Rows are named by their number: what VAs typed stays in the sheet and the database.
     totals = _totals(report)
     ready = [(opened.tab, row) for opened in report.sheets for row in opened.rows.ready]
     preview = [[tab, row.row_number, _post(row)] for tab, row in ready[:10]]

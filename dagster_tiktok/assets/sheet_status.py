@@ -1,4 +1,4 @@
-"""`sheet_status`: each row gets the outcome of its look, in one call a sheet."""
+"""`sheet_status`: writes the outcomes back to the sheets, in one call per sheet."""
 
 from typing import Any
 
@@ -30,8 +30,8 @@ from dagster_tiktok.stages.write_back import WriteBackReport, write_back_due
     **asset_arguments(
         kinds={"googlesheets", "python"},
         description=(
-            "Finds each row again by its key and writes its outcome, in one call a sheet. A row "
-            "that is gone, doubled, or whose status a person changed is reported and left alone."
+            "Finds each row again by its key and writes its outcome, in one call per sheet. A row "
+            "that is gone, duplicated, or whose status a VA changed is reported and not written."
         ),
     ),
 )
@@ -57,23 +57,23 @@ async def sheet_status(
             await write_back_due(ledger, clients, scope, report=report)
     totals = _totals(report)
     conflicts = [
-        [answered.sheet.name, conflict.source_key, conflict.text]
-        for answered in report.sheets
-        for conflict in answered.written.conflicts
+        [written_back.sheet.name, conflict.source_key, conflict.text]
+        for written_back in report.sheets
+        for conflict in written_back.written.conflicts
     ]
     warnings = [
-        [answered.sheet.name, text]
-        for answered in report.sheets
-        for text in answered.written.warnings
+        [written_back.sheet.name, text]
+        for written_back in report.sheets
+        for text in written_back.written.warnings
     ]
     notices = [
         Notice(
             row=None,
             kind=COLUMN,
-            warning=f"{'' if answered.sheet.of == 1 else answered.sheet.name + ': '}{text}",
+            warning=f"{'' if written_back.sheet.of == 1 else written_back.sheet.name + ': '}{text}",
         )
-        for answered in report.sheets
-        for text in answered.written.warnings
+        for written_back in report.sheets
+        for text in written_back.written.warnings
     ]
     return dg.MaterializeResult(
         metadata={
@@ -93,9 +93,9 @@ async def sheet_status(
 def _totals(report: WriteBackReport) -> dict[str, Any]:
     return {
         "rows_written": report.total(lambda sheet: len(sheet.written)),
-        "answered_already": report.total(lambda sheet: len(sheet.already)),
+        "already_written": report.total(lambda sheet: len(sheet.already)),
         "conflicts": report.total(lambda sheet: len(sheet.conflicts)),
         "cells_written": report.total(lambda sheet: sheet.cells),
-        "daily_looks_done": report.looks,
+        "daily_scrapes_done": report.daily_scrapes,
         "seconds": round(report.seconds, 3),
     }

@@ -1,4 +1,4 @@
-"""`slide_files`: the slides of scraped posts go from the CDN to the bucket."""
+"""`slide_files`: moves the slides of scraped posts from the CDN to the bucket."""
 
 from functools import partial
 from typing import Any
@@ -33,8 +33,8 @@ from dagster_tiktok.stages.store_slides import StoreReport, store_due
         kinds={"supabase", "python"},
         description=(
             "Streams each carousel slide from TikTok's CDN to a bounded disk cache, verifies the "
-            "picture, and uploads it to the bucket under the hash of its content. A slide that is "
-            "stored already is not fetched again."
+            "image, and uploads it to the bucket under the hash of its content. A slide that is "
+            "already stored is not downloaded again."
         ),
     ),
 )
@@ -75,8 +75,8 @@ async def slide_files(
                 ledger,
                 mover,
                 scope,
-                # Posts of one slide overlap download and upload only if several are under way;
-                # the mover bounds the slides in flight itself.
+                # Posts with one slide overlap download and upload only if several are in
+                # progress; the mover limits the slides in flight itself.
                 concurrency=3 * settings.load().slide_max_concurrent_downloads,
                 report=report,
                 advance=show,
@@ -100,10 +100,10 @@ def _rejection(report: StoreReport) -> dict[str, Any]:
 
 
 def stage_metadata(report: StoreReport) -> dict[str, Any]:
-    """The stage's figures and its first slides, for the UI."""
+    """The stage's totals and its first slides, for the UI."""
     stats = report.stats
-    figures = {k: v for k, v in _totals(report).items() if not isinstance(v, dict)}
-    figures |= _rejection(report)
+    totals = {k: v for k, v in _totals(report).items() if not isinstance(v, dict)}
+    totals |= _rejection(report)
     hosts = [
         [
             name,
@@ -118,7 +118,7 @@ def stage_metadata(report: StoreReport) -> dict[str, Any]:
     kinds = [[kind, count, KINDS[kind].message] for kind, count in stats.by_kind.most_common()]
     return {
         "dagster/partition_row_count": stats.uploaded,
-        **figures,
+        **totals,
         "slides_per_second": rate(stats.downloaded, report.seconds),
         "hosts": dg.MetadataValue.md(
             markdown_table(
@@ -129,6 +129,6 @@ def stage_metadata(report: StoreReport) -> dict[str, Any]:
             markdown_table(["kind", "slides", "what it means"], kinds)
         ),
         "preview": dg.MetadataValue.md(
-            " ".join(f"![slide]({address})" for address in report.previews) or "Nothing to move."
+            " ".join(f"![slide]({url})" for url in report.previews) or "No slides to move."
         ),
     }

@@ -1,4 +1,4 @@
-"""Opening a stage: the ledger with the run's batch, the stage's totals, the error that ends it."""
+"""Opens a stage: opens the run's batch, records the stage's totals, translates its errors."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok.stages.claims import ClaimScope
 
 CONFIGURATION_PROBLEM = "configuration_problem"
-"""In the metadata of a failure: the configuration is wrong."""
+"""Key in the metadata of a failure: the configuration is wrong."""
 
 
 @dataclass(frozen=True)
 class StageTotals:
-    """What a stage leaves in the batch: `failures` holds texts, which only the secret key reads."""
+    """What a stage records in its batch. `failures` are messages that only the secret key reads."""
 
     metrics: dict[str, Any]
     failures: dict[str, Any] = field(default_factory=dict)
 
 
 def claim_scope(context: dg.AssetExecutionContext, settings: SettingsResource) -> ClaimScope:
-    """What the run's partition may claim."""
+    """Which units a run of this partition may claim."""
     loaded = settings.load()
     return ClaimScope(
         partition_date=date.fromisoformat(context.partition_key),
@@ -48,17 +48,16 @@ async def open_stage(
     totals: Callable[[], StageTotals] | None = None,
     starting: bool = False,
 ) -> AsyncIterator[Ledger]:
-    """The ledger, with the run's batch opened: the run's id is the batch's id.
+    """Opens the ledger and the run's batch, whose id is the run's id.
 
-    However the stage ends, its totals are recorded in the batch: on the day on which TikTok turns
-    us away they are wanted most. An error that ends the stage becomes a `dg.Failure` with the one
-    message that an operator needs, and the batch is closed with it, so that no record stays
-    `running`.
+    However the stage ends, its totals are recorded in the batch: they matter most on a day when
+    TikTok rejects us. An error that ends the stage becomes a `dg.Failure` with the message that an
+    operator needs, and the batch is closed with it, so that its row does not stay `running`.
 
     Arguments:
-        name: under which the totals are kept in the batch: the asset's.
-        totals: called when the stage has ended; None for a stage that has none.
-        starting: for the first stage, see `ledger.open_ledger`.
+        name: the asset's name, under which the batch keeps the totals.
+        totals: called when the stage has ended; None for a stage without totals.
+        starting: True for the first stage, see `ledger.open_ledger`.
     """
     with stage_failure():
         async with database.open(context.run.run_id, starting=starting) as ledger:
@@ -70,8 +69,8 @@ async def open_stage(
             try:
                 yield ledger
             except (Exception, asyncio.CancelledError) as error:
-                # The error that ends the stage is the one to report. Where the database is what
-                # failed, nobody can record anything, and the next run closes the batch.
+                # The error that ends the stage is the one to report. If the database itself failed,
+                # nothing can be recorded, and the next run closes the batch.
                 with suppress(ServiceUnavailableError, ConfigurationError):
                     await _record(ledger, name, totals)
                     if isinstance(error, (ServiceUnavailableError, ConfigurationError)):
@@ -88,7 +87,7 @@ async def _record(ledger: Ledger, name: str, totals: Callable[[], StageTotals] |
 
 @contextmanager
 def stage_failure() -> Iterator[None]:
-    """Turns the errors that end a stage into a failure of the step, never retried at once."""
+    """Turns the errors that end a stage into a `dg.Failure` without a retry."""
     try:
         yield
     except ConfigurationError as error:

@@ -1,7 +1,7 @@
-"""The database's functions, called over Supabase's interface.
+"""Calls the database's functions over Supabase's REST API.
 
-Every call is one SQL function of `sql/migrations`, which is one transaction and may be sent again:
-a repeated call changes nothing.
+Every call is one SQL function of `sql/migrations`. It is one transaction and may be sent again: a
+repeated call changes nothing.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ SCHEMA_VERSION = 18
 
 
 class DataRejectedError(ServiceUnavailableError):
-    """The database is well, and refuses these values: others may be taken."""
+    """The database works but rejects these values. It may accept others."""
 
 
 class DatabaseClock(BaseModel):
-    """What time it is for the database, and which day in the pipeline's time zone."""
+    """The database's time, and today in the pipeline's time zone."""
 
     now: datetime
     today: date
     is_sandbox: bool = False
-    """Whether its clock can be moved, which no database but a sandbox's allows."""
+    """Whether its clock can be moved. Only a sandbox's can."""
     ahead_seconds: float = 0.0
 
 
 class Database:
-    """Calls functions. Get one from `open_database`, which has checked the migrations."""
+    """Calls functions. Get one from `open_database`, which checks the migrations."""
 
     def __init__(self, client: AsyncClient, timezone: str) -> None:
         self._client = client
@@ -53,35 +53,35 @@ class Database:
         self._clock: tuple[datetime, float] | None = None
 
     async def call(self, function: str, **arguments: Any) -> dict[str, Any]:
-        """What the function answers. Arguments may be models, dates and ids.
+        """Returns what the function returns. Arguments may be models, dates and ids.
 
         Raises:
-            DataRejectedError: it refuses these arguments.
-            ServiceUnavailableError: the database did not answer, after all retries.
-            ConfigurationError: it refuses the key, or lacks a migration.
+            DataRejectedError: the database rejects these arguments.
+            ServiceUnavailableError: the database does not respond, after all retries.
+            ConfigurationError: the key is not accepted, or a migration is missing.
         """
         try:
-            response = await self._client.rpc(function, {"p": _plain(arguments)}).execute()
+            response = await self._client.rpc(function, {"p": _as_json(arguments)}).execute()
         except APIError as error:
-            # Without its cause, which may quote the whole response, and which Dagster keeps.
-            raise _understand(error, function) from None
+            # Without its cause, which may quote the whole response: Dagster would store it.
+            raise _translate_error(error, function) from None
         if not isinstance(response.data, dict):
             raise ServiceUnavailableError(
-                f"SUPABASE_URL did not answer {function} as Supabase does."
+                f"SUPABASE_URL did not respond to {function} the way Supabase does."
             )
         return response.data
 
     async def clock(self) -> DatabaseClock:
-        """The database's clock, by which days are decided. This machine's may be wrong."""
+        """Reads the database's clock, which decides the day. This machine's may be wrong."""
         response = await self.call("database_clock", timezone=self._timezone)
         clock = DatabaseClock.model_validate(response)
         self._clock = clock.now, time.monotonic()
         return clock
 
     def now(self) -> datetime:
-        """The database's time, carried on from the last `clock`: what moments on record say."""
+        """The database's time, counted on from the last `clock`. Stored times come from here."""
         if self._clock is None:
-            raise RuntimeError("the database's clock was not asked")
+            raise RuntimeError("the database's clock was not read")
         at, measured = self._clock
         return at + timedelta(seconds=time.monotonic() - measured)
 
@@ -90,18 +90,18 @@ class Database:
         version = int((await self.call("schema_version"))["version"])
         if version < SCHEMA_VERSION:
             raise ConfigurationError(
-                f"The database at SUPABASE_URL is at migration {version:03}, this version needs "
-                f"{SCHEMA_VERSION:03}: apply sql/migrations (supabase db push)."
+                f"The database at SUPABASE_URL is at migration {version:03}, but this version "
+                f"needs {SCHEMA_VERSION:03}: apply sql/migrations (supabase db push)."
             )
 
 
 @asynccontextmanager
 async def open_database(settings: Settings, *, starting: bool = False) -> AsyncIterator[Database]:
-    """The database of the settings, after a look at its migrations.
+    """Opens the database of the settings and checks its migrations.
 
     Arguments:
-        starting: nothing has been heard from the database yet, so that an address that can't be
-            reached is taken for a wrong one (ConfigurationError), not for an outage.
+        starting: this is the first contact with the database. A URL that can't be reached is then
+            a wrong one (ConfigurationError) and not an outage.
     """
     async with open_supabase(settings) as client:
         database = Database(client, settings.pipeline_timezone)
@@ -111,35 +111,37 @@ async def open_database(settings: Settings, *, starting: bool = False) -> AsyncI
             if not starting:
                 raise
             raise ConfigurationError(
-                f"SUPABASE_URL ({settings.supabase_url}) cannot be reached: check the address and "
+                f"SUPABASE_URL ({settings.supabase_url}) cannot be reached: check the URL and "
                 "that the project is not paused."
             ) from error
         yield database
 
 
-def _plain(value: Any) -> Any:
-    """JSON values of models, dates and ids, without the characters that jsonb refuses."""
-    return _without_refused(to_jsonable_python(value))
+def _as_json(value: Any) -> Any:
+    """JSON values of models, dates and ids, without the characters that jsonb rejects."""
+    return _without_rejected(to_jsonable_python(value))
 
 
-def _without_refused(value: Any) -> Any:
+def _without_rejected(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_refused(item) for key, item in value.items()}
+        return {key: _without_rejected(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_refused(item) for item in value]
+        return [_without_rejected(item) for item in value]
     if isinstance(value, str):
         text = value.replace("\x00", "")
         return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
     return value
 
 
-def _understand(error: APIError, function: str) -> ConfigurationError | ServiceUnavailableError:
+def _translate_error(
+    error: APIError, function: str
+) -> ConfigurationError | ServiceUnavailableError:
     code, message = str(error.code or ""), str(error.message or "")
     if known := known_state(int(code) if code == "402" else None, code=code, message=message):
         return ProjectUnavailableError(known)
-    # The local Supabase tells some of these by their text only.
+    # The local Supabase gives only a text for some of these.
     missing = ("Could not find the function", "does not exist")
-    refused = ("permission denied", "API key", "JWT")
+    rejected_key = ("permission denied", "API key", "JWT")
     if code in ("PGRST202", "42883", "42P01") or any(text in message for text in missing):
         return ConfigurationError(
             f"The database at SUPABASE_URL has no function {function}: apply sql/migrations "
@@ -147,13 +149,14 @@ def _understand(error: APIError, function: str) -> ConfigurationError | ServiceU
         )
     if code == "404":
         return ConfigurationError(
-            "SUPABASE_URL does not lead to a Supabase project: copy it from Project Settings."
+            "SUPABASE_URL is not the URL of a Supabase project: copy it from Project Settings."
         )
     denied = code in ("42501", "401", "403") or code.startswith("PGRST3")
-    if denied or any(text in message for text in refused):
+    if denied or any(text in message for text in rejected_key):
         return ConfigurationError(
-            "SUPABASE_KEY is refused by the database: use the project's secret (service_role) key."
+            "The database does not accept SUPABASE_KEY: use the project's secret (service_role) "
+            "key."
         )
-    sentence = f"The database refused {function}: {message[:300]} ({code})"
+    text = f"The database rejected {function}: {message[:300]} ({code})"
     # Wrong values, and values that break a constraint.
-    return (DataRejectedError if code[:2] in ("22", "23") else ServiceUnavailableError)(sentence)
+    return (DataRejectedError if code[:2] in ("22", "23") else ServiceUnavailableError)(text)

@@ -1,8 +1,8 @@
-"""The ledger of scrape units: a typed client of the database's writing interface.
+"""The ledger of scrape units: a typed client of the database's functions.
 
-Every method is one call of one SQL function (`sql/migrations`), which is one transaction and may
-be sent again: a repeated call changes nothing. Which post is where is decided in the database;
-this module only speaks to it.
+Every method calls one SQL function (`sql/migrations`). It is one transaction and may be sent again:
+a repeated call changes nothing. The database decides the state of each unit; this module only
+calls it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dagster_tiktok.models import (
 from dagster_tiktok.settings import Settings
 
 LEASE_SECONDS = 30.0
-_HASHES_A_CALL = 5_000
+_HASHES_PER_CALL = 5_000
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class OpenResult(BaseModel):
 
 
 class ClaimResult(BaseModel):
-    """`expired` counts the daily looks that were found past their day, `leased` the due units
-    in the same state that another run holds now."""
+    """`expired` counts the daily units whose day had passed, `leased` the due units in the same
+    state that other runs hold now."""
 
     units: tuple[Unit, ...]
     expired: int = 0
@@ -56,10 +56,10 @@ class ClaimResult(BaseModel):
 
 
 class ScrapeResult(BaseModel):
-    """What became of a look: `post` for scraped, `error_kind` and `error` for the others.
+    """The outcome of a scrape: `post` if scraped, else `error_kind` and `error`.
 
-    `is_photo`: whether the URL of the post says that it shows slides. `counted`: whether a try that
-    failed counts against the post.
+    `is_photo`: whether the post's URL is a /photo/ URL. `counted`: whether a failed attempt counts
+    against the post.
     """
 
     unit_id: int
@@ -73,9 +73,9 @@ class ScrapeResult(BaseModel):
 
 
 class SlidesResult(BaseModel):
-    """What became of a post's slides: all stored, or some and an error.
+    """The outcome of storing a post's slides: all of them, or some and an error.
 
-    `counted`: whether a try that failed counts against the post.
+    `counted`: whether a failed attempt counts against the post.
     """
 
     unit_id: int
@@ -93,9 +93,8 @@ class FailedUnit(BaseModel):
 
 
 class PersistResult(BaseModel):
-    """`failed` names the units that the database refused, `not_tried` those for which the time of
-    the call did not suffice: they are still held, and nothing is counted against them. The others
-    are written."""
+    """`failed` lists the units that the database rejected, `not_tried` those for which the call had
+    no time: they are still leased, and no attempt is counted. The others are written."""
 
     persisted: int = 0
     posts_written: int = 0
@@ -111,7 +110,7 @@ class WrittenErrors(BaseModel):
 
 
 class Elsewhere(BaseModel):
-    """What waits for sheets that this deployment does not read."""
+    """Rows of sheets that this deployment does not read."""
 
     sheets: tuple[WaitingElsewhere, ...]
 
@@ -124,8 +123,8 @@ class Ledger:
     """The ledger as one batch sees it. Get one from `open_ledger`.
 
     Raises (every method):
-        ServiceUnavailableError: the database did not answer, after all retries.
-        ConfigurationError: it refuses the key, or lacks a migration.
+        ServiceUnavailableError: the database does not respond, after all retries.
+        ConfigurationError: the key is not accepted, or a migration is missing.
     """
 
     def __init__(
@@ -159,13 +158,13 @@ class Ledger:
     async def open_units(
         self, rows: Sequence[RowRequest], *, source: str, read_at: datetime
     ) -> OpenResult:
-        """Opens a slot-0 unit for each ready row, due on the day that it is for the database.
+        """Opens a slot-0 unit for each ready row, due today by the database's clock.
 
         Arguments:
-            source: the sheet that they stand in (`SheetUrl.source`).
+            source: the sheet of the rows (`SheetUrl.source`).
             read_at: `clock().now` from just before the sheet was read.
         """
-        answer = await self._call(
+        response = await self._call(
             "open_units",
             source=source,
             batch_id=self.owner,
@@ -173,11 +172,11 @@ class Ledger:
             read_at=read_at,
             rows=rows,
         )
-        return OpenResult.model_validate(answer)
+        return OpenResult.model_validate(response)
 
     async def claim(self, state: UnitState, *, due_date: date, limit: int) -> ClaimResult:
-        """Leases up to `limit` units that are due on `due_date` or before and in `state`."""
-        answer = await self._call(
+        """Leases up to `limit` units in `state` that are due on `due_date` or before."""
+        response = await self._call(
             "claim_units",
             state=state,
             due_date=due_date,
@@ -188,7 +187,7 @@ class Ledger:
             limit=limit,
             lease_seconds=self.lease_seconds,
         )
-        return ClaimResult.model_validate(answer)
+        return ClaimResult.model_validate(response)
 
     async def record_scrapes(self, results: Iterable[ScrapeResult]) -> None:
         await self._call(
@@ -199,26 +198,26 @@ class Ledger:
         await self._call("record_slides", owner=self.owner, results=list(results))
 
     async def persist(self, unit_ids: Sequence[int]) -> PersistResult:
-        """Writes posts, slides and snapshots of the units in one transaction.
+        """Writes the posts, slides and snapshots of the units in one transaction.
 
-        At least one of them is tried: calling again with `not_tried` comes to an end.
+        Each call tries at least one unit, so calling again with `not_tried` terminates.
         """
-        answer = await self._call(
+        response = await self._call(
             "persist_units",
             owner=self.owner,
             unit_ids=list(unit_ids),
             timezone=self._timezone,
         )
-        return PersistResult.model_validate(answer)
+        return PersistResult.model_validate(response)
 
     async def finish(
         self, notes: Mapping[int, str | None], *, waiting: Collection[int] = ()
     ) -> None:
-        """Ends units by id, with a note where the sheet could not be answered.
+        """Ends units by id, with a note if the sheet could not be written.
 
         Arguments:
-            waiting: those of them whose rows still wait. They stay open, and later runs only try
-                to answer: their posts are not scraped again.
+            waiting: those whose rows still wait. They stay unfinished: later runs only try to
+                write them back and do not scrape their posts again.
         """
         results = [
             {"unit_id": unit_id, "note": note, "waits": unit_id in waiting}
@@ -229,32 +228,32 @@ class Ledger:
     async def written_errors(
         self, found: Collection[str], writing: Collection[str]
     ) -> frozenset[str]:
-        """Which of the texts `found` under `Error` the pipeline ever wrote, in any version.
+        """Which of the texts `found` in the column `Error` the pipeline wrote, in any version.
 
-        Records the texts `writing`: to be called before they are written. Only hashes are sent.
+        Also records the texts `writing`, so call it before they are written. Only hashes are sent.
         """
         hashes = {_hash(text): text for text in found}
-        asked, new = list(hashes), [_hash(text) for text in writing]
+        keys, new = list(hashes), [_hash(text) for text in writing]
         known: set[str] = set()
-        # One call, but for a sheet of thousands of different texts: then the last one records what
-        # is about to be written, after all questions.
-        last = max(len(asked) - 1, 0) // _HASHES_A_CALL
+        # Usually one call. A sheet with thousands of different texts needs several, of which only
+        # the last one records what is about to be written.
+        last = max(len(keys) - 1, 0) // _HASHES_PER_CALL
         for number in range(last + 1):
-            part = asked[number * _HASHES_A_CALL : (number + 1) * _HASHES_A_CALL]
-            answer = await self._call(
+            part = keys[number * _HASHES_PER_CALL : (number + 1) * _HASHES_PER_CALL]
+            response = await self._call(
                 "written_errors", found=part, writing=new if number == last else []
             )
-            known.update(WrittenErrors.model_validate(answer).known)
+            known.update(WrittenErrors.model_validate(response).known)
         return frozenset(hashes[item] for item in known & hashes.keys())
 
     async def record_stage(
         self, stage: str, metrics: dict[str, Any], failures: dict[str, Any] | None = None
     ) -> None:
-        """Leaves a stage's totals in the batch's record, for the stage that closes it.
+        """Records a stage's totals in the batch's row of `scraping_logs`.
 
         Arguments:
-            metrics: read by every signed-in user.
-            failures: texts of what failed, which may quote servers, names and URLs.
+            metrics: every signed-in user can read them.
+            failures: error messages, which may quote servers, names and URLs.
         """
         await self._call(
             "record_stage",
@@ -265,15 +264,15 @@ class Ledger:
         )
 
     async def elsewhere(self) -> tuple[WaitingElsewhere, ...]:
-        """What waits for sheets that are not among the settings'."""
-        answer = await self._call("units_elsewhere", sources=self._sources)
-        return Elsewhere.model_validate(answer).sheets
+        """Rows that wait for sheets that the settings do not name."""
+        response = await self._call("units_elsewhere", sources=self._sources)
+        return Elsewhere.model_validate(response).sheets
 
     async def close_batch(
         self, *, error: str | None = None, error_limit: int = 100
     ) -> BatchSummary:
-        """Writes the batch's figures; `error` is what ended it, if something did."""
-        answer = await self._call(
+        """Writes the batch's totals. `error` is what ended it early, if anything."""
+        response = await self._call(
             "close_batch",
             batch_id=self.owner,
             timezone=self._timezone,
@@ -281,14 +280,14 @@ class Ledger:
             limit=error_limit,
             error=error,
         )
-        return BatchSummary.model_validate(answer)
+        return BatchSummary.model_validate(response)
 
     async def release(self) -> None:
-        """Gives back every unit that this batch holds; nothing is counted against them."""
+        """Releases every unit that this batch holds, without counting an attempt."""
         await self._call("release_leases", owner=self.owner)
 
     async def keep_leases(self) -> None:
-        """Renews the batch's leases until it is cancelled."""
+        """Renews the batch's leases until the task is cancelled."""
         while True:
             await asyncio.sleep(self.lease_seconds / 3)
             try:
@@ -296,8 +295,8 @@ class Ledger:
                     "extend_leases", owner=self.owner, lease_seconds=self.lease_seconds
                 )
             except ServiceUnavailableError as error:
-                # The next write meets the same fault and reports it; meanwhile a lease that
-                # ends lets another run take the units, and our results for them are ignored.
+                # The next write fails with the same error and reports it. If a lease ends
+                # meanwhile, another run may claim the units, and our results are ignored.
                 log.warning("the leases could not be renewed: %s", error)
 
 
@@ -309,10 +308,10 @@ async def open_ledger(
     lease_seconds: float = LEASE_SECONDS,
     starting: bool = False,
 ) -> AsyncIterator[Ledger]:
-    """The ledger for one batch. Checks the database first and gives leases back at the end.
+    """Opens the ledger for one batch: checks the database first, releases leases at the end.
 
-    Leases are renewed in the background, so that a process that dies keeps its units for
-    `lease_seconds` at most.
+    A background task renews the leases, so a process that dies holds its units for at most
+    `lease_seconds`.
 
     Arguments:
         starting: see `database.open_database`.

@@ -1,4 +1,4 @@
-"""What hosted Supabase says when a project as a whole is not to be had, and what cures it."""
+"""How hosted Supabase reports that a whole project is unavailable, and what fixes it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _DISK_FULL_TEXT = "No space left on device"
 # SQLSTATE classes: connection (08), deadlock and serialization (40), resources, such as too many
 # connections (53), time limit, shutdown and recovery (57). PostgREST's own: no connection to the
 # database, no schema cache yet, its pool is exhausted.
-_PASSING_CODES = re.compile(r"(08|40|53|57)[0-9A-Z]{3}\Z|PGRST00[0-3]\Z")
+_TRANSIENT_CODES = re.compile(r"(08|40|53|57)[0-9A-Z]{3}\Z|PGRST00[0-3]\Z")
 _ABOUT_VALUES = re.compile(r"(22|23|P0)[0-9A-Z]{3}\Z")
-# Of the storage, which gives the name in `error` or `code`, and often 400 as the status.
-_PASSING_NAMES = frozenset(
+# Storage gives the name in `error` or `code`, often with the status 400.
+_TRANSIENT_NAMES = frozenset(
     {
         "DatabaseTimeout",
         "SlowDown",
@@ -30,8 +30,8 @@ _PASSING_NAMES = frozenset(
         "TooManyRequests",
     }
 )
-# Of the pooler and of PostgreSQL, passed on under whatever code the service has for "other".
-_PASSING_TEXTS = re.compile(
+# From the pooler and PostgreSQL, passed on under the code that the service has for "other".
+_TRANSIENT_TEXTS = re.compile(
     r"max client(s|( connections))? reached|MaxClientsInSessionMode|too many (clients|connections)"
     r"|connection slots are reserved|Timeout acquiring a connection|connection pool"
     r"|Missing tenant config|Tenant config for \S+ not found|Tenant not found",
@@ -40,11 +40,11 @@ _PASSING_TEXTS = re.compile(
 
 
 class ProjectUnavailableError(ServiceUnavailableError):
-    """The project takes nothing until somebody acts: no slide and no post is to blame."""
+    """The project rejects every call until an operator acts: no slide and no post is at fault."""
 
 
 def known_state(status: int | None = None, *, code: str = "", message: str = "") -> str | None:
-    """The state with its cure, or None for a response that tells of none.
+    """Returns the state and how to fix it, or None if the response shows no known state.
 
     Arguments:
         status: of HTTP, or what a storage error's body gives in its place.
@@ -53,7 +53,7 @@ def known_state(status: int | None = None, *, code: str = "", message: str = "")
     """
     if status == 402:
         return (
-            "Supabase refuses every call until a bill is paid or a quota is raised (402): open "
+            "Supabase rejects every call until a bill is paid or a quota is raised (402): open "
             "Organization Settings, Billing and Usage. Nothing is lost, the next run continues."
         )
     if status == 540:
@@ -72,15 +72,15 @@ def known_state(status: int | None = None, *, code: str = "", message: str = "")
     return None
 
 
-def says_it_may_pass(said: Mapping[str, Any]) -> bool:
-    """Whether an error tells of a fault that may be over in a moment, whatever its status says.
+def is_transient_error(body: Mapping[str, Any]) -> bool:
+    """Whether the error is transient, whatever its status.
 
     Arguments:
-        said: the error's body; empty if it has none that can be read.
+        body: the error's JSON body; empty if it has none.
     """
-    code, error = str(said.get("code")), str(said.get("error"))
-    if _PASSING_CODES.match(code) or {code, error} & _PASSING_NAMES:
+    code, error = str(body.get("code")), str(body.get("error"))
+    if _TRANSIENT_CODES.match(code) or {code, error} & _TRANSIENT_NAMES:
         return True
-    # What PostgreSQL says of values may quote them, and they are anybody's words.
-    told = "" if _ABOUT_VALUES.match(code) else f"{error} {said.get('message')}"
-    return _PASSING_TEXTS.search(told) is not None
+    # PostgreSQL's messages about values may quote them, so they may contain any text.
+    text = "" if _ABOUT_VALUES.match(code) else f"{error} {body.get('message')}"
+    return _TRANSIENT_TEXTS.search(text) is not None

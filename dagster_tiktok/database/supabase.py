@@ -1,8 +1,8 @@
-"""The one way to Supabase: supabase-py over an HTTP client that retries, with timeouts.
+"""The only connection to Supabase: supabase-py over an HTTP client with retries and timeouts.
 
-Every request that this project sends may be sent twice: the functions of the database are
-idempotent, and objects are stored under the hash of their content. So retries live in the
-transport, below supabase-py, which retries only reads.
+Every request of this project may be sent twice: the database's functions are idempotent, and
+objects are stored under the hash of their content. So the transport retries, below supabase-py,
+which retries only reads.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from dagster_tiktok.database.service_states import (
     ProjectUnavailableError,
+    is_transient_error,
     known_state,
-    says_it_may_pass,
 )
 from dagster_tiktok.errors import ServiceUnavailableError, UnreachableServiceError
 from dagster_tiktok.net.bounded_bodies import BodyTooLargeError, read_start, read_whole
@@ -35,25 +35,25 @@ from dagster_tiktok.settings import Settings
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 MAX_ERROR_BYTES = 64 * 2**10
-"""Of an error's body, which is cut there. Supabase's own are below 2 kB."""
+"""An error's body is truncated to this. Supabase's own are below 2 kB."""
 
 MAX_RESPONSE_BYTES = 64 * 2**20
-"""Of the answer of a function or a listing, unpacked. The largest claims are about 8 MB."""
+"""Limit for the response of a function or a listing, decompressed. The largest claims take 8 MB."""
 
 
 class RetryingTransport(httpx.AsyncBaseTransport):
-    """Sends a request again after a network error or a status that may pass.
+    """Sends a request again after a network error or a transient status.
 
     Raises:
-        ServiceUnavailableError: the last attempt failed too (UnreachableServiceError: to connect;
-            ProjectUnavailableError: the project is in a state that somebody has to end).
+        ServiceUnavailableError: the last attempt failed too (UnreachableServiceError: it could not
+            connect; ProjectUnavailableError: an operator has to fix the project).
     """
 
     def __init__(
         self, *, attempts: int = 4, max_connections: int = 16, secrets: Collection[str] = ()
     ) -> None:
-        """`secrets` are those of the settings: no error's text holds one of them."""
-        # HTTP/2 is off: such connections die after a number of streams.
+        """`secrets` are those of the settings: no error message contains one of them."""
+        # HTTP/2 is off: its connections die after a number of streams.
         self._inner = httpx.AsyncHTTPTransport(
             http2=False, limits=httpx.Limits(max_connections=max_connections)
         )
@@ -61,8 +61,8 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         self._secrets = secrets
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        # A body that is held in memory can be sent again. A form reads its file again by itself,
-        # so that the largest slides under way need no memory.
+        # A body in memory can be sent again. A form reads its file again by itself, so that large
+        # slides in flight need no memory.
         if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
             await request.aread()
         try:
@@ -86,7 +86,7 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         except httpx.TransportError as error:
             raise _lost(error) from None
         if response.is_success:
-            return await self._taken(request, response)
+            return await self._read_success(request, response)
         try:
             body = redacted_body(await read_start(response, MAX_ERROR_BYTES), self._secrets)
         except (httpx.TransportError, httpx.DecodingError) as error:
@@ -94,34 +94,38 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         response = _with_body(request, response, body)
         if response.is_redirect:
             return response
-        said = parse_error(body)
-        status = true_status(request.url, response.status_code, said)
+        details = parse_error(body)
+        status = true_status(request.url, response.status_code, details)
         retry_after = parse_retry_after(response.headers)
-        known = known_state(status, code=str(said.get("code")), message=str(said.get("message")))
+        known = known_state(
+            status, code=str(details.get("code")), message=str(details.get("message"))
+        )
         if known is not None:
-            if not (is_transient_status(status) or says_it_may_pass(said)):
+            if not (is_transient_status(status) or is_transient_error(details)):
                 raise ProjectUnavailableError(known)
             raise _UnavailableError(known, retry_after=retry_after)
-        if status in (401, 403) and not said:
-            # Supabase refuses a key in JSON. A page is of a proxy before it, which takes this
-            # machine for something that it is not: nothing is wrong with the key.
+        if status in (401, 403) and not details:
+            # Supabase rejects a key in JSON. An HTML page comes from a proxy in front of it, which
+            # rejects this machine: nothing is wrong with the key.
             raise TransientError(
-                f"was not reached: a proxy before it refused the request ({status}, no JSON)",
+                f"was not reached: a proxy in front of it rejected the request ({status}, no JSON)",
                 retry_after=retry_after,
             )
-        if is_transient_status(status) or says_it_may_pass(said):
-            message = str(said.get("message") or "no message")[:300]
-            # 520 and above are of the proxies and pools before the service.
-            told = (
-                f"did not answer ({status}: {message})"
+        if is_transient_status(status) or is_transient_error(details):
+            message = str(details.get("message") or "no message")[:300]
+            # 520 and above come from proxies and poolers in front of the service.
+            text = (
+                f"did not respond ({status}: {message})"
                 if status >= 520
-                else (f"answered {status}: {message}")
+                else (f"responded with {status}: {message}")
             )
-            raise TransientError(told, retry_after=retry_after)
+            raise TransientError(text, retry_after=retry_after)
         return response
 
-    async def _taken(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        """A success, read whole, unless it is an object of the bucket: its reader has a limit."""
+    async def _read_success(
+        self, request: httpx.Request, response: httpx.Response
+    ) -> httpx.Response:
+        """Reads a successful response whole, except objects: their reader has its own limit."""
         if request.method == "GET" and "/storage/v1/object/" in request.url.path:
             return response
         try:
@@ -129,12 +133,12 @@ class RetryingTransport(httpx.AsyncBaseTransport):
         except BodyTooLargeError:
             raise ServiceUnavailableError(
                 f"SUPABASE_URL returned more than {MAX_RESPONSE_BYTES:,} bytes, which Supabase "
-                "does not: check the URL, and what stands before it."
+                "never does: check the URL, and any proxy in front of it."
             ) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _lost(error) from None
         if "json" not in response.headers.get("Content-Type", ""):
-            # A page of a proxy, which the clients above quote as the reason why it is no JSON.
+            # A page from a proxy: the clients above quote it when they can't parse it as JSON.
             body = redacted_body(body, self._secrets)
         return _with_body(request, response, body)
 
@@ -144,32 +148,32 @@ class RetryingTransport(httpx.AsyncBaseTransport):
 
 def _lost(error: httpx.HTTPError) -> TransientError:
     # Without its cause: httpx quotes header values, and one of them is the key.
-    return TransientError(f"did not answer ({type(error).__name__})")
+    return TransientError(f"did not respond ({type(error).__name__})")
 
 
 def _with_body(request: httpx.Request, response: httpx.Response, body: bytes) -> httpx.Response:
-    """The response with a body that is read and unpacked already."""
+    """The response with a body that is already read and decompressed."""
     about_the_body = ("content-length", "content-encoding", "transfer-encoding")
     headers = [(k, v) for k, v in response.headers.multi_items() if k not in about_the_body]
     return httpx.Response(response.status_code, headers=headers, content=body, request=request)
 
 
 class _UnavailableError(TransientError):
-    """A known state of the project that may have ended by the next attempt."""
+    """A known state of the project that may be over by the next attempt."""
 
 
 def parse_error(body: bytes) -> dict[str, Any]:
-    """What an error says of itself: Supabase's are JSON objects with a message, else empty."""
+    """The JSON object of a Supabase error; empty if the body is anything else."""
     try:
-        said = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
-def true_status(url: httpx.URL, status: int, said: dict[str, Any]) -> int:
-    """The storage answers 400 to most faults; the status is then in the body, as text."""
-    inner = str(said.get("statusCode", ""))
+def true_status(url: httpx.URL, status: int, details: dict[str, Any]) -> int:
+    """Storage responds with 400 to most errors; the real status is then in the body, as text."""
+    inner = str(details.get("statusCode", ""))
     is_storage = "/storage/v1/" in url.path
     if is_storage and status == 400 and re.fullmatch("[45][0-9]{2}", inner):
         return int(inner)

@@ -18,10 +18,10 @@ class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     settings: dg.ResourceDependency[SettingsResource]
 
     def send(self, text: str) -> bool:
-        """True when the alert was taken, False when no webhook is set.
+        """Returns True if the alert was sent, False if no webhook is set.
 
         Raises:
-            ServiceUnavailableError: the webhook did not take it. Its URL is a secret and not named.
+            ServiceUnavailableError: the webhook rejected it. The URL is a secret and not named.
         """
         webhook = self.settings.load().alert_webhook_url
         if webhook is None:
@@ -35,16 +35,16 @@ class AlertResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return True
 
 
-def _post(address: str, text: str) -> None:
-    # What a sheet or a page says must not mention people or link anywhere: Slack's own escapes.
+def _post(url: str, text: str) -> None:
+    # Text from a sheet or a page must not mention users or add links: Slack's own escapes.
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     try:
-        response = httpx.post(address, json={"text": escaped}, timeout=10.0)
+        response = httpx.post(url, json={"text": escaped}, timeout=10.0)
     except httpx.TransportError as error:
-        raise TransientError(f"did not answer ({type(error).__name__})") from None
+        raise TransientError(f"did not respond ({type(error).__name__})") from None
     if is_transient_status(response.status_code):
-        raise TransientError(f"answered {response.status_code}")
+        raise TransientError(f"responded with {response.status_code}")
     if response.is_error:
         raise ServiceUnavailableError(
-            f"ALERT_WEBHOOK_URL refused the alert ({response.status_code})."
+            f"ALERT_WEBHOOK_URL rejected the alert ({response.status_code})."
         )

@@ -12,13 +12,13 @@ from dagster_tiktok.resources.settings import SettingsResource
 
 
 class LedgerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Opens the ledger for a run: the run's id is the batch's id."""
+    """Opens the ledger for a run, whose id is the batch's id."""
 
     settings: dg.ResourceDependency[SettingsResource]
     lease_seconds: float = LEASE_SECONDS
 
     async def clock(self) -> DatabaseClock:
-        """What time and which day it is for the database.
+        """Reads the database's clock.
 
         Raises:
             ConfigurationError, ServiceUnavailableError: see `database.open_database`.

@@ -6,14 +6,14 @@ from dagster_tiktok.settings import Settings, load_settings
 
 
 class SettingsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where the settings come from. Holds no secret itself: what it holds shows in the UI."""
+    """Where the settings come from. Holds no secret, because the UI shows what a resource holds."""
 
     env_file: str = ".env"
     max_posts_per_run: int | None = None
     """Overrides `PIPELINE_MAX_POSTS_PER_RUN`, for `dagster-tiktok run --limit`."""
 
     def load(self) -> Settings:
-        """Raises ConfigurationError where a variable is missing or wrong."""
+        """Reads the settings. Raises ConfigurationError if a variable is missing or wrong."""
         overrides = {}
         if self.max_posts_per_run is not None:
             overrides["pipeline_max_posts_per_run"] = self.max_posts_per_run

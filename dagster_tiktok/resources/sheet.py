@@ -10,13 +10,13 @@ from dagster_tiktok.sheet.client import SheetClient
 
 
 class SheetResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The sheets as Dagster's assets and sensors know them."""
+    """Opens a client for each sheet of the settings."""
 
     settings: dg.ResourceDependency[SettingsResource]
 
     @contextmanager
     def clients(self) -> Iterator[tuple[SheetClient, ...]]:
-        """One for each tab of the settings, in their order. Raises ConfigurationError."""
+        """One client for each tab of the settings, in order. Raises ConfigurationError."""
         settings = self.settings.load()
         with ExitStack() as stack:
             yield tuple(

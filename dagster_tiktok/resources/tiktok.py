@@ -13,8 +13,8 @@ from dagster_tiktok.tiktok.client import TikTokClient
 class TikTokResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens a client whose limits hold for the stage that uses it.
 
-    `breaker_pause_seconds` is the wait after five unreadable answers in a row,
-    `pass_pause_seconds` the least from a failure to the next look at that post in the same run.
+    `breaker_pause_seconds` is the pause after five rejections in a row, `pass_pause_seconds` the
+    shortest time from a failure to the next attempt on that post in the same run.
     """
 
     settings: dg.ResourceDependency[SettingsResource]

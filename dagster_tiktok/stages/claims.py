@@ -1,4 +1,4 @@
-"""Working through what is due: claims in chunks, and a few workers."""
+"""Claims due units in chunks and hands them to workers."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _NO_LIMIT = 1_000_000
 class ClaimScope:
     """Which units a run may claim: what is due on `partition_date` or before, at most `limit`.
 
-    Which day it is, and so what may still be scraped, is the database's to say.
+    The database decides which day it is, and so what may still be scraped.
     """
 
     partition_date: date
     limit: int
 
     def without_limit(self) -> ClaimScope:
-        """For the stages after the looks: what a run has looked at, it also brings to its end."""
+        """For the stages after the scrape: a run finishes everything that it has scraped."""
         return replace(self, limit=_NO_LIMIT)
 
 
 class Claims:
-    """The due units in one state, claimed chunk by chunk up to the limit of `due`.
+    """The due units in one state, claimed chunk by chunk up to the limit of `scope`.
 
-    Units that another run holds are waited for, for as long as a lease lasts: if that run died,
-    its leases end by then; if it lives, it renews them and the units are its own.
+    If another run holds some of them, this waits for as long as a lease lasts. If that run died,
+    its leases end by then. If it is alive, it renews them and keeps the units.
     """
 
     def __init__(self, ledger: Ledger, state: UnitState, scope: ClaimScope, *, chunk: int) -> None:
@@ -60,7 +60,7 @@ class Claims:
             if claimed.units:
                 yield claimed.units
             elif claimed.expired:
-                continue  # a call ends only so many missed looks; there may be more
+                continue  # a call expires only so many units; there may be more
             elif claimed.leased and time.monotonic() < waiting_until:
                 await asyncio.sleep(LEASE_POLL_SECONDS)
             else:

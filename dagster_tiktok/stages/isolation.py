@@ -1,4 +1,4 @@
-"""Work on several sheets of which one may fail: the others are worked on all the same."""
+"""Isolates the sheets from each other: if one fails, the others are still processed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Errors = dict[str, ConfigurationError | ServiceUnavailableError]
 
 
 @contextmanager
-def collect_failure(name: str, errors: Errors, log: logging.Logger, told: str) -> Iterator[None]:
-    """What the block raises goes into `errors` under the sheet's name, and ends the block only.
+def collect_failure(name: str, errors: Errors, log: logging.Logger, message: str) -> Iterator[None]:
+    """Puts the error that ends the block into `errors`, under the sheet's name.
 
-    Also what nobody foresaw, which is logged with where it came from.
+    An unexpected exception is logged with its traceback.
 
     Arguments:
-        told: what cannot be done, for the log: `sheet_rows: … cannot be read`.
+        message: what failed, for the log: `sheet_rows: … cannot be read`.
     """
     try:
         yield
     except (ConfigurationError, ServiceUnavailableError) as error:
-        # The sheet's name names the variable already, where there are several.
+        # With several sheets, the sheet's name already contains the variable's name.
         named = "GOOGLE_SHEET_URL" in name
         text = str(error).removeprefix("GOOGLE_SHEET_URL: ") if named else str(error)
-        log.warning("%s: %s", told, text)
+        log.warning("%s: %s", message, text)
         errors[name] = error
     except Exception as error:
-        log.exception("%s", told)
+        log.exception("%s", message)
         errors[name] = UnexpectedError(error)

@@ -1,4 +1,4 @@
-"""Reading the sheets and opening a unit for each row that is ready."""
+"""Reads the sheets and opens a unit for each ready row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SheetOpening:
-    """What one sheet held and what became of it. `tab` is the tab's title."""
+    """What was read from one sheet and which units it opened. `tab` is the tab's title."""
 
     sheet: SheetUrl
     tab: str
@@ -35,7 +35,7 @@ class SheetOpening:
 
 @dataclass
 class OpenReport:
-    """`failed`: why a sheet could not be read, by its name; the others were."""
+    """`failed`: why a sheet could not be read, by the sheet's name."""
 
     sheets: list[SheetOpening] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -55,15 +55,15 @@ async def open_ready_rows(
 ) -> OpenReport:
     """Reads each tab in one call and opens a slot-0 unit for each ready row.
 
-    A sheet that cannot be read holds back no other.
+    A sheet that cannot be read does not affect the others.
 
     Arguments:
-        timezone: of the dates in the sheets.
+        timezone: the time zone of the dates in the sheets.
         report: filled in while the stage works, for whoever needs it however the stage ends.
 
     Raises:
-        ConfigurationError: no sheet can be read: it is not there, not shared, or lacks a column.
-        ServiceUnavailableError: Google or the database does not answer. A failed read is not an
+        ConfigurationError: no sheet can be read: not found, not shared, or a column is missing.
+        ServiceUnavailableError: Google or the database does not respond. A failed read is not an
             empty sheet.
     """
     report = report or OpenReport()
@@ -92,7 +92,7 @@ async def open_ready_rows(
             report.sheets.append(SheetOpening(client.sheet, grid.title, rows, units))
             log.info(
                 "sheet_rows: %s: %d rows read, %d ready (%d with problems): "
-                "%d opened, %d open already",
+                "%d opened, %d already open",
                 name,
                 rows.filled_rows,
                 len(rows.ready),
@@ -107,7 +107,7 @@ async def open_ready_rows(
 def raise_if_none(
     done: Sequence[object], errors: Mapping[str, ConfigurationError | ServiceUnavailableError]
 ) -> None:
-    """Where no sheet could be worked with there is no other to go on with."""
+    """Raises if every sheet failed: there is no other one to go on with."""
     if done or not errors:
         return
     if len(errors) == 1:
@@ -118,7 +118,7 @@ def raise_if_none(
 
 
 def failure_reason(sheet: SheetUrl, error: Exception) -> str:
-    """Why a sheet failed, to be read behind its name, which names the variable already."""
+    """Why a sheet failed, to follow its name, which already contains the variable's name."""
     return str(error) if sheet.of == 1 else _without_variable(str(error))
 
 

@@ -1,4 +1,4 @@
-"""Writing posts, slides and snapshots: one transaction a chunk."""
+"""Writes posts, slides and snapshots, one transaction per chunk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class PersistReport:
-    """Totals of the stage; `failed` names the units that the database refused."""
+    """Totals of the stage; `failed` lists the units that the database rejected."""
 
     persisted: int = 0
     posts_written: int = 0
@@ -34,7 +34,7 @@ async def persist_due(
     advance: Callable[[int], None],
     report: PersistReport | None = None,
 ) -> PersistReport:
-    """Writes every unit whose slides are stored. `advance` is called with units done.
+    """Writes every unit whose slides are stored. Calls `advance` with the number of units done.
 
     Arguments:
         report: filled in while the stage works, for whoever needs it however the stage ends.
@@ -56,7 +56,7 @@ async def persist_due(
     finally:
         report.left_to_others = claims.left_to_others
         log.info(
-            "tiktok_posts: %d posts and %d slides written, %d refused in %.1f s",
+            "tiktok_posts: %d posts and %d slides written, %d rejected in %.1f s",
             report.posts_written,
             report.slides_written,
             len(report.failed),

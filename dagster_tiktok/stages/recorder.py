@@ -1,4 +1,4 @@
-"""Results are recorded in groups while the work goes on."""
+"""Records results in groups while the work goes on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FLUSH_SIZE = 50
 class Recorder(Generic[T]):
     """Writes results in groups: at most `FLUSH_SECONDS` after the first, or at `FLUSH_SIZE`.
 
-    One task of its own writes, and is never cancelled: a group is written or its error is raised.
-    A process that is killed loses only the results of that moment, and their work is done again.
-    Get one from `record_while`.
+    A separate task writes and is never cancelled: a group is written or its error is raised. A
+    killed process loses only the results that are not yet written; their work is done again. Get
+    one from `record_while`.
     """
 
     def __init__(self, write: Callable[[list[T]], Awaitable[None]]) -> None:
@@ -31,7 +31,7 @@ class Recorder(Generic[T]):
         self._writing = asyncio.ensure_future(self._run())
 
     async def add(self, result: T) -> None:
-        """Has the result written soon. Raises what ended the writing, if something did."""
+        """Queues the result. Raises the error that ended the writer, if any."""
         if self._writing.done():
             self._writing.result()
         self._waiting.append(result)
@@ -39,14 +39,14 @@ class Recorder(Generic[T]):
             self._wake.set()
 
     def close(self) -> None:
-        """No further result comes: what is left is written now."""
+        """Ends the queue: what is left is written now."""
         self._closing = True
         self._wake.set()
 
     async def written(self) -> None:
-        """Waits for the end of the writing. Raises what ended it, if something did.
+        """Waits until everything is written. Raises the error that ended the writer, if any.
 
-        A caller that is cancelled does not end the writing.
+        Cancelling the caller does not cancel the writer.
         """
         await asyncio.wait({self._writing})
         self._writing.result()
@@ -65,10 +65,10 @@ async def record_while(
     write: Callable[[list[T]], Awaitable[None]],
     work: Callable[[Recorder[T]], Coroutine[Any, Any, None]],
 ) -> None:
-    """Runs `work` with a recorder, whose last group is written also when the work is interrupted.
+    """Runs `work` with a recorder and writes its last group even if the work is interrupted.
 
-    A write that fails cancels the work at once, and its error is raised: results that cannot be
-    recorded are requests in vain, and work that waits for one slow page would notice late.
+    If a write fails, the work is cancelled at once and the error is raised: requests whose results
+    cannot be recorded are wasted, and work that waits for a slow page would notice late.
     """
     recorder = Recorder(write)
 

@@ -1,4 +1,4 @@
-"""Looking at the posts that are due: fetch, parse, record."""
+"""Scrapes the posts that are due: fetch, parse, record."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ScrapeReport:
-    """Totals of the stage, each look counted once; `seconds` is wall-clock time.
+    """Totals of the stage, each unit counted once; `seconds` is wall-clock time.
 
-    `kinds` counts failures by kind, `methods` what was scraped by its source; `scraped_later` are
-    those of `scraped` that a further pass or another source than the page brought.
+    `kinds` counts failures by kind, `methods` scraped posts by source. `scraped_later` counts those
+    of `scraped` that needed a further pass or another source than the page.
     """
 
     scraped: int = 0
@@ -40,7 +40,7 @@ class ScrapeReport:
     kinds: Counter[str] = field(default_factory=Counter)
     methods: Counter[str] = field(default_factory=Counter)
     posts: list[Post] = field(default_factory=list)
-    """The first few, for a preview."""
+    """The first few posts, for a preview."""
 
     def count(self, result: ScrapeResult, *, at_first: bool) -> None:
         if result.post is not None:
@@ -57,7 +57,7 @@ class ScrapeReport:
         self.kinds[result.error_kind or "unknown"] += 1
 
     def as_line(self) -> str:
-        later = f" ({self.scraped_later} not at the first look)" if self.scraped_later else ""
+        later = f" ({self.scraped_later} not in the first pass)" if self.scraped_later else ""
         return (
             f"{self.scraped} scraped{later}, {self.unavailable} unavailable, "
             f"{self.retried} to try again, {self.expired} expired"
@@ -73,14 +73,14 @@ async def scrape_due(
     report: ScrapeReport | None = None,
     pass_pause_seconds: float = PASS_PAUSE_SECONDS,
 ) -> ScrapeReport:
-    """ScrapePasses at every due post, within the client's limits. `advance` is called once a unit.
+    """Scrapes every due post within the client's limits. Calls `advance` once per unit.
 
     Arguments:
         report: filled in while the stage works, for whoever needs it however the stage ends.
-        pass_pause_seconds: the least from a failure to the next look at that post.
+        pass_pause_seconds: the shortest time from a failure to the next attempt.
 
     Raises:
-        ServiceUnavailableError: the database is down, or TikTok rejects us; what was read is kept.
+        ServiceUnavailableError: the database is down, or TikTok rejects us. Results are kept.
     """
     report = report or ScrapeReport()
     claims = Claims(ledger, "pending", scope, chunk=CLAIM_CHUNK)
@@ -94,19 +94,19 @@ async def scrape_due(
             report.count(result, at_first=at_first)
             advance()
 
-        looks = ScrapePasses(client, settle)
+        passes = ScrapePasses(client, settle)
         try:
             try:
-                await claims.each(looks.first, concurrency=client.max_concurrency)
+                await claims.each(passes.first, concurrency=client.max_concurrency)
             except TikTokRejectionError:
-                # What has been looked at has its result; what has not stays as it was.
-                await looks.end()
+                # Units that were tried get their result; the others stay as they were.
+                await passes.end()
                 raise
-            await looks.again(pass_pause_seconds)
-            await looks.elsewhere()
-            await looks.end()
+            await passes.again(pass_pause_seconds)
+            await passes.elsewhere()
+            await passes.end()
         finally:
-            await looks.close()
+            await passes.close()
 
     try:
         with timed(report):

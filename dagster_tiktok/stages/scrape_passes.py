@@ -1,7 +1,7 @@
-"""One run's looks: at once, again after a pause where that may help, at last elsewhere.
+"""The passes of one run: every post once, failed ones again after a pause, then other sources.
 
-A refusal is never asked again at once. What failed for a reason that may pass waits until every
-other post was looked at, and longer; only what is still without a post then is a failed try.
+A rejected request is never repeated at once. A post that failed for a transient reason waits until
+all others were tried, and longer. Only a post that is still missing after that counts as failed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from dagster_tiktok.tiktok.shared_calls import SharedCalls
 
 FURTHER_PASSES = 3
 
-# Another program would meet the same network, and TikTok has just asked for fewer requests.
+# Another program would use the same network, and TikTok has just asked for fewer requests.
 _NOT_FOR_THE_FALLBACK = frozenset({FailureKind.NETWORK, FailureKind.RATE_LIMITED})
 
 log = logging.getLogger(__name__)
 
 Settle = Callable[[ScrapeResult, bool], Awaitable[None]]
-"""Takes a unit's one result, and whether it is that of its first look."""
+"""Takes the result of a unit, and whether it comes from the first pass."""
 
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """A look without a post: what is needed of the error, which would keep its page in memory."""
+    """A failed scrape, without the error itself, which would keep its page in memory."""
 
     ref: PostRef
     failure: Failure
@@ -47,34 +47,34 @@ class FailedAttempt:
 
 
 class ScrapePasses:
-    """ScrapePasses at units and hands each one's result to `settle`, once.
+    """Scrapes units in several passes and hands each result to `settle` once.
 
-    Call `first` for each unit, then `again`, `elsewhere` and `end`, in this order. `end` alone
-    gives those that wait their result as well.
+    Call `first` for each unit, then `again`, `elsewhere` and `end`, in this order. `end` alone also
+    settles the units that wait.
     """
 
     def __init__(self, client: TikTokClient, settle: Settle) -> None:
         self._client = client
         self._settle = settle
         self._waiting: dict[int, tuple[Unit, FailedAttempt]] = {}
-        # Two rows that lead to one post share one fetch, and its failure until the next pass. A
-        # post that any URL calls a photo post is asked for as one.
+        # Rows that name the same post share one fetch, and its failure until the next pass. If any
+        # URL of a post is a /photo/ URL, it is fetched as a photo post.
         self._posts = SharedCalls(partial(self._fetch, is_photo=False))
         self._photos = SharedCalls(partial(self._fetch, is_photo=True))
         self._photo_ids: set[str] = set()
         self._users: dict[str, str] = {}
-        self._misses: dict[str, FailedAttempt] = {}
+        self._failures: dict[str, FailedAttempt] = {}
         self._elsewhere: dict[str, Post | FailedAttempt | None] = {}
-        self._last_miss_at = 0.0
+        self._last_failure_at = 0.0
         self._is_first_pass = True
-        self._is_refused_again = False
+        self._is_rejected_again = False
 
     async def close(self) -> None:
         await self._posts.close()
         await self._photos.close()
 
     async def first(self, unit: Unit) -> None:
-        """The unit's first look.
+        """Tries the unit for the first time.
 
         Raises:
             TikTokRejectionError: TikTok refuses this address.
@@ -82,7 +82,7 @@ class ScrapePasses:
         try:
             ref = reference(unit)
         except PostUrlError as error:
-            # The row was read by a version that understood more than this one.
+            # The row was read by a version that accepted more than this one.
             result = ScrapeResult(
                 unit_id=unit.id, result="unavailable", error_kind="invalid_row", error=str(error)
             )
@@ -91,18 +91,18 @@ class ScrapePasses:
         await self._scrape_unit(unit, ref)
 
     async def again(self, pause_seconds: float) -> None:
-        """Up to FURTHER_PASSES looks at those that wait, each `pause_seconds` after a failure.
+        """Tries waiting units up to FURTHER_PASSES times, each `pause_seconds` after a failure.
 
-        Rejections in a row, as many as the breaker pauses after, end the passes: the same few posts
-        asked on would open it. It would not end the stage: every unit has been looked at.
+        The passes end when the breaker starts to pause: requesting the same few posts again would
+        open it. That does not end the stage, because every unit has been tried.
         """
         self._is_first_pass = False
         for _ in range(FURTHER_PASSES):
-            if not self._waiting or self._is_refused_again:
+            if not self._waiting or self._is_rejected_again:
                 return
-            log.info("%d posts could not be read; they are scraped again", len(self._waiting))
-            await asyncio.sleep(max(0.0, self._last_miss_at + pause_seconds - time.monotonic()))
-            self._misses.clear()
+            log.info("%d posts could not be read; trying them again", len(self._waiting))
+            await asyncio.sleep(max(0.0, self._last_failure_at + pause_seconds - time.monotonic()))
+            self._failures.clear()
             units = [unit for unit, _ in self._waiting.values()]
             try:
                 await for_each(units, self._try_again, concurrency=self._client.max_concurrency)
@@ -111,14 +111,14 @@ class ScrapePasses:
                 return
 
     async def elsewhere(self) -> None:
-        """Asks other sources for those that still wait, one after the other.
+        """Tries other sources for the units that still wait, one after the other.
 
-        Nothing else is asked meanwhile: a separate program's requests are seen too late for the
-        rate limit to hold others back.
+        No other request runs meanwhile: the rate limit learns of another program's requests too
+        late to hold others back.
         """
-        for unit, miss in list(self._waiting.values()):
+        for unit, attempt in list(self._waiting.values()):
             try:
-                found = await self._found_elsewhere(unit, miss)
+                found = await self._fetch_elsewhere(unit, attempt)
             except TikTokRejectionError:
                 return
             if isinstance(found, Post):
@@ -127,14 +127,14 @@ class ScrapePasses:
                 await self._end(unit, failed(unit, found))
 
     async def end(self) -> None:
-        """Those that still wait have failed."""
-        for unit, miss in list(self._waiting.values()):
-            await self._end(unit, failed(unit, miss))
+        """Settles the units that still wait as failed."""
+        for unit, attempt in list(self._waiting.values()):
+            await self._end(unit, failed(unit, attempt))
 
     async def _try_again(self, unit: Unit) -> None:
-        if not self._is_refused_again:
+        if not self._is_rejected_again:
             await self._scrape_unit(unit, self._waiting[unit.id][1].ref)
-            self._is_refused_again = self._client.is_backing_off
+            self._is_rejected_again = self._client.is_backing_off
 
     async def _scrape_unit(self, unit: Unit, ref: PostRef) -> None:
         found = await self._ask(unit, ref)
@@ -147,10 +147,10 @@ class ScrapePasses:
 
     async def _ask(self, unit: Unit, ref: PostRef) -> Post | FailedAttempt:
         try:
-            if (known := self._misses.get(ref.tiktok_id or ref.key)) is not None:
+            if (known := self._failures.get(ref.tiktok_id or ref.key)) is not None:
                 return known
             ref = await self._client.resolve(ref)
-            if (known := self._misses.get(ref.tiktok_id or "")) is not None:
+            if (known := self._failures.get(ref.tiktok_id or "")) is not None:
                 return known
             if ref.is_photo:
                 self._photo_ids.add(ref.tiktok_id or "")
@@ -160,36 +160,36 @@ class ScrapePasses:
             return await posts.get(ref.tiktok_id or "")
         except PostError as error:
             log.info("%s: %s (%s)", _name(unit, ref), error, error.kind.value)
-            self._last_miss_at = time.monotonic()
-            miss = self._misses[ref.tiktok_id or ref.key] = FailedAttempt.of(ref, error)
-            return miss
+            self._last_failure_at = time.monotonic()
+            attempt = self._failures[ref.tiktok_id or ref.key] = FailedAttempt.of(ref, error)
+            return attempt
 
     async def _fetch(self, tiktok_id: str, *, is_photo: bool) -> Post:
         user = self._users.get(tiktok_id)
         return await self._client.fetch_post(tiktok_id, is_photo=is_photo, user=user)
 
-    async def _found_elsewhere(
-        self, unit: Unit, miss: FailedAttempt
+    async def _fetch_elsewhere(
+        self, unit: Unit, attempt: FailedAttempt
     ) -> Post | FailedAttempt | None:
-        """The post, a reason why it can't be seen, or None where no other source tells."""
-        tiktok_id = miss.ref.tiktok_id
+        """The post, the reason why it is unavailable, or None if no other source knows."""
+        tiktok_id = attempt.ref.tiktok_id
         if tiktok_id is None:
             return None
         found = None
-        if self._client.has_fallback and miss.failure.kind not in _NOT_FOR_THE_FALLBACK:
+        if self._client.has_fallback and attempt.failure.kind not in _NOT_FOR_THE_FALLBACK:
             found = await self._once(
                 f"post {tiktok_id}, asked for by the program of TIKTOK_FALLBACK",
-                miss.ref,
-                lambda: self._client.fetch_with_fallback(tiktok_id, is_photo=miss.ref.is_photo),
+                attempt.ref,
+                lambda: self._client.fetch_with_fallback(tiktok_id, is_photo=attempt.ref.is_photo),
             )
-        # A daily look without figures is worth nothing.
-        if found is None and unit.slot == 0 and is_given_up(unit, miss):
+        # A daily scrape without metrics is useless.
+        if found is None and unit.slot == 0 and is_given_up(unit, attempt):
             user = _typed(unit).user
             found = await self._once(
                 f"post {tiktok_id}, asked for by oEmbed and the embed page",
-                miss.ref,
+                attempt.ref,
                 lambda: self._client.fetch_preview(
-                    tiktok_id, user=user, is_photo=miss.ref.is_photo
+                    tiktok_id, user=user, is_photo=attempt.ref.is_photo
                 ),
             )
         return found
@@ -215,7 +215,7 @@ def reference(unit: Unit) -> PostRef:
     """The post that the unit is about.
 
     Raises:
-        PostUrlError: its row's address is not understood.
+        PostUrlError: the URL in its row is not understood.
     """
     if unit.tiktok_id is not None:
         typed = _typed(unit)
@@ -227,25 +227,25 @@ def reference(unit: Unit) -> PostRef:
 
 
 def _name(unit: Unit, ref: PostRef) -> str:
-    """What a log line calls the unit, so that its row is found in the sheet."""
+    """The name of the unit in log lines, so that its row can be found in the sheet."""
     if ref.tiktok_id is not None:
         return f"post {ref.tiktok_id}"
     link = quoted(unit.details.va_url) if unit.details else ref.key
     return f"short link {link} (unit {unit.source_key})"
 
 
-def is_given_up(unit: Unit, miss: FailedAttempt) -> bool:
-    """Whether this was the last try, for a reason that is not permanent."""
-    return unit.is_last_try and miss.about_post and not miss.failure.permanent
+def is_given_up(unit: Unit, attempt: FailedAttempt) -> bool:
+    """Whether this was the last attempt, and its failure is not permanent."""
+    return unit.is_last_try and attempt.about_post and not attempt.failure.permanent
 
 
 def scraped(unit: Unit, post: Post) -> ScrapeResult:
     return ScrapeResult(unit_id=unit.id, result="scraped", tiktok_id=post.tiktok_id, post=post)
 
 
-def failed(unit: Unit, miss: FailedAttempt) -> ScrapeResult:
-    """The result of a look that ends without a post in this run."""
-    given_up, message = is_given_up(unit, miss), miss.failure.message
+def failed(unit: Unit, attempt: FailedAttempt) -> ScrapeResult:
+    """The result of a unit whose post could not be scraped in this run."""
+    given_up, message = is_given_up(unit, attempt), attempt.failure.message
     if given_up:
         message = (
             f"{message.removesuffix(WILL_RETRY)}, in {unit.attempts + 1} tries: "
@@ -253,12 +253,12 @@ def failed(unit: Unit, miss: FailedAttempt) -> ScrapeResult:
         )
     return ScrapeResult(
         unit_id=unit.id,
-        result="unavailable" if miss.failure.permanent or given_up else "retry",
-        tiktok_id=miss.ref.tiktok_id,
-        is_photo=miss.ref.is_photo,
-        error_kind=miss.failure.kind.value,
+        result="unavailable" if attempt.failure.permanent or given_up else "retry",
+        tiktok_id=attempt.ref.tiktok_id,
+        is_photo=attempt.ref.is_photo,
+        error_kind=attempt.failure.kind.value,
         error=message,
-        counted=miss.about_post,
+        counted=attempt.about_post,
     )
 
 
@@ -269,7 +269,7 @@ class _Typed:
 
 
 def _typed(unit: Unit) -> _Typed:
-    """What the row's URL says beside the id; nothing for a daily look, which has no row."""
+    """What the row's URL shows besides the id; empty for a daily scrape, which has no row."""
     try:
         ref = parse_post_link(unit.details.va_url) if unit.details else None
     except PostUrlError:

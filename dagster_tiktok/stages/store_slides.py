@@ -1,4 +1,4 @@
-"""Moving the slides of scraped posts from the CDN to the bucket."""
+"""Moves the slides of scraped posts from the CDN to the bucket."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class StoreReport:
     seconds: float = 0.0
     stats: MoveStats = field(default_factory=MoveStats)
     rejection: str | None = None
-    """Why slides were not asked for, if the CDN gave nothing."""
+    """Why slides were no longer requested, if the CDN rejected everything."""
     previews: list[str] = field(default_factory=list)
-    """Public addresses of the first few slides."""
+    """Public URLs of the first few slides."""
 
 
 async def store_due(
@@ -45,13 +45,13 @@ async def store_due(
     advance: Callable[[], None],
     report: StoreReport | None = None,
 ) -> StoreReport:
-    """Stores the slides of every scraped post. `advance` is called once a post.
+    """Stores the slides of every scraped post. Calls `advance` once per post.
 
     Arguments:
         report: filled in while the stage works, for whoever needs it however the stage ends.
 
     Raises:
-        ServiceUnavailableError: the database or the storage is down; what was stored is recorded.
+        ServiceUnavailableError: the database or Storage is down; stored slides are recorded.
     """
     report = report or StoreReport()
     report.stats = mover.stats
@@ -88,10 +88,10 @@ async def store_due(
             await claims.each(work, concurrency=concurrency)
             ended = True
         finally:
-            # A rejection counts against a post only if other posts were not rejected too. A stage
-            # that was interrupted can't tell.
-            everything = mover.stop_reason is not None and not report.stats.downloaded
-            await record_doubtful(counted=ended and not everything)
+            # A rejection counts against a post only if other posts were not rejected too. An
+            # interrupted stage can't know.
+            rejects_all = mover.stop_reason is not None and not report.stats.downloaded
+            await record_doubtful(counted=ended and not rejects_all)
 
     try:
         with timed(report):
@@ -104,8 +104,8 @@ async def store_due(
 
 
 class _InAnyOrder(Claims):
-    # Nothing is counted when the CDN seems to reject everything. If it refuses only some posts, a
-    # run that began with the same ones each time would end there each time.
+    # No attempt is counted when the CDN seems to reject everything. If it rejects only some posts,
+    # runs that always began with the same ones would always end there.
     async def chunks(self) -> AsyncIterator[Sequence[Unit]]:
         async for chunk in super().chunks():
             yield random.sample(chunk, len(chunk))
@@ -122,9 +122,13 @@ def _result(unit: Unit, moved: MoveResult, *, counted: bool) -> SlidesResult:
     counted = counted and _counts(moved)
     given_up = bool(moved.failures) and counted and unit.is_last_try
     if given_up and unit.post is not None:
-        # The post is worth more than the slide that will never come: what there is, is kept,
-        # and said to be not all.
-        log.warning("slide_files: post %s stays without slides: %s", unit.post.tiktok_id, sentence)
+        # The post matters more than a slide that will never come: it is kept with the slides that
+        # there are and marked as partial.
+        log.warning(
+            "slide_files: post %s is stored without all of its slides: %s",
+            unit.post.tiktok_id,
+            sentence,
+        )
         post = (post or unit.post).model_copy(update={"data_quality": "partial"})
     return SlidesResult(
         unit_id=unit.id,
@@ -138,7 +142,7 @@ def _result(unit: Unit, moved: MoveResult, *, counted: bool) -> SlidesResult:
 
 
 def _counts(moved: MoveResult) -> bool:
-    """Whether all that is missing may be missing by its own fault."""
+    """Whether every failure may be the slide's own fault."""
     return all(KINDS[failure.kind].about_slide for failure in moved.failures)
 
 
@@ -158,7 +162,7 @@ def _log(report: StoreReport) -> None:
         log.warning("slide_files: %s", report.rejection)
     log.info(
         "slide_files: %d posts stored, %d incomplete; %d slides downloaded (%.1f MB), "
-        "%d uploaded, %d there already, %d failed%s in %.1f s",
+        "%d uploaded, %d already there, %d failed%s in %.1f s",
         report.stored,
         report.incomplete,
         stats.downloaded,

@@ -1,4 +1,4 @@
-"""How long a stage took, however it ends."""
+"""Measures how long a stage took, however it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class TimedReport(Protocol):
 
 @contextmanager
 def timed(report: TimedReport) -> Iterator[None]:
-    """Sets `report.seconds` when the block ends, by an error too. Wall-clock seconds."""
+    """Sets `report.seconds` (wall-clock time) when the block ends, also by an error."""
     started = time.monotonic()
     try:
         yield

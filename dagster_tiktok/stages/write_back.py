@@ -1,4 +1,4 @@
-"""Answering the sheet: each row gets the outcome of its look, in one call."""
+"""Writes back to the sheets: each row gets the outcome of its unit, in one call per sheet."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class SheetWriteBack:
 
 @dataclass
 class WriteBackReport:
-    """`looks` are daily looks, which end here without a word in a sheet. `failed`: why a sheet
-    could not be answered, by its name; its rows are answered by a later run."""
+    """`daily_scrapes` counts daily units, which end here without a write to a sheet. `failed`: why
+    a sheet could not be written, by the sheet's name; a later run writes its rows."""
 
     sheets: list[SheetWriteBack] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-    looks: int = 0
+    daily_scrapes: int = 0
     seconds: float = 0.0
 
     def total(self, count: Callable[[WriteReport], int]) -> int:
-        """The sum of what `count` finds in each sheet's report."""
-        return sum(count(answered.written) for answered in self.sheets)
+        """The sum of `count` over the reports of all sheets."""
+        return sum(count(sheet.written) for sheet in self.sheets)
 
 
 async def write_back_due(
@@ -53,13 +53,13 @@ async def write_back_due(
 ) -> WriteBackReport:
     """Writes the outcomes of all persisted units into their rows and ends the units.
 
-    A row that cannot be answered although it waits (its status is protected or computed) keeps its
-    unit: every further run tries to answer it, and none asks TikTok again.
+    If a waiting row cannot be written (its status is protected or computed), its unit stays: every
+    later run tries to write it back, and none scrapes the post again.
 
-    Each sheet is answered in one call, whatever happens to the others.
+    Each sheet is written in one call, whatever happens to the others.
 
-    A process that is killed after the write and before the end writes nothing the second time:
-    a row that already says what we would write counts as answered.
+    If the process is killed after the write, the next run writes nothing: a row that already holds
+    the values counts as written.
 
     Arguments:
         report: filled in while the stage works, for whoever needs it however the stage ends.
@@ -70,32 +70,32 @@ async def write_back_due(
     report = report or WriteBackReport()
     with timed(report):
         rows: dict[str, list[Unit]] = {}
-        looks: dict[int, str | None] = {}
+        daily: dict[int, str | None] = {}
         claims = Claims(ledger, "persisted", scope.without_limit(), chunk=CLAIM_CHUNK)
         async for chunk in claims.chunks():
             for unit in chunk:
                 if unit.source is None:
-                    looks[unit.id] = None
+                    daily[unit.id] = None
                 else:
                     rows.setdefault(unit.source, []).append(unit)
-        if looks:
-            await ledger.finish(looks)
-        report.looks = len(looks)
+        if daily:
+            await ledger.finish(daily)
+        report.daily_scrapes = len(daily)
         errors: Errors = {}
         loop = asyncio.get_running_loop()
 
         def written_before(found: Collection[str], writing: Collection[str]) -> Collection[str]:
-            asked = ledger.written_errors(found, writing)
-            return asyncio.run_coroutine_threadsafe(asked, loop).result()
+            query = ledger.written_errors(found, writing)
+            return asyncio.run_coroutine_threadsafe(query, loop).result()
 
         for client in clients:
-            # Those that could not be written before come last: searching for the cells in the way
+            # Rows that could not be written before come last: finding the cells that block them
             # must not use up the writes that the others need.
             units = sorted(
                 rows.get(client.sheet.source, []), key=lambda u: u.unanswered_since is not None
             )
             name = client.sheet.name
-            with collect_failure(name, errors, log, f"sheet_status: {name} cannot be answered"):
+            with collect_failure(name, errors, log, f"sheet_status: {name} cannot be written"):
                 written = await asyncio.to_thread(
                     client.write_outcomes, map(_outcome, units), written_before
                 )
@@ -106,9 +106,9 @@ async def write_back_due(
                 await _finish(ledger, units, written.conflicts)
             report.sheets.append(SheetWriteBack(client.sheet, written))
             if not units:
-                continue  # nothing was to be written: the sheet may be one that could not be read
+                continue  # nothing to write: maybe the sheet could not be read
             log.info(
-                "sheet_status: %s: %s written, %d answered already, %s, %s",
+                "sheet_status: %s: %s written, %d already written, %s, %s",
                 client.sheet.name,
                 counted(len(written.written), "row"),
                 len(written.already),
@@ -131,7 +131,7 @@ async def _finish(ledger: Ledger, units: Sequence[Unit], conflicts: Sequence[Con
 
 
 def _slide_count(post: Post) -> int | None:
-    # A source that knows no figures knows no slides either: none seen is not none there.
+    # A source without metrics has no slides either: then their number is unknown, not 0.
     return len(post.slides) if post.slides or post.metrics != Metrics() else None
 
 

@@ -88,7 +88,7 @@ def test_a_status_of_supabase_s_own_when_it_stays_then_it_did_not_answer(
 ) -> None:
     async def run() -> None:
         async with hosted_supabase((status, "<html>error")) as hosted:
-            with pytest.raises(ServiceUnavailableError, match=rf"did not answer \({status}"):
+            with pytest.raises(ServiceUnavailableError, match=rf"did not respond \({status}"):
                 await call(hosted)
             assert len(requests_of(hosted)) == 4
 
@@ -130,7 +130,7 @@ def postgrest_error(code: str, message: str) -> str:
 # What stands between us and the tables, and what it sends: (status, body, words of the message).
 PASSING = [
     # PostgREST, by its own codes and by those of PostgreSQL.
-    (503, postgrest_error("PGRST000", "Could not connect with the database"), "answered 503"),
+    (503, postgrest_error("PGRST000", "Could not connect with the database"), "responded with 503"),
     (503, postgrest_error("PGRST001", "Database client error. Retrying the connection."), "503"),
     (503, postgrest_error("PGRST002", "Could not query the database for the schema cache"), "503"),
     (504, postgrest_error("PGRST003", "Timed out acquiring connection from pool."), "504"),
@@ -153,13 +153,13 @@ PASSING = [
     (504, '{"message": "The upstream server is timing out"}', "timing out"),
     (429, '{"message": "API rate limit exceeded"}', "429"),
     # Cloudflare: its numbers, and its pages.
-    (500, "<html><title>500</title>", "answered 500"),
-    (429, '<html><span class="cf-code-label">Error code 1015</span>', "answered 429"),
-    (530, "error code: 1016", r"did not answer \(530"),
+    (500, "<html><title>500</title>", "responded with 500"),
+    (429, '<html><span class="cf-code-label">Error code 1015</span>', "responded with 429"),
+    (530, "error code: 1016", r"did not respond \(530"),
     (520, '{"title": "Error 520: Web server is returning an unknown error"}', "520"),
-    (403, _CLOUDFLARE, r"a proxy before it refused the request \(403"),
-    (401, "<html>401 Authorization Required", r"a proxy before it refused the request \(401"),
-    (403, "error code: 1020", r"a proxy before it refused the request \(403"),
+    (403, _CLOUDFLARE, r"a proxy in front of it rejected the request \(403"),
+    (401, "<html>401 Authorization Required", r"a proxy in front of it rejected the request \(401"),
+    (403, "error code: 1020", r"a proxy in front of it rejected the request \(403"),
 ]
 
 
@@ -200,7 +200,7 @@ def test_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_what_was_
             "22P",
         ),
         (409, postgrest_error("23514", "max clients reached"), DataRejectedError, "23514"),
-        (200, "<html>A page that is not an error", ServiceUnavailableError, "did not answer"),
+        (200, "<html>A page that is not an error", ServiceUnavailableError, "did not respond"),
     ],
 )
 def test_a_response_that_lasts_then_it_is_not_repeated_and_names_what_to_change(

@@ -33,7 +33,7 @@ WRONG: dict[str, tuple[dict[str, str | None], str, str]] = {
     "unknown secret key": (
         {"SUPABASE_KEY": "sb_secret_not-of-this-project"},
         "database",
-        "SUPABASE_KEY is refused",
+        "does not accept SUPABASE_KEY",
     ),
     "no such sheet": ({"GOOGLE_SHEET_URL": NO_SHEET}, "sheet", "GOOGLE_SHEET_URL"),
     "unreachable sheet": (

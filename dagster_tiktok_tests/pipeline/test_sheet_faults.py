@@ -107,7 +107,7 @@ def test_rows_that_nothing_happens_to_then_the_report_and_the_check_name_them(
         assert all(entry["kind"] == "row_ignored" for entry in warnings)
         assert 'check the sheet: unknown status "Ready?"' in finished.stderr
         (log,) = sandbox.rows("scraping_logs")
-        assert log["metrics"]["sheet_rows"]["left_alone"] == len(warnings)
+        assert log["metrics"]["sheet_rows"]["rows_ignored"] == len(warnings)
 
 
 def test_texts_over_links_and_a_merged_status_then_posts_are_scraped_and_rows_named(

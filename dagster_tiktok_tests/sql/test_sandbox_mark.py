@@ -27,7 +27,7 @@ def test_a_database_with_the_projects_migrations_alone_then_its_clock_cannot_be_
     with psycopg.connect(postgres_url) as connection:
         assert _clock_of(connection) == (False, 0)
         connection.commit()
-        with pytest.raises(psycopg.errors.RaiseException, match="no database of the sandbox"):
+        with pytest.raises(psycopg.errors.RaiseException, match="not a database of the sandbox"):
             connection.execute(CLOCK_FILE)
         connection.rollback()
         found = connection.execute("select to_regproc('public.sandbox_clock')").fetchone()
