@@ -51,13 +51,13 @@ def _upload(
 # Each takes the role's client and the name of a folder, which holds 1.jpeg in the slides' bucket
 # and is also the name of another bucket. Returns whether it got what it asked for.
 TRIES: dict[tuple[str, str], Callable[[httpx.Client, str], bool]] = {
-    (BUCKET, "download by address"): lambda client, at: (
+    (BUCKET, "download by URL"): lambda client, at: (
         httpx.get(f"{client.base_url}object/public/{BUCKET}/{at}/1.jpeg").content == JPEG
     ),
     (BUCKET, "list"): lambda client, at: (
         _json(client.post(f"/object/list/{BUCKET}", json={"prefix": at, "limit": 9})) != []
     ),
-    (BUCKET, "sign an address"): lambda client, at: (
+    (BUCKET, "sign a URL"): lambda client, at: (
         client.post(f"/object/sign/{BUCKET}/{at}/1.jpeg", json={"expiresIn": 60}).is_success
     ),
     (BUCKET, "upload"): lambda client, at: _upload(client, f"{BUCKET}/{at}/2.jpeg").is_success,
@@ -89,7 +89,7 @@ TRIES: dict[tuple[str, str], Callable[[httpx.Client, str], bool]] = {
     ),
     ("buckets", "delete"): lambda client, at: client.delete(f"/bucket/{at}").is_success,
 }
-READS = {"download by address", "list", "sign an address", "sign an upload"}
+READS = {"download by URL", "list", "sign a URL", "sign an upload"}
 
 
 def _way(at: str) -> dict[str, str]:
