@@ -154,7 +154,7 @@ def test_a_database_that_does_not_respond_then_no_row_had_its_run(tmp_path: Path
     ):
         result = tick(sheet_settings(tmp_path, sheets), instance)
     assert isinstance(result, dg.SkipReason)
-    assert "Rows are ready, and the database is not: SUPABASE_URL" in str(result.skip_message)
+    assert "Rows are ready, but the database is not: SUPABASE_URL" in str(result.skip_message)
 
 
 def test_45_000_rows_then_a_tick_is_one_read(tmp_path: Path, supabase: SupabaseServer) -> None:
