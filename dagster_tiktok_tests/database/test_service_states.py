@@ -190,7 +190,7 @@ def test_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_what_was_
         (401, '{"message": "No API key found in request"}', ConfigurationError, "SUPABASE_KEY"),
         (401, postgrest_error("PGRST301", "JWSError"), ConfigurationError, "SUPABASE_KEY"),
         (403, postgrest_error("42501", "permission denied"), ConfigurationError, "SUPABASE_KEY"),
-        (404, "<html>404", ConfigurationError, "SUPABASE_URL does not lead"),
+        (404, "<html>404", ConfigurationError, "SUPABASE_URL is not the URL"),
         (404, postgrest_error("PGRST202", "Could not find the function"), ConfigurationError, "ap"),
         # A value may hold any words, also those of a pooler.
         (
