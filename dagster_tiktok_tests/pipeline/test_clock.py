@@ -6,11 +6,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.definitions import build_definitions
 from dagster_tiktok.resources.settings import SettingsResource
 from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
+
+pytestmark = pytest.mark.node
 
 DAY = timedelta(days=1)
 

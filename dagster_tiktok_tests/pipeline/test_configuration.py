@@ -14,6 +14,8 @@ import pytest
 from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer
 from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:

@@ -6,10 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 # A run with a short lease, so that the test need not wait half a minute for a dead one's units.
+import pytest
+
 from dagster_tiktok_tests.support.pipeline import (
     slides_by_path,
 )
 from dagster_tiktok_tests.support.processes import running_sandbox
+
+pytestmark = pytest.mark.node
 
 
 def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from dagster_tiktok.sandbox.demo_sheet import PROTECTED_CELL
 from dagster_tiktok.sandbox.tiktok.content.fake_posts import FakePost
 from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 WRITTEN = {"status", "error", "scraped at", "views", "likes", "comments", "shares", "slides"}
 READY = "ready to scrape"
 

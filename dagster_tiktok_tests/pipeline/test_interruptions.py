@@ -25,6 +25,8 @@ from dagster_tiktok_tests.support.pipeline import (
 )
 from dagster_tiktok_tests.support.processes import finished, running_sandbox
 
+pytestmark = pytest.mark.node
+
 
 @pytest.mark.slow
 def test_a_run_killed_in_every_stage_then_the_next_one_finishes_without_repeating(

@@ -18,6 +18,8 @@ from dagster_tiktok_tests.support.pipeline import (
 )
 from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 HEADER = ["Post URL", "Status", "VA", "Creator", "Set ID", "Type", "Error", "Views"]
 FOR_EVER = 3600.0
 

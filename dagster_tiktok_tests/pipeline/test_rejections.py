@@ -13,6 +13,8 @@ from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok_tests.support.pipeline import DEMO_STATUSES, quick_run
 from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 
 def append_ready(sandbox: RunningSandbox, posts: list[FakePost], width: int) -> None:
     columns = [name.strip().lower() for name in sandbox.cells[0]]

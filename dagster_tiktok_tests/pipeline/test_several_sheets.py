@@ -11,6 +11,8 @@ import pytest
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:

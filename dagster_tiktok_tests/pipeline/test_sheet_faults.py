@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from dagster_tiktok.sandbox.sheets.a1 import column_name
 from dagster_tiktok.sandbox.sheets.book import LinkCell
 from dagster_tiktok.sandbox.sheets.edits import apply_edits
 from dagster_tiktok_tests.support.pipeline import DEMO_STATUSES
 from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
+
+pytestmark = pytest.mark.node
 
 MARK = "NOBODYS-BUSINESS"
 

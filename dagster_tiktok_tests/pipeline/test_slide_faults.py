@@ -34,6 +34,8 @@ from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.support.fault_proxy import FaultProxy
 from dagster_tiktok_tests.support.responses import status, storage_error
 
+pytestmark = pytest.mark.node
+
 SOURCE = "unused-unused"
 NOW = datetime.now(timezone.utc)
 DUE = ClaimScope(NOW.date(), 1000)

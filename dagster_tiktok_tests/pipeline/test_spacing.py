@@ -13,6 +13,8 @@ from dagster_tiktok.sandbox.tiktok.http.faults import Fault
 from dagster_tiktok_tests.support.pipeline import pages_by_post, quick_run
 from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 HEADER = ["Post URL", "Status", "VA", "Creator", "Set ID", "Type", "Error"]
 
 

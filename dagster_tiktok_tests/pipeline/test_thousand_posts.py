@@ -32,6 +32,8 @@ from dagster_tiktok.stages.scrape import ScrapeReport, scrape_due
 from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok.tiktok.links.post_links import parse_post_link
 
+pytestmark = pytest.mark.node
+
 POSTS = 1000
 PER_SECOND = 50
 SOURCE = "unused-unused"

@@ -12,6 +12,8 @@ from dagster_tiktok.sandbox.sheets.edits import apply_edits
 from dagster_tiktok_tests.support.pipeline import pages_by_post
 from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 HEADER = ["Post URL", "Status", "VA", "Creator", "Set ID", "Type", "Views", "Scraped At"]
 PROTECT: dict[str, Any] = {"do": "protect", "range": "B2:B2"}
 COMPUTE: dict[str, Any] = {"do": "set", "cell": "B2", "value": '="Ready to Scrape"'}

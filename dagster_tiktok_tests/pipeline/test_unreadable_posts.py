@@ -27,6 +27,8 @@ from dagster_tiktok_tests.support.pipeline import (
 )
 from dagster_tiktok_tests.support.processes import RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 LAST_TRY = 4
 
 

@@ -34,6 +34,8 @@ from dagster_tiktok.tiktok.client import TikTokClient
 from dagster_tiktok_tests.support.pipeline import kill_when
 from dagster_tiktok_tests.support.processes import Finished, RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.node
+
 JPEG = b"\xff\xd8\xff\xe0" + b"0" * 100
 BUCKET = "tiktok-slides"
 

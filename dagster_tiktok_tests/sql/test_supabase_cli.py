@@ -19,7 +19,7 @@ from dagster_tiktok.sandbox.supabase_lite.server import default_cache_dir
 from dagster_tiktok_tests.support.database import ROOT
 from tools.postgres import PostgresServer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.node]
 PACKAGE_FILES = Path(__file__).parent / "supabase_cli"
 
 
