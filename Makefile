@@ -5,11 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export FILE
+ARGS ?=
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 INSTALLED := $(VENV)/.installed
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo dev test lint bench docs backup restore lock clean
+.PHONY: help demo dev check test coverage lint fix bench docs backup restore lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -20,13 +22,23 @@ demo: $(INSTALLED) ## run the whole pipeline on the sandbox: fake sheet, TikTok 
 dev: $(INSTALLED) ## serve the Dagster UI on port 3000 (or PORT=) with the sandbox, until Ctrl-C
 	@$(BIN)/python -m dagster_tiktok.sandbox.dev $(PORT)
 
-test: $(INSTALLED) ## every test
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+check: lint ## run the linters, the type checker and the fast tests, in under a minute
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not slow and not node and not postgres" $(ARGS)
 
-lint: $(INSTALLED) ## linters and the type checker
+test: $(INSTALLED) ## run every test, or those that ARGS="-k breaker" selects
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+coverage: $(INSTALLED) ## run every test and print the coverage in percent
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered $(ARGS)
+
+lint: $(INSTALLED) ## run the linters and the type checker
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+fix: $(INSTALLED) ## apply the fixes and the format of the linter
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
 
 bench: $(INSTALLED) ## run the benchmarks
 	@$(BIN)/python -m benchmarks
@@ -47,7 +59,7 @@ lock: $(INSTALLED) ## pin the dependencies again, with hashes
 	echo uv | $(LOCK) - --output-file requirements-uv.lock
 
 clean: ## remove what the other targets created
-	rm -rf $(VENV) .sandbox .dagster .cache
+	rm -rf $(VENV) .sandbox .dagster .cache .coverage .coverage.*
 
 # uv installs from the lock; pip installs uv, both with hashes. The marker is written last, so an
 # interrupted install is repeated.

@@ -26,6 +26,8 @@ from dagster_tiktok_tests.support.http_server import ScriptedServer
 from dagster_tiktok_tests.support.responses import respond, status
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, sheet_row
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def webhook() -> Iterator[ScriptedServer]:

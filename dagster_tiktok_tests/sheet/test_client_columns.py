@@ -19,6 +19,8 @@ from dagster_tiktok_tests.support.grids import grid_of
 from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
+pytestmark = pytest.mark.slow
+
 READY = "Ready to Scrape"
 URL_FIRST = ["Post URL", "Status"]
 # How many reads pass before people edit: the formulas and the values come first, then the check.

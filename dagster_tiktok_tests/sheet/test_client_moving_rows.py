@@ -13,6 +13,8 @@ from dagster_tiktok.sheet.read.rows import read_rows
 from dagster_tiktok_tests.support.outcomes import failed, is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
+pytestmark = pytest.mark.slow
+
 MOVES: list[list[dict[str, Any]]] = [
     [{"do": "insert", "at": 2, "rows": [[*[""] * 14, "new"]]}],
     [{"do": "delete", "rows": [2]}],

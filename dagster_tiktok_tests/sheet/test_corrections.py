@@ -18,6 +18,8 @@ from dagster_tiktok_tests.support.grids import grid_of
 from dagster_tiktok_tests.support.outcomes import failed, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, address, sheet_row
 
+pytestmark = pytest.mark.slow
+
 
 class Sheet:
     def __init__(self, rows: list[list[Any]]) -> None:

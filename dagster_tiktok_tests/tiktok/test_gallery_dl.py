@@ -39,6 +39,8 @@ from dagster_tiktok_tests.support.sample_pages import POST_ID, carousel, item
 from dagster_tiktok_tests.support.settings import ENVIRONMENT, tiktok_settings
 from dagster_tiktok_tests.support.tls_proxy import TlsProxy
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
 ADDRESS = f"https://www.tiktok.com/@_/video/{POST_ID}"
 KEY = "6d5fe602159d40809b622acba205baae"

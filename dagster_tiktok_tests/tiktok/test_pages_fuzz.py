@@ -9,6 +9,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from dagster_tiktok_tests.support.sample_pages import (
     post_scope,
     profile_scope,
 )
+
+pytestmark = pytest.mark.slow
 
 NOW = datetime(2026, 9, 22, tzinfo=timezone.utc)
 BASE = carousel(
