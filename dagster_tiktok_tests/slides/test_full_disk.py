@@ -86,7 +86,7 @@ async def check(first: Moved, second: Moved, cdn: Cdn) -> None:
     assert {name: cdn.requested(name) for name in SMALL} == dict.fromkeys(SMALL, 1)
 
 
-def test_a_disk_of_four_megabytes_then_what_does_not_fit_fails_and_is_stored_later(
+def test_slides_that_do_not_fit_on_the_disk_are_stored_later(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -106,7 +106,7 @@ def test_a_disk_of_four_megabytes_then_what_does_not_fit_fails_and_is_stored_lat
     asyncio.run(run())
 
 
-def test_a_limit_of_the_size_of_files_then_what_is_larger_fails_and_is_stored_later(
+def test_slides_over_the_file_size_limit_are_stored_later(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:

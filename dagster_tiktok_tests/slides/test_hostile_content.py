@@ -137,7 +137,7 @@ async def moved(
     return result, {Path(entry["name"]).name[:2] for entry in objects}
 
 
-def test_every_trap_then_each_is_refused_within_the_caps_and_nothing_of_it_stays(
+def test_every_hostile_file_is_rejected_within_the_limits_and_leaves_nothing(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -161,7 +161,7 @@ def test_every_trap_then_each_is_refused_within_the_caps_and_nothing_of_it_stays
     asyncio.run(run())
 
 
-def test_a_body_that_drips_then_the_total_time_ends_it_and_nothing_of_it_stays(
+def test_a_dripping_body_ends_at_the_total_timeout_and_leaves_nothing(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -175,7 +175,7 @@ def test_a_body_that_drips_then_the_total_time_ends_it_and_nothing_of_it_stays(
     asyncio.run(run())
 
 
-def test_the_largest_pictures_that_are_taken_then_the_memory_stays_within_its_bounds(
+def test_memory_stays_within_bounds_with_the_largest_accepted_images(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:

@@ -40,7 +40,7 @@ def zip_file() -> bytes:
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-def test_a_sound_picture_then_its_bytes_tell_what_it_is(tmp_path: Path, image_format: str) -> None:
+def test_an_intact_image_is_identified_by_its_bytes(tmp_path: Path, image_format: str) -> None:
     data = encoded(image_format)
     info = inspect(tmp_path, data)
     assert (info.width, info.height, info.size) == (160, 240, len(data))
@@ -51,20 +51,18 @@ def test_a_sound_picture_then_its_bytes_tell_what_it_is(tmp_path: Path, image_fo
 @pytest.mark.parametrize(
     "options", [{"progressive": True}, {"quality": 5}, {"restart_marker_rows": 1}]
 )
-def test_jpegs_of_other_encoders_then_they_are_taken(
-    tmp_path: Path, options: dict[str, Any]
-) -> None:
+def test_jpegs_of_other_encoders_are_accepted(tmp_path: Path, options: dict[str, Any]) -> None:
     assert inspect(tmp_path, encoded("JPEG", **options)).mime_type == "image/jpeg"
 
 
 @pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG", "AVIF", "MPO"])
-def test_several_frames_then_all_are_decoded_and_taken(tmp_path: Path, image_format: str) -> None:
+def test_all_frames_of_an_animation_are_decoded(tmp_path: Path, image_format: str) -> None:
     assert inspect(tmp_path, animated(image_format)).width == 40
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9, None])
-def test_a_cut_off_picture_then_it_is_a_transient_failure(
+def test_a_truncated_image_is_a_transient_failure(
     tmp_path: Path, image_format: str, share: float | None
 ) -> None:
     data = encoded(image_format)
@@ -75,9 +73,7 @@ def test_a_cut_off_picture_then_it_is_a_transient_failure(
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-def test_random_damage_then_nothing_but_a_slide_error_is_raised(
-    tmp_path: Path, image_format: str
-) -> None:
+def test_random_damage_raises_nothing_but_a_slide_error(tmp_path: Path, image_format: str) -> None:
     chance = random.Random(image_format)
     data = encoded(image_format, noise(64, 64))
     for _ in range(60):
@@ -121,7 +117,7 @@ def test_random_damage_then_nothing_but_a_slide_error_is_raised(
         b"[]",
     ],
 )
-def test_a_page_or_nothing_instead_of_a_picture_then_it_is_a_transient_failure(
+def test_a_page_or_nothing_instead_of_an_image_is_a_transient_failure(
     tmp_path: Path, data: bytes
 ) -> None:
     error = refusal(tmp_path, data)
@@ -146,9 +142,7 @@ def test_a_page_or_nothing_instead_of_a_picture_then_it_is_a_transient_failure(
         b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100),
     ],
 )
-def test_a_type_that_the_bucket_does_not_take_then_it_is_refused(
-    tmp_path: Path, data: bytes
-) -> None:
+def test_a_type_that_the_bucket_does_not_accept_is_rejected(tmp_path: Path, data: bytes) -> None:
     error = refusal(tmp_path, data)
     assert error.kind == "unsupported_type"
     assert not error.transient
@@ -156,16 +150,14 @@ def test_a_type_that_the_bucket_does_not_take_then_it_is_refused(
 
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("tail", [zip_file(), b"<script>alert(1)</script>"])
-def test_something_behind_the_picture_then_it_is_refused(
-    tmp_path: Path, image_format: str, tail: bytes
-) -> None:
+def test_data_after_the_image_is_rejected(tmp_path: Path, image_format: str, tail: bytes) -> None:
     error = refusal(tmp_path, encoded(image_format) + tail)
     assert error.kind == "trailing_data"
     assert not error.transient
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF"])
-def test_padding_behind_the_picture_then_it_is_taken(tmp_path: Path, image_format: str) -> None:
+def test_padding_after_the_image_is_accepted(tmp_path: Path, image_format: str) -> None:
     assert inspect(tmp_path, encoded(image_format) + bytes(64) + b"\n").width == 160
 
 
@@ -178,7 +170,7 @@ def decodes_whole(data: bytes) -> bool:
     return True
 
 
-def test_damaged_jpegs_then_those_are_refused_that_can_not_be_decoded_whole(
+def test_damaged_jpegs_are_rejected_unless_they_decode_completely(
     tmp_path: Path,
 ) -> None:
     chance = random.Random(3)
@@ -237,17 +229,13 @@ SCAN = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\0"
     ],
     ids=["frame beyond the edges", "comments", "segments", "scans", "chunks"],
 )
-def test_few_bytes_that_take_much_to_decode_then_they_are_refused_undecoded(
-    tmp_path: Path, data: bytes
-) -> None:
+def test_decompression_bombs_are_rejected_without_decoding(tmp_path: Path, data: bytes) -> None:
     assert refusal(tmp_path, data).kind == "bomb"
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [50_000, 10_000, 5_000])
-def test_more_pixels_than_allowed_then_it_is_refused_before_decoding(
-    tmp_path: Path, side: int
-) -> None:
+def test_too_many_pixels_are_rejected_before_decoding(tmp_path: Path, side: int) -> None:
     error = refusal(tmp_path, png_of(side, side))
     assert error.kind == "bomb"
     assert not error.transient
@@ -263,31 +251,29 @@ def test_more_pixels_than_allowed_then_it_is_refused_before_decoding(
         (JPEG[:-2] + SCAN * 200 + JPEG[-2:], "more than 100 scans"),
     ],
 )
-def test_a_bomb_then_the_message_names_the_limit_that_was_met(
-    tmp_path: Path, data: bytes, limit: str
-) -> None:
+def test_the_message_on_a_bomb_names_the_limit(tmp_path: Path, data: bytes, limit: str) -> None:
     assert limit in str(refusal(tmp_path, data))
 
 
 @pytest.mark.parametrize("image_format", ["WEBP", "AVIF", "PNG", "JPEG"])
-def test_a_portrait_screenshot_then_it_may_be_stored(tmp_path: Path, image_format: str) -> None:
+def test_a_portrait_screenshot_is_accepted(tmp_path: Path, image_format: str) -> None:
     """1440 x 3200, as phones make them, was refused as WebP and AVIF."""
     screenshot = Image.new("RGB", (1440, 3200), "white")
     info = inspect(tmp_path, encoded(image_format, screenshot))
     assert (info.width, info.height) == (1440, 3200)
 
 
-def test_a_flood_of_frames_then_it_is_refused(tmp_path: Path) -> None:
+def test_a_flood_of_frames_is_rejected(tmp_path: Path) -> None:
     frames = [noise(4, 4, seed) for seed in range(400)]
     data = encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
     assert refusal(tmp_path, data).kind == "bomb"
 
 
-def test_a_file_over_the_cap_then_it_is_refused_unread(tmp_path: Path) -> None:
+def test_a_file_over_the_size_limit_is_rejected_unread(tmp_path: Path) -> None:
     assert refusal(tmp_path, jpeg(), max_bytes=1000).kind == "too_large"
 
 
-def test_a_wrong_checksum_in_a_png_then_it_is_damaged(tmp_path: Path) -> None:
+def test_a_png_with_a_wrong_checksum_is_broken(tmp_path: Path) -> None:
     data = bytearray(encoded("PNG"))
     data[len(data) // 2] ^= 0xFF
     assert refusal(tmp_path, bytes(data)).kind == "corrupt"

@@ -128,7 +128,7 @@ async def on_stage(
         )
 
 
-def test_stored_slides_then_only_missing_and_changed_ones_are_wanted() -> None:
+def test_only_missing_and_changed_slides_are_wanted() -> None:
     sources = [
         SlideSource(number=number, mirrors=("https://tiktokcdn.com/a",), image_key=key)
         for number, key in enumerate(["a" * 32, "b" * 32, "c" * 32, None, "e" * 32], 1)
@@ -142,7 +142,7 @@ def test_stored_slides_then_only_missing_and_changed_ones_are_wanted() -> None:
     assert [slide.number for slide in slides_wanted(post_of(*sources), stored)] == [2, 5]
 
 
-def test_carousels_then_every_slide_is_stored_in_order_and_readable_by_anyone(
+def test_every_slide_of_a_carousel_is_stored_in_order_and_public(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -174,7 +174,7 @@ def test_carousels_then_every_slide_is_stored_in_order_and_readable_by_anyone(
     asyncio.run(run())
 
 
-def test_a_post_whose_slides_are_stored_then_nothing_is_requested(
+def test_nothing_is_requested_when_all_slides_are_stored(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -190,9 +190,7 @@ def test_a_post_whose_slides_are_stored_then_nothing_is_requested(
     asyncio.run(run())
 
 
-def test_a_video_then_there_is_nothing_to_move(
-    make_settings: MakeSettings, supabase: SupabaseServer
-) -> None:
+def test_a_video_has_nothing_to_move(make_settings: MakeSettings, supabase: SupabaseServer) -> None:
     async def run() -> None:
         async with on_stage(make_settings, supabase) as stage, stage.mover() as mover:
             result = await mover.move(post_of())
@@ -202,7 +200,7 @@ def test_a_video_then_there_is_nothing_to_move(
     asyncio.run(run())
 
 
-def test_one_broken_slide_then_the_others_are_stored_and_the_post_is_not_complete(
+def test_one_broken_slide_fails_alone_and_its_post_is_incomplete(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -223,7 +221,7 @@ def test_one_broken_slide_then_the_others_are_stored_and_the_post_is_not_complet
     asyncio.run(run())
 
 
-def test_a_bucket_that_refuses_a_slide_then_it_fails_alone(
+def test_a_slide_that_the_bucket_rejects_fails_alone(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -236,7 +234,7 @@ def test_a_bucket_that_refuses_a_slide_then_it_fails_alone(
     asyncio.run(run())
 
 
-def test_a_clock_three_days_ahead_of_tiktoks_then_every_slide_is_stored_and_no_page_read(
+def test_every_slide_is_stored_when_the_clock_is_three_days_ahead(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     def ahead() -> datetime:
@@ -266,7 +264,7 @@ def test_a_clock_three_days_ahead_of_tiktoks_then_every_slide_is_stored_and_no_p
         (-1, 0, True),
     ],
 )
-def test_an_expiry_then_only_time_since_the_page_can_have_passed_it(
+def test_expiry_is_measured_from_the_reading_of_the_page(
     lives_for: float, read_hours_ago: float | None, is_live: bool
 ) -> None:
     expires = int(NOW.timestamp() + lives_for)
@@ -282,7 +280,7 @@ def test_an_expiry_then_only_time_since_the_page_can_have_passed_it(
 
 
 @pytest.mark.parametrize("how", ["x-expires has passed", "403"])
-def test_expired_addresses_then_the_page_is_fetched_once_and_all_slides_are_stored(
+def test_the_page_is_fetched_once_when_urls_have_expired(
     make_settings: MakeSettings, supabase: SupabaseServer, how: str
 ) -> None:
     async def run() -> None:
@@ -318,7 +316,7 @@ def test_expired_addresses_then_the_page_is_fetched_once_and_all_slides_are_stor
     asyncio.run(run())
 
 
-def test_a_page_that_shows_more_slides_by_now_then_all_of_them_are_stored(
+def test_all_slides_are_stored_when_the_new_page_shows_more(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -338,12 +336,12 @@ def test_a_page_that_shows_more_slides_by_now_then_all_of_them_are_stored(
     asyncio.run(run())
 
 
-def test_posts_whose_pages_name_one_picture_then_each_has_the_bytes_of_its_own() -> None:
+def test_posts_that_name_one_image_each_get_their_own_bytes() -> None:
     slide = SlideSource(number=1, mirrors=("https://tiktokcdn.com/a",), image_key="a" * 32)
     assert cache_key("1", slide) != cache_key("2", slide)
 
 
-def test_addresses_that_stay_expired_then_the_page_is_not_fetched_again_and_again(
+def test_the_page_is_fetched_once_when_urls_stay_expired(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -365,7 +363,7 @@ def test_addresses_that_stay_expired_then_the_page_is_not_fetched_again_and_agai
     asyncio.run(run())
 
 
-def test_a_slide_without_an_address_then_the_page_is_asked_for_one_and_then_it_is_not_there(
+def test_the_page_is_fetched_once_for_a_slide_without_a_url(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -404,7 +402,7 @@ def test_a_slide_without_an_address_then_the_page_is_asked_for_one_and_then_it_i
         (PostUnreadableError(FAILURES[FailureKind.SHIELD]), "page_refused", "refused"),
     ],
 )
-def test_a_page_that_gives_no_addresses_then_expired_slides_say_why_and_whose_fault_it_is(
+def test_expired_slides_say_why_the_page_gave_no_urls(
     make_settings: MakeSettings,
     supabase: SupabaseServer,
     error: PostError,
@@ -429,7 +427,7 @@ def test_a_page_that_gives_no_addresses_then_expired_slides_say_why_and_whose_fa
     asyncio.run(run())
 
 
-def test_tiktok_refusing_everything_then_the_stage_ends_and_nothing_goes_on(
+def test_the_stage_ends_when_tiktok_rejects_everything(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -446,7 +444,7 @@ def test_tiktok_refusing_everything_then_the_stage_ends_and_nothing_goes_on(
     asyncio.run(run())
 
 
-def test_two_looks_at_one_post_at_once_then_each_slide_is_moved_once(
+def test_each_slide_is_moved_once_when_two_units_share_a_post(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -462,7 +460,7 @@ def test_two_looks_at_one_post_at_once_then_each_slide_is_moved_once(
     asyncio.run(run())
 
 
-def test_a_run_that_is_broken_off_then_the_next_one_requests_no_finished_slide_again(
+def test_no_finished_slide_is_requested_again_after_an_interrupted_run(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
@@ -489,7 +487,7 @@ def test_a_run_that_is_broken_off_then_the_next_one_requests_no_finished_slide_a
     asyncio.run(run())
 
 
-def test_many_slides_then_the_first_are_stored_while_others_are_still_to_be_downloaded(
+def test_the_first_slides_are_stored_while_others_are_downloaded(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:

@@ -40,7 +40,7 @@ def noting(times: list[float], respond: Respond) -> Respond:
     return noted
 
 
-def test_a_rate_then_no_request_passes_it_by_neither_redirects_nor_repetitions(
+def test_redirects_and_retries_count_for_the_rate_limit(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -74,7 +74,7 @@ def test_a_rate_then_no_request_passes_it_by_neither_redirects_nor_repetitions(
     asyncio.run(run())
 
 
-def test_cookies_then_allowed_hosts_get_them_as_they_are_and_no_other_host_is_asked(
+def test_cookies_are_sent_unchanged_and_to_allowed_hosts_only(
     make_settings: MakeSettings,
 ) -> None:
     cookies: dict[str, str] = {}
@@ -107,7 +107,7 @@ def test_cookies_then_allowed_hosts_get_them_as_they_are_and_no_other_host_is_as
     asyncio.run(run())
 
 
-def test_a_page_that_sets_cookies_then_the_slides_after_it_are_asked_for_with_them(
+def test_slides_are_requested_with_the_cookies_of_their_page(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -133,7 +133,7 @@ def test_a_page_that_sets_cookies_then_the_slides_after_it_are_asked_for_with_th
     asyncio.run(run())
 
 
-def test_requests_that_fail_then_each_is_counted_with_its_host_and_bytes(
+def test_each_failed_request_is_counted_with_its_host_and_bytes(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
@@ -158,7 +158,7 @@ def test_requests_that_fail_then_each_is_counted_with_its_host_and_bytes(
     asyncio.run(run())
 
 
-def test_a_slide_without_any_address_then_only_the_page_can_help(
+def test_a_slide_without_any_url_needs_its_page(
     make_settings: MakeSettings,
 ) -> None:
     async def run() -> None:
