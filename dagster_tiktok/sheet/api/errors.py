@@ -209,9 +209,9 @@ def protected_error(email: str, cell: str | None = None) -> ProtectedError:
 
 
 def _forbidden(message: str, email: str, writing: bool, sent: Collection[str]) -> str:
-    for pattern, told in FORBIDDEN:
+    for pattern, advice in FORBIDDEN:
         if re.search(pattern, message, re.IGNORECASE):
-            return told.replace("{email}", email)
+            return advice.replace("{email}", email)
     if message and not _NO_PERMISSION.search(message):
         return (
             f"GOOGLE_SHEETS_CREDENTIALS: Google rejects the request (403)"

@@ -73,7 +73,7 @@ _NO_LINK = f"no link of {{its}} own: {_UNMERGE} link"
 
 
 def _hidden(
-    grid: Grid, layout: Layout, name: str, other: str, told: str
+    grid: Grid, layout: Layout, name: str, other: str, message: str
 ) -> Iterator[tuple[int, str]]:
     column = layout[name]
     for merge in grid.merges:
@@ -92,5 +92,5 @@ def _hidden(
             yield (
                 hidden[0],
                 f"the {name} cell is merged with {column_name(column)}{merge.row}, so {rows} "
-                f"{told.format(its=its)}",
+                f"{message.format(its=its)}",
             )

@@ -1,7 +1,7 @@
 """Cells of `Post URL` that show one post and link to another: what they show counts.
 
 That is what a VA sees and what the row is known by. But a link that was left under a changed text
-is easily meant, so it is told.
+is an easy mistake, so there is a warning.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def find_mismatched_links(
         links: under the cells, by row.
     """
     column = layout["Post URL"]
-    told = []
+    messages = []
     for number in rows:
         cell = cell_at(grid.row(number), column)
         shown = None if isinstance(cell, LinkedCell) else _post(cell_text(cell))
         posts = {post for link in links.get(number, ()) if (post := _post(link))}
         if shown and posts and shown not in posts:
-            told.append(
+            messages.append(
                 f"the cell {column_name(column)}{number} shows the URL of one post and links to "
                 "another; the pipeline scrapes the post that is shown: if you mean the other one, "
                 f"paste its URL into the cell again (row {number})"
             )
-    return told
+    return messages
 
 
 def _post(text: str) -> str | None:

@@ -101,7 +101,7 @@ def read_rows(grid: Grid, layout: Layout, timezone: tzinfo) -> SheetRows:
     states = _StatusCache()
     for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
         status = cell_at(row, layout["Status"])
-        state = states.of(status)
+        state = states.parse(status)
         if state == READY:
             by_key.setdefault(row_key(row, layout), []).append(number)
         elif state is None and has_no_value(status):
@@ -147,7 +147,7 @@ def _find_scraped_rows(
     """Of the ready posts, those that are in a `Scraped` row too: the first such row of each."""
     found: dict[str, int] = {}
     for number, row in enumerate(grid.rows[layout.header_row :], start=layout.header_row + 1):
-        if states.of(cell_at(row, layout["Status"])) == SCRAPED:
+        if states.parse(cell_at(row, layout["Status"])) == SCRAPED:
             key = row_key(row, layout)
             if key in keys and not key.startswith("row:"):
                 found.setdefault(key, number)
@@ -182,7 +182,7 @@ class _StatusCache:
     def __init__(self) -> None:
         self._known: dict[Cell, str | None] = {}
 
-    def of(self, value: Cell) -> str | None:
+    def parse(self, value: Cell) -> str | None:
         if value not in self._known:
             self._known[value] = parse_status(value)
         return self._known[value]

@@ -127,7 +127,7 @@ class ComputedCells:
 
 @dataclass(frozen=True)
 class WritablePlan:
-    """A plan without the cells that are computed, and what is to be told about them."""
+    """A plan without the cells that are computed, and the warnings about them."""
 
     plan: WritePlan
     warnings: tuple[str, ...] = ()
@@ -186,7 +186,7 @@ def exclude_computed(plan: WritePlan, computed: ComputedCells) -> WritablePlan:
 
 
 def array_output_error(title: str, anchor: Anchor | None, column: str) -> ConfigurationError:
-    """What is told when an array fills what would be written."""
+    """The error where an array fills the cells that would be written."""
     by = f" in {anchor.cell} ({anchor.name})" if anchor else ""
     return ConfigurationError(
         f'GOOGLE_SHEET_URL: the column "{column}" of the tab "{title}" is the output of a '

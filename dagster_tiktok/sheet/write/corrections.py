@@ -101,7 +101,7 @@ class _Comparison:
     ) -> None:
         """Compares the rows of one key with what they should hold."""
         wanted = {name: value for name, value in group[0].cells.items() if name in self.layout}
-        rows = self._rows_meant(key, group)
+        rows = self._target_rows(key, group)
         if not rows:
             conflicts.append(Conflict(key, "the row is gone from the sheet"))
             return
@@ -120,7 +120,7 @@ class _Comparison:
                 conflicts.append(
                     Conflict(key, status_changed_message(self.after, self.layout, number))
                 )
-            elif not self._was_hit(number, group[0]):
+            elif not self._received_outcome(number, group[0]):
                 writes.append(RowWrite(key, number, cells))
             # A row that has the outcome and is ready again was set back by a VA just now.
 
@@ -138,7 +138,7 @@ class _Comparison:
         shifted = False
         for number in range(self.layout.header_row + 1, len(self.after.rows) + 1):
             key = row_key(self.after.row(number), self.layout)
-            for plan, write, named in self.hits.of(number):
+            for plan, write, named in self.hits.in_row(number):
                 if write.source_key != key or self._is_shifted(named):
                     held = [original, before[id(plan)]]
                     for name, column in named.items():
@@ -165,10 +165,10 @@ class _Comparison:
         if shifted:
             for key, rows in self.rows_after.items():
                 for number in rows:
-                    self._ask_of_others(number, key, original, found, conflicts)
+                    self._flag_unexplained_values(number, key, original, found, conflicts)
         return [cell for cell in found.values() if cell is not None]
 
-    def _restore(  # noqa: PLR0917  # one cell, what is known of it, and where it is told
+    def _restore(  # noqa: PLR0917  # one cell, what is known of it, and its conflicts
         self,
         place: tuple[int, int],
         key: str,
@@ -183,7 +183,7 @@ class _Comparison:
         if (
             place in found
             or not same_text(cell_at(row, column), value)
-            or self._is_meant(number, column)
+            or self._is_own_outcome(number, column)
         ):
             return
         for before in held:
@@ -201,13 +201,13 @@ class _Comparison:
                 self.first.layout.header_row,
             )
             if cell is None:
-                self._ask(number, source_key, conflicts)
+                self._flag_row(number, source_key, conflicts)
             elif not same_text(cell.value, value):
                 found[place] = cell
         elif cell_text(value) and not any(same_text(item, value) for item, _, _ in old):
-            self._ask(number, source_key, conflicts)
+            self._flag_row(number, source_key, conflicts)
 
-    def _ask_of_others(
+    def _flag_unexplained_values(
         self,
         number: int,
         key: str,
@@ -221,16 +221,16 @@ class _Comparison:
             text = cell_text(cell)
             if text in texts and (number, column) not in found:
                 held = {cell_text(value) for value, _, _ in original.cells(key, column)}
-                if text not in held and not self._is_meant(number, column):
-                    self._ask(number, key, conflicts)
+                if text not in held and not self._is_own_outcome(number, column):
+                    self._flag_row(number, key, conflicts)
 
-    def _ask(self, number: int, source_key: str, conflicts: list[Conflict]) -> None:
+    def _flag_row(self, number: int, source_key: str, conflicts: list[Conflict]) -> None:
         text = f"rows or columns moved while the row was written; please check row {number}"
         conflict = Conflict(source_key, text, written=True)
         if conflict not in conflicts:
             conflicts.append(conflict)
 
-    def _rows_meant(self, key: str, group: list[RowWrite]) -> list[int]:
+    def _target_rows(self, key: str, group: list[RowWrite]) -> list[int]:
         """The rows of the key, without those that held it before and were not to be written."""
         targets = {write.row_number for write in group}
         rows = self.rows_after.get(key, [])
@@ -265,14 +265,14 @@ class _Comparison:
             for other, name, value in self.sent_to.get((number, column), ())
         ) or any(
             write.source_key != key or self._is_shifted(named)
-            for _, write, named in self.hits.of(number)
+            for _, write, named in self.hits.in_row(number)
         )
 
     def _is_shifted(self, named: Mapping[str, int]) -> bool:
         """Whether cells stand in other columns than they were meant for."""
         return any(self.layout.columns.get(name) != column for name, column in named.items())
 
-    def _was_hit(self, number: int, write: RowWrite) -> bool:
+    def _received_outcome(self, number: int, write: RowWrite) -> bool:
         """Whether the row, which is ready, got what was sent for it: then a VA set it back."""
         before, after = self.first.grid.row(write.row_number), self.after.row(number)
         others = [
@@ -287,7 +287,7 @@ class _Comparison:
         # The row has moved. Some of the cells may have been sent to it by chance, not all.
         return bool(self.sent and hits) and all(same_text(now, value) for _, now, value in others)
 
-    def _is_meant(self, number: int, column: int) -> bool:
+    def _is_own_outcome(self, number: int, column: int) -> bool:
         """Whether the cell is one that its row's own outcome sets."""
         if number <= self.layout.header_row:
             return False

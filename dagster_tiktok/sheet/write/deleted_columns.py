@@ -27,7 +27,7 @@ def plan_restores_without_header(
     number = _header_row(after, [text for text in map(cell_text, header) if text])
     if not number:
         return [], sorted({write.row_number for plan in sent for write in plan.writes})
-    kept = _last_columns_are_kept(after, first, number, sent)
+    kept = _last_columns_still_exist(after, first, number, sent)
     columns = ColumnChanges(header, after.row(number), are_deleted=kept is False)
     now_at = {old: now for now, old in columns.pairs.items()}
     layout = Layout(
@@ -36,12 +36,14 @@ def plan_restores_without_header(
     hits = WriteLocator(after, layout, sent, enough=1)
     cells, rows = _RestorePlanner(after, layout, first, hits, columns, computed).all()
     if kept is None:
-        hit = {n for n in range(number + 1, len(after.rows) + 1) if any(True for _ in hits.of(n))}
+        hit = {
+            n for n in range(number + 1, len(after.rows) + 1) if any(True for _ in hits.in_row(n))
+        }
         rows = sorted({*rows, *hit})
     return cells, rows
 
 
-def _last_columns_are_kept(
+def _last_columns_still_exist(
     after: Grid, first: WritePlan, header_row: int, sent: Sequence[WritePlan]
 ) -> bool | None:
     """Whether the last headers, where they are missing, were only emptied; None if not certain.
@@ -97,13 +99,13 @@ class _RestorePlanner:
     ) -> None:
         self._after, self._layout, self._first = after, layout, first
         self._hits, self._columns, self._computed = hits, columns, computed
-        self._alike = RowMatcher(columns)
+        self._matcher = RowMatcher(columns)
         self._candidates: dict[frozenset[int], dict[tuple[str, ...], list[int]]] = {}
 
     def all(self) -> tuple[list[CellWrite], list[int]]:
         cells: dict[tuple[int, int], CellWrite | None] = {}
         for number in range(self._layout.header_row + 1, len(self._after.rows) + 1):
-            for hit in self._foreign(number):
+            for hit in self._misplaced(number):
                 for column in hit:
                     if (number, column) not in cells:
                         cells[number, column] = self._cell(number, column, hit)
@@ -114,10 +116,10 @@ class _RestorePlanner:
         ]
         return changes, sorted({number for (number, _), cell in cells.items() if cell is None})
 
-    def _foreign(self, number: int) -> Iterator[frozenset[int]]:
+    def _misplaced(self, number: int) -> Iterator[frozenset[int]]:
         """The columns of each hit in the row that was not meant: for other columns or rows."""
         row = self._after.row(number)
-        for _, write, named in self._hits.of(number):
+        for _, write, named in self._hits.in_row(number):
             hit = frozenset(
                 at for name, at in named.items() if same_text(cell_at(row, at), write.cells[name])
             )
@@ -140,7 +142,7 @@ class _RestorePlanner:
         return row_key(self._first.grid.row(old), self._first.layout)
 
     def _rows_as_it_was(self, number: int, hit: frozenset[int]) -> list[int]:
-        return self._rows_before(hit).get(self._alike.now(self._after.row(number), hit), [])
+        return self._rows_before(hit).get(self._matcher.after(self._after.row(number), hit), [])
 
     def _cell(self, number: int, column: int, hit: frozenset[int]) -> CellWrite | None:
         """What the cell held, None if that is not certain."""
@@ -169,6 +171,6 @@ class _RestorePlanner:
             top = self._first.layout.header_row
             found: dict[tuple[str, ...], list[int]] = {}
             for number, row in enumerate(self._first.grid.rows[top:], start=top + 1):
-                found.setdefault(self._alike.then(row, hit), []).append(number)
+                found.setdefault(self._matcher.before(row, hit), []).append(number)
             self._candidates[hit] = found
         return self._candidates[hit]

@@ -1,6 +1,6 @@
 """The column `Error`, which is the pipeline's only if it holds nothing that the team wrote.
 
-Its texts cannot be told by their form, and today's wording says nothing about former versions: so
+No pattern recognizes its texts, and today's wording says nothing about older versions: so
 the database remembers what was written. One text that it does not know, and the column is left
 alone.
 """
@@ -37,10 +37,10 @@ def find_foreign_error(
         return None
     found = _texts(grid, layout)
     ours = written_before(list(found), writing) if found or writing else ()
-    theirs = next((text for text in found if text not in ours), None)
-    if theirs is None:
+    foreign = next((text for text in found if text not in ours), None)
+    if foreign is None:
         return None
-    return foreign_value_message(layout.headers[ERROR], theirs, found[theirs])
+    return foreign_value_message(layout.headers[ERROR], foreign, found[foreign])
 
 
 def _texts(grid: Grid, layout: Layout) -> dict[str, int]:

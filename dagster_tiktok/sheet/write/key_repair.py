@@ -68,7 +68,7 @@ def _find_overwritten_keys(
     found: dict[int, tuple[str, frozenset[int]]] = {}
     for number in range(layout.header_row + 1, len(after.rows) + 1):
         row = after.row(number)
-        for _, write, named in hits.of(number):
+        for _, write, named in hits.in_row(number):
             if any(
                 column == url and same_text(cell_at(row, url), write.cells[name])
                 for name, column in named.items()
@@ -95,16 +95,16 @@ class _KeyMatching:
         self._computed = computed
         header = after.row(layout.header_row)
         self._columns = ColumnChanges(first.grid.row(first.layout.header_row), header)
-        self._alike = RowMatcher(self._columns)
+        self._matcher = RowMatcher(self._columns)
         self._url, self._old_url = layout["Post URL"], first.layout["Post URL"]
         top = first.layout.header_row
         self._before = list(enumerate(first.grid.rows[top:], start=top + 1))
         # A row that is as it was, was not hit: its link may read like what was sent.
-        known = {self._alike.then(row) for _, row in self._before}
+        known = {self._matcher.before(row) for _, row in self._before}
         self._hit = {
             number: meant
             for number, meant in hit.items()
-            if self._alike.now(after.row(number)) not in known
+            if self._matcher.after(after.row(number)) not in known
         }
 
     def origins(self) -> KeyRepairs:
@@ -119,11 +119,11 @@ class _KeyMatching:
             candidates: dict[tuple[str, ...], list[int]] = {}
             for number, row in self._before:
                 if missing[cell_text(cell_at(row, self._old_url))] > 0:
-                    candidates.setdefault(self._alike.then(row, columns), []).append(number)
+                    candidates.setdefault(self._matcher.before(row, columns), []).append(number)
             groups: dict[tuple[str, ...], list[int]] = {}
             for number, (_, hit) in self._hit.items():
                 if hit == columns:
-                    alike = self._alike.now(self._after.row(number), columns)
+                    alike = self._matcher.after(self._after.row(number), columns)
                     groups.setdefault(alike, []).append(number)
             for alike, numbers in groups.items():
                 found = candidates.get(alike, [])
@@ -134,10 +134,10 @@ class _KeyMatching:
                         rows[number - 1] = self._with_key(number, "")
                 elif len(found) == len(numbers):
                     for number, old in zip(numbers, found, strict=True):
-                        restores.append(self._restored(number, old, conflicts))
-                        rows[number - 1] = self._with_key(number, self._link(old))
+                        restores.append(self._restore_link(number, old, conflicts))
+                        rows[number - 1] = self._with_key(number, self._original_link(old))
                 else:
-                    lost |= self._told(numbers, found, conflicts)
+                    lost |= self._lost_key_conflicts(numbers, found, conflicts)
                     unresolved.update(numbers)
         grid = replace(self._after, rows=rows)
         return KeyRepairs(
@@ -153,14 +153,14 @@ class _KeyMatching:
         missing[""] = max(missing[""], 0)
         return missing
 
-    def _restored(self, number: int, old: int, conflicts: list[Conflict]) -> CellWrite:
-        link = self._link(old)
+    def _restore_link(self, number: int, old: int, conflicts: list[Conflict]) -> CellWrite:
+        link = self._original_link(old)
         cell = restore_cell(
             self._computed, (number, self._url), link, (old, self._old_url), self._columns.pairs,
             self._first.layout.header_row,
         )  # fmt: skip
         if cell is None:
-            # The link is what counts, also where its formula cannot be told for certain.
+            # The link is what counts, also where its formula is not certain.
             conflicts.append(
                 Conflict(
                     self._hit[number][0],
@@ -172,7 +172,7 @@ class _KeyMatching:
             return CellWrite(number, self._url, link)
         return cell
 
-    def _link(self, old: int) -> Cell:
+    def _original_link(self, old: int) -> Cell:
         value = cell_at(self._first.grid.row(old), self._old_url)
         return str(value) if isinstance(value, LinkedCell) else value
 
@@ -182,7 +182,7 @@ class _KeyMatching:
         row[self._url] = link
         return row
 
-    def _told(
+    def _lost_key_conflicts(
         self, numbers: Sequence[int], found: Sequence[int], conflicts: list[Conflict]
     ) -> set[str]:
         named = ", ".join(map(str, numbers[:_NAMED_ROWS]))

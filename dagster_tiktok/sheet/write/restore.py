@@ -34,7 +34,7 @@ def restore_cell(  # noqa: PLR0917  # a cell, and what is known of it
         pairs: columns as they stand now to where they stood.
 
     Returns:
-        None where its formula cannot be told for certain.
+        None where its formula is not certain.
     """
     number, column = place
     if computed is None or not old[0]:

@@ -17,11 +17,11 @@ class RowMatcher:
     def __init__(self, columns: ColumnChanges) -> None:
         self._pairs = sorted(columns.pairs.items())
 
-    def then(self, row: Sequence[Cell], hit: frozenset[int] = _NOTHING) -> Texts:
+    def before(self, row: Sequence[Cell], hit: frozenset[int] = _NOTHING) -> Texts:
         """A row of the first moment, without the columns (as they stand now) that were hit."""
         return _texts(row, (old for now, old in self._pairs if now not in hit))
 
-    def now(self, row: Sequence[Cell], hit: frozenset[int] = _NOTHING) -> Texts:
+    def after(self, row: Sequence[Cell], hit: frozenset[int] = _NOTHING) -> Texts:
         """A row of the second moment."""
         return _texts(row, (now for now, _ in self._pairs if now not in hit))
 

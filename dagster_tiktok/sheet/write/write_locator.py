@@ -51,7 +51,7 @@ class WriteLocator:
                     }
                     self._add(plan, write, named)
 
-    def of(self, number: int) -> Iterable[Hit]:
+    def in_row(self, number: int) -> Iterable[Hit]:
         """The writes whose filled cells all stand in the row."""
         row = self._after.row(number)
         for columns, by_texts in self._index.items():
