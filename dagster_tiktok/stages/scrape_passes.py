@@ -100,14 +100,16 @@ class ScrapePasses:
         for _ in range(FURTHER_PASSES):
             if not self._waiting or self._is_rejected_again:
                 return
-            log.info("%d posts could not be read; trying them again", len(self._waiting))
+            log.info(
+                "scraped_posts: %d posts could not be read; trying them again", len(self._waiting)
+            )
             await asyncio.sleep(max(0.0, self._last_failure_at + pause_seconds - time.monotonic()))
             self._failures.clear()
             units = [unit for unit, _ in self._waiting.values()]
             try:
                 await for_each(units, self._try_again, concurrency=self._client.max_concurrency)
             except TikTokRejectionError as error:
-                log.warning("%s", error)
+                log.warning("scraped_posts: %s", error)
                 return
 
     async def elsewhere(self) -> None:
@@ -159,7 +161,7 @@ class ScrapePasses:
             posts = self._photos if ref.tiktok_id in self._photo_ids else self._posts
             return await posts.get(ref.tiktok_id or "")
         except PostError as error:
-            log.info("%s: %s (%s)", _name(unit, ref), error, error.kind.value)
+            log.info("scraped_posts: %s: %s (%s)", _name(unit, ref), error, error.kind.value)
             self._last_failure_at = time.monotonic()
             attempt = self._failures[ref.tiktok_id or ref.key] = FailedAttempt.of(ref, error)
             return attempt
@@ -201,7 +203,7 @@ class ScrapePasses:
             try:
                 self._elsewhere[key] = await ask()
             except PostError as error:
-                log.info("%s: %s (%s)", key, error, error.detail)
+                log.info("scraped_posts: %s: %s (%s)", key, error, error.detail)
                 permanent = error.failure.permanent
                 self._elsewhere[key] = FailedAttempt.of(ref, error) if permanent else None
         return self._elsewhere[key]

@@ -55,5 +55,6 @@ def test_a_short_link_that_fails_then_the_log_names_the_link_and_the_row_s_key(
     row = unit(258, details=RowDetails(va_url=LINK), source_key=f"t/{CODE}", tiktok_id=None)
     on_site([row], {f"/t/{CODE}/": [redirect("/?_r=1")]})
     (line,) = [text for r in caplog.records if "no longer" in (text := r.getMessage())]
-    assert line.startswith(f'short link "{LINK}" (unit t/{CODE}): The short link no longer works')
+    named = f'scraped_posts: short link "{LINK}" (unit t/{CODE})'
+    assert line.startswith(f"{named}: The short link no longer works")
     assert "look" not in line
