@@ -29,7 +29,7 @@ def test_the_nightly_run_has_the_key_of_its_own_day() -> None:
     assert request.partition_key == "2026-11-10"
 
 
-def test_an_override_of_an_unknown_resource_is_refused() -> None:
+def test_an_override_of_an_unknown_resource_is_rejected() -> None:
     with pytest.raises(TypeError, match="no such resource: sheets"):
         build_definitions(sheets=None)
 

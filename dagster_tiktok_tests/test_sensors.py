@@ -290,7 +290,7 @@ def test_text_that_slack_obeys_then_it_is_sent_as_text(
     assert alert_texts(webhook) == ["&lt;!channel&gt; &amp; &lt;https://evil.example|click&gt;"]
 
 
-def test_a_webhook_that_refuses_then_the_tick_fails_and_its_address_stays_secret(
+def test_a_webhook_that_rejects_then_the_tick_fails_and_its_url_stays_secret(
     tmp_path: Path, webhook: ScriptedServer
 ) -> None:
     webhook.on("/*", status(404))

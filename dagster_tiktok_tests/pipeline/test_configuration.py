@@ -130,7 +130,7 @@ def test_a_time_zone_in_the_env_file_then_its_day_is_run(
 
 
 @pytest.mark.parametrize("day", ["2019-01-01", "2099-01-01"])
-def test_a_date_that_is_no_partition_then_it_is_refused(sandbox: RunningSandbox, day: str) -> None:
+def test_a_date_that_is_no_partition_then_it_is_rejected(sandbox: RunningSandbox, day: str) -> None:
     run = sandbox.invoke("run", "--date", day)
 
     assert run.status == 2

@@ -162,7 +162,7 @@ def test_the_database_holds_each_post_once_with_what_its_page_said(day: Day) -> 
         assert float(row["engagement_rate"]) == pytest.approx(rate, abs=0.0051)
 
 
-def test_the_same_post_by_two_addresses_is_one_post_with_two_answers(day: Day) -> None:
+def test_the_same_post_by_two_urls_is_one_post_with_two_answers(day: Day) -> None:
     by_post: dict[str, list[dict[str, str]]] = {}
     for old, new in day.ready():
         if post := day.post_of(old):
@@ -198,13 +198,13 @@ def test_the_database_holds_each_slide_once_as_the_site_serves_it(day: Day) -> N
         )
 
 
-def test_every_slide_can_be_read_at_its_public_address_without_a_key(day: Day) -> None:
+def test_every_slide_can_be_read_at_its_public_url_without_a_key(day: Day) -> None:
     for row in day.sandbox.rows("tiktok_slides")[::7]:
         content = httpx.get(row["public_url"]).raise_for_status().content
         assert hashlib.sha256(content).hexdigest() == row["content_hash"]
 
 
-def test_the_daily_looks_of_the_five_following_days_are_open(day: Day) -> None:
+def test_the_daily_scrapes_of_the_five_following_days_are_open(day: Day) -> None:
     posts = {row["tiktok_id"] for row in day.sandbox.rows("tiktok_posts")}
     units = [u for u in day.sandbox.rows("scrape_units") if u["slot"] > 0]
 
@@ -213,7 +213,7 @@ def test_the_daily_looks_of_the_five_following_days_are_open(day: Day) -> None:
     assert {u["state"] for u in units} == {"pending"}
 
 
-def test_the_figures_of_the_run_agree_with_the_database(day: Day) -> None:
+def test_the_metrics_of_the_run_agree_with_the_database(day: Day) -> None:
     result = day.run.result
     (log,) = day.sandbox.rows("scraping_logs")
     looks = [u for u in day.sandbox.rows("scrape_units") if u["slot"] == 0]

@@ -32,7 +32,7 @@ def append_ready(sandbox: RunningSandbox, posts: list[FakePost], width: int) -> 
         sandbox.sheets.book.tabs[0].rows.append([*row])
 
 
-def test_tiktok_refuses_us_then_the_run_stops_and_nothing_counts_against_the_posts(
+def test_tiktok_rejects_us_then_the_run_stops_and_nothing_counts_against_the_posts(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

@@ -68,7 +68,7 @@ def _status(rows: list[dict[str, Any]]) -> list[str]:
     return [row["Status"] for row in rows]
 
 
-def test_a_tab_for_each_month_then_each_row_is_answered_in_its_own_tab(
+def test_a_tab_for_each_month_then_each_row_is_written_back_in_its_own_tab(
     sandbox: RunningSandbox,
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
@@ -85,7 +85,7 @@ def test_a_tab_for_each_month_then_each_row_is_answered_in_its_own_tab(
     assert all(row["status"] != "Scraped" for row in sandbox.sheet()[:5]), "not one of ours"
 
 
-def test_a_tab_that_is_gone_then_the_others_are_answered_and_the_day_names_it(
+def test_a_tab_that_is_gone_then_the_others_are_written_back_and_the_day_names_it(
     sandbox: RunningSandbox,
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox), "Ann"))
@@ -106,7 +106,7 @@ def test_a_tab_that_is_gone_then_the_others_are_answered_and_the_day_names_it(
     assert "FAIL  sheet 1" in doctor.stdout and "ok    sheet 2" in doctor.stdout
 
 
-def test_a_tab_that_cannot_be_answered_then_the_next_run_answers_it(
+def test_a_tab_that_cannot_be_written_back_then_the_next_run_writes_it_back(
     sandbox: RunningSandbox,
 ) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))

@@ -89,7 +89,7 @@ def test_runs_for_new_rows_every_few_minutes_then_a_failing_post_keeps_its_times
 
 
 @pytest.mark.slow
-def test_a_daily_look_that_fails_in_the_evening_then_it_is_tried_at_the_end_of_its_day(
+def test_a_daily_scrape_that_fails_in_the_evening_then_it_is_tried_at_the_end_of_its_day(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

@@ -53,7 +53,7 @@ def set_tries(sandbox: RunningSandbox, tries: int) -> None:
     units.update({"attempts": tries}).eq("state", "pending").eq("slot", 0).execute()
 
 
-def test_refusals_of_single_posts_then_the_same_run_reads_them_in_a_further_pass(
+def test_rejections_of_single_posts_then_the_same_run_reads_them_in_a_further_pass(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -112,7 +112,7 @@ def test_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_counts_n
 
 
 @pytest.mark.slow
-def test_a_post_that_stays_walled_then_oembed_keeps_it_and_a_daily_look_brings_the_figures(
+def test_a_post_that_stays_walled_then_oembed_keeps_it_and_a_daily_scrape_brings_the_metrics(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

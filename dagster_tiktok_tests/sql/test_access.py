@@ -233,7 +233,7 @@ def test_a_role_when_it_reads_a_batch_then_what_servers_said_is_for_the_secret_k
         "table public.scraping_logs /* {} */",
     ],
 )
-def test_a_signed_in_user_when_he_asks_for_a_hidden_column_in_any_way_then_he_is_refused(
+def test_a_signed_in_user_when_he_asks_for_a_hidden_column_in_any_way_then_he_is_rejected(
     connection: psycopg.Connection, query: str, column: str
 ) -> None:
     act_as(connection, "signed in")
@@ -251,7 +251,7 @@ def test_a_hosted_projects_default_rights_then_the_migrations_leave_none_of_them
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_a_publishable_key_when_it_calls_any_function_then_it_is_refused(
+def test_a_publishable_key_when_it_calls_any_function_then_it_is_rejected(
     clients: dict[str, Client], database: Database, role: str
 ) -> None:
     functions = database.query(f"{_FUNCTIONS} and pronamespace = 'public'::regnamespace")

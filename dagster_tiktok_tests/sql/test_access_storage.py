@@ -132,7 +132,7 @@ def test_a_role_when_it_tries_an_operation_then_it_may_what_the_page_says(
 
 
 @pytest.mark.parametrize("role", ["signed in", "secret key"])
-def test_something_that_is_no_picture_or_too_large_then_it_is_refused(
+def test_something_that_is_no_image_or_too_large_then_it_is_rejected(
     clients: dict[str, httpx.Client], role: str
 ) -> None:
     at = uuid4().hex

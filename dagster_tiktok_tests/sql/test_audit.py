@@ -32,7 +32,7 @@ def test_a_new_post_then_who_wrote_it_is_noted(db: Database) -> None:
     assert _entries(db) == [("tiktok_posts", post_id, "insert", None, after, "service_role")]
 
 
-def test_a_change_of_figures_only_then_nothing_is_noted(db: Database) -> None:
+def test_a_change_of_metrics_only_then_nothing_is_noted(db: Database) -> None:
     _insert_post(db)
 
     db.execute(
@@ -84,7 +84,7 @@ def test_slides_then_new_changed_and_deleted_ones_are_noted(db: Database) -> Non
     assert isinstance(deleted, dict) and deleted["content_hash"] == digest
 
 
-def test_more_old_entries_than_a_call_removes_then_the_answer_says_so(db: Database) -> None:
+def test_more_old_entries_than_a_call_removes_then_the_return_value_says_so(db: Database) -> None:
     db.execute(
         "insert into public.audit_log (table_name, row_id, operation, actor, changed_at) "
         "select 'tiktok_posts', n, 'insert', 'test', now() - interval '400 days' "

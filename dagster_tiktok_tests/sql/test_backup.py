@@ -401,7 +401,7 @@ def test_a_dump_that_ends_early_then_nothing_is_restored(
         assert not any(copy.everything().values())
 
 
-def test_another_schema_then_the_restore_is_refused_with_what_to_do(
+def test_another_schema_then_the_restore_is_rejected_with_what_to_do(
     original: str, empty: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -466,7 +466,7 @@ def test_a_table_of_ones_own_then_it_is_in_the_backup(
         assert copy.query('select r from private."My notes"') == [{"r": "a"}]
 
 
-def test_a_file_that_is_no_backup_then_the_sentence_names_it(
+def test_a_file_that_is_no_backup_then_the_message_names_it(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = tmp_path / "x.dump"
@@ -482,9 +482,7 @@ def test_a_file_that_is_no_backup_then_the_sentence_names_it(
     assert str(dump) in _refused(tmp_path, original, "backup", "--file", dump / "y.dump")
 
 
-def test_no_database_then_the_sentence_says_what_is_wrong(
-    postgres_url: str, tmp_path: Path
-) -> None:
+def test_no_database_then_the_message_says_what_is_wrong(postgres_url: str, tmp_path: Path) -> None:
     assert "SUPABASE_DB_URL is not set" in _refused(tmp_path, None, "backup", status=2)
     nobody = "postgresql://postgres:its-secret@127.0.0.1:9/postgres"
     assert "Connection refused" in _refused(tmp_path, nobody, "backup")
@@ -509,7 +507,7 @@ def test_no_database_then_the_sentence_says_what_is_wrong(
         "",
     ],
 )
-def test_an_address_that_cannot_work_then_the_sentence_repeats_nothing_of_it(
+def test_an_url_that_cannot_work_then_the_message_repeats_nothing_of_it(
     url: str,
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"^SUPABASE_DB_URL ") as raised:
@@ -517,7 +515,7 @@ def test_an_address_that_cannot_work_then_the_sentence_repeats_nothing_of_it(
     assert "secret" not in str(raised.value) and "db.example" not in str(raised.value)
 
 
-def test_an_address_then_programs_get_all_of_it_by_their_environment() -> None:
+def test_an_url_then_programs_get_all_of_it_by_their_environment() -> None:
     url = "postgresql://postgres:p%40ss%2Fword@db.example:5432/postgres?sslmode=require"
     assert environment_of(connection_parameters(url)) == {
         "PGUSER": "postgres",

@@ -89,7 +89,7 @@ def test_nothing_due_when_closed_then_the_batch_is_completed(db: Database) -> No
     assert db.one("select error_message from public.scraping_logs") == {"error_message": None}
 
 
-def test_every_kind_of_end_when_closed_then_figures_and_errors_say_so(db: Database) -> None:
+def test_every_kind_of_end_when_closed_then_metrics_and_errors_say_so(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
     db.open(row("done"), row("retry"), row("bad", problems=["bad type"]), row("left"), batch=batch)
@@ -146,7 +146,7 @@ def test_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
     assert record == {"error_message": "The sheet is not shared."}
 
 
-def test_a_row_that_could_not_be_answered_when_closed_then_it_is_listed(
+def test_a_row_that_could_not_be_written_back_when_closed_then_it_is_listed(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -190,7 +190,7 @@ def test_expired_and_unavailable_units_when_closed_then_they_are_listed(
     assert [(e.slot, e.outcome) for e in summary.errors] == [(1, "expired"), (2, "unavailable")]
 
 
-def test_units_that_are_owed_then_they_are_counted_and_listed_to_the_limit(
+def test_units_that_are_due_then_they_are_counted_and_listed_to_the_limit(
     db: Database,
 ) -> None:
     batch = new_batch()

@@ -96,7 +96,7 @@ def test_more_than_the_time_allows_then_the_rest_is_not_tried_and_not_blamed(
 
 
 @pytest.mark.slow
-def test_250_carousels_of_which_half_are_refused_then_the_good_ones_are_written(
+def test_250_carousels_of_which_half_are_rejected_then_the_good_ones_are_written(
     postgres_url: str,
 ) -> None:
     with psycopg.connect(postgres_url, autocommit=True, row_factory=scalar_row) as connection:

@@ -73,7 +73,7 @@ def test_rows_when_opened_then_they_are_due_on_the_databases_day(db: Database) -
         (datetime(2026, 3, 11, 0, 0, 30, tzinfo=NOON.tzinfo), "expired"),
     ],
 )
-def test_a_daily_look_when_recorded_then_the_databases_midnight_ends_its_day(
+def test_a_daily_scrape_when_recorded_then_the_databases_midnight_ends_its_day(
     db: Database, recorded_at: datetime, outcome: str
 ) -> None:
     _with_daily_looks(db)

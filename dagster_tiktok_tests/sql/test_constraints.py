@@ -151,14 +151,14 @@ def _constraints(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, st
     return {row["conname"]: row["relname"] for row in rows}
 
 
-def test_the_schema_then_each_constraint_is_shown_to_refuse_something(
+def test_the_schema_then_each_constraint_is_shown_to_reject_something(
     connection: psycopg.Connection[dict[str, Any]],
 ) -> None:
     assert set(_constraints(connection)) == set(REFUSED)
 
 
 @pytest.mark.parametrize("constraint", REFUSED)
-def test_a_row_that_cannot_be_true_then_its_constraint_refuses_it(
+def test_a_row_that_cannot_be_true_then_its_constraint_rejects_it(
     connection: psycopg.Connection[dict[str, Any]], constraint: str
 ) -> None:
     table = _constraints(connection)[constraint]

@@ -64,7 +64,7 @@ def test_units_that_failed_before_when_claimed_then_they_come_last(db: Database)
     assert [u["source_key"] for u in db.claimed("pending", batch=second)] == ["b"]
 
 
-def test_a_lost_answer_when_claimed_with_the_same_id_then_the_same_units_come(
+def test_a_lost_response_when_claimed_with_the_same_id_then_the_same_units_come(
     db: Database,
 ) -> None:
     batch, claim = new_batch(), new_batch()
@@ -120,7 +120,7 @@ def test_a_failed_attempt_when_claimed_then_only_another_batch_gets_it(db: Datab
     assert (again["attempts"], again["error_kind"], again["error"]) == (1, "network", "cut")
 
 
-def test_daily_looks_when_claimed_then_only_on_their_day(db: Database) -> None:
+def test_daily_scrapes_when_claimed_then_only_on_their_day(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -135,7 +135,7 @@ def test_daily_looks_when_claimed_then_only_on_their_day(db: Database) -> None:
     assert _states(db)[0:2] == [("1", 1, "done", "expired"), ("1", 2, "pending", None)]
 
 
-def test_many_missed_looks_when_claimed_then_each_call_ends_a_bounded_number(
+def test_many_missed_scrapes_when_claimed_then_each_call_ends_a_bounded_number(
     db: Database,
 ) -> None:
     db.execute(
@@ -151,7 +151,7 @@ def test_many_missed_looks_when_claimed_then_each_call_ends_a_bounded_number(
     assert left == {"n": 0}
 
 
-def test_the_last_daily_look_when_it_expires_then_the_post_is_completed(
+def test_the_last_daily_scrape_when_it_expires_then_the_post_is_completed(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -165,7 +165,7 @@ def test_the_last_daily_look_when_it_expires_then_the_post_is_completed(
     assert db.post("1")["scrape_status"] == "completed"
 
 
-def test_a_paused_post_when_its_look_is_due_then_it_is_not_claimed_nor_owed(
+def test_a_paused_post_when_its_scrape_is_due_then_it_is_not_claimed_nor_due(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -179,7 +179,7 @@ def test_a_paused_post_when_its_look_is_due_then_it_is_not_claimed_nor_owed(
     assert owed == {"count": 0, "leased": 0, "waiting": 0, "units": []}
 
 
-def test_stored_slides_when_a_later_look_is_claimed_then_they_are_known(
+def test_stored_slides_when_a_later_scrape_is_claimed_then_they_are_known(
     db: Database,
 ) -> None:
     batch = new_batch()

@@ -19,7 +19,7 @@ HIDDEN = ("source_reference", "error_message", "failures")
 
 
 @pytest.mark.parametrize("column", HIDDEN)
-def test_a_column_without_a_grant_then_postgresql_refuses_it_and_the_local_supabase_does_not(
+def test_a_column_without_a_grant_then_postgresql_rejects_it_and_the_local_supabase_does_not(
     db: Database, supabase: SupabaseServer, plain_url: str, column: str
 ) -> None:
     given = {"source_type": "x", "source_reference": "x", "partition_date": "2026-11-20"}

@@ -58,7 +58,7 @@ def test_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> None:
     assert b["error"] == "no address; bad type"
 
 
-def test_a_doubled_key_when_opened_then_the_first_row_wins(db: Database) -> None:
+def test_a_duplicate_key_when_opened_then_the_first_row_wins(db: Database) -> None:
     opened = db.open(row("a", va="First"), row("a", va="Second"), batch=new_batch())
 
     assert opened["opened"] == 1
@@ -171,7 +171,7 @@ def test_a_gone_post_when_its_row_is_corrected_then_the_reason_stays(db: Databas
 
 
 @pytest.mark.parametrize("state", ["scraped", "stored"])
-def test_a_unit_under_way_when_its_row_is_wrong_now_then_only_the_answer_is_left(
+def test_a_unit_under_way_when_its_row_is_wrong_now_then_only_the_write_back_is_left(
     db: Database, state: str
 ) -> None:
     unit = _refused(db, state)

@@ -28,7 +28,7 @@ def _at(day: int, hour: int = 12) -> datetime:
     return NOON.replace(day=day, hour=hour)
 
 
-def test_a_first_look_when_persisted_then_everything_is_written(db: Database) -> None:
+def test_a_first_scrape_when_persisted_then_everything_is_written(db: Database) -> None:
     slides = [slide("1", 2), slide("1", 1)]
     batch, written, _ = persist_first_scrapes(db, {"a": (post("1", slides=2), slides)})
 
@@ -121,7 +121,7 @@ def test_the_same_call_again_when_persisted_then_nothing_changes(db: Database) -
     assert [db.query(f"select * from public.{t} order by 1, 2") for t in tables] == before
 
 
-def test_five_days_of_looks_then_each_day_has_its_views(db: Database) -> None:
+def test_five_days_of_scrapes_then_each_day_has_its_views(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
 
     for day in range(1, 6):
@@ -137,7 +137,7 @@ def test_five_days_of_looks_then_each_day_has_its_views(db: Database) -> None:
     assert db.query("select * from public.scrape_units where state <> 'done'") == []
 
 
-def test_a_later_look_with_missing_data_then_known_values_stay(db: Database) -> None:
+def test_a_later_scrape_with_missing_data_then_known_values_stay(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1", slides=1), [slide("1", 1)])})
     known = db.post("1")
 
@@ -163,7 +163,7 @@ def test_a_later_look_with_missing_data_then_known_values_stay(db: Database) -> 
     assert later["day1_views"] is None
 
 
-def test_an_older_look_when_written_last_then_newer_figures_stay(db: Database) -> None:
+def test_an_older_scrape_when_written_last_then_newer_metrics_stay(db: Database) -> None:
     newer, older = new_batch(), new_batch()
     db.open(row("a"), batch=older)
     (a,) = db.claimed("pending", batch=older)
@@ -178,7 +178,7 @@ def test_an_older_look_when_written_last_then_newer_figures_stay(db: Database) -
     assert db.one("select views from public.post_metrics") == {"views": 20}
 
 
-def test_an_older_daily_look_when_written_last_then_its_day_has_its_views(
+def test_an_older_daily_scrape_when_written_last_then_its_day_has_its_views(
     db: Database,
 ) -> None:
     tomorrow, batch = TODAY + timedelta(days=1), new_batch()
@@ -206,7 +206,7 @@ def test_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_detail
     assert db.one("select count(*) as n from public.scrape_units where slot > 0") == {"n": 5}
 
 
-def test_a_row_that_was_corrected_when_looked_at_again_then_its_details_change(
+def test_a_row_that_was_corrected_when_scraped_again_then_its_details_change(
     db: Database,
 ) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])}, created_date="2026-03-01")
@@ -228,7 +228,7 @@ def test_a_row_that_was_corrected_when_looked_at_again_then_its_details_change(
     assert (stored["scrape_count"], stored["first_scraped_at"]) == (3, "2026-03-10T12:00:00+00:00")
 
 
-def test_a_reopened_row_then_its_daily_looks_are_not_reopened(db: Database) -> None:
+def test_a_reopened_row_then_its_daily_scrapes_are_not_reopened(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
     db.claim("pending", batch=new_batch(), today=TODAY + timedelta(days=9))  # all expire
     assert db.post("1")["scrape_status"] == "completed"
@@ -250,7 +250,7 @@ def _gone(db: Database, day: date, *, tiktok_id: str) -> None:
     db.persist(unit["id"], batch=batch)
 
 
-def test_a_post_that_is_gone_later_then_it_is_marked_and_its_looks_end(
+def test_a_post_that_is_gone_later_then_it_is_marked_and_its_scrapes_end(
     db: Database,
 ) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
@@ -271,7 +271,7 @@ def test_a_post_that_is_gone_later_then_it_is_marked_and_its_looks_end(
     assert (back["scrape_status"], back["error"]) == ("completed", None)
 
 
-def test_a_paused_post_when_looked_at_or_gone_then_it_stays_paused(db: Database) -> None:
+def test_a_paused_post_when_scraped_or_gone_then_it_stays_paused(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
     db.execute("update public.tiktok_posts set scrape_status = 'paused'")
 

@@ -35,7 +35,7 @@ def _due_tomorrow(db: Database) -> list[dict[str, Any]]:
         (post("1", **VIDEO), [], False),
     ],
 )
-def test_a_post_when_its_daily_look_is_claimed_then_the_ledger_says_whether_it_is_a_photo(
+def test_a_post_when_its_daily_scrape_is_claimed_then_the_ledger_says_whether_it_is_a_photo(
     db: Database, first: dict[str, Any], slides: list[dict[str, Any]], is_photo: bool
 ) -> None:
     persist_first_scrapes(db, {"a": (first, slides)})

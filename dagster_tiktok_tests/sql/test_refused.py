@@ -61,7 +61,7 @@ def _try_to_persist(db: Database, unit: int) -> tuple[str, dict[str, Any]]:
     return batch, db.persist(unit, batch=batch)
 
 
-def test_a_post_that_is_refused_five_times_then_its_row_is_answered_with_the_reason(
+def test_a_post_that_is_rejected_five_times_then_its_row_gets_the_reason(
     db: Database,
 ) -> None:
     _, _, (unit,) = persist_first_scrapes(db, {"a": (post("1", views="x" * 400), [])}, to="stored")
@@ -99,7 +99,7 @@ def test_a_post_that_is_refused_five_times_then_its_row_is_answered_with_the_rea
     assert db.unit(unit)["error"] == failed["error"]
 
 
-def test_a_refused_post_when_its_row_is_corrected_then_it_is_written(db: Database) -> None:
+def test_a_rejected_post_when_its_row_is_corrected_then_it_is_written(db: Database) -> None:
     page = post("1", slides=1)
     _, _, (unit,) = persist_first_scrapes(
         db, {"a": (page, [slide("1", 1)])}, to="stored", set_id=10**12

@@ -133,7 +133,7 @@ def test_rows_and_objects_then_those_that_disagree_are_found_page_by_page(
     assert third == {"examined": 0, "after": None, "slides": []}
 
 
-def test_objects_without_a_row_then_old_ones_that_no_look_may_name_are_found(
+def test_objects_without_a_row_then_old_ones_that_no_scrape_may_name_are_found(
     place: Place,
 ) -> None:
     named, elsewhere = slide("1", 1), {**slide("1", 2), "storage_path": "2/02-else.jpeg"}
@@ -154,7 +154,7 @@ def test_objects_without_a_row_then_old_ones_that_no_look_may_name_are_found(
     assert place.unnamed(names=asked) == ["3/01-a.jpeg"]
 
 
-def test_looks_under_way_then_their_objects_are_left_out(place: Place) -> None:
+def test_units_in_progress_then_their_objects_are_left_out(place: Place) -> None:
     payload = json.dumps([{"storage_path": "8/01-in-payload.jpeg"}])
     for key, state, tiktok_id, slides in (
         ("a", "scraped", "5", "null"),
@@ -189,7 +189,7 @@ def test_a_storage_that_keeps_versions_then_only_the_current_ones_count(
     assert place.unnamed() == ["4/01-a"]
 
 
-def test_a_post_then_its_rows_and_the_unsound_numbers_are_answered(place: Place) -> None:
+def test_a_post_then_its_rows_and_the_broken_numbers_are_answered(place: Place) -> None:
     key = "0123456789abcdef0123456789abcdef"
     named = {**slide("1", 2), "slide_url": f"https://p16.example/x/{key}~tplv.jpeg"}
     place.post("1", [{**slide("1", 1), "slide_url": "https://p16.example/x"}, named])
@@ -211,7 +211,7 @@ def _again(stored: dict[str, Any], replaces: dict[str, Any], **changes: Any) -> 
     return {**stored, **times, **changes, "replaces": replaces["storage_path"]}
 
 
-def test_slides_that_were_stored_again_then_text_stays_with_its_picture(
+def test_slides_that_were_stored_again_then_text_stays_with_its_image(
     place: Place,
 ) -> None:
     old = [slide("1", n) for n in (1, 2, 3)]
@@ -235,7 +235,7 @@ def test_slides_that_were_stored_again_then_text_stays_with_its_picture(
     assert written == {"slides": [r["public_url"] for r in rows], "slide_count": 3}
 
 
-def test_a_row_that_was_wrong_about_its_picture_then_it_is_corrected(place: Place) -> None:
+def test_a_row_that_was_wrong_about_its_image_then_it_is_corrected(place: Place) -> None:
     right = slide("1", 1)
     place.post("1", [right])
     place.store(right["storage_path"])
@@ -276,7 +276,7 @@ def test_a_post_that_shows_fewer_slides_then_the_rows_beyond_are_removed(
     assert written == {"slides": [slides[0]["public_url"]], "slide_count": 1}
 
 
-def test_a_look_while_a_post_is_mended_then_the_newer_upload_wins(db: Database) -> None:
+def test_a_scrape_while_a_post_is_repaired_then_the_newer_upload_wins(db: Database) -> None:
     old, new = slide("1", 1), slide("1", 1, picture="b", at=NOON + timedelta(hours=1))
     persist_first_scrapes(db, {"a": (post("1", slides=1), [old])})
     batch = new_batch()

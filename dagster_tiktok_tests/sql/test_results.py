@@ -42,7 +42,7 @@ def test_a_page_when_recorded_twice_then_the_second_call_changes_nothing(
     assert (before["is_carousel"], before["leased_by"]) == (True, None)
 
 
-def test_a_post_that_is_gone_when_recorded_then_only_the_answer_is_left(
+def test_a_post_that_is_gone_when_recorded_then_only_the_write_back_is_left(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -64,7 +64,7 @@ def test_a_post_that_is_gone_when_recorded_then_only_the_answer_is_left(
     assert db.query("select * from public.tiktok_posts") == []
 
 
-def test_a_daily_look_when_recorded_after_midnight_then_it_expires(db: Database) -> None:
+def test_a_daily_scrape_when_recorded_after_midnight_then_it_expires(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
     db.take_through({unit: (post("1"), [])}, batch=batch)
@@ -91,7 +91,7 @@ def test_a_resolved_link_when_the_page_fails_then_the_id_is_kept(db: Database) -
 
 
 @pytest.mark.parametrize(("counted", "attempts"), [(False, 0), (True, 1), (None, 1)])
-def test_a_refusal_that_is_not_counted_when_recorded_then_attempts_stay(
+def test_a_rejection_that_is_not_counted_when_recorded_then_attempts_stay(
     db: Database, counted: bool | None, attempts: int
 ) -> None:
     batch, heir = new_batch(), new_batch()
@@ -131,7 +131,7 @@ def _fail(db: Database, state: str, unit: int) -> None:
     db.pass_time(timedelta(hours=1))
 
 
-def test_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_anew(
+def test_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_again(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -156,7 +156,7 @@ def test_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_anew(
     assert (db.unit(unit)["state"], db.unit(unit)["attempts"]) == ("persisted", 0)
 
 
-def test_tries_that_failed_when_the_post_is_gone_then_attempts_begin_anew(
+def test_tries_that_failed_when_the_post_is_gone_then_attempts_begin_again(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -180,7 +180,7 @@ def test_tries_that_failed_when_the_post_is_gone_then_attempts_begin_anew(
         {"result": "retry"},
     ],
 )
-def test_a_result_that_says_nothing_when_recorded_then_it_is_refused(
+def test_a_result_that_says_nothing_when_recorded_then_it_is_rejected(
     db: Database, wrong: dict[str, Any]
 ) -> None:
     with pytest.raises(APIError, match="record_scrapes needs"):
@@ -255,7 +255,7 @@ def test_a_persisted_unit_when_finished_then_its_payload_is_gone(db: Database) -
     assert after["finished_at"] is not None
 
 
-def test_a_row_that_cannot_be_answered_then_the_reason_for_the_va_stays(
+def test_a_row_that_cannot_be_written_back_then_the_reason_for_the_va_stays(
     db: Database,
 ) -> None:
     batch = new_batch()

@@ -37,7 +37,7 @@ def test_a_changed_carousel_then_slides_are_replaced_and_removed(db: Database) -
     assert stored["ocr_text"] is None  # some of it was in slides that are gone
 
 
-def test_the_same_carousel_at_a_later_look_then_its_recognised_text_stays(
+def test_the_same_carousel_at_a_later_scrape_then_its_recognised_text_stays(
     db: Database,
 ) -> None:
     slides = [slide("1", n) for n in (1, 2)]
@@ -49,7 +49,7 @@ def test_the_same_carousel_at_a_later_look_then_its_recognised_text_stays(
     assert db.post("1")["ocr_text"] == "text text"
 
 
-def test_a_look_that_stored_only_some_slides_then_the_others_stay(db: Database) -> None:
+def test_a_scrape_that_stored_only_some_slides_then_the_others_stay(db: Database) -> None:
     slides = [slide("1", n) for n in (1, 2, 3)]
     persist_first_scrapes(db, {"a": (post("1", slides=3), slides)})
 
@@ -85,7 +85,7 @@ def test_a_slide_that_is_stored_when_it_comes_again_then_nothing_changes(
     assert db.query("select * from public.tiktok_slides") == before
 
 
-def test_two_looks_at_a_carousel_in_a_chunk_then_its_slides_count_once(
+def test_two_scrapes_at_a_carousel_in_a_chunk_then_its_slides_count_once(
     db: Database,
 ) -> None:
     slides = [slide("1", n) for n in (1, 2)]
@@ -99,7 +99,7 @@ def test_two_looks_at_a_carousel_in_a_chunk_then_its_slides_count_once(
     assert (written["persisted"], written["slides_written"]) == (2, 2)
 
 
-def test_a_slide_at_another_address_then_it_is_written_with_that_address(
+def test_a_slide_at_another_url_then_it_is_written_with_that_url(
     db: Database,
 ) -> None:
     # No upload counts as later than the database's own time.

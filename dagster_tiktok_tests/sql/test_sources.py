@@ -50,7 +50,7 @@ def test_one_link_in_two_sheets_then_each_row_is_a_unit_of_its_own(db: Database)
     assert db.open(row("a"), batch=batch, source=OTHER)["already_open"] == 1
 
 
-def test_another_deployments_rows_then_they_are_neither_claimed_nor_owed(
+def test_another_deployments_rows_then_they_are_neither_claimed_nor_due(
     db: Database,
 ) -> None:
     batch = new_batch()
@@ -72,7 +72,7 @@ def test_another_deployments_rows_then_they_are_neither_claimed_nor_owed(
     assert (waited["units"], waited["leased"]) == ([], 1)
 
 
-def test_a_daily_look_then_any_deployment_takes_it(db: Database) -> None:
+def test_a_daily_scrape_then_any_deployment_takes_it(db: Database) -> None:
     _scrape(db, "a", SHEET)
     tomorrow = TODAY.replace(day=TODAY.day + 1)
 

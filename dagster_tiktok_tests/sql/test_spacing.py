@@ -70,7 +70,7 @@ def test_tries_before_then_the_claim_says_whether_this_is_the_last(
     assert db.claimed("pending", batch=new_batch())[0]["is_last_try"] is last
 
 
-def test_a_refusal_that_is_not_the_posts_fault_then_nothing_is_spaced(db: Database) -> None:
+def test_a_rejection_that_is_not_the_posts_fault_then_nothing_is_spaced(db: Database) -> None:
     db.open(row("a"), batch=new_batch())
 
     assert [_try(db, counted=False) for _ in range(3)] == [[0], [0], [0]]
@@ -93,7 +93,7 @@ def _at(hour: int, minute: int = 0) -> datetime:
         ("America/New_York", 3, _at(12), datetime(2026, 3, 12, 3, 30, tzinfo=timezone.utc)),
     ],
 )
-def test_a_daily_look_that_failed_then_it_is_tried_at_the_end_of_its_day_at_the_latest(
+def test_a_daily_scrape_that_failed_then_it_is_tried_at_the_end_of_its_day_at_the_latest(
     db: Database, zone: str, attempts: int, fails_at: datetime, next_at: datetime
 ) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})

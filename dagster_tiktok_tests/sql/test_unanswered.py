@@ -39,7 +39,7 @@ def _blocked(db: Database) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=1), timedelta(days=40)])
-def test_a_row_that_cannot_be_answered_then_a_later_run_only_tries_to_answer_it(
+def test_a_row_that_cannot_be_written_back_then_a_later_run_only_tries_to_write_it_back(
     db: Database, later: timedelta
 ) -> None:
     _, unit = _blocked(db)
@@ -60,7 +60,7 @@ def test_a_row_that_cannot_be_answered_then_a_later_run_only_tries_to_answer_it(
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
 
 
-def test_a_row_that_cannot_be_answered_then_every_batch_names_it_and_one_counts_it(
+def test_a_row_that_cannot_be_written_back_then_every_batch_names_it_and_one_counts_it(
     db: Database,
 ) -> None:
     batch, unit = _blocked(db)
@@ -81,7 +81,7 @@ def test_a_row_that_cannot_be_answered_then_every_batch_names_it_and_one_counts_
     assert db.close_batch(batch_id=later, sources=["another"])["errors"] == []
 
 
-def test_nothing_is_in_the_way_any_more_when_answered_then_the_unit_is_done(
+def test_nothing_is_in_the_way_any_more_when_written_back_then_the_unit_is_done(
     db: Database,
 ) -> None:
     _, unit = _blocked(db)
@@ -125,7 +125,7 @@ def _unavailable(db: Database) -> int:
     return int(unit["id"])
 
 
-def test_a_gone_post_whose_row_cannot_be_answered_then_its_reason_stays(
+def test_a_gone_post_whose_row_cannot_be_written_back_then_its_reason_stays(
     db: Database,
 ) -> None:
     unit = _unavailable(db)

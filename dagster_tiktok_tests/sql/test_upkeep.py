@@ -41,7 +41,7 @@ def _finish_everything(db: Database, *, days_ago: int, key: str) -> None:
     )
 
 
-def test_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_looks_go(
+def test_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_scrapes_go(
     db: Database,
 ) -> None:
     persist_first_scrapes(db, {"a": (post("1"), []), "b": (post("2"), [])})
@@ -57,7 +57,7 @@ def test_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_looks_go(
     ]
 
 
-def test_a_post_whose_looks_went_when_it_is_looked_at_again_then_no_daily_look_is_opened(
+def test_a_post_whose_scrapes_went_when_it_is_scraped_again_then_no_daily_scrape_is_opened(
     db: Database,
 ) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})

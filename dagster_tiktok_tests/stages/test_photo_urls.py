@@ -47,7 +47,7 @@ VIDEO_URL = f"https://www.tiktok.com/@nasa/video/{post_id(1)}"
         {"details": None, "slot": 3, "source_key": post_id(1), "is_photo": True},
     ],
 )
-def test_a_photo_url_when_the_page_lacks_slides_and_film_then_the_look_stays_open(
+def test_a_photo_url_when_the_page_lacks_slides_and_film_then_the_scrape_stays_open(
     fields: dict[str, Any],
 ) -> None:
     run, _ = on_site([unit(1, **fields)], {path_of(1): [html(without_slides(1))]}, pause=0)

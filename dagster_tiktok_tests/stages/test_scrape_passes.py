@@ -146,7 +146,7 @@ def with_server(check: Callable[[TikTokServer, Settings], Awaitable[T]], **setti
         html(page(post_scope(None, code=-7))),
     ],
 )
-def test_a_failure_that_passes_when_looked_at_then_a_further_pass_after_the_pause_saves_it(
+def test_a_failure_that_passes_when_scraped_then_a_further_pass_after_the_pause_saves_it(
     fault: Respond,
 ) -> None:
     units = [unit(1), unit(2), unit(3)]
@@ -162,7 +162,7 @@ def test_a_failure_that_passes_when_looked_at_then_a_further_pass_after_the_paus
     assert second - first >= PAUSE
 
 
-def test_a_failure_that_lasts_when_looked_at_then_three_passes_follow_and_one_result() -> None:
+def test_a_failure_that_lasts_when_scraped_then_three_passes_follow_and_one_result() -> None:
     run, site = on_site([unit(1), unit(2)], {path_of(1): [WALL], path_of(2): [readable(2)]})
 
     assert Counter(site.paths) == {path_of(1): 4, path_of(2): 1}
@@ -173,13 +173,13 @@ def test_a_failure_that_lasts_when_looked_at_then_three_passes_follow_and_one_re
     assert (walled.result, walled.error_kind, walled.counted) == ("retry", "login_wall", True)
 
 
-def test_a_failure_that_turns_permanent_when_looked_at_again_then_it_ends_there() -> None:
+def test_a_failure_that_turns_permanent_when_scraped_again_then_it_ends_there() -> None:
     run, site = on_site([unit(1)], {path_of(1): [CHALLENGE, GONE]})
     assert (run.result(1).result, run.result(1).error_kind) == ("unavailable", "gone")
     assert len(site.requests) == 2
 
 
-def test_only_permanent_failures_when_looked_at_then_nothing_is_waited_for() -> None:
+def test_only_permanent_failures_when_scraped_then_nothing_is_waited_for() -> None:
     units = [unit(1), unit(2), unit(3, tiktok_id=None, details=RowDetails(va_url="see dm"))]
     run, site = on_site(units, {path_of(1): [GONE], path_of(2): [readable(2)]}, pause=NEVER)
     assert [result.error_kind for result in run.results] == ["gone", None, "invalid_row"]
@@ -221,7 +221,7 @@ def test_a_short_link_that_fails_when_two_rows_hold_it_then_each_pass_asks_once(
     assert {result.result for result in run.results} == {"scraped"}
 
 
-def test_refusals_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_no_result() -> None:
+def test_rejections_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_no_result() -> None:
     units = [unit(number) for number in range(1, 16)]
     run, site = on_site(units, {path_of(number): [CHALLENGE] for number in range(1, 16)})
     assert run.refused
@@ -230,7 +230,7 @@ def test_refusals_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_no_
     assert {(r.result, r.counted) for r in run.results} == {("retry", False)}
 
 
-def test_posts_that_stay_refused_when_looked_at_again_then_the_breaker_stays_closed() -> None:
+def test_posts_that_stay_rejected_when_scraped_again_then_the_breaker_stays_closed() -> None:
     walled = range(1, 9)
     units = [unit(9), *(unit(number, **LAST) for number in walled), unit(10)]
     script: dict[str, Sequence[Respond]] = {path_of(number): [WALL] for number in walled}
@@ -245,7 +245,7 @@ def test_posts_that_stay_refused_when_looked_at_again_then_the_breaker_stays_clo
     assert site.paths.count("/oembed") == 8
 
 
-def test_refusals_up_to_the_end_when_looked_at_again_then_one_more_ends_the_passes() -> None:
+def test_rejections_up_to_the_end_when_scraped_again_then_one_more_ends_the_passes() -> None:
     units = [unit(number) for number in range(1, 8)]
     script = {path_of(number): [CHALLENGE] for number in range(1, 8)}
     run, site = on_site(units, script, tiktok_max_concurrency=1)
@@ -258,7 +258,7 @@ def test_refusals_up_to_the_end_when_looked_at_again_then_one_more_ends_the_pass
     assert len(site.requests) == 7 + 1 + 5
 
 
-def test_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is_asked() -> None:
+def test_a_scrape_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is_asked() -> None:
     units = [
         unit(1, **LAST),
         unit(2, **LAST_BUT_ONE),
@@ -291,7 +291,7 @@ def test_a_look_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is
         (CHALLENGE, "login_wall", "in 5 tries: set Status"),
     ],
 )
-def test_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with_a_reason(
+def test_a_scrape_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with_a_reason(
     oembed: Respond, kind: str, words: str
 ) -> None:
     script = {path_of(1): [WALL], "/oembed": [oembed], f"/embed/v2/{post_id(1)}": [html(b"")]}
@@ -302,7 +302,7 @@ def test_a_look_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with
     assert f"/embed/v2/{post_id(1)}" in site.paths or kind == "gone"
 
 
-def test_a_refusal_of_us_on_the_last_try_when_it_lasts_then_no_other_source_is_asked() -> None:
+def test_a_rejection_of_us_on_the_last_try_when_it_lasts_then_no_other_source_is_asked() -> None:
     run, site = on_site([unit(1, **LAST)], {path_of(1): [CHALLENGE]})
     assert (run.result(1).result, run.result(1).counted) == ("retry", False)
     assert set(site.paths) == {path_of(1)}
