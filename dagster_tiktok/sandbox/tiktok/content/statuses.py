@@ -67,7 +67,7 @@ _TABLE = (
 STATUSES: dict[str, PostStatus] = {status.name: status for status in _TABLE}
 
 LASTING_STATUSES: tuple[str, ...] = tuple(s.name for s in _TABLE if not s.transient)
-"""Names of what a post can be for good; the others are passing and belong into faults."""
+"""Permanent states of a post; the transient ones are faults."""
 
 EMBEDDED_STATUSES: frozenset[str] = frozenset({"available", "not_logged_in", "login_wall"})
 """Names of what other sites may show: a wall hides the page from who is not signed in, no more."""
