@@ -1,4 +1,4 @@
-"""The time by this machine's clock. What decides about days asks the database instead."""
+"""The time by this machine's clock. The database's clock decides what day it is."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 MAX_SKEW = timedelta(minutes=1)
-"""Google refuses to sign in with a clock that is five minutes wrong."""
+"""Google rejects a sign-in if the clock is five minutes wrong."""
 
 
 class Clock(Protocol):
-    """What waits and limits know of time: a test has its own, and does not measure the machine."""
+    """The time for waits and limits. Tests have their own, so they don't measure the machine."""
 
     def now(self) -> float:
-        """Seconds that never go back."""
+        """Seconds of a monotonic clock."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...
@@ -28,7 +28,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class MonotonicClock:
-    """The machine's. All of them are equal, because they show the same time."""
+    """The machine's clock. All instances are equal, because they show the same time."""
 
     def now(self) -> float:
         return time.monotonic()

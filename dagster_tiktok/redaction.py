@@ -1,8 +1,8 @@
 """What servers and programs say, on its way into an error, a log or the database: without secrets.
 
-A proxy's error page repeats the headers of the request, and one of them is the key. So nothing
-that was said by somebody else enters a message but through `told`, and every error body of Supabase
-goes through `redacted_body` before anybody reads it.
+A proxy's error page repeats the headers of the request, and one of them is the key. So text from
+other systems enters a message only through `told`, and every error body of Supabase passes through
+`redacted_body` before it is read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 HIDDEN = "[hidden]"
 _LEAST_CHARACTERS = 6
-"""A shorter secret is no secret, and would be found in every word."""
+"""A shorter string is not a secret, and would match parts of ordinary words."""
 
 _SECRETS = re.compile(
     # Of Supabase, JSON Web Tokens (the older keys, the tokens of users), Google's tokens.
@@ -44,7 +44,7 @@ _DEPTH = 20
 
 
 def redacted(text: str, secrets: Collection[str] = ()) -> str:
-    """The text without the secrets, and without anything that looks like one.
+    """Removes the secrets, and everything that looks like one, from a text.
 
     Arguments:
         secrets: those of the settings, see `Settings.secrets`.
@@ -58,7 +58,7 @@ def redacted(text: str, secrets: Collection[str] = ()) -> str:
 
 
 def told(text: str, secrets: Collection[str] = (), *, characters: int = 200) -> str:
-    """What somebody else said, for a message: one line, no secret, of a page its title alone."""
+    """Text of another system, for a message: one line, no secrets; of an HTML page the title."""
     text = text[:_READ_CHARACTERS]
     if _TAG.search(text):
         title = _TITLE.search(text)
@@ -69,7 +69,7 @@ def told(text: str, secrets: Collection[str] = (), *, characters: int = 200) -> 
 
 
 def redacted_body(body: bytes, secrets: Collection[str] = ()) -> bytes:
-    """The body of an error: JSON stays JSON, its texts are told; anything else becomes a line."""
+    """Redacts the body of an error: JSON stays JSON, anything else becomes one line."""
     text = body.decode("utf-8", "replace")
     try:
         said = json.loads(text)
@@ -94,7 +94,7 @@ def _redacted_value(value: Any, secrets: Collection[str], depth: int) -> Any:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """As it is, in a URL, and in JSON."""
+    """The secret as it is, percent-encoded, and escaped for JSON."""
     if len(secret) < _LEAST_CHARACTERS:
         return ()
     forms = (secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1])

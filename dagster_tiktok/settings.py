@@ -1,7 +1,7 @@
 """Configuration: the one place that reads the environment.
 
 The names are the public contract (see `.env.example`). A `.env` file is read as well; real
-variables win. Every problem becomes a `ConfigurationError` whose sentence names the variable.
+variables win. Every problem becomes a `ConfigurationError` whose message names the variable.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DESKTOP_USER_AGENT = (
 _SECRET_KEY = re.compile(r"sb_secret_[A-Za-z0-9_-]+")
 _MAX_USER_AGENT_CHARACTERS = 1000
 _LEAST_RATE = 0.001
-"""One request in 17 minutes: what is less is a typing error, and a run would never end."""
+"""One request in 17 minutes. A lower rate is a typing error, and a run would never end."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 
 
@@ -51,7 +51,7 @@ def _http_origin(value: str) -> None:
     except ValueError:
         usable = False
     if not usable or parts.username or parts.password or not value.isprintable():
-        raise ValueError("must be an address such as https://example.com")
+        raise ValueError("must be a URL such as https://example.com")
 
 
 class Settings(BaseSettings):
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every value that no message may hold: see `redaction`."""
+        """Every value that no message may contain: see `redaction`."""
         account = self.google_sheets_credentials.get_secret_value()
         webhook = self.alert_webhook_url
         return (
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
 
 
 class DefinitionSettings(BaseSettings):
-    """What must be known when Dagster loads the code, before any run: the calendar.
+    """The time zone, which Dagster needs when it loads the code.
 
     Separate, so that the definitions load (and can be validated) without credentials.
     """
@@ -191,7 +191,7 @@ class DefinitionSettings(BaseSettings):
 
 
 class BackupSettings(BaseSettings):
-    """What backups need. Separate: a machine that only backs up has no other variable."""
+    """The settings of backups. Separate, because a machine that only backs up needs no others."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True)
 
@@ -202,7 +202,7 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Set
     """Reads the environment and `env_file` (real variables win).
 
     Arguments:
-        env_file: a file of `NAME=value` lines; one that does not exist is ignored.
+        env_file: a file of `NAME=value` lines; ignored if it does not exist.
         overrides: settings by field name that win over both (`pipeline_max_posts_per_run=50`).
 
     Raises:
@@ -215,7 +215,7 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Set
 
 
 def load_definition_settings(env_file: str | Path | None = ".env") -> DefinitionSettings:
-    """Reads what the definitions need. Raises ConfigurationError as `load_settings` does."""
+    """Reads the settings of the definitions. Raises ConfigurationError like `load_settings`."""
     try:
         return DefinitionSettings(_env_file=env_file)
     except ValidationError as error:
@@ -223,7 +223,7 @@ def load_definition_settings(env_file: str | Path | None = ".env") -> Definition
 
 
 def _describe(error: ValidationError) -> str:
-    # Only names and reasons: pydantic's own text repeats the input, which may be a secret.
+    # Only names and reasons, because pydantic's own text repeats the input: maybe a secret.
     problems, missing = [], False
     for item in error.errors(include_input=False, include_url=False):
         name = str(item["loc"][0]).upper() if item["loc"] else "environment"
@@ -234,7 +234,7 @@ def _describe(error: ValidationError) -> str:
 
 
 def _reason(kind: str, message: str, context: Mapping[str, Any]) -> str:
-    """pydantic's problem in the words of a person who sets a variable."""
+    """pydantic's problem in words for the user who sets the variable."""
     words = {
         "missing": "is not set",
         "int_parsing": "must be a whole number",
@@ -250,7 +250,7 @@ def _reason(kind: str, message: str, context: Mapping[str, Any]) -> str:
 
 
 def _account_secrets(setting: str) -> tuple[str, ...]:
-    """What is secret of a service account that was set as JSON; a path is none."""
+    """The secrets of a service account that is set as JSON; a path is not secret."""
     if not setting.lstrip().startswith("{"):
         return ()
     try:
@@ -261,7 +261,7 @@ def _account_secrets(setting: str) -> tuple[str, ...]:
 
 
 def _key_problem(key: str) -> str | None:
-    """Why `key` cannot write, or None. Reads only the key's own form, never the network."""
+    """Why `key` cannot write, or None. Looks only at the key's format, not at the network."""
     publishable = (
         "is a publishable key, which row level security keeps from writing; "
         "use the secret (service_role) key of Project Settings > API keys"

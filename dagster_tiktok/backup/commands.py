@@ -1,6 +1,6 @@
 """`dagster-tiktok backup`, `restore` and `compare`. They need the extra `backup`.
 
-Exit status: 0 done, and equal; 1 it is not, and why; 2 SUPABASE_DB_URL is wrong.
+Exit status: 0 done, or equal; 1 failed, or different; 2 SUPABASE_DB_URL is wrong.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def backup(dump: Path | None, env_file: Path | None) -> None:
 def restore(dump: Path, replace: bool, env_file: Path | None) -> None:
     """Fill the tables from a backup.
 
-    Every table is shown to equal the backup, or nothing is changed.
+    Changes nothing unless every table then equals the backup.
     """
     with _reported():
         from dagster_tiktok.backup import copies  # noqa: PLC0415
@@ -89,7 +89,7 @@ COMMANDS = (backup, restore, compare)
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """Ends the process with the message and the status of what went wrong."""
+    """Turns an exception into its message and exit status."""
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         _fail(
             f"{' and '.join(missing)} not installed: pip install 'dagster-tiktok[backup]'.",
@@ -105,7 +105,7 @@ def _reported() -> Iterator[None]:
     except ConfigurationError as error:
         _fail(str(error), status=2)
     except psycopg.Error as error:
-        _fail(f"The database refused: {str(error).splitlines()[0]}", status=1)
+        _fail(f"The database returned an error: {str(error).splitlines()[0]}", status=1)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}", status=1)
     except (BackupError, ProgramFailedError, ServiceUnavailableError) as error:

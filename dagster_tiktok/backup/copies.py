@@ -1,4 +1,4 @@
-"""Writing a backup, restoring it, and comparing a database with it.
+"""Writes a backup, restores it, and compares a database with it.
 
 A backup is two files: `x.dump`, written by pg_dump, and `x.dump.json`, its manifest, read in the
 snapshot that the dump was taken in. Restoring is one transaction that ends with the comparison:
@@ -50,11 +50,11 @@ _PRIVATE = "private."
 _SCHEMAS = ("--schema=public", "--schema=private")
 _ROWS_A_WRITE = 1000
 Tell = Callable[[str], object]
-"""Takes a line for the person who waits."""
+"""Shows a line to the user."""
 
 
 def back_up(parameters: Mapping[str, str], dump: Path) -> Manifest:
-    """Writes `dump` and its manifest; neither has its name before it is whole."""
+    """Writes `dump` and its manifest; a file gets its name only when it is complete."""
     for path in (dump, manifest_path(dump)):
         if path.exists():
             raise BackupError(f"{path} exists already.")
@@ -85,7 +85,7 @@ def restore(parameters: Mapping[str, str], dump: Path, tell: Tell, *, replace: b
     """
     manifest = _read_manifest(dump)
     if _sha256(dump) != manifest.dump_sha256:
-        raise BackupError(f"{dump} is not what its manifest describes: it was cut off or changed.")
+        raise BackupError(f"{dump} does not match its manifest: it was truncated or changed.")
     with transaction(parameters, read_only=False) as connection:
         _check_schema(connection, manifest)
         try:
@@ -111,7 +111,7 @@ def restore(parameters: Mapping[str, str], dump: Path, tell: Tell, *, replace: b
 
 
 def compare(parameters: Mapping[str, str], dump: Path, tell: Tell) -> None:
-    """Tells of every table whether it equals the backup's. Raises BackupError if one does not."""
+    """Compares each table with the backup. Raises BackupError if one differs."""
     manifest = _read_manifest(dump)
     with transaction(parameters, read_only=True) as connection:
         _check_schema(connection, manifest)
@@ -213,7 +213,7 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _written(path: Path) -> Iterator[IO[bytes]]:
-    """A file of its owner alone that gets its name when it is whole and on disk."""
+    """Opens a file with mode 600 that gets its name when it is complete and on disk."""
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f"{path.name}.", suffix=".partial", delete=False
     ) as file:

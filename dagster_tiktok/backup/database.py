@@ -1,4 +1,4 @@
-"""The database by its direct address, SUPABASE_DB_URL: a connection, and PostgreSQL's programs.
+"""The database by its connection string, SUPABASE_DB_URL: connections, and PostgreSQL's programs.
 
 The password is in no argument, message or log.
 """
@@ -46,7 +46,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class ProgramFailedError(Exception):
-    """One of PostgreSQL's programs failed; what it said."""
+    """One of PostgreSQL's programs failed; the message is its own."""
 
 
 def load_parameters(env_file: str | Path) -> dict[str, str]:
@@ -60,11 +60,11 @@ def load_parameters(env_file: str | Path) -> dict[str, str]:
 
 
 def connection_parameters(url: str) -> dict[str, str]:
-    """The parts of a database's address, by libpq's keywords.
+    """The parts of a connection string, by libpq's keywords.
 
     Raises:
-        ConfigurationError: it cannot be used. The sentence repeats no part of it: a password with
-            `@` or `/` in it is read as host, port or database.
+        ConfigurationError: it is not usable. The message repeats no part of it, because a password
+            with `@` or `/` is parsed as host, port or database.
     """
     try:
         parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
@@ -72,18 +72,18 @@ def connection_parameters(url: str) -> dict[str, str]:
         parameters = {}
     if not parameters or any("@" in parameters.get(n, "") for n in ("host", "port", "dbname")):
         raise ConfigurationError(
-            "SUPABASE_DB_URL must be an address such as postgresql://user:password@host:5432/"
-            "postgres; special characters of the password in percents (@ is %40, / is %2F)."
+            "SUPABASE_DB_URL must be a connection string such as postgresql://user:password@host:"
+            "5432/postgres, with the password percent-encoded (@ is %40, / is %2F)."
         )
     if parameters.get("port") == _TRANSACTION_POOLER:
         raise ConfigurationError(
             "SUPABASE_DB_URL is the transaction pooler (port 6543), which cannot share a snapshot: "
-            "use the direct address or the session pooler (port 5432)."
+            "use the direct connection or the session pooler (port 5432)."
         )
     return {"connect_timeout": _CONNECT_SECONDS, **parameters}
 
 
-def environment_of(parameters: Mapping[str, str]) -> dict[str, str]:
+def libpq_environment(parameters: Mapping[str, str]) -> dict[str, str]:
     """The variables that give PostgreSQL's programs the parameters, the password among them."""
     options = [(o.keyword.decode(), o.envvar) for o in pq.Conninfo.get_defaults()]
     return {env.decode(): parameters[name] for name, env in options if env and name in parameters}
@@ -91,7 +91,7 @@ def environment_of(parameters: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def transaction(parameters: Mapping[str, str], *, read_only: bool) -> Iterator[Connection]:
-    """A connection with one transaction, committed when the block ends well.
+    """A connection with one transaction, committed when the block succeeds.
 
     Values are written as text in one way, whatever the server's settings. A read-only transaction
     sees one snapshot.
@@ -130,7 +130,7 @@ def program(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=os.environ | environment_of(parameters),
+            env=os.environ | libpq_environment(parameters),
         ) as process:
             try:
                 yield process

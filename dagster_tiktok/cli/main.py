@@ -146,9 +146,9 @@ def repair(fix: bool, hours: int, force: bool, as_json: bool, env_file: Path | N
         report = asyncio.run(
             repair_bucket(
                 load_settings(env_file or Path(".env")),
-                mend=fix,
+                fix=fix,
                 older_than_hours=hours,
-                remove_most=force,
+                force=force,
             )
         )
     except (ConfigurationError, ServiceUnavailableError) as error:
@@ -159,7 +159,7 @@ def repair(fix: bool, hours: int, force: bool, as_json: bool, env_file: Path | N
     except KeyboardInterrupt:
         click.echo("dagster-tiktok: interrupted; run again to continue.", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    print_report(report, mend=fix, file=sys.stderr if as_json else sys.stdout)
+    print_report(report, fix=fix, file=sys.stderr if as_json else sys.stdout)
     if as_json:
         click.echo(json.dumps(as_json_object(report)))
     sys.exit(0 if report.ok else EXIT_UNFINISHED)

@@ -1,4 +1,4 @@
-"""`dagster-tiktok repair`: slides on record that the bucket lacks, and objects without a record."""
+"""`dagster-tiktok repair`: slide rows without an object, and orphaned objects."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from dagster_tiktok.repair.removal import open_slide_remover
 from dagster_tiktok.repair.service import (
     Pages,
     RepairReport,
-    correct_rows,
     find_objects,
     find_rows,
     remove_objects,
+    repair_rows,
 )
 from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.mover import SlideMover, open_slide_mover
@@ -35,45 +35,45 @@ _SHOWN_CHARACTERS = 200
 
 
 async def repair(
-    settings: Settings, *, mend: bool, older_than_hours: int, remove_most: bool = False
+    settings: Settings, *, fix: bool, older_than_hours: int, force: bool = False
 ) -> RepairReport:
-    """Compares rows and objects; with `mend`, stores the slides again and removes the objects.
+    """Compares rows and objects. With `fix`, stores slides again and removes orphaned objects.
 
-    Rows come first: what they name when they are mended is no object without a row.
+    Rows come first, because an object that a repaired row names is not orphaned.
 
     Arguments:
-        older_than_hours: objects that were stored within these hours are left out.
-        remove_most: also remove objects where most of the bucket's have no row.
+        older_than_hours: newer objects are left out.
+        force: also remove objects if most of the bucket's are orphaned.
 
     Raises:
         ConfigurationError: a setting is wrong.
-        ServiceUnavailableError: Supabase does not answer at all.
+        ServiceUnavailableError: Supabase does not respond at all.
     """
     report = RepairReport()
     async with (
         open_database(settings, starting=True) as database,
         open_slide_store(settings, now=database.now) as store,
     ):
-        # Of two uploads the later one counts, so a wrong clock must not date one.
+        # Of two uploads the later one counts, so timestamps must not come from a wrong clock.
         await database.clock()
         await store.check()
         records = SlideRecords(database, settings.supabase_bucket)
         with _reported(report):
             await find_rows(records, report)
-            if mend and report.broken:
-                await _correct_rows(settings, database, records, store, report)
+            if fix and report.broken:
+                await _repair_rows(settings, database, records, store, report)
         with _reported(report):
             await find_objects(records, report, older_than_hours=older_than_hours)
-            if mend and report.unnamed:
+            if fix and report.orphaned:
                 with progress("objects", "removed") as bar:
-                    bar.show(0, of=len(report.unnamed))
+                    bar.show(0, of=len(report.orphaned))
                     async with open_slide_remover(settings) as remover:
                         await remove_objects(
                             records,
                             remover,
                             report,
                             older_than_hours=older_than_hours,
-                            even_most=remove_most,
+                            force=force,
                             advance=bar.advance,
                         )
     return report
@@ -86,8 +86,8 @@ def as_json_object(report: RepairReport) -> dict[str, Any]:
         "slides_examined": report.slides_examined,
         "objects_examined": report.objects_examined,
         "rows_without_object": [slide.model_dump(mode="json") for slide in report.broken],
-        "objects_without_row": [found.model_dump(mode="json") for found in report.unnamed],
-        "foreign_objects": [found.model_dump(mode="json") for found in report.foreign],
+        "objects_without_row": [each.model_dump(mode="json") for each in report.orphaned],
+        "foreign_objects": [each.model_dump(mode="json") for each in report.foreign],
         "posts": [
             {
                 "tiktok_id": post.tiktok_id,
@@ -103,8 +103,8 @@ def as_json_object(report: RepairReport) -> dict[str, Any]:
     }
 
 
-def print_report(report: RepairReport, *, mend: bool, file: TextIO) -> None:
-    """What was found and what became of it, the first LISTED of each."""
+def print_report(report: RepairReport, *, fix: bool, file: TextIO) -> None:
+    """Prints what was found and what was done about it, the first LISTED of each kind."""
     console = Console(file=file, highlight=False, soft_wrap=True)
 
     def listed(title: str, lines: Sequence[str], style: str) -> None:
@@ -116,59 +116,59 @@ def print_report(report: RepairReport, *, mend: bool, file: TextIO) -> None:
             console.print(Text(f"  and {len(lines) - LISTED} more (see --json)"))
 
     console.print(
-        Text(f"{report.slides_examined} rows, {report.objects_examined} objects looked at.")
+        Text(f"Checked {report.slides_examined} rows and {report.objects_examined} objects.")
     )
-    listed("rows without a sound object", [_row(slide) for slide in report.broken], "yellow")
-    mended = [post for post in report.posts if post.result == "mended"]
-    if mended:
-        slides = sum(len(post.slides) for post in mended)
-        console.print(Text(f"{len(mended)} posts mended, {slides} slides stored again."))
-    for result, title in (("lost", "posts are gone from TikTok"), ("left", "posts not mended")):
+    listed("rows without an intact object", [_row(slide) for slide in report.broken], "yellow")
+    repaired = [post for post in report.posts if post.result == "repaired"]
+    if repaired:
+        slides = sum(len(post.slides) for post in repaired)
+        console.print(Text(f"{len(repaired)} posts repaired, {slides} slides stored again."))
+    for result, title in (("lost", "posts no longer on TikTok"), ("left", "posts not repaired")):
         lines = [
             f"{post.tiktok_id}: {'; '.join(post.reasons)}"
             for post in report.posts
             if post.result == result
         ]
         listed(title, lines, "red")
-    listed("objects without a row", [_object(found) for found in report.unnamed], "yellow")
+    listed("orphaned objects", [_object(each) for each in report.orphaned], "yellow")
     if report.removed:
         console.print(Text(f"{len(report.removed)} objects removed."))
     listed(
         "objects that are not the pipeline's, left alone",
-        [_object(found) for found in report.foreign],
+        [_object(each) for each in report.foreign],
         "yellow",
     )
-    for sentence in report.errors:
-        console.print(Text(_shown(sentence), style="red"))
+    for message in report.errors:
+        console.print(Text(_shown(message), style="red"))
     if report.ok:
-        found = report.broken or report.unnamed
+        found = report.broken or report.orphaned
         console.print(
             Text("Everything is repaired." if found else "Nothing is wrong.", style="green")
         )
-    elif not mend and (report.broken or report.unnamed):
-        console.print(Text("Nothing was changed; --fix repairs it."))
+    elif not fix and (report.broken or report.orphaned):
+        console.print(Text("Nothing was changed. Run with --fix to repair this."))
 
 
 @contextmanager
 def _reported(report: RepairReport) -> Iterator[None]:
-    """What ends one part is reported, and the other goes on."""
+    """Reports what ends one part, so that the other part still runs."""
     try:
         yield
     except ServiceUnavailableError as error:
         report.errors.append(str(error))
 
 
-async def _correct_rows(
+async def _repair_rows(
     settings: Settings,
     database: Database,
     records: SlideRecords,
     store: SlideStore,
     report: RepairReport,
 ) -> None:
-    with progress("rows", "posts mended") as bar:
+    with progress("rows", "posts repaired") as bar:
         bar.show(0, of=len(report.broken_posts))
         async with _open_mover(settings, store, database.now) as (mover, pages):
-            await correct_rows(
+            await repair_rows(
                 records,
                 mover,
                 pages,
@@ -206,5 +206,5 @@ def _object(found: BucketObject) -> str:
 
 
 def _shown(text: str) -> str:
-    """On one line of a terminal: names of objects are whatever somebody uploaded."""
+    """One line for a terminal: uploaded objects may have any name."""
     return truncate(printable(text), _SHOWN_CHARACTERS)

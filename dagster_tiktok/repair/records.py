@@ -19,7 +19,7 @@ PAGE = 5000
 
 
 class BrokenSlide(FrozenModel):
-    """A row that the bucket does not bear out. Sizes are bytes; None: no object, or not known."""
+    """A row whose object is missing or differs. Sizes are bytes; None: no object, or unknown."""
 
     tiktok_id: str
     slide_number: int
@@ -30,15 +30,15 @@ class BrokenSlide(FrozenModel):
 
 
 class BucketObject(FrozenModel):
-    """An object without a row. Names are whatever somebody uploaded."""
+    """An object in the bucket. Uploaded objects may have any name."""
 
     name: str
     size: int | None = None
     stored_at: datetime
 
 
-class SlidesOfPost(BaseModel):
-    """The rows of a post; `broken` are the numbers of those without a sound object."""
+class PostSlides(BaseModel):
+    """The rows of a post; `broken` are the numbers of those without an intact object."""
 
     post_url: str | None
     slides: tuple[StoredSlide, ...]
@@ -46,13 +46,13 @@ class SlidesOfPost(BaseModel):
 
 
 class RestoredSlide(StoredSlide):
-    """A slide that lies in the bucket again. `replaces`: the path that its row had, if any."""
+    """A slide that is in the bucket again. `replaces`: the path in its old row, if any."""
 
     replaces: str | None
 
 
 class SlidesRepaired(BaseModel):
-    """`broken` are the numbers of the post's slides that still have no sound object."""
+    """`broken` are the numbers of the post's slides that still have no intact object."""
 
     written: int
     removed: int
@@ -72,7 +72,7 @@ class OrphanedObjectsPage(BaseModel):
 
 
 class SlideRecords:
-    """The records of one bucket.
+    """The slide rows and objects of one bucket.
 
     Raises (every method): as `Database.call`.
     """
@@ -83,7 +83,7 @@ class SlideRecords:
         self._page = page
 
     async def broken(self) -> AsyncIterator[BrokenSlidesPage]:
-        """Goes through all rows, the oldest first."""
+        """Checks all rows, the oldest first."""
         after: int | None = 0
         while after is not None:
             answer = await self._database.call(
@@ -93,8 +93,8 @@ class SlideRecords:
             yield page
             after = page.after
 
-    async def unnamed(self, *, older_than_hours: int) -> AsyncIterator[OrphanedObjectsPage]:
-        """Goes through all objects that have been there for so many hours, by name."""
+    async def orphaned(self, *, older_than_hours: int) -> AsyncIterator[OrphanedObjectsPage]:
+        """Checks all objects that are at least this old, by name."""
         after: str | None = ""
         while after is not None:
             answer = await self._database.call(
@@ -111,7 +111,7 @@ class SlideRecords:
     async def still_orphaned(
         self, names: Sequence[str], *, older_than_hours: int
     ) -> tuple[BucketObject, ...]:
-        """Those of the objects that are there and have no row at this moment."""
+        """Which of these objects exist and have no row now."""
         answer = await self._database.call(
             "find_orphaned_objects",
             bucket=self._bucket,
@@ -120,13 +120,13 @@ class SlideRecords:
         )
         return OrphanedObjectsPage.model_validate(answer).objects
 
-    async def of_post(self, tiktok_id: str) -> SlidesOfPost:
+    async def post_slides(self, tiktok_id: str) -> PostSlides:
         answer = await self._database.call(
             "slides_to_repair", bucket=self._bucket, tiktok_id=tiktok_id
         )
-        return SlidesOfPost.model_validate(answer)
+        return PostSlides.model_validate(answer)
 
-    async def mend(
+    async def write_slides(
         self, tiktok_id: str, slides: Sequence[RestoredSlide], *, slide_count: int | None
     ) -> SlidesRepaired:
         """Writes the slides of a post in one transaction.

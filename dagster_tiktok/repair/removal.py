@@ -1,4 +1,4 @@
-"""Removing objects that are the pipeline's own from the bucket."""
+"""Removes the pipeline's own objects from the bucket."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from dagster_tiktok.settings import Settings
 from dagster_tiktok.slides.paths import is_slide_path
 
 REMOVED_AT_ONCE = 100
-"""Objects a request; the storage takes 1,000."""
+"""Objects per request; Storage allows 1,000."""
 
 
 class SlideRemover:
-    """Removes slides from the bucket, through the storage's interface."""
+    """Removes slides from the bucket, through the Storage API."""
 
     def __init__(self, supabase: AsyncClient, bucket: str) -> None:
         self._supabase = supabase
         self._bucket = bucket
 
     async def remove(self, names: Sequence[str]) -> None:
-        """Removes up to REMOVED_AT_ONCE objects; one that is not there is no error.
+        """Removes up to REMOVED_AT_ONCE objects; a missing one is not an error.
 
         Raises:
-            ValueError: a name is not that of a slide. Nothing was removed.
-            ConfigurationError: the key may not remove, or the bucket is not there.
-            ServiceUnavailableError: the storage did not do it.
+            ValueError: a name is not a slide's path. Nothing was removed.
+            ConfigurationError: the key may not remove objects, or the bucket does not exist.
+            ServiceUnavailableError: Storage failed.
         """
         if foreign := [name for name in names if not is_slide_path(name)]:
             raise ValueError(f"not the path of a slide: {foreign[0]!r}")
@@ -40,22 +40,24 @@ class SlideRemover:
         except StorageApiError as error:
             raise self._explained(error) from error
         except (httpx.TransportError, ValueError) as error:
-            # ValueError: a page of a proxy instead of the answer.
+            # ValueError: a proxy's page instead of Supabase's response.
             raise ServiceUnavailableError(
-                f"The storage did not remove objects: {type(error).__name__}"
+                f"Supabase Storage did not remove objects: {type(error).__name__}"
             ) from error
 
     def _explained(self, error: StorageApiError) -> ConfigurationError | ServiceUnavailableError:
         status, message = str(error.status), str(error.message)[:200]
         if status in ("401", "403"):
             return ConfigurationError(
-                f"SUPABASE_KEY may not remove from the bucket ({message}): use the secret key."
+                f"SUPABASE_KEY may not remove objects ({message}): use the secret key."
             )
         if status == "404":
             return ConfigurationError(
-                f"SUPABASE_BUCKET names a bucket that is not there ({self._bucket!r})."
+                f"SUPABASE_BUCKET names a bucket that does not exist ({self._bucket!r})."
             )
-        return ServiceUnavailableError(f"The storage did not remove objects: {status}, {message}")
+        return ServiceUnavailableError(
+            f"Supabase Storage did not remove objects: {status}, {message}"
+        )
 
 
 @asynccontextmanager

@@ -1,9 +1,8 @@
-"""Mending what rows of slides and objects in the bucket disagree about.
+"""Repairs slide rows and bucket objects that disagree.
 
-Every post is mended by itself: its slides are stored, then its rows are written in one
-transaction. So this may be killed anywhere and run again, and beside the pipeline: a row that
-somebody else has written meanwhile is left alone, and an object that somebody else has named
-meanwhile is not removed.
+Each post is repaired separately: its slides are stored, then its rows are written in one
+transaction. So a repair may be killed anywhere and run again, and may run beside the pipeline. It
+leaves a row alone that a run has written meanwhile, and keeps an object that has a row by then.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from dagster_tiktok.models import Post, SlideSource, StoredSlide
 from dagster_tiktok.repair.records import (
     BrokenSlide,
     BucketObject,
+    PostSlides,
     RestoredSlide,
     SlideRecords,
-    SlidesOfPost,
 )
 from dagster_tiktok.repair.removal import REMOVED_AT_ONCE, SlideRemover
 from dagster_tiktok.slides.mover import FetchPost, MoveResult, SlideMover, slides_wanted
@@ -32,35 +31,35 @@ from dagster_tiktok.tiktok.failures import PostUnavailableError
 from dagster_tiktok.tiktok.links.post_links import is_tiktok_id
 
 MANY = 100
-"""Objects without a row that are too many to remove unasked, if they are most of the bucket."""
+"""More orphaned objects than this are removed only with `force`, if they are most of the bucket."""
 
 
 @dataclass(frozen=True)
 class PostRepair:
-    """What became of a post whose rows were broken.
+    """The result for a post with broken rows.
 
-    `lost`: TikTok does not show it any more. `left`: it may be mended another time. Its rows are
-    as they were then, but for those in `slides`: the numbers that lie in the bucket again.
+    `lost`: TikTok no longer shows it. `left`: another repair may succeed. `slides` are the numbers
+    of slides that are in the bucket again; the other rows are unchanged.
     """
 
     tiktok_id: str
-    result: Literal["mended", "lost", "left"]
+    result: Literal["repaired", "lost", "left"]
     slides: tuple[int, ...] = ()
     reasons: tuple[str, ...] = ()
 
 
 @dataclass
 class RepairReport:
-    """What was found, and what became of it.
+    """What was found, and what was done about it.
 
-    `settled` are names of `unnamed` that are gone, or have a row now; `removed` are those of them
-    that were removed here. `errors` are the sentences of what ended a part early.
+    `settled`: names in `orphaned` that are gone or have a row now; `removed`: those that this
+    repair removed. `errors`: messages of what ended a part early.
     """
 
     slides_examined: int = 0
     objects_examined: int = 0
     broken: list[BrokenSlide] = field(default_factory=list)
-    unnamed: list[BucketObject] = field(default_factory=list)
+    orphaned: list[BucketObject] = field(default_factory=list)
     foreign: list[BucketObject] = field(default_factory=list)
     posts: list[PostRepair] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -69,15 +68,15 @@ class RepairReport:
 
     @property
     def broken_posts(self) -> list[str]:
-        """Their ids, each once, in the order in which they were found."""
+        """The ids of posts with broken rows, each once, in the order they were found."""
         return list(dict.fromkeys(slide.tiktok_id for slide in self.broken))
 
     @property
     def left(self) -> int:
-        """Posts and objects that are as wrong as they were."""
-        mended = sum(post.result == "mended" for post in self.posts)
-        objects = sum(found.name not in self.settled for found in self.unnamed)
-        return len(self.broken_posts) - mended + objects + len(self.foreign)
+        """Number of posts and objects that are still wrong."""
+        repaired = sum(post.result == "repaired" for post in self.posts)
+        objects = sum(each.name not in self.settled for each in self.orphaned)
+        return len(self.broken_posts) - repaired + objects + len(self.foreign)
 
     @property
     def ok(self) -> bool:
@@ -85,7 +84,7 @@ class RepairReport:
 
 
 class Pages:
-    """Fetches the pages of posts, and remembers which posts are gone for good."""
+    """Fetches the pages of posts, and remembers which posts are permanently gone."""
 
     def __init__(self, fetch: FetchPost) -> None:
         self.gone: set[str] = set()
@@ -100,7 +99,7 @@ class Pages:
 
 
 async def find_rows(records: SlideRecords, report: RepairReport) -> None:
-    """Rows that have no object, or one of another size."""
+    """Finds rows without an object, or with one of another size."""
     async for page in records.broken():
         report.slides_examined += page.examined
         report.broken += page.slides
@@ -109,14 +108,14 @@ async def find_rows(records: SlideRecords, report: RepairReport) -> None:
 async def find_objects(
     records: SlideRecords, report: RepairReport, *, older_than_hours: int
 ) -> None:
-    """Objects without a row: those of the pipeline, and others."""
-    async for page in records.unnamed(older_than_hours=older_than_hours):
+    """Finds objects without a row: the pipeline's own, and foreign ones."""
+    async for page in records.orphaned(older_than_hours=older_than_hours):
         report.objects_examined += page.examined
-        for found in page.objects:
-            (report.unnamed if is_slide_path(found.name) else report.foreign).append(found)
+        for each in page.objects:
+            (report.orphaned if is_slide_path(each.name) else report.foreign).append(each)
 
 
-async def correct_rows(
+async def repair_rows(
     records: SlideRecords,
     mover: SlideMover,
     pages: Pages,
@@ -125,13 +124,13 @@ async def correct_rows(
     concurrency: int,
     advance: Callable[[], object],
 ) -> None:
-    """Stores the slides of broken rows again. `advance` is called once a post.
+    """Stores the slides of broken rows again. Calls `advance` after each post.
 
     Arguments:
-        pages: where `mover` fetches pages.
+        pages: the same that `mover` uses.
 
     Raises:
-        ConfigurationError, ServiceUnavailableError: going on with other posts is pointless.
+        ConfigurationError, ServiceUnavailableError: other posts would fail too.
     """
 
     async def work(tiktok_id: str) -> None:
@@ -147,39 +146,38 @@ async def remove_objects(
     report: RepairReport,
     *,
     older_than_hours: int,
-    even_most: bool,
+    force: bool,
     advance: Callable[[int], object],
 ) -> None:
-    """Removes the objects without a row. `advance` is called with objects done.
+    """Removes orphaned objects. Calls `advance` with the number of objects done.
 
     Arguments:
-        even_most: also where they are more than MANY and most of the bucket.
+        force: remove them even if they are more than MANY and most of the bucket.
 
     Raises:
-        ConfigurationError, ServiceUnavailableError: the storage or the database does not do it.
+        ConfigurationError, ServiceUnavailableError: Storage or the database failed.
     """
-    if not even_most and are_most(len(report.unnamed), report.objects_examined):
+    if not force and are_most(len(report.orphaned), report.objects_examined):
         report.errors.append(
-            f"{len(report.unnamed)} of {report.objects_examined} objects have no row: that looks "
-            "like lost rows, so nothing was removed. Restore the rows from a backup, or say "
-            "--force."
+            f"{len(report.orphaned)} of {report.objects_examined} objects have no row. Rows were "
+            "probably lost, so nothing was removed. Restore the rows from a backup, or use --force."
         )
         return
-    for batch in _batches(report.unnamed, REMOVED_AT_ONCE):
-        # A run may have named some of them since they were found.
-        names = await _still_orphaned(records, [found.name for found in batch], older_than_hours)
+    for batch in _batches(report.orphaned, REMOVED_AT_ONCE):
+        # A run may have written rows for some of them since they were found.
+        names = await _still_orphaned(records, [each.name for each in batch], older_than_hours)
         left: set[str] = set()
         if names:
             await remover.remove(sorted(names))
             left = await _still_orphaned(records, sorted(names), older_than_hours)
         report.removed += sorted(names - left)
-        report.settled |= {found.name for found in batch} - left
+        report.settled |= {each.name for each in batch} - left
         advance(len(batch))
 
 
-def are_most(unnamed: int, objects: int) -> bool:
-    """Whether so many of the bucket's objects have no row that rows must have been lost."""
-    return unnamed > MANY and unnamed > objects / 2
+def are_most(orphaned: int, objects: int) -> bool:
+    """Whether so many objects are orphaned that rows were probably lost."""
+    return orphaned > MANY and orphaned > objects / 2
 
 
 async def _still_orphaned(
@@ -193,11 +191,11 @@ async def _repair_post(
     tiktok_id: str, records: SlideRecords, mover: SlideMover, pages: Pages
 ) -> PostRepair:
     if not is_tiktok_id(tiktok_id):
-        return PostRepair(tiktok_id, "left", reasons=("Its tiktok_id is not the id of a post.",))
+        return PostRepair(tiktok_id, "left", reasons=("Its tiktok_id is not a post id.",))
     try:
-        rows = await records.of_post(tiktok_id)
-        if not rows.broken:  # somebody has mended it meanwhile
-            return PostRepair(tiktok_id, "mended")
+        rows = await records.post_slides(tiktok_id)
+        if not rows.broken:  # repaired meanwhile
+            return PostRepair(tiktok_id, "repaired")
         return await _restore(tiktok_id, rows, records, mover, pages)
     except ValidationError as error:
         problems = ", ".join(f"{part['loc']}: {part['msg']}" for part in error.errors()[:3])
@@ -207,27 +205,27 @@ async def _repair_post(
 
 
 async def _restore(
-    tiktok_id: str, rows: SlidesOfPost, records: SlideRecords, mover: SlideMover, pages: Pages
+    tiktok_id: str, rows: PostSlides, records: SlideRecords, mover: SlideMover, pages: Pages
 ) -> PostRepair:
     sound = [slide for slide in rows.slides if slide.slide_number not in rows.broken]
-    moved = await mover.move(post_on_record(tiktok_id, rows), sound)
+    moved = await mover.move(post_from_rows(tiktok_id, rows), sound)
     failures = {failure.number: failure.message for failure in moved.failures}
     page = moved.refreshed_post
     if page is not None and page.slides:
         if any(slide.number not in failures for slide in slides_wanted(page, moved.slides)):
-            # TikTok shows another set by now: the rows follow it, as they do at a look.
+            # TikTok shows other slides now: the rows follow, as they do after a scrape.
             moved = await mover.move(page, moved.slides)
             failures |= {failure.number: failure.message for failure in moved.failures}
         shown = {slide.number for slide in page.slides}
         failures = {number: text for number, text in failures.items() if number in shown}
     restored = slides_to_write(rows, moved)
     count = len(page.slides) if page and page.slides and not failures else None
-    written = await records.mend(tiktok_id, restored, slide_count=count)
+    written = await records.write_slides(tiktok_id, restored, slide_count=count)
 
     numbers = tuple(slide.slide_number for slide in restored)
     if not written.broken:
         gone = f"TikTok shows {count} slides now: {written.removed} rows were removed."
-        return PostRepair(tiktok_id, "mended", numbers, (gone,) if written.removed else ())
+        return PostRepair(tiktok_id, "repaired", numbers, (gone,) if written.removed else ())
     reasons = tuple(
         failures.get(number, f"Slide {number}: its row was changed meanwhile.")
         for number in sorted(written.broken)
@@ -236,11 +234,11 @@ async def _restore(
     return PostRepair(tiktok_id, result, numbers, tuple(dict.fromkeys(reasons)))
 
 
-def post_on_record(tiktok_id: str, rows: SlidesOfPost) -> Post:
-    """The post as its rows know it: pictures by name, which the slide cache may hold.
+def post_from_rows(tiktok_id: str, rows: PostSlides) -> Post:
+    """The post according to its rows: images by key, which the slide cache may have.
 
-    Without addresses, so that the page is asked for those that it does not hold: on record are
-    only old ones.
+    Without URLs, because those in the rows are old: the page is fetched for slides that the cache
+    does not have.
     """
     known_since = min(slide.downloaded_at for slide in rows.slides)
     return Post(
@@ -255,8 +253,8 @@ def post_on_record(tiktok_id: str, rows: SlidesOfPost) -> Post:
     )
 
 
-def slides_to_write(rows: SlidesOfPost, moved: MoveResult) -> list[RestoredSlide]:
-    """The slides that were stored just now, each with the path that its row had."""
+def slides_to_write(rows: PostSlides, moved: MoveResult) -> list[RestoredSlide]:
+    """The slides that were just stored, each with the path in its old row."""
     before: dict[int, StoredSlide] = {slide.slide_number: slide for slide in rows.slides}
     restored = []
     for slide in moved.slides:
@@ -264,7 +262,7 @@ def slides_to_write(rows: SlidesOfPost, moved: MoveResult) -> list[RestoredSlide
         if slide == row:
             continue
         values = slide.model_dump()
-        if not slide.slide_url and row is not None:  # from the cache: it is where it came from
+        if not slide.slide_url and row is not None:  # from the cache: keep the URL it came from
             values["slide_url"] = row.slide_url
         restored.append(RestoredSlide(**values, replaces=row.storage_path if row else None))
     return restored

@@ -88,7 +88,7 @@ class Stage:
                 ).execute()
                 slides = [RestoredSlide(**s.model_dump(), replaces=None) for s in moved.slides]
                 records = SlideRecords(database, BUCKET)
-                await records.mend(post.tiktok_id, slides, slide_count=None)
+                await records.write_slides(post.tiktok_id, slides, slide_count=None)
 
     def rows(self, post: FakePost) -> list[dict[str, Any]]:
         """The rows of its slides, in order."""
@@ -158,7 +158,7 @@ def test_rows_and_objects_that_agree_then_nothing_is_found_or_changed(stage: Sta
     told = stage.repair("--fix")
 
     assert told.status == 0
-    assert told.stdout == "3 rows, 3 objects looked at.\nNothing is wrong.\n"
+    assert told.stdout == "Checked 3 rows and 3 objects.\nNothing is wrong.\n"
     assert stage.requests.total == 0
 
 
@@ -173,7 +173,7 @@ def test_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_asked(
     assert f"{kept.tiktok_id}, slide 2: no object {stage.rows(kept)[1]['storage_path']}" in (
         found.stdout
     )
-    assert "Nothing was changed; --fix repairs it." in found.stdout
+    assert "Nothing was changed. Run with --fix to repair this." in found.stdout
 
     before = stage.rows(kept)
     assert stage.repair("--fix").stdout.endswith("Everything is repaired.\n")
@@ -187,7 +187,7 @@ def test_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_asked(
     (post,) = told.result["posts"]
     assert post == {
         "tiktok_id": forgotten.tiktok_id,
-        "result": "mended",
+        "result": "repaired",
         "slides": [1, 3],
         "reasons": [],
     }
@@ -247,10 +247,10 @@ def test_posts_that_are_gone_and_rows_that_are_bad_then_each_is_told_and_others_
 
     as_json = told.result
     assert (told.status, "\x1b" in told.stderr) == (1, False)
-    assert "1 posts mended, 1 slides stored again." in told.stderr
+    assert "1 posts repaired, 1 slides stored again." in told.stderr
     results = {post["tiktok_id"]: post["result"] for post in as_json["posts"]}
     left = {gone.tiktok_id: "lost", unreadable.tiktok_id: "left", no_id: "left"}
-    assert results == {**left, fine.tiktok_id: "mended"}
+    assert results == {**left, fine.tiktok_id: "repaired"}
     assert (as_json["left"], stage.rows(gone)) == (3, row)
     assert len(stage.broken()) == 3
 
@@ -283,9 +283,9 @@ def test_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones_stay(
     young = stage.sandbox.invoke("repair")
     told = stage.repair("--fix", "--json")
 
-    assert young.stdout == "1 rows, 7 objects looked at.\nNothing is wrong.\n"
+    assert young.stdout == "Checked 1 rows and 7 objects.\nNothing is wrong.\n"
     assert (told.status, "\x1b" in told.stderr) == (1, False)  # the foreign ones are left
-    assert "3 objects without a row:" in told.stderr
+    assert "3 orphaned objects:" in told.stderr
     assert told.result["removed"] == slides
     assert {each["name"] for each in told.result["foreign_objects"]} == set(foreign)
     kept = [*foreign, stage.rows(post)[0]["storage_path"]]
@@ -328,13 +328,13 @@ def test_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: Stage) 
             path = {"storage_path": row["storage_path"]}
             slides.update(path).eq("id", row["id"]).execute()
             await remove_objects(
-                records, remover, report, older_than_hours=0, even_most=False, advance=int
+                records, remover, report, older_than_hours=0, force=False, advance=int
             )
 
     asyncio.run(remove())
 
     assert (report.slides_examined, report.objects_examined) == (3, 4)
-    assert {found.name for found in report.unnamed} == {
+    assert {each.name for each in report.orphaned} == {
         row["storage_path"],
         "7/01-0123456789abcdef.jpg",
     }
@@ -374,13 +374,13 @@ def test_a_wrong_bucket_or_key_then_the_configuration_is_named(stage: Stage) -> 
 
 
 @pytest.mark.parametrize(
-    ("unnamed", "objects", "expected"),
+    ("orphaned", "objects", "expected"),
     [(0, 0, False), (100, 100, False), (101, 101, True), (101, 202, False), (101, 201, True)],
 )
 def test_objects_without_a_row_then_many_of_most_look_like_lost_rows(
-    unnamed: int, objects: int, expected: bool
+    orphaned: int, objects: int, expected: bool
 ) -> None:
-    assert are_most(unnamed, objects) is expected
+    assert are_most(orphaned, objects) is expected
 
 
 @pytest.mark.parametrize(

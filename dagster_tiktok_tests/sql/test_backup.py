@@ -21,7 +21,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from dagster_tiktok.backup.database import connection_parameters, environment_of
+from dagster_tiktok.backup.database import connection_parameters, libpq_environment
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok_tests.support.database import (
     ROOT,
@@ -389,7 +389,7 @@ def test_a_dump_that_ends_early_then_nothing_is_restored(
 ) -> None:
     dump = _back_up(tmp_path, original)
     dump.write_bytes(dump.read_bytes()[:-10])
-    assert "was cut off or changed" in _refused(tmp_path, empty, "restore", dump)
+    assert "was truncated or changed" in _refused(tmp_path, empty, "restore", dump)
 
     # Even if the manifest was written for it: pg_restore fails after some of the tables.
     manifest = tmp_path / "x.dump.json"
@@ -517,7 +517,7 @@ def test_an_url_that_cannot_work_then_the_message_repeats_nothing_of_it(
 
 def test_an_url_then_programs_get_all_of_it_by_their_environment() -> None:
     url = "postgresql://postgres:p%40ss%2Fword@db.example:5432/postgres?sslmode=require"
-    assert environment_of(connection_parameters(url)) == {
+    assert libpq_environment(connection_parameters(url)) == {
         "PGUSER": "postgres",
         "PGPASSWORD": "p@ss/word",
         "PGHOST": "db.example",
