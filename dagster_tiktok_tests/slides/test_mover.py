@@ -211,7 +211,7 @@ def test_one_broken_slide_fails_alone_and_its_post_is_incomplete(
                 result = await mover.move(post)
                 assert [s.slide_number for s in result.slides] == [1, 2, 4, 5, 6]
                 assert [(f.number, f.kind) for f in result.failures] == [(3, "not_found")]
-                assert result.failures[0].message.startswith("Slide 3: The slide is not there")
+                assert result.failures[0].message.startswith("Slide 3: The slide no longer exists")
                 assert result.stats.by_kind == {"not_found": 1}
                 stage.cdn.script.clear()
                 mended = await mover.move(post, result.slides)
@@ -398,8 +398,8 @@ def test_the_page_is_fetched_once_for_a_slide_without_a_url(
     ("error", "kind", "said"),
     [
         (PostUnavailableError(FAILURES[FailureKind.GONE]), "page_unavailable", "deleted"),
-        (PostUnreadableError(FAILURES[FailureKind.INCOMPLETE]), "page_unavailable", "lacked"),
-        (PostUnreadableError(FAILURES[FailureKind.SHIELD]), "page_refused", "refused"),
+        (PostUnreadableError(FAILURES[FailureKind.INCOMPLETE]), "page_unavailable", "no fresh URL"),
+        (PostUnreadableError(FAILURES[FailureKind.SHIELD]), "page_refused", "blocked our request"),
     ],
 )
 def test_expired_slides_say_why_the_page_gave_no_urls(
