@@ -17,16 +17,16 @@ def decide(*, digest: str = "d1", cursor: str | None = None) -> Launch | Skip:
     return decide_launch(digests={"sheet": digest}, ready=3, partition=PARTITION, cursor=cursor)
 
 
-def test_no_ready_row_then_nothing_starts() -> None:
+def test_no_run_starts_without_ready_rows() -> None:
     assert reason_to_wait(ready=0, run_in_flight=False) == Skip("No row is ready.")
 
 
-def test_a_run_under_way_then_none_starts() -> None:
+def test_no_run_starts_while_another_is_in_progress() -> None:
     assert isinstance(reason_to_wait(ready=3, run_in_flight=True), Skip)
     assert reason_to_wait(ready=3, run_in_flight=False) is None
 
 
-def test_rows_that_wait_then_a_run_starts_and_is_remembered() -> None:
+def test_ready_rows_start_a_run_that_is_remembered() -> None:
     decision = decide()
 
     assert isinstance(decision, Launch)
@@ -37,27 +37,27 @@ def test_rows_that_wait_then_a_run_starts_and_is_remembered() -> None:
     }
 
 
-def test_the_same_rows_after_their_run_then_no_second_run_starts() -> None:
+def test_the_same_rows_start_no_second_run() -> None:
     first = decide()
     assert isinstance(first, Launch)
 
     assert isinstance(decide(cursor=first.cursor), Skip)
 
 
-def test_another_row_after_a_run_then_a_second_run_starts() -> None:
+def test_another_ready_row_starts_a_second_run() -> None:
     first = decide()
     assert isinstance(first, Launch)
 
     assert isinstance(decide(digest="d2", cursor=first.cursor), Launch)
 
 
-def test_the_same_rows_on_the_next_day_then_a_run_starts() -> None:
+def test_the_same_rows_start_a_run_on_the_next_day() -> None:
     cursor = json.dumps({"digests": {"sheet": "d1"}, "partition": "2026-11-21"})
 
     assert isinstance(decide(cursor=cursor), Launch)
 
 
-def test_a_sheet_that_could_not_be_read_for_a_while_then_it_starts_no_second_run() -> None:
+def test_a_sheet_that_is_readable_again_starts_no_second_run() -> None:
     def decide_with(cursor: str | None, **digests: str) -> Launch | Skip:
         return decide_launch(digests=digests, ready=3, partition=PARTITION, cursor=cursor)
 

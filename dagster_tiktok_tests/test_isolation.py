@@ -17,9 +17,7 @@ def _broken(settings: Settings) -> str:
     return str(int("9" * 5000))
 
 
-def test_a_check_that_breaks_when_examined_then_it_is_named_and_the_others_are_made(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_check_that_raises_is_named_and_the_others_run(caplog: pytest.LogCaptureFixture) -> None:
     with RunningSheets([HEADER, sheet_row(1)]) as sheets:
         settings = sheets.settings()
     checks: list[Check] = [
@@ -38,9 +36,7 @@ def test_a_check_that_breaks_when_examined_then_it_is_named_and_the_others_are_m
     assert "Traceback" in caplog.text
 
 
-def test_sheets_of_which_some_fail_when_worked_on_then_each_fails_alone(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_one_failing_sheet_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     errors: Errors = {}
     done = []
     for name, error in {

@@ -42,7 +42,7 @@ def report(*errors: UnitError, **given: Any) -> list[str]:
     return file.getvalue().splitlines()
 
 
-def test_rows_that_failed_then_each_is_listed_with_its_reason() -> None:
+def test_each_failed_row_is_listed_with_its_reason() -> None:
     lines = report(
         error(1, error="Post is deleted"),
         error(2, error="the day is over", outcome="expired", slot=3),
@@ -55,7 +55,7 @@ def test_rows_that_failed_then_each_is_listed_with_its_reason() -> None:
     ]
 
 
-def test_many_rows_that_failed_then_they_are_grouped_by_reason_the_most_first() -> None:
+def test_many_failed_rows_are_grouped_by_the_most_common_reasons() -> None:
     deleted = [error(number, error="Post is deleted") for number in range(19)]
     private = [error(number, error="Post is private") for number in range(30, 50)]
     others = [error(number, error=f"reason {number}") for number in range(60, 80)]
@@ -68,7 +68,7 @@ def test_many_rows_that_failed_then_they_are_grouped_by_reason_the_most_first() 
     assert (len(lines), lines[-1]) == (22, "  and 2 more reasons (see --json)")
 
 
-def test_two_rows_that_cannot_be_answered_then_both_are_listed_as_not_answered() -> None:
+def test_rows_that_cannot_be_written_back_are_listed() -> None:
     blocked = {"state": "persisted", "outcome": "scraped", "unanswered_since": NOON}
     lines = report(
         error(1, error="the cell B2 is protected", **blocked),
@@ -89,7 +89,7 @@ def test_two_rows_that_cannot_be_answered_then_both_are_listed_as_not_answered()
         (1, 3, "1 of the sheets could not be read or written."),
     ],
 )
-def test_sheets_that_could_not_be_read_then_the_first_line_says_so(
+def test_the_first_line_names_sheets_that_could_not_be_read(
     failed: int, processed: int, told: str
 ) -> None:
     sheets = {f"sheet {number}": "why" for number in range(failed)}
@@ -107,7 +107,7 @@ NOTICES = [
 ]
 
 
-def test_notices_then_columns_and_rows_that_wait_come_first_and_cells_are_counted() -> None:
+def test_notices_on_columns_and_waiting_rows_come_first_and_cells_are_counted() -> None:
     counts = {"row_ignored": 30, "value": 1, "column": 1, "repeated": 1}
     lines = report(notices=tuple(in_order(NOTICES)), notice_counts=counts)
     assert lines[1:] == [
@@ -123,6 +123,6 @@ def test_notices_then_columns_and_rows_that_wait_come_first_and_cells_are_counte
     assert counted({}) == ""
 
 
-def test_a_long_message_in_a_table_then_its_end_which_says_what_to_do_is_there() -> None:
+def test_a_long_message_in_a_table_keeps_its_end_which_says_what_to_do() -> None:
     message = f"{'what is wrong ' * 15}: paste the link itself"
     assert "paste the link itself" in markdown_table(["why"], [[message]])

@@ -103,7 +103,7 @@ def today_of(settings: SettingsResource) -> date:
     return asyncio.run(LedgerResource(settings=settings).clock()).today
 
 
-def test_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
+def test_ready_rows_request_one_run_of_today_with_one_read(
     tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     with RunningSheets([HEADER, sheet_row(1), sheet_row(2)]) as sheets:
@@ -120,7 +120,7 @@ def test_rows_that_wait_then_one_run_of_today_is_asked_for_with_one_read(
     assert "already had a run today" in str(again.skip_message)
 
 
-def test_a_machine_a_day_ahead_then_the_run_is_of_the_databases_day(
+def test_a_clock_a_day_ahead_requests_the_databases_day(
     tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     move_clock(supabase, timedelta(days=-1))
@@ -136,7 +136,7 @@ def test_a_machine_a_day_ahead_then_the_run_is_of_the_databases_day(
             assert isinstance(tick(settings, instance, result.cursor), dg.SensorResult)
 
 
-def test_a_machine_a_day_behind_then_the_sensor_waits_and_says_why(
+def test_the_sensor_waits_when_the_clock_is_a_day_behind(
     tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     move_clock(supabase, timedelta(days=1))
@@ -149,7 +149,7 @@ def test_a_machine_a_day_behind_then_the_sensor_waits_and_says_why(
     assert "By the database's clock it is" in str(result.skip_message)
 
 
-def test_a_database_that_does_not_respond_then_no_row_had_its_run(tmp_path: Path) -> None:
+def test_no_run_is_requested_when_the_database_does_not_respond(tmp_path: Path) -> None:
     with (
         RunningSheets([HEADER, sheet_row(1)]) as sheets,
         dg.DagsterInstance.ephemeral() as instance,
@@ -159,7 +159,7 @@ def test_a_database_that_does_not_respond_then_no_row_had_its_run(tmp_path: Path
     assert "Rows are ready, but the database is not: SUPABASE_URL" in str(result.skip_message)
 
 
-def test_45_000_rows_then_a_tick_is_one_read(tmp_path: Path, supabase: SupabaseServer) -> None:
+def test_a_tick_reads_45_000_rows_in_one_read(tmp_path: Path, supabase: SupabaseServer) -> None:
     rows = [sheet_row(number, Status="Scraped") for number in range(1, 45_000)]
     with RunningSheets([HEADER, *rows, sheet_row(45_000)]) as sheets:
         with dg.DagsterInstance.ephemeral() as instance:
@@ -168,7 +168,7 @@ def test_45_000_rows_then_a_tick_is_one_read(tmp_path: Path, supabase: SupabaseS
         assert sheets.counts() == {"read": 1, "write": 0, "metadata": 0, "token": 1}
 
 
-def test_a_run_launched_from_the_graph_then_the_sensor_waits_for_it(tmp_path: Path) -> None:
+def test_the_sensor_waits_for_a_run_launched_from_the_graph(tmp_path: Path) -> None:
     with RunningSheets([HEADER, sheet_row(1)]) as sheets:
         settings = sheet_settings(tmp_path, sheets)
         with dg.DagsterInstance.ephemeral() as instance:
@@ -182,9 +182,7 @@ def test_a_run_launched_from_the_graph_then_the_sensor_waits_for_it(tmp_path: Pa
     assert "a run is in progress" in str(result.skip_message)
 
 
-def test_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one(
-    tmp_path: Path,
-) -> None:
+def test_an_unreadable_sheet_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         result = tick(settings_file(tmp_path), instance)
 
@@ -192,7 +190,7 @@ def test_a_sheet_that_cannot_be_read_then_it_is_not_taken_for_an_empty_one(
     assert "GOOGLE_SHEETS_CREDENTIALS" in str(result.skip_message)
 
 
-def test_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason_is_shown(
+def test_an_unreadable_tab_is_reported_and_the_others_decide(
     tmp_path: Path, supabase: SupabaseServer
 ) -> None:
     with RunningSheets([HEADER, sheet_row(1)]) as sheets:
@@ -212,7 +210,7 @@ def test_one_tab_that_cannot_be_read_then_the_others_decide_and_the_reason_is_sh
     assert "sheet 1 of GOOGLE_SHEET_URL: " in str(again.skip_message)
 
 
-def test_a_failed_run_then_the_alert_says_which_day_and_why(
+def test_the_alert_on_a_failed_run_says_which_day_and_why(
     tmp_path: Path, webhook: ScriptedServer
 ) -> None:
     settings = settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook_url(webhook))
@@ -240,7 +238,7 @@ def test_a_failed_run_then_the_alert_says_which_day_and_why(
 
 
 @pytest.mark.parametrize(("schedule", "told"), [("daily_scrape", True), (None, False)])
-def test_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
+def test_only_the_nightly_run_alerts_on_ignored_rows(
     tmp_path: Path, webhook: ScriptedServer, schedule: str | None, told: bool
 ) -> None:
     notices = [
@@ -280,9 +278,7 @@ def test_rows_that_nothing_happens_to_then_the_nightly_run_alone_alerts(
     )
 
 
-def test_text_that_slack_obeys_then_it_is_sent_as_text(
-    tmp_path: Path, webhook: ScriptedServer
-) -> None:
+def test_slack_markup_is_sent_as_text(tmp_path: Path, webhook: ScriptedServer) -> None:
     alerts = AlertResource(settings=settings_file(tmp_path, ALERT_WEBHOOK_URL=webhook_url(webhook)))
 
     alerts.send("<!channel> & <https://evil.example|click>")
@@ -290,7 +286,7 @@ def test_text_that_slack_obeys_then_it_is_sent_as_text(
     assert alert_texts(webhook) == ["&lt;!channel&gt; &amp; &lt;https://evil.example|click&gt;"]
 
 
-def test_a_webhook_that_rejects_then_the_tick_fails_and_its_url_stays_secret(
+def test_a_webhook_that_rejects_fails_the_tick_and_its_url_stays_secret(
     tmp_path: Path, webhook: ScriptedServer
 ) -> None:
     webhook.on("/*", status(404))
@@ -303,5 +299,5 @@ def test_a_webhook_that_rejects_then_the_tick_fails_and_its_url_stays_secret(
     assert "SECRET" not in str(error.value)
 
 
-def test_no_webhook_then_nobody_is_told(tmp_path: Path) -> None:
+def test_no_alert_is_sent_without_a_webhook(tmp_path: Path) -> None:
     assert AlertResource(settings=settings_file(tmp_path)).send("hello") is False

@@ -43,9 +43,7 @@ def refused(tmp_path: Path, **changes: str | None) -> str:
     return str(error.value)
 
 
-def test_only_the_required_variables_then_the_rest_has_the_documented_defaults(
-    tmp_path: Path,
-) -> None:
+def test_other_variables_have_the_documented_defaults(tmp_path: Path) -> None:
     settings = load_settings(env_file(tmp_path))
 
     (sheet,) = settings.sheets
@@ -60,7 +58,7 @@ def test_only_the_required_variables_then_the_rest_has_the_documented_defaults(
     assert settings.pipeline_max_posts_per_run == 2000
 
 
-def test_nothing_then_every_missing_variable_is_named(tmp_path: Path) -> None:
+def test_every_missing_variable_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as error:
         load_settings(tmp_path / "no-such-file")
 
@@ -73,7 +71,7 @@ def test_nothing_then_every_missing_variable_is_named(tmp_path: Path) -> None:
         assert f"{name} is not set" in str(error.value)
 
 
-def test_a_real_variable_then_it_wins_over_the_file(tmp_path: Path) -> None:
+def test_an_environment_variable_wins_over_the_file(tmp_path: Path) -> None:
     path = env_file(tmp_path, PIPELINE_TIMEZONE="Europe/Berlin")
     code = f"from dagster_tiktok.settings import *; print(load_settings({str(path)!r}).timezone)"
 
@@ -89,9 +87,7 @@ def test_a_real_variable_then_it_wins_over_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["sb_publishable_abc", token("anon"), token("authenticated")])
-def test_a_key_that_cannot_write_then_it_is_refused_and_not_repeated(
-    tmp_path: Path, key: str
-) -> None:
+def test_a_key_that_cannot_write_is_not_accepted_and_not_repeated(tmp_path: Path, key: str) -> None:
     message = refused(tmp_path, SUPABASE_KEY=key)
 
     assert "SUPABASE_KEY is a publishable key" in message
@@ -99,7 +95,7 @@ def test_a_key_that_cannot_write_then_it_is_refused_and_not_repeated(
 
 
 @pytest.mark.parametrize("key", ["sb_secret_abc", token("service_role")])
-def test_a_secret_key_of_either_kind_then_it_is_taken(tmp_path: Path, key: str) -> None:
+def test_a_secret_key_of_either_kind_is_accepted(tmp_path: Path, key: str) -> None:
     settings = load_settings(env_file(tmp_path, SUPABASE_KEY=key))
 
     assert settings.supabase_key.get_secret_value() == key
@@ -116,7 +112,7 @@ def test_a_secret_key_of_either_kind_then_it_is_taken(tmp_path: Path, key: str) 
         ("/spreadsheets/", "?usp=sharing", None),
     ],
 )
-def test_an_address_as_browsers_show_it_then_sheet_and_tab_are_found(
+def test_sheet_and_tab_are_read_from_a_url_as_browsers_show_it(
     tmp_path: Path, before: str, after: str, gid: int | None
 ) -> None:
     address = SHEET.replace("/spreadsheets/", before) + after
@@ -129,7 +125,7 @@ def test_an_address_as_browsers_show_it_then_sheet_and_tab_are_found(
 OTHER = SHEET.replace("1AbC", "2XyZ")
 
 
-def test_several_addresses_then_each_is_a_sheet_of_its_own(tmp_path: Path) -> None:
+def test_each_of_several_urls_is_a_sheet(tmp_path: Path) -> None:
     path = env_file(tmp_path, GOOGLE_SHEET_URL=f"'{SHEET}#gid=0 \t{SHEET}#gid=7   {OTHER}'")
     sheets = load_settings(path).sheets
 
@@ -153,7 +149,7 @@ def test_several_addresses_then_each_is_a_sheet_of_its_own(tmp_path: Path) -> No
         (f"{SHEET}#gid=0 {OTHER}#gid=x", "(URL 2) must end in a gid that is a number"),
     ],
 )
-def test_several_addresses_of_which_one_is_wrong_then_it_is_named_by_its_number(
+def test_a_wrong_url_of_several_is_named_by_its_number(
     tmp_path: Path, urls: str, sentence: str
 ) -> None:
     text = refused(tmp_path, GOOGLE_SHEET_URL=f"'{urls}'")
@@ -162,7 +158,7 @@ def test_several_addresses_of_which_one_is_wrong_then_it_is_named_by_its_number(
     assert "SECRET" not in text
 
 
-def test_white_space_around_the_key_then_it_is_not_part_of_it(tmp_path: Path) -> None:
+def test_white_space_around_the_key_is_removed(tmp_path: Path) -> None:
     # An HTTP library quotes a header value that it refuses: the key would stand in an error.
     settings = load_settings(env_file(tmp_path, SUPABASE_KEY='"sb_secret_abc \\r"'))
 
@@ -196,7 +192,7 @@ def test_white_space_around_the_key_then_it_is_not_part_of_it(tmp_path: Path) ->
         ("SUPABASE_KEY", "my-password-1234"),
     ],
 )
-def test_a_wrong_value_then_the_sentence_names_the_variable_and_not_the_value(
+def test_the_message_on_a_wrong_value_names_the_variable_and_not_the_value(
     tmp_path: Path, name: str, value: str
 ) -> None:
     message = refused(tmp_path, **{name: value})
@@ -206,7 +202,7 @@ def test_a_wrong_value_then_the_sentence_names_the_variable_and_not_the_value(
     assert "my-password-1234" not in message
 
 
-def test_a_wrong_time_zone_then_the_definitions_say_so(tmp_path: Path) -> None:
+def test_the_definitions_report_a_wrong_time_zone(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="PIPELINE_TIMEZONE must be a time zone"):
         load_definition_settings(env_file(tmp_path, PIPELINE_TIMEZONE="Berlin"))
 
@@ -234,7 +230,7 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
         ("", {}),
     ],
 )
-def test_headers_of_its_own_then_they_are_known_by_column(
+def test_configured_headers_are_known_by_column(
     tmp_path: Path, value: str, columns: dict[str, str]
 ) -> None:
     assert load_settings(env_file(tmp_path, GOOGLE_SHEET_COLUMNS=value)).google_sheet_columns == (
@@ -252,7 +248,7 @@ def test_headers_of_its_own_then_they_are_known_by_column(
         ("VA=Name; Creator=name", 'gives "VA" and "Creator" the same header "name"'),
     ],
 )
-def test_headers_that_cannot_be_meant_then_the_message_says_why(
+def test_the_message_says_why_headers_are_not_accepted(
     tmp_path: Path, value: str, words: str
 ) -> None:
     message = refused(tmp_path, GOOGLE_SHEET_COLUMNS=value)

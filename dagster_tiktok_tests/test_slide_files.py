@@ -7,7 +7,7 @@ from dagster_tiktok.slides.stats import MoveStats
 from dagster_tiktok.stages.store_slides import StoreReport
 
 
-def test_a_stage_then_its_metadata_are_numbers_and_a_table_by_host_and_by_kind() -> None:
+def test_metadata_of_a_stage_are_numbers_and_tables_by_host_and_by_kind() -> None:
     stats = MoveStats(uploaded=2, failed=1, skipped=4)
     stats.by_kind["corrupt"] = 1
     stats.count_download("p16.tiktokcdn.com", size=2_000_000, seconds=0.25)

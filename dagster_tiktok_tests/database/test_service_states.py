@@ -69,9 +69,7 @@ async def upload(hosted: ScriptedServer, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("status", NOT_THERE)
-def test_a_status_of_supabase_s_own_when_it_passes_then_the_call_succeeds(
-    status: int,
-) -> None:
+def test_a_call_succeeds_after_a_transient_status_of_supabase(status: int) -> None:
     async def run() -> None:
         async with hosted_supabase(
             (status, "<html>error"), (status, ""), (200, '{"version": 1}')
@@ -83,9 +81,7 @@ def test_a_status_of_supabase_s_own_when_it_passes_then_the_call_succeeds(
 
 
 @pytest.mark.parametrize("status", sorted({*NOT_THERE} - {540}))
-def test_a_status_of_supabase_s_own_when_it_stays_then_it_did_not_answer(
-    status: int,
-) -> None:
+def test_a_status_of_supabase_that_stays_means_it_did_not_respond(status: int) -> None:
     async def run() -> None:
         async with hosted_supabase((status, "<html>error")) as hosted:
             with pytest.raises(ServiceUnavailableError, match=rf"did not respond \({status}"):
@@ -107,7 +103,7 @@ def test_a_status_of_supabase_s_own_when_it_stays_then_it_did_not_answer(
         (503, _DISK_FULL, 4, r"disk is full.*\(53100\)"),
     ],
 )
-def test_a_known_state_when_called_then_the_message_has_its_cure(
+def test_the_message_on_a_known_state_says_how_to_fix_it(
     status: int, body: str, requests: int, cure: str
 ) -> None:
     async def run() -> None:
@@ -164,7 +160,7 @@ PASSING = [
 
 
 @pytest.mark.parametrize(("status", "body", "said"), PASSING)
-def test_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_what_was_sent(
+def test_a_transient_fault_is_retried_and_its_last_error_says_what_was_sent(
     status: int, body: str, said: str
 ) -> None:
     async def run() -> None:
@@ -203,7 +199,7 @@ def test_a_fault_that_may_pass_then_the_call_is_repeated_and_else_says_what_was_
         (200, "<html>A page that is not an error", ServiceUnavailableError, "did not respond"),
     ],
 )
-def test_a_response_that_lasts_then_it_is_not_repeated_and_names_what_to_change(
+def test_a_permanent_error_is_not_retried_and_names_what_to_change(
     status: int, body: str, error: type[Exception], said: str
 ) -> None:
     async def run() -> None:
@@ -238,7 +234,7 @@ def storage_error(status: int, message: str = "x") -> tuple[int, str]:
         (413, '{"statusCode": "429", "error": "SlowDown", "message": "x"}'),
     ],
 )
-def test_a_passing_fault_when_a_slide_is_uploaded_then_it_is_sent_again(
+def test_an_upload_is_sent_again_after_a_transient_fault(
     fault: tuple[int, str], tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -258,7 +254,7 @@ def test_a_passing_fault_when_a_slide_is_uploaded_then_it_is_sent_again(
         (storage_error(500, "could not extend file: No space left on device"), "53100.*disk"),
     ],
 )
-def test_a_known_state_when_a_slide_is_uploaded_then_no_slide_is_to_blame(
+def test_a_known_state_during_an_upload_is_not_blamed_on_the_slide(
     fault: tuple[int, str], cure: str, tmp_path: Path
 ) -> None:
     async def run() -> None:
@@ -273,5 +269,5 @@ def test_a_known_state_when_a_slide_is_uploaded_then_no_slide_is_to_blame(
     ("status", "passes"),
     [(400, False), (402, False), (408, True), (429, True), (501, False), (505, False), (599, True)],
 )
-def test_a_status_then_what_nobody_has_heard_of_may_pass(status: int, passes: bool) -> None:
+def test_an_unknown_status_is_transient(status: int, passes: bool) -> None:
     assert is_transient_status(status) is passes

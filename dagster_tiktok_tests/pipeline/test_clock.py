@@ -35,9 +35,7 @@ def _run_of_dagster(sandbox: RunningSandbox, folder: Path, day: date) -> list[st
     return [str(f.user_failure_data.description) for f in failures if f.user_failure_data]
 
 
-def test_a_machine_a_day_ahead_then_its_tomorrow_opens_and_ends_nothing(
-    tmp_path: Path,
-) -> None:
+def test_a_clock_a_day_ahead_opens_and_expires_nothing(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.move_clock(-DAY)
 
@@ -65,7 +63,7 @@ def test_a_machine_a_day_ahead_then_its_tomorrow_opens_and_ends_nothing(
         assert {post["day2_views"] for post in posts} == {None}
 
 
-def test_a_machine_a_day_behind_then_the_databases_day_is_run(tmp_path: Path) -> None:
+def test_a_clock_a_day_behind_runs_the_databases_day(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         assert sandbox.invoke("run").status == 0
         sandbox.move_clock(DAY)

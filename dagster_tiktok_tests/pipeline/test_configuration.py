@@ -55,7 +55,7 @@ WRONG: dict[str, tuple[dict[str, str | None], str, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_setting_then_run_says_so_in_one_sentence_and_doctor_names_it(
+def test_run_and_doctor_name_a_wrong_setting_in_one_message(
     sandbox: RunningSandbox, case: str
 ) -> None:
     change, part, sentence = WRONG[case]
@@ -74,9 +74,7 @@ def test_a_wrong_setting_then_run_says_so_in_one_sentence_and_doctor_names_it(
     assert any(sentence in check["message"] for check in wrong)
 
 
-def test_a_sheet_without_post_url_then_both_name_the_column(
-    sandbox: RunningSandbox,
-) -> None:
+def test_run_and_doctor_name_a_missing_post_url_column(sandbox: RunningSandbox) -> None:
     tab = sandbox.sheets.book.tabs[0]
     header, title = list(tab.rows[0]), tab.title
     tab.title = "Posts\x1b]0;owned\x07"
@@ -94,7 +92,7 @@ def test_a_sheet_without_post_url_then_both_name_the_column(
     assert "Post URL" in doctor.stdout
 
 
-def test_a_database_without_migrations_then_both_say_what_to_apply(
+def test_run_and_doctor_say_which_migrations_to_apply(
     sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     migrations = tmp_path / "migrations"
@@ -115,7 +113,7 @@ def test_a_database_without_migrations_then_both_say_what_to_apply(
     assert "sql/migrations" in json.dumps(doctor.result)
 
 
-def test_a_time_zone_in_the_env_file_then_its_day_is_run(
+def test_the_day_follows_the_time_zone_of_the_env_file(
     sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     # Fourteen hours before and eleven behind UTC: one of them has another date now.
@@ -130,16 +128,14 @@ def test_a_time_zone_in_the_env_file_then_its_day_is_run(
 
 
 @pytest.mark.parametrize("day", ["2019-01-01", "2099-01-01"])
-def test_a_date_that_is_no_partition_then_it_is_rejected(sandbox: RunningSandbox, day: str) -> None:
+def test_a_date_that_is_no_partition_is_not_accepted(sandbox: RunningSandbox, day: str) -> None:
     run = sandbox.invoke("run", "--date", day)
 
     assert run.status == 2
     assert f"--date {day} is not a partition" in run.stderr
 
 
-def test_everything_is_right_then_doctor_says_so_and_changes_nothing(
-    sandbox: RunningSandbox,
-) -> None:
+def test_doctor_says_that_everything_is_right_and_changes_nothing(sandbox: RunningSandbox) -> None:
     before, logs = sandbox.cells, sandbox.rows("scraping_logs")
 
     doctor = sandbox.invoke("doctor")
@@ -150,9 +146,7 @@ def test_everything_is_right_then_doctor_says_so_and_changes_nothing(
     assert sandbox.rows("scraping_logs") == logs
 
 
-def test_the_demos_protected_cell_then_doctor_warns_and_shows_the_rest_first(
-    tmp_path: Path,
-) -> None:
+def test_doctor_warns_of_a_protected_cell_after_the_ok_line_of_the_sheet(tmp_path: Path) -> None:
     # A sandbox of its own: a run answers the row of that cell, and nobody asks for it any more.
     with running_sandbox(tmp_path) as sandbox:
         doctor = sandbox.invoke("doctor")

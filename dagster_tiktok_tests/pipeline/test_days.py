@@ -38,7 +38,7 @@ def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_pa
         assert {u["slot"] for u in expired} == {1}
 
 
-def test_a_row_set_back_to_ready_then_it_is_scraped_again(tmp_path: Path) -> None:
+def test_a_row_set_back_to_ready_is_scraped_again(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         assert sandbox.invoke("run").status == 0
         index = next(i for i, row in enumerate(sandbox.sheet()) if row["status"] == "Scraped")

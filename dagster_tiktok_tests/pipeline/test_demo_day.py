@@ -82,9 +82,7 @@ def test_every_ready_row_that_can_be_scraped_is_scraped_with_its_metrics(day: Da
     assert scraped >= 35
 
 
-def test_a_formula_and_a_protected_cell_stay_and_their_rows_are_written(
-    day: Day,
-) -> None:
+def test_a_formula_and_a_protected_cell_stay_and_their_rows_are_written(day: Day) -> None:
     formula, protected = day.after[2], day.after[6]
     assert (formula["status"], protected["status"]) == ("Scraped", "Scraped")
     assert "=J4/10" in formula["likes"]
@@ -162,7 +160,7 @@ def test_the_database_holds_each_post_once_with_what_its_page_said(day: Day) -> 
         assert float(row["engagement_rate"]) == pytest.approx(rate, abs=0.0051)
 
 
-def test_the_same_post_by_two_urls_is_one_post_with_two_answers(day: Day) -> None:
+def test_two_rows_with_the_same_post_are_both_written_back(day: Day) -> None:
     by_post: dict[str, list[dict[str, str]]] = {}
     for old, new in day.ready():
         if post := day.post_of(old):

@@ -29,9 +29,7 @@ pytestmark = pytest.mark.node
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_every_stage_then_the_next_one_finishes_without_repeating(
-    tmp_path: Path,
-) -> None:
+def test_the_run_after_a_kill_in_any_stage_finishes_without_repeating_work(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.tiktok.shaping.page_latency_ms = (150, 200)
         moments: list[Callable[[], bool]] = [
@@ -67,9 +65,7 @@ def test_a_run_killed_in_every_stage_then_the_next_one_finishes_without_repeatin
         assert {post: slides_by_post(sandbox)[post] for post in slides_asked} == slides_asked
 
 
-def test_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_once(
-    tmp_path: Path,
-) -> None:
+def test_ctrl_c_prints_one_message_and_the_next_run_continues_at_once(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.tiktok.shaping.page_latency_ms = (150, 200)
         # Where the tests run in the background, a child would inherit that Ctrl-C is ignored.
@@ -99,7 +95,7 @@ def test_ctrl_c_then_the_run_says_one_sentence_and_the_next_goes_on_at_once(
         )
 
 
-def test_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
+def test_a_database_that_goes_down_during_a_run_is_not_reported_as_a_wrong_setting(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -122,9 +118,7 @@ def test_the_database_goes_down_in_mid_run_then_that_is_no_wrong_setting(
         assert len(sandbox.rows("tiktok_posts")) == DEMO_POSTS_SCRAPED
 
 
-def test_a_sandbox_that_runs_then_a_second_one_of_its_folder_changes_nothing(
-    tmp_path: Path,
-) -> None:
+def test_a_second_sandbox_in_the_same_folder_changes_nothing(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         kept = {p.name: p.read_bytes() for p in sandbox.sandbox.folder.glob("*.json")}
 
@@ -140,9 +134,7 @@ def test_a_sandbox_that_runs_then_a_second_one_of_its_folder_changes_nothing(
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_then_they_share_the_work_and_nothing_is_done_twice(
-    tmp_path: Path,
-) -> None:
+def test_two_concurrent_runs_share_the_work_and_repeat_nothing(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.tiktok.shaping.page_latency_ms = (50, 100)
 

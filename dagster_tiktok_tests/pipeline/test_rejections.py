@@ -32,9 +32,7 @@ def append_ready(sandbox: RunningSandbox, posts: list[FakePost], width: int) -> 
         sandbox.sheets.book.tabs[0].rows.append([*row])
 
 
-def test_tiktok_rejects_us_then_the_run_stops_and_nothing_counts_against_the_posts(
-    tmp_path: Path,
-) -> None:
+def test_a_run_that_tiktok_rejects_stops_and_counts_no_attempts(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.tiktok.faults.add(Fault("challenge", on="page"))
         # A short link that answers between two pages would begin the count again.
@@ -87,9 +85,7 @@ def test_tiktok_rejects_us_then_the_run_stops_and_nothing_counts_against_the_pos
 
 
 @pytest.mark.slow
-def test_posts_that_never_become_readable_then_others_are_not_starved_and_it_ends(
-    tmp_path: Path,
-) -> None:
+def test_posts_that_stay_unreadable_do_not_starve_the_others(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         assert sandbox.invoke("run").status == 0
         header = len(sandbox.cells[0])

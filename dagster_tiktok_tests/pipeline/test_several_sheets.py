@@ -68,9 +68,7 @@ def _status(rows: list[dict[str, Any]]) -> list[str]:
     return [row["Status"] for row in rows]
 
 
-def test_a_tab_for_each_month_then_each_row_is_written_back_in_its_own_tab(
-    sandbox: RunningSandbox,
-) -> None:
+def test_each_row_is_written_back_in_its_own_tab(sandbox: RunningSandbox) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
     june = _add_tab(sandbox, "June", _row(_video(sandbox, 3), "Ben"), _row("nothing", "Ben"))
 
@@ -85,9 +83,7 @@ def test_a_tab_for_each_month_then_each_row_is_written_back_in_its_own_tab(
     assert all(row["status"] != "Scraped" for row in sandbox.sheet()[:5]), "not one of ours"
 
 
-def test_a_tab_that_is_gone_then_the_others_are_written_back_and_the_day_names_it(
-    sandbox: RunningSandbox,
-) -> None:
+def test_a_deleted_tab_is_named_and_the_others_are_written_back(sandbox: RunningSandbox) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox), "Ann"))
     gone = may.partition("#")[0] + "#gid=987654"
 
@@ -106,9 +102,7 @@ def test_a_tab_that_is_gone_then_the_others_are_written_back_and_the_day_names_i
     assert "FAIL  sheet 1" in doctor.stdout and "ok    sheet 2" in doctor.stdout
 
 
-def test_a_tab_that_cannot_be_written_back_then_the_next_run_writes_it_back(
-    sandbox: RunningSandbox,
-) -> None:
+def test_the_next_run_writes_back_a_tab_that_could_not_be_written(sandbox: RunningSandbox) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
     june = _add_tab(sandbox, "June", _row(_video(sandbox, 3), "Ben"))
     # The first write is May's.
@@ -126,9 +120,7 @@ def test_a_tab_that_cannot_be_written_back_then_the_next_run_writes_it_back(
     assert _status(_tab(sandbox, "May")) == ["Scraped"]
 
 
-def test_two_deployments_on_one_database_then_each_takes_its_own_rows(
-    sandbox: RunningSandbox,
-) -> None:
+def test_two_deployments_on_one_database_take_only_their_own_rows(sandbox: RunningSandbox) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
     june = _add_tab(sandbox, "June", _row(_video(sandbox, 3), "Ben"))
     # May's page was read, and the deployment broke before it could answer.
@@ -143,7 +135,7 @@ def test_two_deployments_on_one_database_then_each_takes_its_own_rows(
     assert _status(_tab(sandbox, "May")) == ["Scraped"]
 
 
-def test_a_post_in_several_rows_then_the_first_row_counts_and_the_others_are_named(
+def test_the_first_of_several_rows_with_a_post_counts_and_the_others_are_named(
     sandbox: RunningSandbox,
 ) -> None:
     url = _video(sandbox)
@@ -174,9 +166,7 @@ def test_a_post_in_several_rows_then_the_first_row_counts_and_the_others_are_nam
     assert "rows 2 and 3 hold the same post" in again.stdout
 
 
-def test_a_tab_that_was_taken_out_then_report_and_doctor_say_what_waits_for_it(
-    sandbox: RunningSandbox,
-) -> None:
+def test_report_and_doctor_say_what_waits_for_a_removed_tab(sandbox: RunningSandbox) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
     june = _add_tab(sandbox, "June", _row("https://vm.tiktok.com/ZMabcdefg/", "Ben"))
     sandbox.tiktok.faults.add(Fault("status", on="short", status=503))

@@ -18,9 +18,7 @@ pytestmark = pytest.mark.node
 MARK = "NOBODYS-BUSINESS"
 
 
-def test_every_passing_fault_when_a_day_runs_then_the_sheet_ends_right(
-    tmp_path: Path,
-) -> None:
+def test_the_sheet_is_right_after_a_day_with_every_transient_fault(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         before = sandbox.sheet()
         for fault in (
@@ -57,9 +55,7 @@ def test_every_passing_fault_when_a_day_runs_then_the_sheet_ends_right(
         assert writes == [429, 429, 503]
 
 
-def test_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
-    tmp_path: Path,
-) -> None:
+def test_the_report_names_a_row_deleted_during_the_run(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         rows = sandbox.sheet()
         gone = next(
@@ -89,9 +85,7 @@ def test_a_row_that_goes_while_it_is_worked_on_then_the_report_says_so(
         assert f"(row {draft + 2})" in finished.stderr
 
 
-def test_rows_that_nothing_happens_to_then_the_report_and_the_check_name_them(
-    tmp_path: Path,
-) -> None:
+def test_the_report_and_the_check_name_rows_that_are_ignored(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         rows = sandbox.sheet()
         column = list(rows[0]).index("status")
@@ -114,9 +108,7 @@ def test_rows_that_nothing_happens_to_then_the_report_and_the_check_name_them(
         assert log["metrics"]["sheet_rows"]["rows_ignored"] == len(warnings)
 
 
-def test_texts_over_links_and_a_merged_status_then_posts_are_scraped_and_rows_named(
-    tmp_path: Path,
-) -> None:
+def test_links_under_texts_are_scraped_and_a_merged_status_is_named(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         rows = sandbox.sheet()
         waiting = [
@@ -142,9 +134,7 @@ def test_texts_over_links_and_a_merged_status_then_posts_are_scraped_and_rows_na
         assert f"the Status cell is merged with {status}5, so row 6 has no status" in named[6]
 
 
-def test_a_run_that_google_fails_then_no_secret_and_no_cell_is_told_or_kept(
-    tmp_path: Path,
-) -> None:
+def test_a_run_that_google_fails_reveals_no_secret_and_no_cell(tmp_path: Path) -> None:
     home = tmp_path / "dagster_home"
     home.mkdir()
     with running_sandbox(tmp_path / "sandbox") as sandbox:
@@ -186,7 +176,7 @@ def _mark(sandbox: RunningSandbox) -> None:
         row.append(MARK)
 
 
-def test_a_remark_under_error_then_report_json_and_doctor_say_that_reasons_are_not_written(
+def test_report_json_and_doctor_say_that_a_remark_under_error_keeps_reasons_out(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

@@ -148,9 +148,7 @@ async def stage_on(folder: Path) -> AsyncIterator[Stage]:
 
 
 @pytest.mark.slow
-def test_every_fault_at_once_then_all_that_can_be_is_stored_and_the_next_run_brings_the_rest(
-    tmp_path: Path,
-) -> None:
+def test_slides_that_fail_with_any_fault_are_stored_by_the_next_run(tmp_path: Path) -> None:
     async def run() -> None:
         async with stage_on(tmp_path) as stage:
             await stage.scrape()

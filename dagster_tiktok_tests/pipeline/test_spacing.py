@@ -54,9 +54,7 @@ def _morning(sandbox: RunningSandbox) -> datetime:
 
 
 @pytest.mark.slow
-def test_runs_for_new_rows_every_few_minutes_then_a_failing_post_keeps_its_times(
-    tmp_path: Path,
-) -> None:
+def test_frequent_runs_do_not_retry_a_failing_post_early(tmp_path: Path) -> None:
     # Issue 11, B10: its five tries were used up within a quarter of an hour.
     with running_sandbox(tmp_path) as sandbox:
         posts = [post for post in sandbox.world.posts if _is_plain(post)][:8]
@@ -89,7 +87,7 @@ def test_runs_for_new_rows_every_few_minutes_then_a_failing_post_keeps_its_times
 
 
 @pytest.mark.slow
-def test_a_daily_scrape_that_fails_in_the_evening_then_it_is_tried_at_the_end_of_its_day(
+def test_a_daily_scrape_that_fails_in_the_evening_is_retried_at_the_end_of_its_day(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

@@ -51,9 +51,7 @@ WALLS = frozenset({"login_wall", "not_logged_in", "new_reason"})
 
 
 @pytest.mark.slow
-def test_a_tiktok_that_fails_often_when_a_thousand_posts_are_due_then_all_are_read_once(
-    tmp_path: Path,
-) -> None:
+def test_a_thousand_posts_are_read_once_from_a_tiktok_that_often_fails(tmp_path: Path) -> None:
     world = the_world()
     existing = {post.tiktok_id for post in world.posts if post.status == "available"}
     walled = {post.tiktok_id for post in world.posts if post.status in WALLS}

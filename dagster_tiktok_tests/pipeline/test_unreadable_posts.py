@@ -53,9 +53,7 @@ def set_tries(sandbox: RunningSandbox, tries: int) -> None:
     units.update({"attempts": tries}).eq("state", "pending").eq("slot", 0).execute()
 
 
-def test_rejections_of_single_posts_then_the_same_run_reads_them_in_a_further_pass(
-    tmp_path: Path,
-) -> None:
+def test_rejected_posts_are_read_in_another_pass_of_the_same_run(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         refused = [sandbox.world.videos()[0], sandbox.world.carousels(6)[1]]
         for post, kind in zip(refused, ("challenge", "captcha")):
@@ -82,9 +80,7 @@ def slides_served(sandbox: RunningSandbox) -> int:
 
 
 @pytest.mark.slow
-def test_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_counts_nothing(
-    tmp_path: Path,
-) -> None:
+def test_a_run_killed_before_another_pass_loses_and_counts_nothing(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         post = sandbox.world.videos()[0]
         sandbox.tiktok.faults.add(Fault("challenge", on="page", post_id=post.tiktok_id, times=1))
@@ -112,7 +108,7 @@ def test_a_run_killed_before_a_further_pass_then_the_next_one_loses_and_counts_n
 
 
 @pytest.mark.slow
-def test_a_post_that_stays_walled_then_oembed_keeps_it_and_a_daily_scrape_brings_the_metrics(
+def test_a_post_behind_a_challenge_is_kept_by_oembed_and_gets_metrics_from_a_daily_scrape(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:
@@ -176,7 +172,7 @@ def set_ready(sandbox: RunningSandbox, post: FakePost) -> None:
             sandbox.sheets.book.tabs[0].set(index + 1, column, "Ready to Scrape")
 
 
-def test_a_page_without_the_essentials_then_its_data_is_kept_for_the_maintainer(
+def test_the_data_of_a_page_without_required_fields_is_kept_for_the_maintainer(
     tmp_path: Path,
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

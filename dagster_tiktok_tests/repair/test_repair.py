@@ -152,7 +152,7 @@ def stage(running: Stage) -> Stage:
     return running
 
 
-def test_rows_and_objects_that_agree_then_nothing_is_found_or_changed(stage: Stage) -> None:
+def test_nothing_is_found_or_changed_when_rows_and_objects_agree(stage: Stage) -> None:
     stage.stored(2, 1)
 
     told = stage.repair("--fix")
@@ -162,9 +162,7 @@ def test_rows_and_objects_that_agree_then_nothing_is_found_or_changed(stage: Sta
     assert stage.requests.total == 0
 
 
-def test_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_asked(
-    stage: Stage,
-) -> None:
+def test_lost_objects_are_restored_from_the_cache_or_from_tiktok(stage: Stage) -> None:
     kept, forgotten = stage.stored(2, 3)
     stage.lose(kept, 2)
 
@@ -193,9 +191,7 @@ def test_lost_objects_when_mended_then_the_cache_gives_them_or_tiktok_is_asked(
     }
 
 
-def test_a_machine_three_days_ahead_then_nothing_is_dated_later_than_the_databases_time(
-    stage: Stage,
-) -> None:
+def test_a_clock_three_days_ahead_dates_nothing_after_the_databases_time(stage: Stage) -> None:
     # Of two uploads the later one counts: one from Saturday would be there until Saturday.
     stage.sandbox.move_clock(timedelta(days=-3))
     try:
@@ -214,9 +210,7 @@ def test_a_machine_three_days_ahead_then_nothing_is_dated_later_than_the_databas
     assert max(second) <= datetime.fromisoformat(clock["now"])
 
 
-def test_an_object_that_somebody_replaced_then_its_size_tells_and_it_is_mended(
-    stage: Stage,
-) -> None:
+def test_a_replaced_object_is_recognised_by_its_size_and_fixed(stage: Stage) -> None:
     (post,) = stage.stored(1)
     (row,) = stage.rows(post)
     stage.upload(row["storage_path"])
@@ -228,9 +222,7 @@ def test_an_object_that_somebody_replaced_then_its_size_tells_and_it_is_mended(
     assert (told.status, stage.broken()) == (0, [])
 
 
-def test_posts_that_are_gone_and_rows_that_are_bad_then_each_is_told_and_others_are_mended(
-    stage: Stage,
-) -> None:
+def test_gone_posts_and_bad_rows_are_reported_and_the_others_fixed(stage: Stage) -> None:
     gone, unreadable, bad, fine = stage.stored(1, 1, 1, 1)
     for post in (gone, unreadable, bad):
         stage.lose(post, 1)
@@ -255,7 +247,7 @@ def test_posts_that_are_gone_and_rows_that_are_bad_then_each_is_told_and_others_
     assert len(stage.broken()) == 3
 
 
-def test_a_carousel_that_was_changed_then_its_rows_follow_it(stage: Stage) -> None:
+def test_the_rows_follow_a_changed_carousel(stage: Stage) -> None:
     (post,) = stage.stored(3)
     stage.lose(post, 2)
     stage.clear_cache()
@@ -271,9 +263,7 @@ def test_a_carousel_that_was_changed_then_its_rows_follow_it(stage: Stage) -> No
     assert told.result["posts"][0]["reasons"] == ["TikTok shows 2 slides now: 1 rows were removed."]
 
 
-def test_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones_stay(
-    stage: Stage,
-) -> None:
+def test_orphaned_slides_are_removed_and_other_objects_stay(stage: Stage) -> None:
     (post,) = stage.stored(1)
     slides = [f"7/{n:02}-0123456789abcdef.jpg" for n in range(1, 4)]
     foreign = ["7/readme.jpg", "a\x1b[31m.jpg", f"{post.tiktok_id}/1-0123456789abcdef.jpg"]
@@ -292,9 +282,7 @@ def test_objects_without_a_row_when_mended_then_slides_go_and_foreign_ones_stay(
     assert stage.objects() == sorted(kept)
 
 
-def test_a_row_that_was_lost_then_the_picture_that_its_post_shows_is_not_removed(
-    stage: Stage,
-) -> None:
+def test_an_object_whose_row_was_lost_is_not_removed_while_its_post_shows_it(stage: Stage) -> None:
     (post,) = stage.stored(2)
     objects = stage.objects()
     row = stage.rows(post)[0]
@@ -306,7 +294,7 @@ def test_a_row_that_was_lost_then_the_picture_that_its_post_shows_is_not_removed
     assert stage.objects() == objects
 
 
-def test_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: Stage) -> None:
+def test_an_object_that_gets_a_row_meanwhile_is_not_removed(stage: Stage) -> None:
     (post,) = stage.stored(3)
     objects = stage.objects()
     stage.upload("7/01-0123456789abcdef.jpg")
@@ -341,7 +329,7 @@ def test_an_object_that_is_named_meanwhile_then_it_is_not_removed(stage: Stage) 
     assert (report.removed, stage.objects()) == (["7/01-0123456789abcdef.jpg"], objects)
 
 
-def test_a_run_that_is_killed_when_run_again_then_all_is_mended(stage: Stage) -> None:
+def test_a_repair_after_a_kill_fixes_everything(stage: Stage) -> None:
     posts = stage.stored(*[2] * 4)
     for post in posts:
         stage.lose(post, 1, 2)
@@ -364,7 +352,7 @@ def test_a_run_that_is_killed_when_run_again_then_all_is_mended(stage: Stage) ->
     assert stage.requests.by_kind["slide"] <= 8 + stage.settings.slide_max_concurrent_downloads
 
 
-def test_a_wrong_bucket_or_key_then_the_configuration_is_named(stage: Stage) -> None:
+def test_a_wrong_bucket_or_missing_key_is_reported_by_variable(stage: Stage) -> None:
     wrong = stage.repair("--json", SUPABASE_BUCKET="nowhere")
     assert (wrong.status, wrong.result["ok"]) == (2, False)
     assert "SUPABASE_BUCKET" in wrong.stderr
@@ -377,7 +365,7 @@ def test_a_wrong_bucket_or_key_then_the_configuration_is_named(stage: Stage) -> 
     ("orphaned", "objects", "expected"),
     [(0, 0, False), (100, 100, False), (101, 101, True), (101, 202, False), (101, 201, True)],
 )
-def test_objects_without_a_row_then_many_of_most_look_like_lost_rows(
+def test_many_orphaned_objects_look_like_lost_rows(
     orphaned: int, objects: int, expected: bool
 ) -> None:
     assert are_most(orphaned, objects) is expected
@@ -397,11 +385,11 @@ def test_objects_without_a_row_then_many_of_most_look_like_lost_rows(
         ("", False),
     ],
 )
-def test_a_name_then_only_paths_of_the_contract_are_slides(name: str, expected: bool) -> None:
+def test_only_paths_of_the_contract_are_slides(name: str, expected: bool) -> None:
     assert is_slide_path(name) is expected
 
 
-def test_a_name_that_is_no_slides_then_the_remover_refuses(stage: Stage) -> None:
+def test_the_remover_does_not_accept_a_name_that_is_no_slide(stage: Stage) -> None:
     stage.upload("7/readme.jpg")
 
     async def remove() -> None:

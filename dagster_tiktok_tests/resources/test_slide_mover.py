@@ -27,7 +27,7 @@ def resource_of(folder: Path, *, min_free_mb: int = 0) -> SlideMoverResource:
     return SlideMoverResource(settings=SettingsResource(env_file=str(env_file)))
 
 
-def test_settings_when_a_mover_is_opened_then_its_cache_is_ready(tmp_path: Path) -> None:
+def test_an_opened_mover_has_its_cache_ready(tmp_path: Path) -> None:
     async def run() -> None:
         async with resource_of(tmp_path).open(now=utc_now) as mover:
             assert isinstance(mover, SlideMover)
@@ -36,9 +36,7 @@ def test_settings_when_a_mover_is_opened_then_its_cache_is_ready(tmp_path: Path)
     asyncio.run(run())
 
 
-def test_too_little_free_disk_when_a_mover_is_opened_then_the_variable_is_named(
-    tmp_path: Path,
-) -> None:
+def test_too_little_free_disk_is_reported_by_variable(tmp_path: Path) -> None:
     async def run() -> None:
         async with resource_of(tmp_path, min_free_mb=10**9).open(now=utc_now):
             raise AssertionError("it must not open")

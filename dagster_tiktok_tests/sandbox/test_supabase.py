@@ -49,9 +49,7 @@ def _is_locked(file: Path) -> bool:
     return False
 
 
-def test_a_kept_folder_when_started_again_then_data_and_keys_are_there(
-    tmp_path: Path,
-) -> None:
+def test_data_and_keys_are_kept_across_a_restart(tmp_path: Path) -> None:
     migrations = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
     state = tmp_path / "state"
 
@@ -89,7 +87,7 @@ def test_a_kept_folder_when_started_again_then_data_and_keys_are_there(
         asyncio.run(second())
 
 
-def test_a_wrong_migration_when_started_then_its_error_is_told(tmp_path: Path) -> None:
+def test_the_error_of_a_wrong_migration_is_shown(tmp_path: Path) -> None:
     (tmp_path / "migrations").mkdir()
     (tmp_path / "migrations" / "001_wrong.sql").write_text("create tabel t ();")
 
@@ -98,9 +96,7 @@ def test_a_wrong_migration_when_started_then_its_error_is_told(tmp_path: Path) -
         asyncio.run(server.start())
 
 
-def test_a_port_in_use_when_started_on_it_then_that_is_told_without_keys(
-    tmp_path: Path,
-) -> None:
+def test_a_port_in_use_is_reported_without_keys(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -111,9 +107,7 @@ def test_a_port_in_use_when_started_on_it_then_that_is_told_without_keys(
     assert server.secret_key not in str(failure.value)
 
 
-def test_a_server_when_its_parent_is_killed_then_it_ends_and_can_start_again(
-    tmp_path: Path,
-) -> None:
+def test_a_server_whose_parent_is_killed_ends_and_can_start_again(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys, time, pathlib\n"
         "from dagster_tiktok.sandbox.supabase_lite.server import SupabaseServer\n"

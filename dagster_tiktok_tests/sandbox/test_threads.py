@@ -52,7 +52,7 @@ def at_once(write: Callable[[int], None], read: Callable[[], object]) -> None:
             reader.result()
 
 
-def test_tiktok_s_log_when_read_while_requests_come_then_every_reading_is_whole() -> None:
+def test_the_tiktok_log_is_consistent_when_read_during_requests() -> None:
     log = RequestLog()
 
     def write(number: int) -> None:
@@ -79,7 +79,7 @@ def test_tiktok_s_log_when_read_while_requests_come_then_every_reading_is_whole(
     assert log.counts()["by_status"] == {"200": WRITERS * TIMES}
 
 
-def test_tiktok_s_log_when_it_is_reset_while_requests_come_then_none_is_half_counted() -> None:
+def test_a_reset_of_the_tiktok_log_during_requests_half_counts_none() -> None:
     log = RequestLog()
 
     def write(number: int) -> None:
@@ -98,7 +98,7 @@ def test_tiktok_s_log_when_it_is_reset_while_requests_come_then_none_is_half_cou
     assert log.total == len(log.entries)
 
 
-def test_the_sheet_s_log_when_read_while_requests_come_then_every_reading_is_whole() -> None:
+def test_the_sheets_log_is_consistent_when_read_during_requests() -> None:
     log = SheetsLog()
 
     def write(number: int) -> None:
@@ -114,7 +114,7 @@ def test_the_sheet_s_log_when_read_while_requests_come_then_every_reading_is_who
     assert log.describe()["counts"]["read"] == WRITERS * TIMES
 
 
-def test_faults_when_changed_while_requests_come_then_each_strikes_as_often_as_it_may() -> None:
+def test_faults_changed_during_requests_keep_their_counts() -> None:
     plan, sheet = FaultPlan(), Faults()
     plan.add(Fault("challenge", on="page", times=TIMES))
     sheet.add({"kind": "unavailable", "operation": "read", "count": TIMES})
@@ -139,7 +139,7 @@ def test_faults_when_changed_while_requests_come_then_each_strikes_as_often_as_i
     assert (struck.count("page"), struck.count("sheet")) == (TIMES, TIMES)
 
 
-def test_posts_that_are_added_when_another_one_is_looked_for_then_it_is_found() -> None:
+def test_a_post_is_found_while_others_are_added() -> None:
     world = World(posts=20)
     post = world.posts[0]
 

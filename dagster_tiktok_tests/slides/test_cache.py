@@ -42,7 +42,7 @@ def on_disk(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.iterdir())
 
 
-def test_a_finished_file_when_its_key_is_opened_then_it_is_found(tmp_path: Path) -> None:
+def test_a_finished_file_is_found_by_its_key(tmp_path: Path) -> None:
     cache = opened(tmp_path)
     entry = asyncio.run(written(cache, KEYS[0], 10 * KB, age=1))
     entry.release()
@@ -51,12 +51,12 @@ def test_a_finished_file_when_its_key_is_opened_then_it_is_found(tmp_path: Path)
     assert again.size == 10 * KB
 
 
-def test_any_text_as_key_then_it_stays_inside_the_folder(tmp_path: Path) -> None:
+def test_any_key_stays_inside_the_folder(tmp_path: Path) -> None:
     entry = opened(tmp_path / "cache").open("../../etc/passwd")
     assert entry.path.parent == tmp_path / "cache"
 
 
-def test_more_than_the_limit_then_the_least_recently_used_go_first(tmp_path: Path) -> None:
+def test_the_least_recently_used_files_are_removed_first(tmp_path: Path) -> None:
     async def run() -> None:
         cache = opened(tmp_path)
         for number in range(30):
@@ -69,9 +69,7 @@ def test_more_than_the_limit_then_the_least_recently_used_go_first(tmp_path: Pat
     asyncio.run(run())
 
 
-def test_files_in_use_when_room_is_needed_then_they_stay_and_it_waits_for_a_release(
-    tmp_path: Path,
-) -> None:
+def test_files_in_use_are_kept_until_they_are_released(tmp_path: Path) -> None:
     async def run() -> None:
         cache, other_process = opened(tmp_path), opened(tmp_path)
         resting = await written(cache, KEYS[0], 300 * KB, age=10)
@@ -90,9 +88,7 @@ def test_files_in_use_when_room_is_needed_then_they_stay_and_it_waits_for_a_rele
     asyncio.run(run())
 
 
-def test_two_downloads_of_one_key_then_they_write_to_files_of_their_own(
-    tmp_path: Path,
-) -> None:
+def test_two_downloads_of_one_key_write_to_different_files(tmp_path: Path) -> None:
     async def run() -> None:
         one, other = opened(tmp_path), opened(tmp_path)
         first, second = await written(one, KEYS[0], 5), await written(other, KEYS[0], 7)
@@ -108,7 +104,7 @@ def test_two_downloads_of_one_key_then_they_write_to_files_of_their_own(
     asyncio.run(run())
 
 
-def test_a_killed_process_then_its_part_file_is_resumed(tmp_path: Path) -> None:
+def test_the_part_file_of_a_killed_process_is_resumed(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
         "from dagster_tiktok.slides.cache.cache import SlideCache\n"
@@ -132,9 +128,7 @@ def test_a_killed_process_then_its_part_file_is_resumed(tmp_path: Path) -> None:
     assert (after.size, after.etag) == (4, '"v1"')
 
 
-def test_orphans_when_the_cache_is_prepared_then_they_go_and_other_files_stay(
-    tmp_path: Path,
-) -> None:
+def test_preparing_the_cache_removes_only_orphaned_files(tmp_path: Path) -> None:
     old = tmp_path / f"{KEYS[0]}.part"
     second_download = tmp_path / f"{KEYS[1]}.{'0' * 16}.part"
     lost_etag = tmp_path / f"{KEYS[2]}.etag"
@@ -147,28 +141,26 @@ def test_orphans_when_the_cache_is_prepared_then_they_go_and_other_files_stay(
     assert sorted(tmp_path.iterdir()) == sorted([resumable, foreign])
 
 
-def test_a_nearly_full_disk_then_it_refuses_to_start_and_names_the_variable(
-    tmp_path: Path,
-) -> None:
+def test_a_nearly_full_disk_is_reported_by_variable(tmp_path: Path) -> None:
     cache = SlideCache(tmp_path, max_mb=1, min_free_mb=10**9)
     with pytest.raises(ConfigurationError, match="SLIDE_MIN_FREE_MB"):
         cache.prepare()
 
 
-def test_a_disk_that_fills_up_then_the_slide_fails_as_disk_full(tmp_path: Path) -> None:
+def test_a_slide_fails_as_disk_full_when_the_disk_fills_up(tmp_path: Path) -> None:
     cache = SlideCache(tmp_path, max_mb=1, min_free_mb=10**9)
     with pytest.raises(SlideError) as caught:
         asyncio.run(cache.reserve(cache.open(KEYS[0]), 1))
     assert caught.value.kind == "disk_full"
 
 
-def test_a_file_in_place_of_the_folder_then_the_variable_is_named(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported_by_variable(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
     with pytest.raises(ConfigurationError, match="SLIDE_CACHE_DIR"):
         opened(tmp_path / "cache")
 
 
-def test_a_folder_that_vanished_then_a_slide_fails_and_not_the_stage(tmp_path: Path) -> None:
+def test_a_deleted_folder_fails_the_slide_and_not_the_stage(tmp_path: Path) -> None:
     cache = opened(tmp_path / "cache")
     (tmp_path / "cache").rmdir()
     with pytest.raises(SlideError) as caught:
@@ -179,7 +171,7 @@ def test_a_folder_that_vanished_then_a_slide_fails_and_not_the_stage(tmp_path: P
 @pytest.mark.parametrize(
     "said", [b"\0" * 20, b'"a\x7f"\n5', b'"a"\n' + b"9" * 5000, b"\xff", b"W/1\n5"]
 )
-def test_damage_beside_a_part_then_nothing_is_known_of_it(tmp_path: Path, said: bytes) -> None:
+def test_damaged_metadata_of_a_part_file_is_ignored(tmp_path: Path, said: bytes) -> None:
     (tmp_path / f"{KEYS[0]}.part").write_bytes(b"half")
     (tmp_path / f"{KEYS[0]}.etag").write_bytes(said)
     entry = opened(tmp_path).open(KEYS[0])
@@ -189,7 +181,7 @@ def test_damage_beside_a_part_then_nothing_is_known_of_it(tmp_path: Path, said: 
 
 @pytest.mark.parametrize("kind", ["slide", "part", "etag"])
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("notes")])
-def test_what_is_no_file_under_a_name_of_ours_then_it_is_not_waited_for_and_not_followed(
+def test_a_pipe_folder_or_symlink_in_place_of_a_file_is_not_opened(
     tmp_path: Path, kind: str, make: Callable[[Path], None]
 ) -> None:
     (tmp_path / "notes").write_text("kept")

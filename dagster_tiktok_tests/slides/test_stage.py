@@ -135,7 +135,7 @@ def play(
     asyncio.run(run())
 
 
-def test_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_post_pays_for_it(
+def test_a_cdn_that_rejects_everything_ends_the_stage_and_counts_no_attempts(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def scene(day: Day) -> None:
@@ -175,7 +175,7 @@ def test_a_cdn_that_refuses_everything_then_the_stage_ends_soon_and_no_post_pays
     play(make_settings, supabase, scene, posts=POSTS, slides=SLIDES)
 
 
-def test_a_slide_that_never_comes_then_its_post_is_open_until_the_fifth_run_and_then_partial(
+def test_a_post_with_a_missing_slide_becomes_partial_after_the_fifth_run(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def scene(day: Day) -> None:
@@ -199,7 +199,7 @@ def test_a_slide_that_never_comes_then_its_post_is_open_until_the_fifth_run_and_
     play(make_settings, supabase, scene, posts=2, slides=3)
 
 
-def test_a_carousel_that_is_refused_as_a_whole_then_it_alone_pays_for_it(
+def test_a_carousel_that_is_rejected_as_a_whole_counts_an_attempt_for_itself_only(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def scene(day: Day) -> None:

@@ -5,7 +5,7 @@ import json
 from dagster_tiktok.slides.stats import MAX_HOSTS, OTHER_HOSTS, MoveStats, average, p95
 
 
-def test_the_figures_of_two_posts_then_they_add_up_and_are_json() -> None:
+def test_the_metrics_of_two_posts_add_up_and_are_json() -> None:
     one, other, total = MoveStats(uploaded=2), MoveStats(uploaded=1, failed=1), MoveStats()
     one.count_download("a", size=10, seconds=0.1)
     one.count_download("a", size=20, seconds=0.3)
@@ -57,7 +57,7 @@ def test_the_figures_of_two_posts_then_they_add_up_and_are_json() -> None:
     assert one.as_metrics()["downloaded"] == 2
 
 
-def test_pages_that_name_ever_new_hosts_then_the_figures_stay_small() -> None:
+def test_metrics_stay_small_when_pages_name_ever_new_hosts() -> None:
     total = MoveStats()
     for number in range(1000):
         stats = MoveStats()
@@ -69,15 +69,15 @@ def test_pages_that_name_ever_new_hosts_then_the_figures_stay_small() -> None:
     assert max(map(len, total.hosts)) == 100
 
 
-def test_a_host_that_is_no_text_then_the_figures_are() -> None:
+def test_hosts_in_the_metrics_are_printable_text() -> None:
     stats = MoveStats()
     stats.count_failed_request("a\ud800\x1b[31m", "forbidden_host", size=0)
     assert [*stats.hosts] == ["a  [31m"]
 
 
-def test_a_hundred_times_then_p95_is_the_95th() -> None:
+def test_p95_of_a_hundred_times_is_the_95th() -> None:
     assert p95([float(n) for n in range(100, 0, -1)]) == 95.0
 
 
-def test_nothing_then_the_times_are_zero() -> None:
+def test_times_are_zero_without_slides() -> None:
     assert (average([]), p95([])) == (0.0, 0.0)

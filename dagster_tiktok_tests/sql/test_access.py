@@ -95,7 +95,7 @@ def connection(
         transaction.rollback()
 
 
-def test_the_page_then_it_says_who_may_do_what_with_tables_and_functions() -> None:
+def test_the_docs_say_who_may_use_which_tables_and_functions() -> None:
     said = {*product(TABLES, OPERATIONS), ("public", "call"), ("private", "call")}
     said.add(("scraping_logs", "select these columns"))
     assert set(RIGHTS) - set(STORAGE_RIGHTS) == said
@@ -127,7 +127,7 @@ def _requests(client: Client, table: str) -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_when_it_tries_the_tables_over_the_interface_then_it_may_what_the_page_says(
+def test_rights_on_tables_over_the_api_are_as_documented(
     clients: dict[str, Client], db: Database, role: str
 ) -> None:
     db.execute(ROWS)
@@ -173,7 +173,7 @@ def _statements(table: str) -> dict[str, sql.Composed]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_when_it_tries_the_tables_of_postgresql_then_it_may_what_the_page_says(
+def test_rights_on_tables_in_postgresql_are_as_documented(
     connection: psycopg.Connection, role: str
 ) -> None:
     before = connection.execute(CONTENTS.encode()).fetchall()
@@ -195,7 +195,7 @@ def test_a_role_when_it_tries_the_tables_of_postgresql_then_it_may_what_the_page
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_when_it_reads_a_batch_then_what_servers_said_is_for_the_secret_key_alone(
+def test_only_the_secret_key_reads_what_servers_said_in_a_batch(
     connection: psycopg.Connection, role: str
 ) -> None:
     columns = connection.execute(
@@ -233,7 +233,7 @@ def test_a_role_when_it_reads_a_batch_then_what_servers_said_is_for_the_secret_k
         "table public.scraping_logs /* {} */",
     ],
 )
-def test_a_signed_in_user_when_he_asks_for_a_hidden_column_in_any_way_then_he_is_rejected(
+def test_a_signed_in_user_reads_no_hidden_column(
     connection: psycopg.Connection, query: str, column: str
 ) -> None:
     act_as(connection, "signed in")
@@ -241,7 +241,7 @@ def test_a_signed_in_user_when_he_asks_for_a_hidden_column_in_any_way_then_he_is
         connection.execute(query.format(column).encode())
 
 
-def test_a_hosted_projects_default_rights_then_the_migrations_leave_none_of_them(
+def test_the_migrations_remove_the_default_rights_of_a_hosted_project(
     plain_url: str, hosted_url: str
 ) -> None:
     with psycopg.connect(plain_url) as plain, psycopg.connect(hosted_url) as hosted:
@@ -251,7 +251,7 @@ def test_a_hosted_projects_default_rights_then_the_migrations_leave_none_of_them
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_a_publishable_key_when_it_calls_any_function_then_it_is_rejected(
+def test_a_publishable_key_may_call_no_function(
     clients: dict[str, Client], database: Database, role: str
 ) -> None:
     functions = database.query(f"{_FUNCTIONS} and pronamespace = 'public'::regnamespace")
@@ -262,7 +262,7 @@ def test_a_publishable_key_when_it_calls_any_function_then_it_is_rejected(
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_any_key_when_it_calls_a_function_of_private_then_there_is_none(
+def test_no_key_reaches_the_functions_of_private(
     clients: dict[str, Client], database: Database, role: str
 ) -> None:
     functions = database.query(f"{_FUNCTIONS} and pronamespace = 'private'::regnamespace")
@@ -278,7 +278,7 @@ def test_any_key_when_it_calls_a_function_of_private_then_there_is_none(
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_when_it_calls_functions_of_postgresql_then_only_the_secret_key_may(
+def test_only_the_secret_key_may_call_functions_in_postgresql(
     connection: psycopg.Connection, role: str
 ) -> None:
     functions = connection.execute(_FUNCTIONS.encode()).fetchall()
@@ -308,7 +308,7 @@ def _is_refused(connection: psycopg.Connection, call: sql.Composed) -> bool:
     return False
 
 
-def test_a_wrong_key_then_nothing_is_answered(supabase: SupabaseServer) -> None:
+def test_a_wrong_key_is_rejected(supabase: SupabaseServer) -> None:
     for key in ("sb_secret_wrong", "sb_publishable_wrong"):
         answer = httpx.get(f"{supabase.url}/rest/v1/tiktok_posts", headers={"apikey": key})
         assert answer.status_code == 401

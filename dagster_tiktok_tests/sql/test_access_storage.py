@@ -111,13 +111,13 @@ def _stored(database: Database) -> list[dict[str, Any]]:
     )
 
 
-def test_the_page_then_it_says_who_may_do_what_with_the_bucket() -> None:
+def test_the_docs_say_who_may_use_the_bucket() -> None:
     assert set(STORAGE_RIGHTS) == set(TRIES)
 
 
 @pytest.mark.parametrize(("thing", "operation"), TRIES)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_when_it_tries_an_operation_then_it_may_what_the_page_says(
+def test_rights_on_the_bucket_are_as_documented(
     clients: dict[str, httpx.Client], database: Database, role: str, thing: str, operation: str
 ) -> None:
     at = uuid4().hex
@@ -132,7 +132,7 @@ def test_a_role_when_it_tries_an_operation_then_it_may_what_the_page_says(
 
 
 @pytest.mark.parametrize("role", ["signed in", "secret key"])
-def test_something_that_is_no_image_or_too_large_then_it_is_rejected(
+def test_an_upload_that_is_no_image_or_too_large_is_rejected(
     clients: dict[str, httpx.Client], role: str
 ) -> None:
     at = uuid4().hex
@@ -144,7 +144,7 @@ def test_something_that_is_no_image_or_too_large_then_it_is_rejected(
 
 
 @pytest.mark.parametrize("role", ["anonymous", "signed in"])
-def test_another_bucket_then_users_upload_nothing_to_it(
+def test_users_upload_nothing_to_another_bucket(
     clients: dict[str, httpx.Client], role: str
 ) -> None:
     other = uuid4().hex

@@ -25,14 +25,14 @@ def _entries(db: Database) -> list[tuple[object, ...]]:
     return [tuple(row[name] for name in names) for row in rows]
 
 
-def test_a_new_post_then_who_wrote_it_is_noted(db: Database) -> None:
+def test_a_new_post_is_logged_with_its_writer(db: Database) -> None:
     post_id = _insert_post(db)
 
     after = {"tiktok_id": "1", "post_url": "https://x/1", "va_url": None}
     assert _entries(db) == [("tiktok_posts", post_id, "insert", None, after, "service_role")]
 
 
-def test_a_change_of_metrics_only_then_nothing_is_noted(db: Database) -> None:
+def test_a_change_of_metrics_is_not_logged(db: Database) -> None:
     _insert_post(db)
 
     db.execute(
@@ -44,7 +44,7 @@ def test_a_change_of_metrics_only_then_nothing_is_noted(db: Database) -> None:
     assert len(_entries(db)) == 1
 
 
-def test_a_change_then_only_the_changed_columns_are_noted(db: Database) -> None:
+def test_only_the_changed_columns_are_logged(db: Database) -> None:
     post_id = _insert_post(db)
 
     change = {"va": "Ben", "views": 7, "scrape_status": "paused"}
@@ -55,7 +55,7 @@ def test_a_change_then_only_the_changed_columns_are_noted(db: Database) -> None:
     assert _entries(db)[1:] == [("tiktok_posts", post_id, "update", before, after, "service_role")]
 
 
-def test_slides_then_new_changed_and_deleted_ones_are_noted(db: Database) -> None:
+def test_new_changed_and_deleted_slides_are_logged(db: Database) -> None:
     post_id = _insert_post(db)
     digest = "a" * 64
     db.execute(
@@ -84,7 +84,7 @@ def test_slides_then_new_changed_and_deleted_ones_are_noted(db: Database) -> Non
     assert isinstance(deleted, dict) and deleted["content_hash"] == digest
 
 
-def test_more_old_entries_than_a_call_removes_then_the_return_value_says_so(db: Database) -> None:
+def test_the_return_value_says_when_old_entries_remain(db: Database) -> None:
     db.execute(
         "insert into public.audit_log (table_name, row_id, operation, actor, changed_at) "
         "select 'tiktok_posts', n, 'insert', 'test', now() - interval '400 days' "
@@ -96,9 +96,7 @@ def test_more_old_entries_than_a_call_removes_then_the_return_value_says_so(db: 
     assert calls == [{"deleted": 100_000}, {"deleted": 1}, {"deleted": 0}]
 
 
-def test_old_entries_when_pruned_then_they_go_and_a_month_always_stays(
-    db: Database,
-) -> None:
+def test_pruning_removes_old_entries_and_always_keeps_a_month(db: Database) -> None:
     _insert_post(db)
     db.execute("update public.audit_log set changed_at = now() - interval '40 days'")
 

@@ -190,7 +190,7 @@ def _halted_restore(folder: Path, url: str) -> Iterator[subprocess.Popen[str]]:
             raise
 
 
-def test_a_backup_when_restored_then_every_row_is_equal_and_ids_continue(
+def test_a_restored_backup_has_equal_rows_and_continues_the_ids(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     said, _ = _run(tmp_path, original, "backup")
@@ -211,9 +211,7 @@ def test_a_backup_when_restored_then_every_row_is_equal_and_ids_continue(
         assert len(copy.everything()["audit_log"]) == len(source.everything()["audit_log"]) + 1
 
 
-def test_a_copy_with_other_settings_when_compared_then_it_is_equal(
-    original: str, empty: str, tmp_path: Path
-) -> None:
+def test_a_copy_with_other_settings_is_equal(original: str, empty: str, tmp_path: Path) -> None:
     dump = _back_up(tmp_path, original)
     _run(tmp_path, empty, "restore", dump)
     name = urlsplit(empty).path[1:]
@@ -238,7 +236,7 @@ def test_a_copy_with_other_settings_when_compared_then_it_is_equal(
     assert errors == "dagster-tiktok: Not as in the backup: scrape_units.\n"
 
 
-def test_a_changed_row_or_a_lost_one_when_compared_then_the_table_is_named(
+def test_the_comparison_names_a_table_with_a_changed_or_lost_row(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -256,7 +254,7 @@ def test_a_changed_row_or_a_lost_one_when_compared_then_the_table_is_named(
     assert told["tiktok_posts"] == "2 rows, checksum equal"
 
 
-def test_writes_during_a_backup_then_dump_and_manifest_are_of_the_moment_before(
+def test_writes_during_a_backup_are_in_neither_dump_nor_manifest(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     with _database(original) as source:
@@ -278,7 +276,7 @@ def test_writes_during_a_backup_then_dump_and_manifest_are_of_the_moment_before(
     assert message.endswith("Not as in the backup: audit_log, tiktok_posts, tiktok_slides.")
 
 
-def test_a_writer_that_never_rests_then_the_dump_is_what_the_manifest_says(
+def test_dump_and_manifest_agree_during_constant_writes(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     done = threading.Event()
@@ -302,7 +300,7 @@ def test_a_writer_that_never_rests_then_the_dump_is_what_the_manifest_says(
     assert 0 < copied["total_urls"] < last["total_urls"]
 
 
-def test_a_backup_that_is_killed_then_nothing_looks_finished(original: str, tmp_path: Path) -> None:
+def test_a_killed_backup_does_not_look_finished(original: str, tmp_path: Path) -> None:
     with _halted_backup(tmp_path, original) as process:
         process.kill()
         process.communicate()
@@ -317,9 +315,7 @@ def test_a_backup_that_is_killed_then_nothing_looks_finished(original: str, tmp_
     _back_up(tmp_path, original)
 
 
-def test_a_failing_pg_dump_then_its_reason_is_told_and_nothing_stays(
-    original: str, tmp_path: Path
-) -> None:
+def test_a_failed_pg_dump_is_reported_and_leaves_nothing(original: str, tmp_path: Path) -> None:
     with _halted_backup(tmp_path, original) as process, _database(original) as source:
         source.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -332,7 +328,7 @@ def test_a_failing_pg_dump_then_its_reason_is_told_and_nothing_stays(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_restore_that_is_killed_then_nothing_is_there_and_the_next_one_succeeds(
+def test_a_killed_restore_leaves_nothing_and_the_next_one_succeeds(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     _back_up(tmp_path, original)
@@ -349,7 +345,7 @@ def test_a_restore_that_is_killed_then_nothing_is_there_and_the_next_one_succeed
         assert copy.next_ids() == source.next_ids()
 
 
-def test_rows_that_are_there_then_they_stay_unless_they_are_to_be_replaced(
+def test_existing_rows_stay_unless_they_are_to_be_replaced(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -368,7 +364,7 @@ def test_rows_that_are_there_then_they_stay_unless_they_are_to_be_replaced(
             assert copy.everything() == source.everything()
 
 
-def test_a_manifest_that_says_otherwise_then_nothing_is_restored(
+def test_nothing_is_restored_when_the_manifest_disagrees(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -384,7 +380,7 @@ def test_a_manifest_that_says_otherwise_then_nothing_is_restored(
         assert not any(copy.everything().values())
 
 
-def test_a_dump_that_ends_early_then_nothing_is_restored(
+def test_nothing_is_restored_from_a_truncated_dump(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -401,7 +397,7 @@ def test_a_dump_that_ends_early_then_nothing_is_restored(
         assert not any(copy.everything().values())
 
 
-def test_another_schema_then_the_restore_is_rejected_with_what_to_do(
+def test_a_backup_of_another_schema_is_not_restored_and_the_message_says_what_to_do(
     original: str, empty: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     dump = _back_up(tmp_path, original)
@@ -421,7 +417,7 @@ def test_another_schema_then_the_restore_is_rejected_with_what_to_do(
         assert "is at 3: see docs/back-up.md" in message
 
 
-def test_the_owner_of_a_hosted_project_then_it_backs_up_and_restores(
+def test_the_owner_of_a_hosted_project_can_back_up_and_restore(
     postgres: PostgresServer, original: str, tmp_path: Path
 ) -> None:
     parts = urlsplit(original)
@@ -445,7 +441,7 @@ def test_the_owner_of_a_hosted_project_then_it_backs_up_and_restores(
     )
 
 
-def test_a_table_of_ones_own_then_it_is_in_the_backup(
+def test_a_table_that_users_added_is_in_the_backup(
     original: str, empty: str, tmp_path: Path
 ) -> None:
     for url in (original, empty):
@@ -466,9 +462,7 @@ def test_a_table_of_ones_own_then_it_is_in_the_backup(
         assert copy.query('select r from private."My notes"') == [{"r": "a"}]
 
 
-def test_a_file_that_is_no_backup_then_the_message_names_it(
-    original: str, empty: str, tmp_path: Path
-) -> None:
+def test_a_file_that_is_no_backup_is_named(original: str, empty: str, tmp_path: Path) -> None:
     dump = tmp_path / "x.dump"
     assert "x.dump is missing" in _refused(tmp_path, empty, "restore", dump)
     dump.write_text("a letter")
@@ -482,7 +476,7 @@ def test_a_file_that_is_no_backup_then_the_message_names_it(
     assert str(dump) in _refused(tmp_path, original, "backup", "--file", dump / "y.dump")
 
 
-def test_no_database_then_the_message_says_what_is_wrong(postgres_url: str, tmp_path: Path) -> None:
+def test_the_message_says_why_there_is_no_database(postgres_url: str, tmp_path: Path) -> None:
     assert "SUPABASE_DB_URL is not set" in _refused(tmp_path, None, "backup", status=2)
     nobody = "postgresql://postgres:its-secret@127.0.0.1:9/postgres"
     assert "Connection refused" in _refused(tmp_path, nobody, "backup")
@@ -507,15 +501,13 @@ def test_no_database_then_the_message_says_what_is_wrong(postgres_url: str, tmp_
         "",
     ],
 )
-def test_an_url_that_cannot_work_then_the_message_repeats_nothing_of_it(
-    url: str,
-) -> None:
+def test_the_message_on_an_invalid_connection_string_repeats_none_of_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^SUPABASE_DB_URL ") as raised:
         connection_parameters(url)
     assert "secret" not in str(raised.value) and "db.example" not in str(raised.value)
 
 
-def test_an_url_then_programs_get_all_of_it_by_their_environment() -> None:
+def test_programs_get_the_connection_string_through_their_environment() -> None:
     url = "postgresql://postgres:p%40ss%2Fword@db.example:5432/postgres?sslmode=require"
     assert libpq_environment(connection_parameters(url)) == {
         "PGUSER": "postgres",

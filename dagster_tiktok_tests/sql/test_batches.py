@@ -23,7 +23,7 @@ def _open(db: Database, batch: str) -> dict[str, Any]:
     )
 
 
-def test_a_batch_when_opened_twice_then_there_is_one_record(db: Database) -> None:
+def test_opening_a_batch_twice_makes_one_row(db: Database) -> None:
     batch = new_batch()
 
     assert (_open(db, batch), _open(db, batch)) == ({"opened": True}, {"opened": False})
@@ -33,7 +33,7 @@ def test_a_batch_when_opened_twice_then_there_is_one_record(db: Database) -> Non
     assert record["batch_completed_at"] is None
 
 
-def test_a_stage_that_runs_again_then_its_totals_are_replaced(db: Database) -> None:
+def test_a_stage_that_runs_again_replaces_its_totals(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
 
@@ -47,9 +47,7 @@ def test_a_stage_that_runs_again_then_its_totals_are_replaced(db: Database) -> N
         db.call("record_stage", batch_id=new_batch(), stage="a", metrics={})
 
 
-def test_a_sheet_that_cannot_be_read_when_recorded_then_users_see_how_many_and_not_why(
-    db: Database,
-) -> None:
+def test_users_see_how_many_sheets_failed_and_not_why(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
     why = "the spreadsheet is not shared with robot@project.iam.gserviceaccount.com"
@@ -79,7 +77,7 @@ def test_a_sheet_that_cannot_be_read_when_recorded_then_users_see_how_many_and_n
     assert db.close_batch(batch_id=batch, limit=10)["sheets_failed"] == {}
 
 
-def test_nothing_due_when_closed_then_the_batch_is_completed(db: Database) -> None:
+def test_a_batch_with_nothing_due_is_completed(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
 
@@ -89,7 +87,7 @@ def test_nothing_due_when_closed_then_the_batch_is_completed(db: Database) -> No
     assert db.one("select error_message from public.scraping_logs") == {"error_message": None}
 
 
-def test_every_kind_of_end_when_closed_then_metrics_and_errors_say_so(db: Database) -> None:
+def test_metrics_and_errors_of_a_batch_show_every_outcome(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
     db.open(row("done"), row("retry"), row("bad", problems=["bad type"]), row("left"), batch=batch)
@@ -123,7 +121,7 @@ def test_every_kind_of_end_when_closed_then_metrics_and_errors_say_so(db: Databa
     assert db.one("select * from public.scraping_logs") == record
 
 
-def test_only_failures_when_closed_then_the_batch_failed(db: Database) -> None:
+def test_a_batch_with_only_failures_failed(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
     db.open(row("a"), batch=batch)
@@ -133,9 +131,7 @@ def test_only_failures_when_closed_then_the_batch_failed(db: Database) -> None:
     assert (summary["status"], summary["unfinished"], summary["errors"]) == ("failed", 1, [])
 
 
-def test_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
-    db: Database,
-) -> None:
+def test_an_interrupted_batch_keeps_the_reason(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
 
@@ -146,9 +142,7 @@ def test_a_batch_that_was_broken_off_when_closed_then_the_reason_is_kept(
     assert record == {"error_message": "The sheet is not shared."}
 
 
-def test_a_row_that_could_not_be_written_back_when_closed_then_it_is_listed(
-    db: Database,
-) -> None:
+def test_a_batch_lists_a_row_that_could_not_be_written_back(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
     db.open(row("a"), batch=batch)
@@ -166,9 +160,7 @@ def test_a_row_that_could_not_be_written_back_when_closed_then_it_is_listed(
     ]
 
 
-def test_expired_and_unavailable_units_when_closed_then_they_are_listed(
-    db: Database,
-) -> None:
+def test_a_batch_lists_expired_and_unavailable_units(db: Database) -> None:
     first, second = new_batch(), new_batch()
     db.open(row("a"), batch=first)
     (unit,) = db.claimed("pending", batch=first)
@@ -190,9 +182,7 @@ def test_expired_and_unavailable_units_when_closed_then_they_are_listed(
     assert [(e.slot, e.outcome) for e in summary.errors] == [(1, "expired"), (2, "unavailable")]
 
 
-def test_units_that_are_due_then_they_are_counted_and_listed_to_the_limit(
-    db: Database,
-) -> None:
+def test_due_units_are_counted_and_listed_up_to_the_limit(db: Database) -> None:
     batch = new_batch()
     db.open(*(row(key) for key in "abc"), batch=batch)
     db.claim("pending", batch=batch, limit=2)
@@ -217,9 +207,7 @@ def _record(db: Database, batch: str) -> dict[str, Any]:
     return db.one(f"select * from public.scraping_logs where batch_id = '{batch}'")
 
 
-def test_a_run_that_was_killed_when_the_next_one_starts_then_its_batch_is_closed_as_failed(
-    db: Database,
-) -> None:
+def test_the_next_run_closes_the_batch_of_a_killed_one_as_failed(db: Database) -> None:
     killed = new_batch()
     _open(db, killed)
     db.open(row("a"), row("b"), batch=killed)
@@ -237,9 +225,7 @@ def test_a_run_that_was_killed_when_the_next_one_starts_then_its_batch_is_closed
 
 
 @pytest.mark.parametrize("sign", ["a short silence", "a lease", "renewed leases", "a claim"])
-def test_a_run_that_is_alive_when_another_one_starts_then_its_batch_stays_open(
-    db: Database, sign: str
-) -> None:
+def test_another_run_leaves_the_batch_of_a_live_one_open(db: Database, sign: str) -> None:
     alive = new_batch()
     _open(db, alive)
     _silent(db, alive, seconds=90 if sign == "a short silence" else 3600)
@@ -257,7 +243,7 @@ def test_a_run_that_is_alive_when_another_one_starts_then_its_batch_stays_open(
     assert _record(db, alive)["status"] == "running"
 
 
-def test_a_batch_that_is_closed_then_no_other_run_changes_it(db: Database) -> None:
+def test_no_other_run_changes_a_closed_batch(db: Database) -> None:
     closed = new_batch()
     _open(db, closed)
     db.close_batch(batch_id=closed, limit=10)
@@ -269,9 +255,7 @@ def test_a_batch_that_is_closed_then_no_other_run_changes_it(db: Database) -> No
     assert _record(db, closed) == before
 
 
-def test_a_run_that_was_only_cut_off_when_it_closes_its_batch_then_the_batch_says_so(
-    db: Database,
-) -> None:
+def test_a_run_that_was_only_disconnected_can_still_close_its_batch(db: Database) -> None:
     batch = new_batch()
     _open(db, batch)
     _silent(db, batch, seconds=3600)

@@ -1,6 +1,6 @@
 """Posts that the database refuses cost a bounded time: a call never runs into its time limit.
 
-How many runs a limit of 2 s takes for 250 carousels is measured by benchmarks/refused.py.
+How many runs a limit of 2 s takes for 250 carousels is measured by benchmarks/rejected_posts.py.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ def _run(
     return units, written
 
 
-def test_more_than_the_time_allows_then_the_rest_is_not_tried_and_not_blamed(
-    postgres_url: str,
-) -> None:
+def test_posts_beyond_the_time_limit_are_not_tried_and_not_blamed(postgres_url: str) -> None:
     # 30 posts that take 0.4 s each at least: half of the limit is over after ten of them.
     with psycopg.connect(postgres_url, autocommit=True, row_factory=scalar_row) as connection:
         connection.execute(_PAUSE.encode())
@@ -96,9 +94,7 @@ def test_more_than_the_time_allows_then_the_rest_is_not_tried_and_not_blamed(
 
 
 @pytest.mark.slow
-def test_250_carousels_of_which_half_are_rejected_then_the_good_ones_are_written(
-    postgres_url: str,
-) -> None:
+def test_the_good_half_of_250_carousels_is_written(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True, row_factory=scalar_row) as connection:
         _stored(connection, 250, slides=35)
         # So many runs as the machine needs; on a fast one it is the first.

@@ -40,7 +40,7 @@ def _with_daily_looks(db: Database) -> None:
         (YESTERDAY, []),  # a day behind, or a run for that day: nothing of it is left
     ],
 )
-def test_a_caller_with_another_day_then_nothing_expires(
+def test_a_caller_with_another_day_expires_nothing(
     db: Database, caller_says: date, slots: list[int]
 ) -> None:
     _with_daily_looks(db)
@@ -52,7 +52,7 @@ def test_a_caller_with_another_day_then_nothing_expires(
     assert owed["count"] == len(slots)
 
 
-def test_rows_when_opened_then_they_are_due_on_the_databases_day(db: Database) -> None:
+def test_opened_rows_are_due_on_the_databases_day(db: Database) -> None:
     for zone, day in (("Pacific/Kiritimati", TOMORROW), ("Pacific/Pago_Pago", TODAY)):
         given = {
             "source": "s",
@@ -73,7 +73,7 @@ def test_rows_when_opened_then_they_are_due_on_the_databases_day(db: Database) -
         (datetime(2026, 3, 11, 0, 0, 30, tzinfo=NOON.tzinfo), "expired"),
     ],
 )
-def test_a_daily_scrape_when_recorded_then_the_databases_midnight_ends_its_day(
+def test_the_databases_midnight_ends_the_day_of_a_daily_scrape(
     db: Database, recorded_at: datetime, outcome: str
 ) -> None:
     _with_daily_looks(db)
@@ -86,7 +86,7 @@ def test_a_daily_scrape_when_recorded_then_the_databases_midnight_ends_its_day(
     assert db.unit(daily["id"])["outcome"] == outcome
 
 
-def test_a_page_with_a_time_that_has_not_come_then_its_day_is_today(db: Database) -> None:
+def test_a_page_with_a_future_time_counts_for_today(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -127,7 +127,7 @@ def test_a_page_with_a_time_that_has_not_come_then_its_day_is_today(db: Database
     ],
 )
 @pytest.mark.parametrize("zone", [{}, {"timezone": "Mars/Olympus"}])
-def test_no_time_zone_then_no_day_is_assumed(
+def test_no_day_is_assumed_without_a_time_zone(
     db: Database, function: str, given: dict[str, Any], zone: dict[str, str]
 ) -> None:
     with pytest.raises(APIError, match=r"needs|not recognized|is not open"):

@@ -152,9 +152,7 @@ def _open(url: str, stage: str, number: int) -> list[int]:
 
 
 @pytest.mark.slow
-def test_eight_workers_when_one_dies_then_no_unit_is_lost_and_none_is_held_twice(
-    postgres_url: str,
-) -> None:
+def test_eight_workers_lose_no_unit_and_hold_none_twice_when_one_dies(postgres_url: str) -> None:
     with ExitStack() as stack:
         workers = [Worker(postgres_url) for _ in range(WORKERS)]
         for worker in workers:

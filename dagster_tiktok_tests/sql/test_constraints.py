@@ -151,14 +151,14 @@ def _constraints(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, st
     return {row["conname"]: row["relname"] for row in rows}
 
 
-def test_the_schema_then_each_constraint_is_shown_to_reject_something(
+def test_every_constraint_has_a_row_that_it_rejects(
     connection: psycopg.Connection[dict[str, Any]],
 ) -> None:
     assert set(_constraints(connection)) == set(REFUSED)
 
 
 @pytest.mark.parametrize("constraint", REFUSED)
-def test_a_row_that_cannot_be_true_then_its_constraint_rejects_it(
+def test_a_constraint_rejects_an_impossible_row(
     connection: psycopg.Connection[dict[str, Any]], constraint: str
 ) -> None:
     table = _constraints(connection)[constraint]
@@ -168,9 +168,7 @@ def test_a_row_that_cannot_be_true_then_its_constraint_rejects_it(
         assert refused.value.diag.constraint_name == constraint, wrong
 
 
-def test_rows_at_the_edges_then_they_are_taken(
-    connection: psycopg.Connection[dict[str, Any]],
-) -> None:
+def test_rows_at_the_limits_are_accepted(connection: psycopg.Connection[dict[str, Any]]) -> None:
     for table, row in TAKEN:
         with connection.transaction(force_rollback=True):
             stored = _insert(connection, table, row)
@@ -190,7 +188,7 @@ def test_rows_at_the_edges_then_they_are_taken(
         ((BIGGEST,) * 5, BIGGEST, "400"),
     ],
 )
-def test_counts_when_a_post_is_written_then_the_database_computes_engagement(
+def test_the_database_computes_engagement(
     connection: psycopg.Connection[dict[str, Any]],
     counts: tuple[int | None, ...],
     engagement: int | None,
@@ -204,7 +202,7 @@ def test_counts_when_a_post_is_written_then_the_database_computes_engagement(
 
 
 @pytest.mark.parametrize("column", ["engagement", "engagement_rate", "id"])
-def test_what_the_database_computes_then_nobody_writes_it(
+def test_computed_columns_cannot_be_written(
     connection: psycopg.Connection[dict[str, Any]], column: str
 ) -> None:
     with pytest.raises(errors.GeneratedAlways):
@@ -212,7 +210,7 @@ def test_what_the_database_computes_then_nobody_writes_it(
 
 
 @pytest.mark.parametrize("table", ["tiktok_posts", "scrape_units"])
-def test_a_row_when_it_is_changed_then_the_time_of_the_change_is_the_databases(
+def test_the_time_of_a_change_is_the_databases(
     connection: psycopg.Connection[dict[str, Any]], table: str
 ) -> None:
     stored = _insert(connection, table, {"updated_at": "2020-01-01"})

@@ -41,12 +41,12 @@ def _blocks(file: Path) -> Iterator[Block]:
             yield Block(fence[1], fence[3], page.count("\n", 0, fence.start(3)) + 1)
 
 
-def test_the_migrations_then_the_page_of_the_schema_is_theirs(postgres_url: str) -> None:
+def test_the_schema_page_is_fresh(postgres_url: str) -> None:
     written = schema_page(catalogue(postgres_url))
     assert PAGE.read_text(encoding="utf-8") == written, "docs/schema.md is stale: run make docs"
 
 
-def test_the_examples_when_run_then_they_answer_what_the_page_says(
+def test_the_examples_return_what_the_page_says(
     supabase: SupabaseServer, db: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUPABASE_URL", supabase.url)
@@ -76,9 +76,7 @@ def test_the_examples_when_run_then_they_answer_what_the_page_says(
                 answers.clear()
 
 
-def test_the_tables_and_functions_then_each_has_an_example_in_both_languages(
-    postgres_url: str,
-) -> None:
+def test_each_table_and_function_has_an_example_in_both_languages(postgres_url: str) -> None:
     code = {"python": "", "sql": ""}
     for block in _blocks(EXAMPLES):
         if block.language in code:
@@ -90,9 +88,7 @@ def test_the_tables_and_functions_then_each_has_an_example_in_both_languages(
     assert {f"public.{name}" for name in (*names, *TABLES)} - words["sql"] == set()
 
 
-def test_the_queries_for_whoever_watches_the_slides_then_they_answer(
-    postgres_url: str,
-) -> None:
+def test_the_queries_for_operators_of_slides_run(postgres_url: str) -> None:
     slides = MoveStats(uploaded=2, failed=1)
     slides.by_kind["corrupt"] += 1
     slides.count_download("p16.tiktokcdn.com", size=2_500_000, seconds=0.5)
@@ -114,9 +110,7 @@ def test_the_queries_for_whoever_watches_the_slides_then_they_answer(
     assert (waiting, partial) == ([], [])
 
 
-def test_the_migrations_of_the_guide_when_applied_then_the_last_takes_back_the_first(
-    postgres_url: str,
-) -> None:
+def test_the_last_migration_of_the_guide_undoes_the_first(postgres_url: str) -> None:
     schemas = [catalogue(postgres_url)]
     for block in _blocks(GUIDE):
         # Without autocommit: a transaction each, as the command line tool applies a file.

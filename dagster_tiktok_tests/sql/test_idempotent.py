@@ -65,9 +65,7 @@ class Twice:
         return [unit["id"] for unit in self("claim_units", **when, **how)["units"]]
 
 
-def test_a_units_life_when_each_call_is_sent_twice_then_the_second_changes_nothing(
-    db: Database,
-) -> None:
+def test_no_call_in_the_life_of_a_unit_changes_anything_when_repeated(db: Database) -> None:
     twice, batch = Twice(db), new_batch()
     rows = {"batch_id": batch, "timezone": "UTC", "source": "sheet", "rows": [row("a"), row("b")]}
     twice("open_batch", batch_id=batch, partition_date=DAY, run_id=batch)

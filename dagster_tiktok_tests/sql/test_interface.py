@@ -81,7 +81,7 @@ def _requests(database: Database) -> list[tuple[str, str, dict[str, str]]]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_everything_that_can_be_asked_then_no_response_holds_what_is_hidden(
+def test_no_response_of_the_api_holds_what_is_hidden(
     supabase: SupabaseServer, marked: Database, role: str
 ) -> None:
     key: dict[str, str] = {}

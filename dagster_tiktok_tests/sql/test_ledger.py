@@ -24,7 +24,7 @@ def _states(db: Database) -> list[tuple[str, int, str, str | None]]:
     return [(r["source_key"], r["slot"], r["state"], r["outcome"]) for r in rows]
 
 
-def test_due_units_when_claimed_then_each_goes_to_one_batch_in_order(db: Database) -> None:
+def test_each_due_unit_is_claimed_by_one_batch_in_order(db: Database) -> None:
     one, two = new_batch(), new_batch()
     db.open(*(row(key) for key in "abcd"), batch=one)
     db.execute(
@@ -43,7 +43,7 @@ def test_due_units_when_claimed_then_each_goes_to_one_batch_in_order(db: Databas
     assert Unit.model_validate(first[0]).known_slides == ()
 
 
-def test_units_that_failed_before_when_claimed_then_they_come_last(db: Database) -> None:
+def test_units_that_failed_before_are_claimed_last(db: Database) -> None:
     first = new_batch()
     db.open(*(row(key) for key in "abcd"), batch=first)
     db.execute(
@@ -64,9 +64,7 @@ def test_units_that_failed_before_when_claimed_then_they_come_last(db: Database)
     assert [u["source_key"] for u in db.claimed("pending", batch=second)] == ["b"]
 
 
-def test_a_lost_response_when_claimed_with_the_same_id_then_the_same_units_come(
-    db: Database,
-) -> None:
+def test_a_claim_repeated_with_its_id_returns_the_same_units(db: Database) -> None:
     batch, claim = new_batch(), new_batch()
     db.open(*(row(key) for key in "abc"), batch=batch)
 
@@ -77,7 +75,7 @@ def test_a_lost_response_when_claimed_with_the_same_id_then_the_same_units_come(
     assert len(db.claimed("pending", batch=batch)) == 1
 
 
-def test_a_dead_worker_when_its_lease_ends_then_another_takes_over(db: Database) -> None:
+def test_another_worker_takes_over_when_a_lease_ends(db: Database) -> None:
     dead, heir = new_batch(), new_batch()
     db.open(row("a"), batch=dead)
     (unit,) = db.claimed("pending", batch=dead)
@@ -92,7 +90,7 @@ def test_a_dead_worker_when_its_lease_ends_then_another_takes_over(db: Database)
     assert db.unit(unit["id"])["batch_id"] == heir
 
 
-def test_a_lease_when_extended_or_released_then_it_holds_or_is_free(db: Database) -> None:
+def test_a_lease_can_be_extended_and_released(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), row("b"), batch=batch)
     db.claim("pending", batch=batch)
@@ -106,7 +104,7 @@ def test_a_lease_when_extended_or_released_then_it_holds_or_is_free(db: Database
     assert [u["attempts"] for u in units] == [0, 0]
 
 
-def test_a_failed_attempt_when_claimed_then_only_another_batch_gets_it(db: Database) -> None:
+def test_a_failed_unit_is_claimed_only_by_another_batch(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -120,7 +118,7 @@ def test_a_failed_attempt_when_claimed_then_only_another_batch_gets_it(db: Datab
     assert (again["attempts"], again["error_kind"], again["error"]) == (1, "network", "cut")
 
 
-def test_daily_scrapes_when_claimed_then_only_on_their_day(db: Database) -> None:
+def test_daily_scrapes_are_claimed_only_on_their_day(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -135,9 +133,7 @@ def test_daily_scrapes_when_claimed_then_only_on_their_day(db: Database) -> None
     assert _states(db)[0:2] == [("1", 1, "done", "expired"), ("1", 2, "pending", None)]
 
 
-def test_many_missed_scrapes_when_claimed_then_each_call_ends_a_bounded_number(
-    db: Database,
-) -> None:
+def test_each_claim_expires_a_bounded_number_of_missed_scrapes(db: Database) -> None:
     db.execute(
         "insert into public.scrape_units (source_key, slot, due_date, tiktok_id) "
         f"select n::text, 1, '{TODAY}', n::text from generate_series(1, 5001) as n"
@@ -151,9 +147,7 @@ def test_many_missed_scrapes_when_claimed_then_each_call_ends_a_bounded_number(
     assert left == {"n": 0}
 
 
-def test_the_last_daily_scrape_when_it_expires_then_the_post_is_completed(
-    db: Database,
-) -> None:
+def test_the_post_is_completed_when_its_last_daily_scrape_expires(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -165,9 +159,7 @@ def test_the_last_daily_scrape_when_it_expires_then_the_post_is_completed(
     assert db.post("1")["scrape_status"] == "completed"
 
 
-def test_a_paused_post_when_its_scrape_is_due_then_it_is_not_claimed_nor_due(
-    db: Database,
-) -> None:
+def test_the_scrapes_of_a_paused_post_are_neither_claimed_nor_due(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -179,9 +171,7 @@ def test_a_paused_post_when_its_scrape_is_due_then_it_is_not_claimed_nor_due(
     assert owed == {"count": 0, "leased": 0, "waiting": 0, "units": []}
 
 
-def test_stored_slides_when_a_later_scrape_is_claimed_then_they_are_known(
-    db: Database,
-) -> None:
+def test_a_later_claim_returns_the_stored_slides(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)

@@ -113,7 +113,7 @@ WRONG = {
 }
 
 
-def test_the_local_supabase_when_linted_then_nothing_is_found(database: Database) -> None:
+def test_the_local_supabase_has_no_lint_findings(database: Database) -> None:
     # At its first request, @supabase/lite (0.10, `ensureRlsContext` of its PGlite driver) grants
     # the roles of its interface usage of every schema that has a table with row level security, and
     # all rights on its tables. No setting prevents that. Row level security and what the interface
@@ -126,14 +126,12 @@ def test_the_local_supabase_when_linted_then_nothing_is_found(database: Database
     assert found == []
 
 
-def test_a_hosted_projects_default_rights_when_linted_then_nothing_is_found(
-    hosted_url: str,
-) -> None:
+def test_a_hosted_projects_default_rights_have_no_lint_findings(hosted_url: str) -> None:
     with psycopg.connect(hosted_url) as connection:
         assert connection.execute(LINTS.encode()).fetchall() == []
 
 
-def test_the_lints_then_each_is_shown_to_find_something() -> None:
+def test_every_lint_has_an_example_that_it_finds() -> None:
     names = set(re.findall(r"^select '(\w+)'", LINTS, re.MULTILINE))
     definer = "_security_definer_function_executable"
     assert names | {f"anon{definer}", f"authenticated{definer}"} == set(WRONG)
@@ -142,9 +140,7 @@ def test_the_lints_then_each_is_shown_to_find_something() -> None:
 @pytest.mark.parametrize(
     ("lint", "statement"), [(lint, wrong) for lint, all_ in WRONG.items() for wrong in all_]
 )
-def test_something_wrong_when_linted_then_it_is_found(
-    plain_url: str, lint: str, statement: str
-) -> None:
+def test_each_lint_finds_its_example(plain_url: str, lint: str, statement: str) -> None:
     with psycopg.connect(plain_url) as connection:
         connection.execute(statement.encode())
         found = connection.execute(LINTS.encode()).fetchall()

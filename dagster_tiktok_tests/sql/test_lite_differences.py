@@ -19,7 +19,7 @@ HIDDEN = ("source_reference", "error_message", "failures")
 
 
 @pytest.mark.parametrize("column", HIDDEN)
-def test_a_column_without_a_grant_then_postgresql_rejects_it_and_the_local_supabase_does_not(
+def test_only_postgresql_rejects_a_column_without_a_grant(
     db: Database, supabase: SupabaseServer, plain_url: str, column: str
 ) -> None:
     given = {"source_type": "x", "source_reference": "x", "partition_date": "2026-11-20"}
@@ -33,7 +33,7 @@ def test_a_column_without_a_grant_then_postgresql_rejects_it_and_the_local_supab
     assert "Grants of single columns" in PAGE
 
 
-def test_a_time_then_the_local_supabase_sends_it_as_postgresql_prints_it(
+def test_the_local_supabase_sends_times_as_postgresql_prints_them(
     db: Database, supabase: SupabaseServer
 ) -> None:
     post = {"tiktok_id": "1", "post_url": "https://x/1", "views": 80, "likes": 1}

@@ -258,7 +258,7 @@ def _answers(caller: psycopg.Connection, call: Call, barrier: Barrier) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_two_calls_on_the_same_rows_when_made_at_once_then_neither_is_given_up(
+def test_two_concurrent_calls_on_the_same_rows_both_succeed(
     owner: psycopg.Connection,
     callers: list[psycopg.Connection],
     one: Callable[[World], Call],

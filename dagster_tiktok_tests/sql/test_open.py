@@ -33,7 +33,7 @@ def _finish(db: Database, *keys: str, tiktok_id: str = "1") -> None:
     db.execute("delete from public.scrape_units where slot > 0")
 
 
-def test_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> None:
+def test_opening_rows_twice_makes_one_unit_each(db: Database) -> None:
     batch = new_batch()
     rows = [row("a", tiktok_id="11"), row("b", problems=["no address", "bad type"])]
 
@@ -58,14 +58,14 @@ def test_new_rows_when_opened_twice_then_one_unit_each(db: Database) -> None:
     assert b["error"] == "no address; bad type"
 
 
-def test_a_duplicate_key_when_opened_then_the_first_row_wins(db: Database) -> None:
+def test_the_first_row_of_a_duplicate_key_wins(db: Database) -> None:
     opened = db.open(row("a", va="First"), row("a", va="Second"), batch=new_batch())
 
     assert opened["opened"] == 1
     assert db.one("select * from public.scrape_units")["details"]["va"] == "First"
 
 
-def test_no_rows_when_opened_then_nothing_happens(db: Database) -> None:
+def test_opening_no_rows_changes_nothing(db: Database) -> None:
     assert db.open(batch=new_batch()) == {
         "opened": 0,
         "reopened": 0,
@@ -74,9 +74,7 @@ def test_no_rows_when_opened_then_nothing_happens(db: Database) -> None:
     }
 
 
-def test_a_finished_unit_when_its_row_is_ready_again_then_it_is_reopened(
-    db: Database,
-) -> None:
+def test_a_finished_unit_is_reopened_when_its_row_is_ready_again(db: Database) -> None:
     _finish(db, "a")
 
     stale = db.open(row("a"), batch=new_batch(), read_at=NOON - timedelta(days=3650))
@@ -91,9 +89,7 @@ def test_a_finished_unit_when_its_row_is_ready_again_then_it_is_reopened(
     assert unit["tiktok_id"] == "1"  # a short link that was resolved stays resolved
 
 
-def test_a_corrected_row_when_nobody_works_on_it_then_the_unit_is_rewritten(
-    db: Database,
-) -> None:
+def test_a_corrected_row_rewrites_a_unit_without_a_lease(db: Database) -> None:
     db.open(row("a"), row("b", problems=["bad type"]), row("c"), batch=new_batch())
     db.claim("pending", batch=new_batch(), limit=1)  # a is being worked on
 
@@ -123,7 +119,7 @@ def _refused(db: Database, state: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", ["scraped", "stored"])
-def test_a_unit_under_way_when_its_row_is_corrected_then_it_goes_on_with_the_new_details(
+def test_a_unit_in_progress_takes_the_details_of_its_corrected_row(
     db: Database, state: str
 ) -> None:
     before, batch = _refused(db, state), new_batch()
@@ -152,7 +148,7 @@ def test_a_unit_under_way_when_its_row_is_corrected_then_it_goes_on_with_the_new
     assert after["post"] is not None and (after["slides"] is not None) == (state == "stored")
 
 
-def test_a_gone_post_when_its_row_is_corrected_then_the_reason_stays(db: Database) -> None:
+def test_a_gone_post_keeps_its_reason_when_its_row_is_corrected(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -171,7 +167,7 @@ def test_a_gone_post_when_its_row_is_corrected_then_the_reason_stays(db: Databas
 
 
 @pytest.mark.parametrize("state", ["scraped", "stored"])
-def test_a_unit_under_way_when_its_row_is_wrong_now_then_only_the_write_back_is_left(
+def test_a_unit_in_progress_is_only_written_back_when_its_row_becomes_wrong(
     db: Database, state: str
 ) -> None:
     unit = _refused(db, state)
@@ -186,9 +182,7 @@ def test_a_unit_under_way_when_its_row_is_wrong_now_then_only_the_write_back_is_
     assert (after["attempts"], after["tiktok_id"]) == (0, "1")
 
 
-def test_a_unit_that_is_worked_on_when_its_row_is_corrected_then_nothing_changes(
-    db: Database,
-) -> None:
+def test_a_corrected_row_does_not_change_a_leased_unit(db: Database) -> None:
     unit = _refused(db, "stored")
     db.pass_time(timedelta(hours=1))
     db.claim("stored", batch=new_batch())

@@ -28,7 +28,7 @@ def _at(day: int, hour: int = 12) -> datetime:
     return NOON.replace(day=day, hour=hour)
 
 
-def test_a_first_scrape_when_persisted_then_everything_is_written(db: Database) -> None:
+def test_a_first_scrape_is_written_completely(db: Database) -> None:
     slides = [slide("1", 2), slide("1", 1)]
     batch, written, _ = persist_first_scrapes(db, {"a": (post("1", slides=2), slides)})
 
@@ -91,7 +91,7 @@ def test_a_first_scrape_when_persisted_then_everything_is_written(db: Database) 
     assert {n: v for n, v in sent.items() if first[n] != v and not n.endswith("_at")} == {}
 
 
-def test_a_time_zone_when_persisted_then_days_are_that_zones(db: Database) -> None:
+def test_days_follow_the_time_zone(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -108,7 +108,7 @@ def test_a_time_zone_when_persisted_then_days_are_that_zones(db: Database) -> No
     assert first == {"due_date": "2026-03-12"}
 
 
-def test_the_same_call_again_when_persisted_then_nothing_changes(db: Database) -> None:
+def test_a_repeated_call_changes_nothing(db: Database) -> None:
     batch, _, (unit,) = persist_first_scrapes(
         db, {"a": (post("1", slides=1), [slide("1", 1)])}, to="persisted"
     )
@@ -121,7 +121,7 @@ def test_the_same_call_again_when_persisted_then_nothing_changes(db: Database) -
     assert [db.query(f"select * from public.{t} order by 1, 2") for t in tables] == before
 
 
-def test_five_days_of_scrapes_then_each_day_has_its_views(db: Database) -> None:
+def test_each_of_five_days_has_its_views(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
 
     for day in range(1, 6):
@@ -137,7 +137,7 @@ def test_five_days_of_scrapes_then_each_day_has_its_views(db: Database) -> None:
     assert db.query("select * from public.scrape_units where state <> 'done'") == []
 
 
-def test_a_later_scrape_with_missing_data_then_known_values_stay(db: Database) -> None:
+def test_known_values_stay_when_a_later_scrape_lacks_them(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1", slides=1), [slide("1", 1)])})
     known = db.post("1")
 
@@ -163,7 +163,7 @@ def test_a_later_scrape_with_missing_data_then_known_values_stay(db: Database) -
     assert later["day1_views"] is None
 
 
-def test_an_older_scrape_when_written_last_then_newer_metrics_stay(db: Database) -> None:
+def test_newer_metrics_stay_when_an_older_scrape_is_written_last(db: Database) -> None:
     newer, older = new_batch(), new_batch()
     db.open(row("a"), batch=older)
     (a,) = db.claimed("pending", batch=older)
@@ -178,9 +178,7 @@ def test_an_older_scrape_when_written_last_then_newer_metrics_stay(db: Database)
     assert db.one("select views from public.post_metrics") == {"views": 20}
 
 
-def test_an_older_daily_scrape_when_written_last_then_its_day_has_its_views(
-    db: Database,
-) -> None:
+def test_an_older_daily_scrape_written_last_still_fills_its_day(db: Database) -> None:
     tomorrow, batch = TODAY + timedelta(days=1), new_batch()
     persist_first_scrapes(db, {"a": (post("1"), [])})
     (daily,) = db.claimed("pending", batch=batch, today=tomorrow)
@@ -194,9 +192,7 @@ def test_an_older_daily_scrape_when_written_last_then_its_day_has_its_views(
     assert (stored["views"], stored["day1_views"]) == (12, 11)
 
 
-def test_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_details(
-    db: Database,
-) -> None:
+def test_two_rows_of_one_post_make_one_post_with_the_first_rows_details(db: Database) -> None:
     page = post("1")
     _, written, _ = persist_first_scrapes(db, {"a": (page, []), "b": (page, [])})
 
@@ -206,9 +202,7 @@ def test_two_rows_of_one_post_in_a_chunk_then_one_post_and_the_first_rows_detail
     assert db.one("select count(*) as n from public.scrape_units where slot > 0") == {"n": 5}
 
 
-def test_a_row_that_was_corrected_when_scraped_again_then_its_details_change(
-    db: Database,
-) -> None:
+def test_the_details_of_a_corrected_row_replace_the_old_ones(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])}, created_date="2026-03-01")
     logged = db.post("1")["logged_at"]
 
@@ -228,7 +222,7 @@ def test_a_row_that_was_corrected_when_scraped_again_then_its_details_change(
     assert (stored["scrape_count"], stored["first_scraped_at"]) == (3, "2026-03-10T12:00:00+00:00")
 
 
-def test_a_reopened_row_then_its_daily_scrapes_are_not_reopened(db: Database) -> None:
+def test_reopening_a_row_does_not_reopen_its_daily_scrapes(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
     db.claim("pending", batch=new_batch(), today=TODAY + timedelta(days=9))  # all expire
     assert db.post("1")["scrape_status"] == "completed"
@@ -250,9 +244,7 @@ def _gone(db: Database, day: date, *, tiktok_id: str) -> None:
     db.persist(unit["id"], batch=batch)
 
 
-def test_a_post_that_is_gone_later_then_it_is_marked_and_its_scrapes_end(
-    db: Database,
-) -> None:
+def test_a_post_that_is_gone_later_is_marked_and_its_scrapes_end(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
 
     _gone(db, TODAY + timedelta(days=1), tiktok_id="1")
@@ -271,7 +263,7 @@ def test_a_post_that_is_gone_later_then_it_is_marked_and_its_scrapes_end(
     assert (back["scrape_status"], back["error"]) == ("completed", None)
 
 
-def test_a_paused_post_when_scraped_or_gone_then_it_stays_paused(db: Database) -> None:
+def test_a_paused_post_stays_paused_when_scraped_or_gone(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
     db.execute("update public.tiktok_posts set scrape_status = 'paused'")
 

@@ -35,7 +35,7 @@ def _due_tomorrow(db: Database) -> list[dict[str, Any]]:
         (post("1", **VIDEO), [], False),
     ],
 )
-def test_a_post_when_its_daily_scrape_is_claimed_then_the_ledger_says_whether_it_is_a_photo(
+def test_a_claimed_daily_scrape_says_whether_its_post_is_a_photo(
     db: Database, first: dict[str, Any], slides: list[dict[str, Any]], is_photo: bool
 ) -> None:
     persist_first_scrapes(db, {"a": (first, slides)})
@@ -43,9 +43,7 @@ def test_a_post_when_its_daily_scrape_is_claimed_then_the_ledger_says_whether_it
     assert (look["slot"], look["is_photo"]) == (1, is_photo)
 
 
-def test_a_short_link_that_led_to_a_photo_when_claimed_again_then_it_says_so(
-    db: Database,
-) -> None:
+def test_a_short_link_to_a_photo_is_still_a_photo_when_claimed_again(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)

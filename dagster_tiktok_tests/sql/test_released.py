@@ -19,13 +19,11 @@ def _digest(file: Path) -> str | None:
     return sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 
-def test_the_released_migrations_then_none_was_edited_or_removed() -> None:
+def test_no_released_migration_was_edited_or_removed() -> None:
     assert _edited(ROOT) == [], "a change is a new file: docs/migrate.md"
 
 
-def test_a_release_when_files_are_added_edited_and_removed_then_the_last_two_are_named(
-    tmp_path: Path,
-) -> None:
+def test_edited_and_removed_migrations_are_named_and_added_ones_are_not(tmp_path: Path) -> None:
     folder = tmp_path / "sql" / "migrations"
     folder.mkdir(parents=True)
     names = [f"sql/migrations/00{n}_x.sql" for n in (1, 2, 3)]
@@ -42,6 +40,6 @@ def test_a_release_when_files_are_added_edited_and_removed_then_the_last_two_are
     assert _edited(tmp_path) == [names[0], names[2]]
 
 
-def test_the_migrations_then_their_numbers_have_no_gap_and_no_double() -> None:
+def test_migration_numbers_have_no_gap_and_no_duplicate() -> None:
     numbers = [file.name[:4] for file in sorted((ROOT / "sql" / "migrations").glob("*.sql"))]
     assert numbers == [f"{n:03}_" for n in range(1, len(numbers) + 1)]

@@ -110,9 +110,7 @@ def place(request: pytest.FixtureRequest, plain_url: str) -> Iterator[Place]:
         connection.rollback()
 
 
-def test_rows_and_objects_then_those_that_disagree_are_found_page_by_page(
-    place: Place,
-) -> None:
+def test_rows_and_objects_that_disagree_are_found_page_by_page(place: Place) -> None:
     slides = [slide("1", n) for n in range(1, 6)]
     place.post("1", slides)
     for stored, size in zip(slides, (1234, 1233, None, "many")):
@@ -133,9 +131,7 @@ def test_rows_and_objects_then_those_that_disagree_are_found_page_by_page(
     assert third == {"examined": 0, "after": None, "slides": []}
 
 
-def test_objects_without_a_row_then_old_ones_that_no_scrape_may_name_are_found(
-    place: Place,
-) -> None:
+def test_old_orphaned_objects_that_no_scrape_may_need_are_found(place: Place) -> None:
     named, elsewhere = slide("1", 1), {**slide("1", 2), "storage_path": "2/02-else.jpeg"}
     place.post("1", [named, elsewhere])
     for name in (named["storage_path"], "2/02-else.jpeg", "3/01-a.jpeg", "a/b''c", "Z", "é"):
@@ -154,7 +150,7 @@ def test_objects_without_a_row_then_old_ones_that_no_scrape_may_name_are_found(
     assert place.unnamed(names=asked) == ["3/01-a.jpeg"]
 
 
-def test_units_in_progress_then_their_objects_are_left_out(place: Place) -> None:
+def test_objects_of_units_in_progress_are_left_out(place: Place) -> None:
     payload = json.dumps([{"storage_path": "8/01-in-payload.jpeg"}])
     for key, state, tiktok_id, slides in (
         ("a", "scraped", "5", "null"),
@@ -174,9 +170,7 @@ def test_units_in_progress_then_their_objects_are_left_out(place: Place) -> None
 
 
 @pytest.mark.parametrize("place", ["postgresql"], indirect=True)
-def test_a_storage_that_keeps_versions_then_only_the_current_ones_count(
-    place: Place,
-) -> None:
+def test_only_current_versions_of_objects_count(place: Place) -> None:
     place.post("1", [slide("1", 1), slide("1", 2)])
     for name in (slide("1", 1)["storage_path"], slide("1", 2)["storage_path"], "3/01-a", "4/01-a"):
         place.store(name)
@@ -189,7 +183,7 @@ def test_a_storage_that_keeps_versions_then_only_the_current_ones_count(
     assert place.unnamed() == ["4/01-a"]
 
 
-def test_a_post_then_its_rows_and_the_broken_numbers_are_answered(place: Place) -> None:
+def test_the_rows_and_broken_slide_numbers_of_a_post_are_returned(place: Place) -> None:
     key = "0123456789abcdef0123456789abcdef"
     named = {**slide("1", 2), "slide_url": f"https://p16.example/x/{key}~tplv.jpeg"}
     place.post("1", [{**slide("1", 1), "slide_url": "https://p16.example/x"}, named])
@@ -211,9 +205,7 @@ def _again(stored: dict[str, Any], replaces: dict[str, Any], **changes: Any) -> 
     return {**stored, **times, **changes, "replaces": replaces["storage_path"]}
 
 
-def test_slides_that_were_stored_again_then_text_stays_with_its_image(
-    place: Place,
-) -> None:
+def test_recognised_text_stays_with_its_image_when_slides_are_stored_again(place: Place) -> None:
     old = [slide("1", n) for n in (1, 2, 3)]
     place.post("1", old)
     place.execute("update public.tiktok_slides set ocr_text = 'text', ocr_processed = true")
@@ -235,7 +227,7 @@ def test_slides_that_were_stored_again_then_text_stays_with_its_image(
     assert written == {"slides": [r["public_url"] for r in rows], "slide_count": 3}
 
 
-def test_a_row_that_was_wrong_about_its_image_then_it_is_corrected(place: Place) -> None:
+def test_a_row_that_is_wrong_about_its_image_is_fixed(place: Place) -> None:
     right = slide("1", 1)
     place.post("1", [right])
     place.store(right["storage_path"])
@@ -248,7 +240,7 @@ def test_a_row_that_was_wrong_about_its_image_then_it_is_corrected(place: Place)
     assert (row["file_size"], row["width"], row["ocr_text"]) == (1234, 10, "text")
 
 
-def test_a_row_that_somebody_wrote_meanwhile_then_it_is_left_alone(place: Place) -> None:
+def test_a_row_that_was_written_meanwhile_is_left_alone(place: Place) -> None:
     read, written = slide("1", 1), slide("1", 1, picture="b")
     place.post("1", [written])
     before = place.rows()
@@ -261,9 +253,7 @@ def test_a_row_that_somebody_wrote_meanwhile_then_it_is_left_alone(place: Place)
     assert place.mend("2", late) == {"written": 0, "removed": 0, "broken": []}
 
 
-def test_a_post_that_shows_fewer_slides_then_the_rows_beyond_are_removed(
-    place: Place,
-) -> None:
+def test_rows_beyond_the_last_slide_are_removed(place: Place) -> None:
     slides = [slide("1", n) for n in (1, 2, 3)]
     place.post("1", slides)
     place.store(slides[0]["storage_path"])
@@ -276,7 +266,7 @@ def test_a_post_that_shows_fewer_slides_then_the_rows_beyond_are_removed(
     assert written == {"slides": [slides[0]["public_url"]], "slide_count": 1}
 
 
-def test_a_scrape_while_a_post_is_repaired_then_the_newer_upload_wins(db: Database) -> None:
+def test_the_newer_upload_wins_when_a_post_is_scraped_during_its_repair(db: Database) -> None:
     old, new = slide("1", 1), slide("1", 1, picture="b", at=NOON + timedelta(hours=1))
     persist_first_scrapes(db, {"a": (post("1", slides=1), [old])})
     batch = new_batch()
@@ -296,9 +286,7 @@ def test_a_scrape_while_a_post_is_repaired_then_the_newer_upload_wins(db: Databa
     assert db.one("select storage_path from public.tiktok_slides") == {"storage_path": "1/x"}
 
 
-def test_a_database_without_storage_or_wrong_arguments_then_the_error_says_so(
-    plain_url: str,
-) -> None:
+def test_the_error_names_a_missing_storage_or_wrong_arguments(plain_url: str) -> None:
     calls: dict[str, dict[str, Any]] = {
         "find_broken_slides": {},
         "slides_to_repair": {"tiktok_id": "1"},

@@ -24,9 +24,7 @@ def _claimed(db: Database, batch: str, *keys: str) -> list[int]:
     return [unit["id"] for unit in db.claimed("pending", batch=batch)]
 
 
-def test_a_page_when_recorded_twice_then_the_second_call_changes_nothing(
-    db: Database,
-) -> None:
+def test_recording_a_page_twice_changes_nothing(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
 
@@ -42,9 +40,7 @@ def test_a_page_when_recorded_twice_then_the_second_call_changes_nothing(
     assert (before["is_carousel"], before["leased_by"]) == (True, None)
 
 
-def test_a_post_that_is_gone_when_recorded_then_only_the_write_back_is_left(
-    db: Database,
-) -> None:
+def test_only_the_write_back_is_left_for_a_gone_post(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
 
@@ -64,7 +60,7 @@ def test_a_post_that_is_gone_when_recorded_then_only_the_write_back_is_left(
     assert db.query("select * from public.tiktok_posts") == []
 
 
-def test_a_daily_scrape_when_recorded_after_midnight_then_it_expires(db: Database) -> None:
+def test_a_daily_scrape_that_is_recorded_after_midnight_expires(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
     db.take_through({unit: (post("1"), [])}, batch=batch)
@@ -78,7 +74,7 @@ def test_a_daily_scrape_when_recorded_after_midnight_then_it_expires(db: Databas
     assert db.post("1")["day1_views"] is None
 
 
-def test_a_resolved_link_when_the_page_fails_then_the_id_is_kept(db: Database) -> None:
+def test_the_id_of_a_resolved_link_is_kept_when_the_page_fails(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
     failure = {"unit_id": unit, "result": "retry", "error_kind": "network", "error": "cut"}
@@ -91,7 +87,7 @@ def test_a_resolved_link_when_the_page_fails_then_the_id_is_kept(db: Database) -
 
 
 @pytest.mark.parametrize(("counted", "attempts"), [(False, 0), (True, 1), (None, 1)])
-def test_a_rejection_that_is_not_counted_when_recorded_then_attempts_stay(
+def test_an_uncounted_rejection_leaves_the_attempts_unchanged(
     db: Database, counted: bool | None, attempts: int
 ) -> None:
     batch, heir = new_batch(), new_batch()
@@ -131,9 +127,7 @@ def _fail(db: Database, state: str, unit: int) -> None:
     db.pass_time(timedelta(hours=1))
 
 
-def test_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_again(
-    db: Database,
-) -> None:
+def test_attempts_start_again_in_the_next_stage(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     unit = db.one("select id from public.scrape_units")["id"]
@@ -156,9 +150,7 @@ def test_a_stage_that_failed_when_the_unit_moves_on_then_attempts_begin_again(
     assert (db.unit(unit)["state"], db.unit(unit)["attempts"]) == ("persisted", 0)
 
 
-def test_tries_that_failed_when_the_post_is_gone_then_attempts_begin_again(
-    db: Database,
-) -> None:
+def test_attempts_start_again_when_the_post_is_gone(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     unit = db.one("select id from public.scrape_units")["id"]
@@ -180,14 +172,12 @@ def test_tries_that_failed_when_the_post_is_gone_then_attempts_begin_again(
         {"result": "retry"},
     ],
 )
-def test_a_result_that_says_nothing_when_recorded_then_it_is_rejected(
-    db: Database, wrong: dict[str, Any]
-) -> None:
+def test_an_empty_result_is_not_accepted(db: Database, wrong: dict[str, Any]) -> None:
     with pytest.raises(APIError, match="record_scrapes needs"):
         db.scrape(wrong, batch=new_batch())
 
 
-def test_slides_when_some_fail_then_those_that_are_stored_are_kept(db: Database) -> None:
+def test_stored_slides_are_kept_when_others_fail(db: Database) -> None:
     batch, heir = new_batch(), new_batch()
     (unit,) = _claimed(db, batch, "a")
     db.scrape(scraped(unit, post("1", slides=2)), batch=batch)
@@ -219,9 +209,7 @@ def test_slides_when_some_fail_then_those_that_are_stored_are_kept(db: Database)
     assert after["post"]["description"] == "fresh"
 
 
-def test_results_of_another_owner_or_state_when_recorded_then_they_are_ignored(
-    db: Database,
-) -> None:
+def test_results_of_another_lease_or_state_are_ignored(db: Database) -> None:
     batch, other = new_batch(), new_batch()
     (unit,) = _claimed(db, batch, "a")
     before = db.unit(unit)
@@ -235,7 +223,7 @@ def test_results_of_another_owner_or_state_when_recorded_then_they_are_ignored(
     assert db.unit(unit) == before
 
 
-def test_a_persisted_unit_when_finished_then_its_payload_is_gone(db: Database) -> None:
+def test_a_finished_unit_has_no_payload(db: Database) -> None:
     batch = new_batch()
     (unit,) = _claimed(db, batch, "a")
     db.take_through({unit: (post("1"), [])}, batch=batch, to="persisted")
@@ -255,9 +243,7 @@ def test_a_persisted_unit_when_finished_then_its_payload_is_gone(db: Database) -
     assert after["finished_at"] is not None
 
 
-def test_a_row_that_cannot_be_written_back_then_the_reason_for_the_va_stays(
-    db: Database,
-) -> None:
+def test_the_reason_for_the_va_stays_when_the_row_cannot_be_written_back(db: Database) -> None:
     batch = new_batch()
     db.open(row("a", problems=["bad type"]), batch=batch)
     (unit,) = db.claimed("persisted", batch=batch)

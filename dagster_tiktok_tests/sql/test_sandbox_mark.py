@@ -21,9 +21,7 @@ def _clock_of(connection: psycopg.Connection) -> tuple[bool, float]:
     return row[0]["is_sandbox"], float(row[0]["ahead_seconds"])
 
 
-def test_a_database_with_the_projects_migrations_alone_then_its_clock_cannot_be_moved(
-    postgres_url: str,
-) -> None:
+def test_the_clock_cannot_be_moved_with_the_projects_migrations_alone(postgres_url: str) -> None:
     with psycopg.connect(postgres_url) as connection:
         assert _clock_of(connection) == (False, 0)
         connection.commit()
@@ -34,9 +32,7 @@ def test_a_database_with_the_projects_migrations_alone_then_its_clock_cannot_be_
         assert found == (None,)
 
 
-def test_the_sandboxs_mark_then_its_clock_moves_and_says_that_it_is_moved(
-    postgres_url: str,
-) -> None:
+def test_the_clock_can_be_moved_in_a_sandbox_and_says_so(postgres_url: str) -> None:
     with psycopg.connect(postgres_url) as connection:
         connection.execute(MARK_FILE)
         connection.execute(CLOCK_FILE)
@@ -55,7 +51,7 @@ def test_the_sandboxs_mark_then_its_clock_moves_and_says_that_it_is_moved(
         (False, -60, False, "moved by -60 seconds"),
     ],
 )
-def test_a_database_whose_clock_can_be_moved_then_doctor_names_it_but_for_a_sandbox(
+def test_doctor_names_a_movable_clock_outside_a_sandbox(
     is_sandbox: bool, ahead: float, is_local: bool, told: str | None
 ) -> None:
     clock = DatabaseClock(

@@ -63,13 +63,13 @@ UNIQUE = {
 }
 
 
-def test_the_migrations_then_the_tables_are_those_of_the_contract(database: Database) -> None:
+def test_the_tables_are_those_of_the_contract(database: Database) -> None:
     rows = database.query("select tablename from pg_catalog.pg_tables where schemaname = 'public'")
     assert {row["tablename"] for row in rows} == set(TABLES)
 
 
 @pytest.mark.parametrize("table", CONTRACT)
-def test_a_table_then_its_columns_are_exactly_the_contracts(database: Database, table: str) -> None:
+def test_the_columns_are_exactly_those_of_the_contract(database: Database, table: str) -> None:
     rows = database.query(
         "select column_name from information_schema.columns "
         f"where table_schema = 'public' and table_name = '{table}' order by ordinal_position"
@@ -77,7 +77,7 @@ def test_a_table_then_its_columns_are_exactly_the_contracts(database: Database, 
     assert [row["column_name"] for row in rows] == CONTRACT[table].split()
 
 
-def test_the_ledger_then_it_has_at_least_the_contracts_columns(database: Database) -> None:
+def test_the_ledger_has_at_least_the_columns_of_the_contract(database: Database) -> None:
     rows = database.query(
         "select column_name from information_schema.columns "
         "where table_schema = 'public' and table_name = 'scrape_units'"
@@ -86,7 +86,7 @@ def test_the_ledger_then_it_has_at_least_the_contracts_columns(database: Databas
 
 
 @pytest.mark.parametrize("table", TYPES)
-def test_a_table_then_its_columns_have_the_contracts_types(database: Database, table: str) -> None:
+def test_the_columns_have_the_types_of_the_contract(database: Database, table: str) -> None:
     rows = database.query(
         "select attname as name, format_type(atttypid, atttypmod) as type "
         f"from pg_catalog.pg_attribute where attrelid = 'public.{table}'::regclass and attnum > 0"
@@ -95,7 +95,7 @@ def test_a_table_then_its_columns_have_the_contracts_types(database: Database, t
     assert {name: types[name] for name in TYPES[table]} == TYPES[table]
 
 
-def test_the_tables_then_the_contracts_keys_are_unique(database: Database) -> None:
+def test_the_keys_of_the_contract_are_unique(database: Database) -> None:
     rows = database.query(
         "select i.indrelid::regclass::text as name, "
         "substring(pg_get_indexdef(i.indexrelid) from 'btree (.*)') as columns "
@@ -108,17 +108,17 @@ def test_the_tables_then_the_contracts_keys_are_unique(database: Database) -> No
     assert unique == UNIQUE
 
 
-def test_tiktok_posts_then_it_has_46_columns() -> None:
+def test_tiktok_posts_has_46_columns() -> None:
     assert len(CONTRACT["tiktok_posts"].split()) == 46
 
 
-def test_a_newest_migration_then_the_schema_version_is_its_number(database: Database) -> None:
+def test_the_schema_version_is_the_number_of_the_newest_migration(database: Database) -> None:
     newest = max((ROOT / "sql" / "migrations").glob("*.sql")).name
     assert database.call("schema_version") == {"version": int(newest[:3])}
     assert int(newest[:3]) >= SCHEMA_VERSION
 
 
-def test_the_supabase_folder_then_it_leads_to_the_same_migrations() -> None:
+def test_the_supabase_folder_leads_to_the_same_migrations() -> None:
     link = ROOT / "supabase" / "migrations"
     assert link.resolve() == (ROOT / "sql" / "migrations").resolve()
     assert not link.readlink().is_absolute()

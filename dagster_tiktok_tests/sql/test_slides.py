@@ -16,7 +16,7 @@ from dagster_tiktok_tests.support.database import (
 TOMORROW_NOON = NOON + timedelta(days=1)
 
 
-def test_a_changed_carousel_then_slides_are_replaced_and_removed(db: Database) -> None:
+def test_slides_of_a_changed_carousel_are_replaced_and_removed(db: Database) -> None:
     slides = [slide("1", n) for n in (1, 2, 3)]
     persist_first_scrapes(db, {"a": (post("1", slides=3), slides)})
     db.execute("update public.tiktok_slides set ocr_text = 'text', ocr_processed = true")
@@ -37,9 +37,7 @@ def test_a_changed_carousel_then_slides_are_replaced_and_removed(db: Database) -
     assert stored["ocr_text"] is None  # some of it was in slides that are gone
 
 
-def test_the_same_carousel_at_a_later_scrape_then_its_recognised_text_stays(
-    db: Database,
-) -> None:
+def test_recognised_text_stays_when_a_carousel_is_scraped_again(db: Database) -> None:
     slides = [slide("1", n) for n in (1, 2)]
     persist_first_scrapes(db, {"a": (post("1", slides=2), slides)})
     db.execute("update public.tiktok_posts set ocr_text = 'text text'")
@@ -49,7 +47,7 @@ def test_the_same_carousel_at_a_later_scrape_then_its_recognised_text_stays(
     assert db.post("1")["ocr_text"] == "text text"
 
 
-def test_a_scrape_that_stored_only_some_slides_then_the_others_stay(db: Database) -> None:
+def test_the_other_slides_stay_when_a_scrape_stored_only_some(db: Database) -> None:
     slides = [slide("1", n) for n in (1, 2, 3)]
     persist_first_scrapes(db, {"a": (post("1", slides=3), slides)})
 
@@ -69,9 +67,7 @@ def _signed_anew(stored: dict[str, Any], at: datetime) -> dict[str, Any]:
     return {**stored, **times, "slide_url": address}
 
 
-def test_a_slide_that_is_stored_when_it_comes_again_then_nothing_changes(
-    db: Database,
-) -> None:
+def test_a_slide_that_is_stored_again_changes_nothing(db: Database) -> None:
     first = slide("1", 1)
     persist_first_scrapes(db, {"a": (post("1", slides=1), [first])})
     before = db.query("select * from public.tiktok_slides")
@@ -85,9 +81,7 @@ def test_a_slide_that_is_stored_when_it_comes_again_then_nothing_changes(
     assert db.query("select * from public.tiktok_slides") == before
 
 
-def test_two_scrapes_at_a_carousel_in_a_chunk_then_its_slides_count_once(
-    db: Database,
-) -> None:
+def test_slides_count_once_when_a_chunk_has_two_scrapes_of_a_carousel(db: Database) -> None:
     slides = [slide("1", n) for n in (1, 2)]
     anew = [_signed_anew(stored, NOON + timedelta(minutes=1)) for stored in slides]
     later = post("1", slides=2, at=NOON + timedelta(minutes=1))
@@ -99,9 +93,7 @@ def test_two_scrapes_at_a_carousel_in_a_chunk_then_its_slides_count_once(
     assert (written["persisted"], written["slides_written"]) == (2, 2)
 
 
-def test_a_slide_at_another_url_then_it_is_written_with_that_url(
-    db: Database,
-) -> None:
+def test_a_slide_at_another_url_is_written_with_that_url(db: Database) -> None:
     # No upload counts as later than the database's own time.
     later = NOON + timedelta(hours=1)
     db.set_clock(later + timedelta(hours=1))

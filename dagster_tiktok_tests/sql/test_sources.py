@@ -43,16 +43,14 @@ def _typed(db: Database) -> tuple[str, str, int, str]:
     return stored["va"], stored["creator"], stored["set_id"], stored["va_url"]
 
 
-def test_one_link_in_two_sheets_then_each_row_is_a_unit_of_its_own(db: Database) -> None:
+def test_each_row_of_a_link_in_two_sheets_is_a_unit(db: Database) -> None:
     batch = new_batch()
     assert db.open(row("a"), batch=batch)["opened"] == 1
     assert db.open(row("a"), batch=batch, source=OTHER)["opened"] == 1
     assert db.open(row("a"), batch=batch, source=OTHER)["already_open"] == 1
 
 
-def test_another_deployments_rows_then_they_are_neither_claimed_nor_due(
-    db: Database,
-) -> None:
+def test_another_deployments_rows_are_neither_claimed_nor_due(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     db.open(row("a"), row("b"), batch=batch, source=OTHER)
@@ -72,7 +70,7 @@ def test_another_deployments_rows_then_they_are_neither_claimed_nor_due(
     assert (waited["units"], waited["leased"]) == ([], 1)
 
 
-def test_a_daily_scrape_then_any_deployment_takes_it(db: Database) -> None:
+def test_any_deployment_claims_a_daily_scrape(db: Database) -> None:
     _scrape(db, "a", SHEET)
     tomorrow = TODAY.replace(day=TODAY.day + 1)
 
@@ -82,7 +80,7 @@ def test_a_daily_scrape_then_any_deployment_takes_it(db: Database) -> None:
     assert db.unfinished(due_date=tomorrow.isoformat(), sources=[])["count"] == 1
 
 
-def test_a_post_in_two_sheets_then_it_keeps_what_its_first_row_says(db: Database) -> None:
+def test_a_post_in_two_sheets_keeps_the_details_of_its_first_row(db: Database) -> None:
     first = _scrape(db, "a", SHEET, va="Ann", set_id=7)
     later = _scrape(db, "a", OTHER, va="Ben", set_id=8, creator="Lu Lang")
 
@@ -93,9 +91,7 @@ def test_a_post_in_two_sheets_then_it_keeps_what_its_first_row_says(db: Database
     ]
 
 
-def test_a_post_under_two_links_when_the_first_row_is_corrected_then_that_counts(
-    db: Database,
-) -> None:
+def test_a_correction_of_the_first_row_counts_for_a_post_under_two_links(db: Database) -> None:
     _scrape(db, "short", SHEET, va="Ann")
     _scrape(db, "long", SHEET, va="Ben")
     assert _typed(db)[0] == "Ann"
@@ -106,9 +102,7 @@ def test_a_post_under_two_links_when_the_first_row_is_corrected_then_that_counts
     assert _typed(db)[0] == "Cy"
 
 
-def test_a_first_row_that_never_brought_the_post_then_the_next_one_does(
-    db: Database,
-) -> None:
+def test_the_next_row_counts_when_the_first_one_never_led_to_the_post(db: Database) -> None:
     batch = new_batch()
     db.open(row("a", va="Ann"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -120,9 +114,7 @@ def test_a_first_row_that_never_brought_the_post_then_the_next_one_does(
     assert _typed(db)[0] == "Ben"
 
 
-def test_a_link_that_leads_to_another_post_now_then_it_is_no_longer_the_first_row(
-    db: Database,
-) -> None:
+def test_a_link_that_now_leads_to_another_post_is_no_longer_the_first_row(db: Database) -> None:
     _scrape(db, "a", SHEET, va="Ann")
     batch = new_batch()
     db.open(row("a", va="Ann"), batch=batch, read_at=FAR)

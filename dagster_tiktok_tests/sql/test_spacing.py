@@ -34,9 +34,7 @@ def _one(db: Database) -> dict[str, Any]:
     return db.one("select * from public.scrape_units where state <> 'done'")
 
 
-def test_a_run_every_few_minutes_then_a_post_is_tried_once_an_hour_at_most(
-    db: Database,
-) -> None:
+def test_a_post_is_tried_at_most_once_an_hour(db: Database) -> None:
     db.open(row("a"), batch=new_batch())
     tried = []
     for minutes in range(0, 5 * 60, 7):  # five hours
@@ -48,7 +46,7 @@ def test_a_run_every_few_minutes_then_a_post_is_tried_once_an_hour_at_most(
     assert _one(db)["attempts"] == 3
 
 
-def test_failures_then_the_waits_grow_and_the_fifth_try_is_the_last(db: Database) -> None:
+def test_waits_grow_and_the_fifth_attempt_is_the_last(db: Database) -> None:
     db.open(row("a"), batch=new_batch())
     for hours in (1, 3, 9, 24):
         assert len(_try(db)) == 1
@@ -61,7 +59,7 @@ def test_failures_then_the_waits_grow_and_the_fifth_try_is_the_last(db: Database
 
 
 @pytest.mark.parametrize(("attempts", "last"), [(3, False), (4, True)])
-def test_tries_before_then_the_claim_says_whether_this_is_the_last(
+def test_the_claim_says_whether_this_attempt_is_the_last(
     db: Database, attempts: int, last: bool
 ) -> None:
     db.open(row("a"), batch=new_batch())
@@ -70,7 +68,7 @@ def test_tries_before_then_the_claim_says_whether_this_is_the_last(
     assert db.claimed("pending", batch=new_batch())[0]["is_last_try"] is last
 
 
-def test_a_rejection_that_is_not_the_posts_fault_then_nothing_is_spaced(db: Database) -> None:
+def test_a_rejection_that_is_not_the_posts_fault_spaces_nothing(db: Database) -> None:
     db.open(row("a"), batch=new_batch())
 
     assert [_try(db, counted=False) for _ in range(3)] == [[0], [0], [0]]
@@ -93,7 +91,7 @@ def _at(hour: int, minute: int = 0) -> datetime:
         ("America/New_York", 3, _at(12), datetime(2026, 3, 12, 3, 30, tzinfo=timezone.utc)),
     ],
 )
-def test_a_daily_scrape_that_failed_then_it_is_tried_at_the_end_of_its_day_at_the_latest(
+def test_a_failed_daily_scrape_is_retried_by_the_end_of_its_day(
     db: Database, zone: str, attempts: int, fails_at: datetime, next_at: datetime
 ) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
@@ -109,9 +107,7 @@ def test_a_daily_scrape_that_failed_then_it_is_tried_at_the_end_of_its_day_at_th
     assert abs(planned - next_at) < MINUTE
 
 
-def test_a_try_at_the_end_of_the_day_then_it_is_not_the_second_counted_one_of_an_hour(
-    db: Database,
-) -> None:
+def test_an_hour_has_no_second_counted_attempt_at_the_end_of_the_day(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
     db.set_clock(_at(23, 10))
     assert _try(db) == [0]
@@ -127,7 +123,7 @@ def test_a_try_at_the_end_of_the_day_then_it_is_not_the_second_counted_one_of_an
 
 
 @pytest.mark.parametrize("ready_again", [row("a", va="Ben"), row("a", problems=["bad type"])])
-def test_a_post_that_waits_when_its_row_is_corrected_then_it_is_tried_at_once(
+def test_a_waiting_post_is_tried_at_once_after_its_row_is_corrected(
     db: Database, ready_again: dict[str, Any]
 ) -> None:
     db.open(row("a"), batch=new_batch())
@@ -141,9 +137,7 @@ def test_a_post_that_waits_when_its_row_is_corrected_then_it_is_tried_at_once(
     )
 
 
-def test_slides_that_fail_then_their_next_try_is_spaced_until_they_are_stored(
-    db: Database,
-) -> None:
+def test_attempts_at_failing_slides_are_spaced_until_they_are_stored(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -162,7 +156,7 @@ def test_slides_that_fail_then_their_next_try_is_spaced_until_they_are_stored(
     assert (after["state"], after["next_try_at"], after["counted_at"]) == ("stored", None, None)
 
 
-def test_a_unit_that_waits_then_it_is_unfinished_and_says_until_when(db: Database) -> None:
+def test_a_waiting_unit_is_unfinished_and_says_until_when(db: Database) -> None:
     batch = new_batch()
     db.call("open_batch", batch_id=batch, partition_date=TODAY.isoformat())
     db.open(row("a"), row("b"), batch=batch)

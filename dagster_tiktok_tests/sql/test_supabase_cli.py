@@ -64,7 +64,7 @@ def _schema(url: str) -> str:
     ).stdout
 
 
-def test_an_empty_database_when_pushed_twice_then_each_migration_is_applied_once(
+def test_pushing_twice_applies_each_migration_once(
     tmp_path: Path, postgres: PostgresServer, postgres_url: str
 ) -> None:
     # The project's folders as they are: `supabase/migrations` is a link.

@@ -41,9 +41,7 @@ def _finish_everything(db: Database, *, days_ago: int, key: str) -> None:
     )
 
 
-def test_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_scrapes_go(
-    db: Database,
-) -> None:
+def test_shrinking_the_ledger_removes_only_old_daily_scrapes(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), []), "b": (post("2"), [])})
     _finish_everything(db, days_ago=400, key="1")
     _finish_everything(db, days_ago=300, key="2")
@@ -57,9 +55,7 @@ def test_old_and_new_posts_when_the_ledger_shrinks_then_only_old_daily_scrapes_g
     ]
 
 
-def test_a_post_whose_scrapes_went_when_it_is_scraped_again_then_no_daily_scrape_is_opened(
-    db: Database,
-) -> None:
+def test_a_post_whose_daily_scrapes_were_removed_gets_no_new_ones(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1"), [])})
     _finish_everything(db, days_ago=400, key="1")
     db.call_private("prune_units", keep_days=365)
@@ -71,12 +67,12 @@ def test_a_post_whose_scrapes_went_when_it_is_scraped_again_then_no_daily_scrape
     assert db.post("1")["scrape_status"] == "completed"
 
 
-def test_less_than_three_months_then_the_ledger_is_not_shrunk(db: Database) -> None:
+def test_the_ledger_keeps_at_least_three_months(db: Database) -> None:
     with pytest.raises(APIError, match="at least 90 days"):
         db.call_private("prune_units", keep_days=89)
 
 
-def test_a_storage_that_belongs_to_another_role_then_only_the_policy_is_missing(
+def test_only_the_policy_is_missing_when_another_role_owns_the_storage(
     postgres: PostgresServer, hosted_url: str
 ) -> None:
     with psycopg.connect(postgres.create_database("foreign_storage"), autocommit=True) as admin:
@@ -100,7 +96,7 @@ def test_a_storage_that_belongs_to_another_role_then_only_the_policy_is_missing(
         assert missing == [([],)]
 
 
-def test_a_missing_policy_when_the_doctor_looks_then_it_is_named_with_what_to_do(
+def test_doctor_names_a_missing_policy_and_what_to_do(
     db: Database, supabase: SupabaseServer, tmp_path: Path
 ) -> None:
     env_file = tmp_path / ".env"
@@ -131,9 +127,7 @@ def test_a_missing_policy_when_the_doctor_looks_then_it_is_named_with_what_to_do
 
 
 @pytest.mark.parametrize("order", ["created_date desc, id desc", "created_date desc"])
-def test_the_order_that_supabase_js_sends_then_an_index_gives_it(
-    plain_url: str, order: str
-) -> None:
+def test_an_index_serves_the_order_that_supabase_js_sends(plain_url: str, order: str) -> None:
     with psycopg.connect(plain_url) as connection:
         connection.execute("set enable_seqscan = off")  # the table is empty
         connection.execute("set enable_sort = off")
@@ -147,9 +141,7 @@ def test_the_order_that_supabase_js_sends_then_an_index_gives_it(
     assert "Sort" not in plan
 
 
-def test_the_pages_way_to_page_by_key_then_every_post_comes_once_and_in_order(
-    db: Database,
-) -> None:
+def test_paging_by_key_as_documented_returns_every_post_once_in_order(db: Database) -> None:
     db.execute(
         "insert into public.tiktok_posts (tiktok_id, post_url, created_date) "
         "select n::text, 'https://x/' || n, case when n % 3 > 0 then date '2026-03-01' + n % 4 end "

@@ -30,7 +30,7 @@ def private_account(name: str) -> Respond:
         (LINK, "another", "retry"),
     ],
 )
-def test_a_private_account_in_place_of_a_post_then_only_the_post_s_own_ends_it(
+def test_only_the_posts_own_private_account_ends_its_scrapes(
     typed: str, shown: str, result: str
 ) -> None:
     script = {
@@ -42,15 +42,13 @@ def test_a_private_account_in_place_of_a_post_then_only_the_post_s_own_ends_it(
     assert run.result(1).result == result
 
 
-def test_a_daily_scrape_when_a_private_account_is_shown_then_nobody_knows_whose_it_is() -> None:
+def test_a_private_account_does_not_end_a_daily_scrape() -> None:
     daily = unit(1, details=None, slot=3)
     run, _ = on_site([daily], {path_of(1): [private_account("nasa")]}, pause=0)
     assert (run.result(1).result, run.result(1).error_kind) == ("retry", "incomplete")
 
 
-def test_a_short_link_that_fails_then_the_log_names_the_link_and_the_row_s_key(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_the_log_names_a_failed_short_link_and_its_row(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     row = unit(258, details=RowDetails(va_url=LINK), source_key=f"t/{CODE}", tiktok_id=None)
     on_site([row], {f"/t/{CODE}/": [redirect("/?_r=1")]})

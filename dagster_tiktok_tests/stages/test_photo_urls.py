@@ -47,15 +47,13 @@ VIDEO_URL = f"https://www.tiktok.com/@nasa/video/{post_id(1)}"
         {"details": None, "slot": 3, "source_key": post_id(1), "is_photo": True},
     ],
 )
-def test_a_photo_url_when_the_page_lacks_slides_and_film_then_the_scrape_stays_open(
-    fields: dict[str, Any],
-) -> None:
+def test_a_photo_url_without_slides_on_its_page_stays_open(fields: dict[str, Any]) -> None:
     run, _ = on_site([unit(1, **fields)], {path_of(1): [html(without_slides(1))]}, pause=0)
     result = run.result(1)
     assert (result.result, result.error_kind, result.is_photo) == ("retry", "incomplete", True)
 
 
-def test_a_photo_url_when_a_further_pass_shows_the_slides_then_it_is_a_carousel() -> None:
+def test_a_photo_url_is_a_carousel_when_another_pass_shows_the_slides() -> None:
     pages = [html(without_slides(1)), html(with_slides(1))]
     run, _ = on_site([unit(1, details=typed(PHOTO_URL))], {path_of(1): pages}, pause=0)
     post = run.result(1).post
@@ -71,9 +69,7 @@ def test_a_photo_url_when_a_further_pass_shows_the_slides_then_it_is_a_carousel(
         f"https://m.tiktok.com/share/photo/{post_id(1)}.html",
     ],
 )
-def test_a_short_link_to_a_photo_when_the_page_lacks_slides_then_the_result_says_photo(
-    target: str,
-) -> None:
+def test_a_short_link_to_a_photo_without_slides_is_recorded_as_a_photo(target: str) -> None:
     link = unit(1, tiktok_id=None, details=typed(SHORT))
     script = {f"/t/{CODE}/": [redirect(target)], path_of(1): [html(without_slides(1))]}
     run, _ = on_site([link], script, pause=0)
@@ -83,12 +79,12 @@ def test_a_short_link_to_a_photo_when_the_page_lacks_slides_then_the_result_says
     assert (result.tiktok_id, result.is_photo) == (post_id(1), True)
 
 
-def test_a_video_s_url_when_the_page_names_neither_then_it_is_recorded() -> None:
+def test_a_video_url_without_a_video_on_its_page_is_recorded() -> None:
     run, _ = on_site([unit(1, details=typed(VIDEO_URL))], {path_of(1): [html(without_slides(1))]})
     assert (run.result(1).result, run.result(1).is_photo) == ("scraped", False)
 
 
-def test_rows_with_both_urls_of_a_post_when_photo_comes_first_then_one_page_is_asked() -> None:
+def test_rows_with_both_urls_of_a_post_request_one_page() -> None:
     units = [
         unit(1, details=typed(PHOTO_URL)),
         unit(2, post=1, details=typed(VIDEO_URL)),
@@ -98,7 +94,7 @@ def test_rows_with_both_urls_of_a_post_when_photo_comes_first_then_one_page_is_a
     assert [len(result.post.slides) for result in run.results if result.post] == [1, 1]
 
 
-def test_a_photo_url_when_the_last_try_finds_a_preview_then_it_stays_a_photo_post() -> None:
+def test_a_photo_url_with_only_a_preview_stays_a_photo_post() -> None:
     script = {
         path_of(1): [html(without_slides(1))],
         "/oembed": [html(b'{"title": "A caption", "author_unique_id": "nasa"}')],

@@ -11,7 +11,7 @@ from dagster_tiktok.tasks import run_together
 NEVER = 3600.0
 
 
-def test_results_then_they_are_written_in_groups_and_none_is_lost() -> None:
+def test_results_are_written_in_groups_and_none_is_lost() -> None:
     groups: list[list[int]] = []
 
     async def write(group: list[int]) -> None:
@@ -28,7 +28,7 @@ def test_results_then_they_are_written_in_groups_and_none_is_lost() -> None:
     assert len(groups) < FLUSH_SIZE
 
 
-def test_a_slow_trickle_then_a_result_does_not_wait_for_the_next_one() -> None:
+def test_a_result_does_not_wait_for_the_next_one() -> None:
     written: asyncio.Queue[list[int]] = asyncio.Queue()
 
     async def work(recorder: Recorder[int]) -> None:
@@ -39,7 +39,7 @@ def test_a_slow_trickle_then_a_result_does_not_wait_for_the_next_one() -> None:
     asyncio.run(record_while(written.put, work))
 
 
-def test_work_that_fails_then_what_was_done_is_still_written() -> None:
+def test_results_are_written_when_the_work_fails() -> None:
     written: list[int] = []
 
     async def write(group: list[int]) -> None:
@@ -54,7 +54,7 @@ def test_work_that_fails_then_what_was_done_is_still_written() -> None:
     assert written == [1]
 
 
-def test_work_that_is_cancelled_in_mid_write_then_that_and_the_last_group_are_written() -> None:
+def test_results_are_written_when_a_write_is_cancelled() -> None:
     written: list[int] = []
 
     async def interrupt() -> None:
@@ -83,7 +83,7 @@ def test_work_that_is_cancelled_in_mid_write_then_that_and_the_last_group_are_wr
     assert written == [1, 2]
 
 
-def test_a_write_that_fails_then_work_that_waits_is_ended_at_once_with_its_error() -> None:
+def test_a_failed_write_ends_waiting_work_at_once() -> None:
     ended: list[str] = []
 
     async def write(group: list[int]) -> None:
@@ -101,7 +101,7 @@ def test_a_write_that_fails_then_work_that_waits_is_ended_at_once_with_its_error
     assert ended == ["work"]
 
 
-def test_a_write_that_fails_then_a_result_that_comes_after_raises_its_error() -> None:
+def test_a_result_after_a_failed_write_raises_its_error() -> None:
     raised: list[BaseException] = []
 
     async def write(group: list[int]) -> None:
@@ -123,7 +123,7 @@ def test_a_write_that_fails_then_a_result_that_comes_after_raises_its_error() ->
     assert raised == [failed.value]
 
 
-def test_a_last_write_that_fails_then_its_error_is_raised() -> None:
+def test_the_error_of_the_last_write_is_raised() -> None:
     async def write(group: list[int]) -> None:
         raise OSError("database is down")
 
@@ -134,7 +134,7 @@ def test_a_last_write_that_fails_then_its_error_is_raised() -> None:
         asyncio.run(record_while(write, work))
 
 
-def test_one_worker_that_fails_then_the_others_end_and_its_error_is_raised() -> None:
+def test_the_error_of_one_worker_ends_the_others() -> None:
     ended: list[str] = []
 
     async def fails() -> None:

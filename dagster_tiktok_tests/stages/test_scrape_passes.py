@@ -146,7 +146,7 @@ def with_server(check: Callable[[TikTokServer, Settings], Awaitable[T]], **setti
         html(page(post_scope(None, code=-7))),
     ],
 )
-def test_a_failure_that_passes_when_scraped_then_a_further_pass_after_the_pause_saves_it(
+def test_another_pass_after_the_pause_reads_a_post_after_a_transient_failure(
     fault: Respond,
 ) -> None:
     units = [unit(1), unit(2), unit(3)]
@@ -162,7 +162,7 @@ def test_a_failure_that_passes_when_scraped_then_a_further_pass_after_the_pause_
     assert second - first >= PAUSE
 
 
-def test_a_failure_that_lasts_when_scraped_then_three_passes_follow_and_one_result() -> None:
+def test_a_failure_that_stays_gets_three_more_passes_and_one_result() -> None:
     run, site = on_site([unit(1), unit(2)], {path_of(1): [WALL], path_of(2): [readable(2)]})
 
     assert Counter(site.paths) == {path_of(1): 4, path_of(2): 1}
@@ -173,13 +173,13 @@ def test_a_failure_that_lasts_when_scraped_then_three_passes_follow_and_one_resu
     assert (walled.result, walled.error_kind, walled.counted) == ("retry", "login_wall", True)
 
 
-def test_a_failure_that_turns_permanent_when_scraped_again_then_it_ends_there() -> None:
+def test_a_failure_that_becomes_permanent_ends_the_passes_for_its_post() -> None:
     run, site = on_site([unit(1)], {path_of(1): [CHALLENGE, GONE]})
     assert (run.result(1).result, run.result(1).error_kind) == ("unavailable", "gone")
     assert len(site.requests) == 2
 
 
-def test_only_permanent_failures_when_scraped_then_nothing_is_waited_for() -> None:
+def test_permanent_failures_get_no_pause() -> None:
     units = [unit(1), unit(2), unit(3, tiktok_id=None, details=RowDetails(va_url="see dm"))]
     run, site = on_site(units, {path_of(1): [GONE], path_of(2): [readable(2)]}, pause=NEVER)
     assert [result.error_kind for result in run.results] == ["gone", None, "invalid_row"]
@@ -187,7 +187,7 @@ def test_only_permanent_failures_when_scraped_then_nothing_is_waited_for() -> No
     assert len(site.requests) == 2
 
 
-def test_rows_that_lead_to_one_post_when_it_fails_then_each_pass_asks_once() -> None:
+def test_each_pass_requests_a_post_of_several_rows_once() -> None:
     code = "ZMabc1234"
     link = unit(
         3,
@@ -209,7 +209,7 @@ def test_rows_that_lead_to_one_post_when_it_fails_then_each_pass_asks_once() -> 
     assert {result.tiktok_id for result in run.results} == {post_id(1)}
 
 
-def test_a_short_link_that_fails_when_two_rows_hold_it_then_each_pass_asks_once() -> None:
+def test_each_pass_requests_a_short_link_of_two_rows_once() -> None:
     code = "ZMabc1234"
     details = RowDetails(va_url=f"https://vm.tiktok.com/{code}/")
     units = [unit(n, tiktok_id=None, details=details) for n in (1, 2)]
@@ -221,7 +221,7 @@ def test_a_short_link_that_fails_when_two_rows_hold_it_then_each_pass_asks_once(
     assert {result.result for result in run.results} == {"scraped"}
 
 
-def test_rejections_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_no_result() -> None:
+def test_the_rest_has_no_result_when_the_breaker_opens_in_the_first_pass() -> None:
     units = [unit(number) for number in range(1, 16)]
     run, site = on_site(units, {path_of(number): [CHALLENGE] for number in range(1, 16)})
     assert run.refused
@@ -230,7 +230,7 @@ def test_rejections_in_the_first_pass_when_the_breaker_opens_then_the_rest_has_n
     assert {(r.result, r.counted) for r in run.results} == {("retry", False)}
 
 
-def test_posts_that_stay_rejected_when_scraped_again_then_the_breaker_stays_closed() -> None:
+def test_the_breaker_stays_closed_when_posts_stay_rejected() -> None:
     walled = range(1, 9)
     units = [unit(9), *(unit(number, **LAST) for number in walled), unit(10)]
     script: dict[str, Sequence[Respond]] = {path_of(number): [WALL] for number in walled}
@@ -245,7 +245,7 @@ def test_posts_that_stay_rejected_when_scraped_again_then_the_breaker_stays_clos
     assert site.paths.count("/oembed") == 8
 
 
-def test_rejections_up_to_the_end_when_scraped_again_then_one_more_ends_the_passes() -> None:
+def test_one_more_rejection_ends_the_passes_after_a_pass_that_ended_with_rejections() -> None:
     units = [unit(number) for number in range(1, 8)]
     script = {path_of(number): [CHALLENGE] for number in range(1, 8)}
     run, site = on_site(units, script, tiktok_max_concurrency=1)
@@ -258,7 +258,7 @@ def test_rejections_up_to_the_end_when_scraped_again_then_one_more_ends_the_pass
     assert len(site.requests) == 7 + 1 + 5
 
 
-def test_a_scrape_that_would_be_given_up_when_its_page_stays_unread_then_oembed_is_asked() -> None:
+def test_the_last_attempt_at_an_unreadable_page_asks_oembed() -> None:
     units = [
         unit(1, **LAST),
         unit(2, **LAST_BUT_ONE),
@@ -291,7 +291,7 @@ def test_a_scrape_that_would_be_given_up_when_its_page_stays_unread_then_oembed_
         (CHALLENGE, "login_wall", "in 5 tries: set Status"),
     ],
 )
-def test_a_scrape_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_with_a_reason(
+def test_the_last_attempt_ends_with_a_reason_when_oembed_has_no_post(
     oembed: Respond, kind: str, words: str
 ) -> None:
     script = {path_of(1): [WALL], "/oembed": [oembed], f"/embed/v2/{post_id(1)}": [html(b"")]}
@@ -302,14 +302,14 @@ def test_a_scrape_that_would_be_given_up_when_oembed_has_no_post_then_it_ends_wi
     assert f"/embed/v2/{post_id(1)}" in site.paths or kind == "gone"
 
 
-def test_a_rejection_of_us_on_the_last_try_when_it_lasts_then_no_other_source_is_asked() -> None:
+def test_a_rejection_on_the_last_attempt_asks_no_other_source() -> None:
     run, site = on_site([unit(1, **LAST)], {path_of(1): [CHALLENGE]})
     assert (run.result(1).result, run.result(1).counted) == ("retry", False)
     assert set(site.paths) == {path_of(1)}
 
 
 @pytest.mark.slow
-def test_the_program_when_pages_stay_unread_then_it_is_asked_once_a_post(
+def test_gallery_dl_is_asked_once_for_each_unreadable_post(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check(server: TikTokServer, settings: Settings) -> None:

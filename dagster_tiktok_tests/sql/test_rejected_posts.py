@@ -19,9 +19,7 @@ from dagster_tiktok_tests.support.database import (
 )
 
 
-def test_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written(
-    db: Database,
-) -> None:
+def test_a_rejected_post_is_named_and_the_others_are_written(db: Database) -> None:
     looks: ScrapePasses = {f"k{n}": (post(str(n)), [slide(str(n), 1)]) for n in range(10, 20)}
     looks["k12"] = (post("12", views="many"), [])
     looks["k15"] = (post("15", views=-1), [])
@@ -42,7 +40,7 @@ def test_a_bad_post_in_a_chunk_then_it_is_named_and_the_others_are_written(
     assert db.one("select count(*) as n from public.scrape_units where slot = 5") == {"n": 6}
 
 
-def test_a_right_that_was_taken_away_then_no_post_is_blamed(db: Database) -> None:
+def test_no_post_is_blamed_for_a_missing_right(db: Database) -> None:
     looks: ScrapePasses = {f"k{n}": (post(str(n)), []) for n in range(10, 13)}
     db.execute("revoke insert on public.tiktok_posts from service_role")
     try:
@@ -61,9 +59,7 @@ def _try_to_persist(db: Database, unit: int) -> tuple[str, dict[str, Any]]:
     return batch, db.persist(unit, batch=batch)
 
 
-def test_a_post_that_is_rejected_five_times_then_its_row_gets_the_reason(
-    db: Database,
-) -> None:
+def test_the_row_of_a_post_that_is_rejected_five_times_gets_the_reason(db: Database) -> None:
     _, _, (unit,) = persist_first_scrapes(db, {"a": (post("1", views="x" * 400), [])}, to="stored")
     db.call("release_leases", owner=db.unit(unit)["leased_by"])
 
@@ -99,7 +95,7 @@ def test_a_post_that_is_rejected_five_times_then_its_row_gets_the_reason(
     assert db.unit(unit)["error"] == failed["error"]
 
 
-def test_a_rejected_post_when_its_row_is_corrected_then_it_is_written(db: Database) -> None:
+def test_a_rejected_post_is_written_after_its_row_is_corrected(db: Database) -> None:
     page = post("1", slides=1)
     _, _, (unit,) = persist_first_scrapes(
         db, {"a": (page, [slide("1", 1)])}, to="stored", set_id=10**12
@@ -117,7 +113,7 @@ def test_a_rejected_post_when_its_row_is_corrected_then_it_is_written(db: Databa
     assert db.post("1")["set_id"] == 12
 
 
-def test_a_page_of_another_post_then_it_is_not_written(db: Database) -> None:
+def test_a_page_of_another_post_is_not_written(db: Database) -> None:
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -132,7 +128,7 @@ def test_a_page_of_another_post_then_it_is_not_written(db: Database) -> None:
     )
 
 
-def test_a_trigger_of_ones_own_that_fails_then_no_post_is_blamed(db: Database) -> None:
+def test_no_post_is_blamed_for_a_failing_trigger_that_users_added(db: Database) -> None:
     # 25006 is what a full disk gives: a hosted project is read-only then.
     db.execute(
         "create function public.fail() returns trigger language plpgsql as "

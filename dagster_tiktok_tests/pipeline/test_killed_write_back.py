@@ -40,7 +40,7 @@ def _writes(sandbox: RunningSandbox) -> int:
         ({"kind": "slow_after", "operation": "write", "delay_seconds": FOR_EVER}, "before it"),
     ],
 )
-def test_a_run_killed_around_the_write_then_error_is_ours_and_right(
+def test_a_run_killed_around_the_write_leaves_the_right_error_in_the_row(
     tmp_path: Path, fault: dict[str, Any], arrives: str
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

@@ -50,7 +50,7 @@ def _run(sandbox: RunningSandbox) -> Finished:
         ),
     ],
 )
-def test_a_status_that_cannot_be_written_then_the_post_is_asked_for_once_and_answered_later(
+def test_a_post_whose_status_cannot_be_written_is_scraped_once_and_written_back_later(
     tmp_path: Path, edit: dict[str, Any], cure: dict[str, Any], told: str
 ) -> None:
     with running_sandbox(tmp_path) as sandbox:

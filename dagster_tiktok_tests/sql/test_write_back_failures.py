@@ -39,7 +39,7 @@ def _blocked(db: Database) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=1), timedelta(days=40)])
-def test_a_row_that_cannot_be_written_back_then_a_later_run_only_tries_to_write_it_back(
+def test_a_later_run_only_writes_back_a_row_that_could_not_be_written(
     db: Database, later: timedelta
 ) -> None:
     _, unit = _blocked(db)
@@ -60,7 +60,7 @@ def test_a_row_that_cannot_be_written_back_then_a_later_run_only_tries_to_write_
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
 
 
-def test_a_row_that_cannot_be_written_back_then_every_batch_names_it_and_one_counts_it(
+def test_every_batch_names_a_row_that_cannot_be_written_back_and_one_counts_it(
     db: Database,
 ) -> None:
     batch, unit = _blocked(db)
@@ -81,9 +81,7 @@ def test_a_row_that_cannot_be_written_back_then_every_batch_names_it_and_one_cou
     assert db.close_batch(batch_id=later, sources=["another"])["errors"] == []
 
 
-def test_nothing_is_in_the_way_any_more_when_written_back_then_the_unit_is_done(
-    db: Database,
-) -> None:
+def test_the_unit_is_done_when_its_row_can_be_written_back_again(db: Database) -> None:
     _, unit = _blocked(db)
     batch = new_batch()
     db.claim("persisted", batch=batch)
@@ -96,9 +94,7 @@ def test_nothing_is_in_the_way_any_more_when_written_back_then_the_unit_is_done(
     assert db.open(row("a"), batch=new_batch(), read_at=FAR)["reopened"] == 1  # asked again
 
 
-def test_a_correction_of_such_a_row_then_it_is_written_without_a_new_request(
-    db: Database,
-) -> None:
+def test_a_correction_of_such_a_row_is_written_without_a_new_request(db: Database) -> None:
     _, unit = _blocked(db)
     before = db.post("1")
     batch = new_batch()
@@ -125,9 +121,7 @@ def _unavailable(db: Database) -> int:
     return int(unit["id"])
 
 
-def test_a_gone_post_whose_row_cannot_be_written_back_then_its_reason_stays(
-    db: Database,
-) -> None:
+def test_a_gone_post_keeps_its_reason_when_its_row_cannot_be_written_back(db: Database) -> None:
     unit = _unavailable(db)
 
     db.open(row("a", va="Ben"), batch=new_batch(), read_at=FAR)
@@ -148,7 +142,7 @@ def test_a_gone_post_whose_row_cannot_be_written_back_then_its_reason_stays(
         (["bad type"], [], "pending"),  # it was never scraped
     ],
 )
-def test_such_a_row_that_becomes_wrong_or_right_then_it_is_judged_as_it_is_now(
+def test_such_a_row_is_judged_by_its_current_cells(
     db: Database, problems_then: list[str], problems_now: list[str], state: str
 ) -> None:
     if problems_then:
