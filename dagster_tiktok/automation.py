@@ -105,7 +105,7 @@ def decide_launch(
     job=scrape_posts,
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts a run of today's partition when a sheet has rows waiting.",
+    description="Starts a run of today's partition when a sheet has ready rows.",
 )
 def ready_rows(
     context: dg.SensorEvaluationContext,
@@ -186,7 +186,10 @@ def _run_in_flight(instance: dg.DagsterInstance) -> bool:
 @dg.run_failure_sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Sends every failed run to ALERT_WEBHOOK_URL, with the reason.",
+    description=(
+        "Reports a failed run to ALERT_WEBHOOK_URL, with the reason, unless everything unfinished "
+        "only waits for its next attempt."
+    ),
 )
 def failure_alert(
     context: dg.RunFailureSensorContext, alerts: AlertResource

@@ -38,7 +38,7 @@ CHECK = "rows_understood"
             CHECK,
             asset="sheet_rows",
             description=(
-                "Every status is known and every waiting row can be read. Any other row is "
+                "Every status is known and every ready row can be read. Any other row is "
                 "ignored until a VA corrects it."
             ),
         )
