@@ -51,7 +51,7 @@ def print_outcome(outcome: RunOutcome, *, file: TextIO) -> None:
     texts = (f"row not written, needs your help: {describe(error)}" for error in blocked)
     _list(console, texts, "rows")
     partly = [e for e in errors if e.state == "done" and e.outcome == "scraped"]
-    texts = (f"row written in part: {describe(error)}" for error in partly)
+    texts = (f"row not fully written: {describe(error)}" for error in partly)
     _list(console, texts, "rows")
     if outcome.notice_counts:
         counts = f"in the sheet: {counted(outcome.notice_counts)} (see --json)"

@@ -110,7 +110,7 @@ def test_every_ready_row_that_cannot_be_scraped_says_why(day: Day) -> None:
     assert "deleted" in reasons["deleted"].lower() or "gone" in reasons["deleted"].lower()
     assert "private" in reasons["private"].lower()
     assert reasons["see dm"].startswith(
-        'Post URL is not a TikTok link: "see dm"; the cell shows a text'
+        'Post URL is not a TikTok link: "see dm"; the cell holds only text'
     )
 
 

@@ -77,7 +77,7 @@ def test_the_report_names_a_row_deleted_during_the_run(tmp_path: Path) -> None:
         (line,) = [
             line
             for line in finished.stdout.splitlines()
-            if "row not written" in line and "protected" not in line
+            if "row not fully written" in line and "protected" not in line
         ]
         assert rows[gone]["post url"] in line
         assert "the row is gone from the sheet" in line

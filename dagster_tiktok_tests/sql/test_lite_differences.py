@@ -30,7 +30,7 @@ def test_only_postgresql_rejects_a_column_without_a_grant(
         act_as(connection, "signed in")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(f"select {column} from public.scraping_logs".encode())
-    assert "Grants of single columns" in PAGE
+    assert "| Column privileges |" in PAGE
 
 
 def test_the_local_supabase_sends_times_as_postgresql_prints_them(
