@@ -146,8 +146,7 @@ class SlideStore:
             public = response.json().get("public")
         except (ValueError, AttributeError):
             raise ConfigurationError(
-                f"SUPABASE_URL does not lead to a Supabase project: its Storage returned "
-                f"{response.status_code} without JSON."
+                "SUPABASE_URL is not the URL of a Supabase project: copy it from Project Settings."
             ) from None
         if response.is_error:
             raise ConfigurationError(self._no_bucket())
