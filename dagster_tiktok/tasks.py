@@ -1,4 +1,4 @@
-"""Running coroutines together so that none outlives the others (Python 3.10 has no TaskGroup)."""
+"""Runs coroutines together and cancels the rest when one fails (Python 3.10 has no TaskGroup)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ async def for_each(
 ) -> None:
     """Runs `work` on every item, at most `concurrency` at a time.
 
-    The first exception, of a worker or of `items`, ends all workers and is raised.
+    The first exception, of a worker or of `items`, cancels all workers and is raised.
 
     Arguments:
-        ahead: how many items are taken before a worker is free.
+        ahead: how many items to take before a worker is free.
     """
     queue: asyncio.Queue[tuple[T] | None] = asyncio.Queue(maxsize=max(1, ahead))
 

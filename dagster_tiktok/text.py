@@ -1,4 +1,4 @@
-"""Typed and scraped text on its way to a person's screen."""
+"""Typed and scraped text, made safe and short enough to show to a user."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ def counted(number: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without what a terminal would obey: control, format and private characters."""
+    """Replaces control, format and private-use characters, which could control a terminal."""
     return "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
 
 
 def truncate(text: str, length: int) -> str:
-    """The text in at most `length` characters; `…` is the last of them where some are missing."""
+    """The text in at most `length` characters; a truncated one ends with `…`."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def quoted(text: str, length: int = 60) -> str:
-    """Typed text as messages show it: in quotes, printable, at most `length` characters of it."""
+    """Typed text as messages show it: in quotes, printable, truncated to `length` characters."""
     return f'"{printable(truncate(text, length))}"'
 
 
 def split_formula(text: str, marks: str) -> list[str]:
-    """The parts between marks that stand in no quotes, parentheses or braces."""
+    """Splits a formula at the marks that are not inside quotes, parentheses or braces."""
     parts, depth, in_quotes, start = [], 0, False, 0
     for index, character in enumerate(text):
         if character == '"':

@@ -41,7 +41,7 @@ def _section(command: click.Command, context: click.Context) -> Iterator[str]:
     yield ""
     rows = [
         record
-        # `--help` is built on first use, by the rules of whoever used it first: every page has it.
+        # Every command has `--help`, and its text depends on which context built it first.
         for parameter in command.get_params(context)
         if "--help" not in parameter.opts
         and (record := parameter.get_help_record(context))

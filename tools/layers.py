@@ -1,10 +1,10 @@
-"""Which package may import which, and whether the code keeps to it.
+"""Which package may import which, and a check of all imports.
 
-    python -m tools.layers        prints the table; exit 1 if an import breaks it
+    python -m tools.layers        prints the table; exits 1 if an import violates it
 
-An import that points against the table, or a cycle of modules (imports for type checking count),
-makes a part impossible to understand or to replace alone: `dagster_tiktok_tests/test_layers.py`
-fails on either.
+An import that the table does not allow, or a cycle of modules (imports for type checking count),
+makes it impossible to understand or replace a part on its own.
+`dagster_tiktok_tests/test_layers.py` fails on either.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PACKAGE = "dagster_tiktok"
 ROOT = Path(__file__).parents[1]
 
 BASE = "(root)"
-"""errors, models, settings, text, tasks, progress: imported by everything, know nothing."""
+"""errors, models, settings, text, tasks, progress: used by everything, import nothing of ours."""
 DAGSTER = "(dagster)"
 """What Dagster sees: definitions, automation, checks."""
 PARTITIONS = "partitions"
@@ -26,7 +26,7 @@ PARTITIONS = "partitions"
 
 _DAGSTER_MODULES = {"definitions", "automation", "checks"}
 _VOCABULARY = {"dagster_tiktok.sheet.read.headers", "dagster_tiktok.sheet.urls"}
-"""What a header and a sheet's URL are: the settings parse them, and they import nothing."""
+"""Parsing of headers and sheet URLs: the settings use it, and it imports nothing of ours."""
 _DOMAIN = {"database", "sheet", "slides", "tiktok", "net", BASE}
 
 ALLOWED: Mapping[str, frozenset[str]] = {
@@ -136,7 +136,7 @@ def main() -> int:
     for line in broken:
         sys.stdout.write(f"BROKEN  {line}\n")
     if not broken:
-        sys.stdout.write(f"{len(graph)} modules keep to it, and there is no cycle.\n")
+        sys.stdout.write(f"{len(graph)} modules checked: no violation, no import cycle.\n")
     return 1 if broken else 0
 
 

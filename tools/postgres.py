@@ -1,8 +1,8 @@
-"""A plain PostgreSQL 17 of the project's own install: real connections, real speed.
+"""A plain PostgreSQL 17 from a Python package: real connections, real speed.
 
-The local Supabase (`supabase_lite`) serves Supabase's interfaces, but one connection at a time and
-without an address that `pg_dump` could use. Backups, the Supabase CLI, concurrency and figures at
-size are shown on this one.
+The local Supabase (`supabase_lite`) serves Supabase's APIs, but one connection at a time and
+without a connection string for `pg_dump`. Backups, the Supabase CLI, concurrency and large tables
+are tested on this one.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _CONFIGURATION = {
 class PostgresServer:
     """Serves an empty PostgreSQL on loopback until it is stopped.
 
-    Its data lie in a temporary folder that goes with it. PostgreSQL refuses to run as root: for
-    root, its programs are copied there too and run as a user without rights.
+    Its data is in a temporary folder that `stop` removes. PostgreSQL does not run as root: for
+    root, its programs are copied there too and run as an unprivileged user.
 
     Arguments:
-        configuration: what `postgresql.conf` says otherwise, by name.
+        configuration: settings of `postgresql.conf` to override, by name.
     """
 
     def __init__(self, configuration: Mapping[str, str] | None = None) -> None:
@@ -50,11 +50,11 @@ class PostgresServer:
         self._folder = Path()
 
     def url(self, database: str = "postgres") -> str:
-        """The address of a database, with the superuser's password."""
+        """The connection string of a database, with the superuser's password."""
         return f"postgresql://{_USER}:{self._password}@127.0.0.1:{self._port}/{database}"
 
     def start(self) -> None:
-        """Returns when the server answers.
+        """Returns when the server responds.
 
         Raises:
             RuntimeError: it does not start, with the end of what it printed.
@@ -64,7 +64,7 @@ class PostgresServer:
         password_file.touch(mode=0o600)
         password_file.write_text(self._password)
         if self._other_user is not None:
-            # The virtual environment may lie where only root may look.
+            # The virtual environment may be in a folder that only root can read.
             shutil.copytree(self._bin.parent, self._folder / "pginstall", symlinks=True)
             self._bin = self._folder / "pginstall" / "bin"
             for path in (self._folder, password_file):
@@ -86,7 +86,7 @@ class PostgresServer:
             configuration.write("\n".join([*lines, f"port = {self._port}", ""]))
         log_file = self._folder / "postgres.log"
         self._run("pg_ctl", "start", "--wait", f"--log={log_file}", f"--pgdata={self._data}")
-        # Its standard input ends with this process, however that ends.
+        # Its standard input closes when this process ends, even if it is killed.
         self._watcher = subprocess.Popen(
             ["/bin/sh", "-c", _STOP_WHEN_ALONE, self._bin / "pg_ctl", self._data],
             stdin=subprocess.PIPE,
@@ -102,7 +102,7 @@ class PostgresServer:
         shutil.rmtree(self._folder)
 
     def create_database(self, name: str, template: str = "template1") -> str:
-        """Returns the address of the new database."""
+        """Returns the connection string of the new database."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
             statement = psycopg.sql.SQL("create database {} template {}")
             names = psycopg.sql.Identifier(name), psycopg.sql.Identifier(template)
@@ -131,7 +131,7 @@ class PostgresServer:
         return options
 
     def _run(self, program: str, *arguments: str) -> None:
-        # The server keeps what it inherits: a pipe would never end.
+        # The server keeps the file descriptors that it inherits: a pipe would never close.
         output = self._folder / f"{program}.log"
         with output.open("w") as out:
             done = subprocess.run(

@@ -1,4 +1,4 @@
-"""`make docs`: the diagram and the reference of the schema, from a database that has it.
+"""`make docs`: docs/schema.md, the diagram and reference of the schema, from a migrated database.
 
 Written here because nothing that installs from PyPI or npm does it: eralchemy draws tables but
 knows no comments and no functions, and tbls, which knows them, is a program in Go.
@@ -46,8 +46,8 @@ def catalogue(url: str) -> dict[str, Any]:
     """What `sql/docs/catalogue.sql` says about a database: tables, functions and types."""
     query = (ROOT / "sql" / "docs" / "catalogue.sql").read_bytes()
     with psycopg.connect(url, row_factory=scalar_row) as connection:
-        (answer,) = connection.execute(query).fetchall()
-    return cast("dict[str, Any]", answer)
+        (schema,) = connection.execute(query).fetchall()
+    return cast("dict[str, Any]", schema)
 
 
 def schema_page(schema: _Entry) -> str:

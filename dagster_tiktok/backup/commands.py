@@ -1,6 +1,6 @@
 """`dagster-tiktok backup`, `restore` and `compare`. They need the extra `backup`.
 
-Exit status: 0 done, or equal; 1 failed, or different; 2 SUPABASE_DB_URL is wrong.
+Exit status: 0 done or equal, 1 failed or different, 2 a setting is wrong.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def backup(dump: Path | None, env_file: Path | None) -> None:
     Writes the schemas public and private with their rows to a file, and a manifest beside it.
     """
     with _reported():
-        # Imported here, as below: an installation without the extra has the other commands.
+        # Imported here and below: without the extra, the other commands still work.
         from dagster_tiktok.backup import copies  # noqa: PLC0415
         from dagster_tiktok.backup.database import load_parameters  # noqa: PLC0415
 

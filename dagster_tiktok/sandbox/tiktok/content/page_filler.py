@@ -1,8 +1,8 @@
-"""What surrounds the data in a TikTok page: 250 to 400 KB of styles, scripts and translations.
+"""What surrounds the data of a TikTok page: 250 to 400 KB of styles, scripts and translations.
 
-The bulk is the same for all pages, so it is made and compressed once; a page is the ready head,
-its own script, and one of a few ready tails. Every page's translations hold "Video unavailable"
-and "captcha", as on the real site: a reader that looks for these words in the text is wrong.
+The bulk is the same for all pages, so it is made and compressed once. A page is the prepared head,
+its own script, and one of a few prepared tails. Every page's translations hold "Video unavailable"
+and "captcha", as on the real site: a parser that searches the text for these words is wrong.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SHOWN_TEXTS = {
 
 @dataclass(frozen=True)
 class _Part:
-    """Ready bytes, and the same as raw deflate blocks that can be joined with others."""
+    """Prepared bytes, and the same as raw deflate blocks that can be joined with others."""
 
     plain: bytes
     deflated: bytes
@@ -72,7 +72,7 @@ def page(script_json: bytes, variant: int, *, gzip: bool) -> bytes:
 
 @lru_cache(maxsize=1)
 def static_scope() -> str:
-    """The parts of the rehydration JSON that are no post: `"name":{…},"name":{…}`, about 28 KB."""
+    """The rehydration JSON without the post: `"name":{…},"name":{…}`, about 28 KB."""
     rng = random.Random("scope")
     scope = {
         "webapp.app-context": {
@@ -114,7 +114,7 @@ def static_scope() -> str:
 
 
 def escape_json(text: str) -> str:
-    """JSON as it may stand inside a script element, slashes escaped as TikTok does."""
+    """JSON that is safe inside a script element, with slashes escaped as TikTok does."""
     for character in "/<>\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04X}")
     return text

@@ -1,7 +1,7 @@
 """The fake TikTok's content, the same for the same seed and date.
 
 The first posts of a world cover every kind (see `_LEADING`), so that a demo or a test finds what
-it needs by name: `world.videos()`, `world.carousels(6)`, `world.unavailable("deleted")`.
+it needs: `world.videos()`, `world.carousels(6)`, `world.unavailable("deleted")`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LEADING: tuple[int | str, ...] = (
     *(name for name in LASTING_STATUSES if name not in ("deleted", "private", "geofenced")),
 )  # fmt: skip
 
-# Views around the edges at which `stats` starts to round, and a post that nobody saw.
+# Views around the limits at which `stats` starts to round, and a post without views.
 _LEADING_VIEWS = (12_345, 1_254_321, 9_999, 27_654_321, 0, 10_049, 999_949, 3)
 
 _SIZES = ((337, 499), (480, 640), (540, 720), (576, 768), (576, 1024), (640, 640), (720, 960))
@@ -64,8 +64,8 @@ class World:
         now: unix seconds; posts are from the days before that date. Default: the clock.
         only: `video` or `carousel` makes every post one, all of them available.
         slide_count: of each carousel, with `only="carousel"`. Default: 1 to 12.
-        slide_style: `drawn` images say what they are and are small; `photo` ones are noise of
-            50 to 300 KB, for measuring.
+        slide_style: `drawn` images are small and show what they are; `photo` images are noise
+            of 50 to 300 KB, for benchmarks.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class World:
         self.seed = seed
         now = time.time() if now is None else now
         self.midnight = int(now) // DAY_SECONDS * DAY_SECONDS
-        """The start of the world's UTC date: no post is younger."""
+        """The start of the world's UTC date: every post is older."""
         self.by_id: dict[str, FakePost] = {}
         self.by_short_code: dict[str, FakePost] = {}
         self.accounts: dict[str, FakeAccount] = {}
@@ -98,7 +98,7 @@ class World:
 
     @property
     def posts(self) -> list[FakePost]:
-        """A copy: posts may be added while another thread goes through it."""
+        """A copy, because posts may be added while another thread iterates over it."""
         return list(self.by_id.values())
 
     def videos(self) -> list[FakePost]:
@@ -172,7 +172,7 @@ class World:
         return self.add_post(replace(post, metrics=replace(post.metrics, **counts)))
 
     def age(self, days: int = 1) -> None:
-        """Lets every post grow as posts do: by an eighth a day, and by at least one view."""
+        """Increases every post's metrics by an eighth a day, and its views by at least one."""
         for post in self.posts:
             m = post.metrics
             for _ in range(days):
@@ -262,7 +262,7 @@ class World:
                 verified=index % 4 == 0,
                 followers=followers,
                 following=rng.randint(0, 900),
-                # More than 32 bits hold, for the overflow that real pages show.
+                # Does not fit in 32 bits, for the overflow that real pages show.
                 hearts=2_669_355_760 if index == 1 else followers * rng.randint(3, 60),
                 videos=rng.randint(3, 900),
                 signature="links below 👇\nbiz: hello@example.com",
@@ -271,7 +271,7 @@ class World:
 
 
 def _short_code(index: int, rng: random.Random, name: str) -> str:
-    """Two of three have today's form, thirteen characters, a hyphen, five; the others have nine."""
+    """Two of three have today's form (13 characters, a hyphen, 5); the others have nine."""
     letters = string.ascii_letters + string.digits
     old = "ZT" + "".join(rng.choices(letters, k=7))
     if index % 3 == 1:
