@@ -64,8 +64,8 @@ async def _demo() -> int:
             f"   {repeated} requests to TikTok, {second['slides_downloaded']} slides downloaded."
         )
         console.print(
-            f"\n[bold green]Done.[/] {result['succeeded']} posts scraped, "
-            f"{result['unavailable']} rows cannot be scraped, in {seconds:.1f} s.\n"
+            f"\n[bold green]Done.[/] {result['succeeded']} rows scraped, "
+            f"{result['unavailable']} cannot be scraped, in {seconds:.1f} s.\n"
             "Next: [bold]make dev[/] runs the same in the Dagster UI (http://localhost:3000), with "
             "the sheet in your browser.\n"
             "To use your own sheet, see README.md; `dagster-tiktok doctor` checks the settings."
