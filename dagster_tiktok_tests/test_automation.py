@@ -75,8 +75,8 @@ def test_an_alert_names_the_day_the_reason_and_the_run() -> None:
         job="scrape_posts",
         partition=PARTITION,
         run_id="0123456789abcdef",
-        reasons=["TikTok refuses us"],
+        reasons=["TikTok rejects us"],
         fallback="?",
     )
 
-    assert text == "scrape_posts failed for 2026-11-22: TikTok refuses us (run 01234567)"
+    assert text == "scrape_posts failed for 2026-11-22: TikTok rejects us (run 01234567)"

@@ -25,7 +25,7 @@ def error(number: int, **given: Any) -> UnitError:
 
 
 def report(*errors: UnitError, **given: Any) -> list[str]:
-    figures: dict[str, Any] = dict.fromkeys(
+    metrics: dict[str, Any] = dict.fromkeys(
         ("succeeded", "unavailable", "expired", "unfinished"), 0
     ) | dict.fromkeys(("slides_downloaded", "slides_uploaded", "bytes_downloaded"), 0)
     of_outcome = {name: given.pop(name) for name in ("notices", "notice_counts") if name in given}
@@ -35,7 +35,7 @@ def report(*errors: UnitError, **given: Any) -> list[str]:
         status="completed",
         duration_seconds=1,
         errors=errors,
-        **{"urls_processed": len(errors), **figures, **given},
+        **{"urls_processed": len(errors), **metrics, **given},
     )
     file = io.StringIO()
     print_outcome(RunOutcome(summary, (), **of_outcome), file=file)

@@ -73,7 +73,7 @@ def settings_file(folder: Path, **values: str) -> SettingsResource:
 def sheet_settings(
     folder: Path, sheets: RunningSheets, supabase: SupabaseServer | None = None
 ) -> SettingsResource:
-    """Without `supabase`, its address leads nowhere."""
+    """Without `supabase`, its URL leads nowhere."""
     account = folder / "account.json"
     account.write_text(json.dumps(sheets.server.service_account_info()))
     return settings_file(

@@ -37,7 +37,7 @@ def token(role: str) -> str:
     return f"eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJl"
 
 
-def refused(tmp_path: Path, **changes: str | None) -> str:
+def rejection(tmp_path: Path, **changes: str | None) -> str:
     with pytest.raises(ConfigurationError) as error:
         load_settings(env_file(tmp_path, **changes))
     return str(error.value)
@@ -88,7 +88,7 @@ def test_an_environment_variable_wins_over_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["sb_publishable_abc", token("anon"), token("authenticated")])
 def test_a_key_that_cannot_write_is_not_accepted_and_not_repeated(tmp_path: Path, key: str) -> None:
-    message = refused(tmp_path, SUPABASE_KEY=key)
+    message = rejection(tmp_path, SUPABASE_KEY=key)
 
     assert "SUPABASE_KEY is a publishable key" in message
     assert key not in message
@@ -115,8 +115,8 @@ def test_a_secret_key_of_either_kind_is_accepted(tmp_path: Path, key: str) -> No
 def test_sheet_and_tab_are_read_from_a_url_as_browsers_show_it(
     tmp_path: Path, before: str, after: str, gid: int | None
 ) -> None:
-    address = SHEET.replace("/spreadsheets/", before) + after
-    settings = load_settings(env_file(tmp_path, GOOGLE_SHEET_URL=address))
+    url = SHEET.replace("/spreadsheets/", before) + after
+    settings = load_settings(env_file(tmp_path, GOOGLE_SHEET_URL=url))
 
     (sheet,) = settings.sheets
     assert (sheet.spreadsheet_id, sheet.gid) == ("1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789", gid)
@@ -138,9 +138,9 @@ def test_each_of_several_urls_is_a_sheet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("urls", "sentence"),
+    ("urls", "expected"),
     [
-        # the same tab, whatever else stands in the address
+        # the same tab, whatever else stands in the URL
         (f"{SHEET}#gid=0 {OTHER} {SHEET}?usp=sharing#gid=0", "its URLs 1 and 3 are the same"),
         (f"{OTHER} {OTHER}", "its URLs 1 and 2 are the same"),
         # the first tab is most likely gid 0
@@ -150,16 +150,16 @@ def test_each_of_several_urls_is_a_sheet(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_url_of_several_is_named_by_its_number(
-    tmp_path: Path, urls: str, sentence: str
+    tmp_path: Path, urls: str, expected: str
 ) -> None:
-    text = refused(tmp_path, GOOGLE_SHEET_URL=f"'{urls}'")
+    text = rejection(tmp_path, GOOGLE_SHEET_URL=f"'{urls}'")
 
-    assert "GOOGLE_SHEET_URL" in text and sentence in text
+    assert "GOOGLE_SHEET_URL" in text and expected in text
     assert "SECRET" not in text
 
 
 def test_white_space_around_the_key_is_removed(tmp_path: Path) -> None:
-    # An HTTP library quotes a header value that it refuses: the key would stand in an error.
+    # An HTTP library quotes a header value that it rejects: the key would stand in an error.
     settings = load_settings(env_file(tmp_path, SUPABASE_KEY='"sb_secret_abc \\r"'))
 
     assert settings.supabase_key.get_secret_value() == "sb_secret_abc"
@@ -195,7 +195,7 @@ def test_white_space_around_the_key_is_removed(tmp_path: Path) -> None:
 def test_the_message_on_a_wrong_value_names_the_variable_and_not_the_value(
     tmp_path: Path, name: str, value: str
 ) -> None:
-    message = refused(tmp_path, **{name: value})
+    message = rejection(tmp_path, **{name: value})
 
     assert message.startswith(name)
     assert "\n" not in message
@@ -251,6 +251,6 @@ def test_configured_headers_are_known_by_column(
 def test_the_message_says_why_headers_are_not_accepted(
     tmp_path: Path, value: str, words: str
 ) -> None:
-    message = refused(tmp_path, GOOGLE_SHEET_COLUMNS=value)
+    message = rejection(tmp_path, GOOGLE_SHEET_COLUMNS=value)
     assert message.startswith("GOOGLE_SHEET_COLUMNS ")
     assert words in message

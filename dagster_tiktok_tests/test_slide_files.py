@@ -16,11 +16,11 @@ def test_metadata_of_a_stage_are_numbers_and_tables_by_host_and_by_kind() -> Non
 
     metadata = stage_metadata(StoreReport(stored=3, incomplete=1, seconds=2.0, stats=stats))
 
-    figures = {name: value for name, value in metadata.items() if isinstance(value, int | float)}
-    assert figures["successful"] == 2
-    assert (figures["failed"], figures["skipped"], figures["failed_requests"]) == (1, 4, 1)
-    assert (figures["seconds_average"], figures["seconds_p95"]) == (0.5, 0.75)
-    assert (figures["bytes"], figures["slides_per_second"]) == (3_000_000, 1.0)
+    numbers = {name: value for name, value in metadata.items() if isinstance(value, int | float)}
+    assert numbers["successful"] == 2
+    assert (numbers["failed"], numbers["skipped"], numbers["failed_requests"]) == (1, 4, 1)
+    assert (numbers["seconds_average"], numbers["seconds_p95"]) == (0.5, 0.75)
+    assert (numbers["bytes"], numbers["slides_per_second"]) == (3_000_000, 1.0)
     tables = {n: v.value for n, v in metadata.items() if isinstance(v, dg.MarkdownMetadataValue)}
     assert tables["hosts"].splitlines()[2:] == [
         "| p16.tiktokcdn.com | 2 | 3.0 | 0.5 | 0.75 |  |",
@@ -29,4 +29,4 @@ def test_metadata_of_a_stage_are_numbers_and_tables_by_host_and_by_kind() -> Non
     assert tables["failure_kinds"].splitlines()[2:] == [
         "| corrupt | 1 | The slide's image is corrupt |"
     ]
-    assert figures.keys() | tables.keys() == metadata.keys()
+    assert numbers.keys() | tables.keys() == metadata.keys()

@@ -97,7 +97,7 @@ def test_a_status_of_supabase_that_stays_means_it_did_not_respond(status: int) -
         (402, '{"message": "exceed_egress_quota"}', 1, r"\(402\).*Billing"),
         (402, "Payment Required", 1, r"\(402\).*Billing"),
         (540, '{"message": "Project paused"}', 4, r"paused \(540\).*restore"),
-        # PostgREST answers 405 to 25006, proxies before it 500.
+        # PostgREST responds with 405 to 25006, proxies before it 500.
         (405, READ_ONLY, 1, r"read-only.*\(25006\).*disk"),
         (500, READ_ONLY, 4, r"read-only.*\(25006\).*disk"),
         (503, _DISK_FULL, 4, r"disk is full.*\(53100\)"),
@@ -212,7 +212,7 @@ def test_a_permanent_error_is_not_retried_and_names_what_to_change(
 
 
 def storage_error(status: int, message: str = "x") -> tuple[int, str]:
-    """The storage answers 400; the status that counts is in the body."""
+    """The storage responds with 400; the status that counts is in the body."""
     return 400, f'{{"statusCode": "{status}", "error": "x", "message": "{message}"}}'
 
 

@@ -23,7 +23,7 @@ def _days(sandbox: RunningSandbox, slot: int) -> set[str]:
 
 
 def _run_of_dagster(sandbox: RunningSandbox, folder: Path, day: date) -> list[str]:
-    """As the daemon does it, which knows this machine's clock only; answers the failures."""
+    """As the daemon does it, which knows this machine's clock only; returns the failures."""
     path = folder / "dagster.env"
     path.write_text("".join(f"{name}={value}\n" for name, value in sandbox.environment.items()))
     job = build_definitions(SettingsResource(env_file=str(path))).resolve_job_def(scrape_posts.name)

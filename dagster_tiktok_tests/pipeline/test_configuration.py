@@ -1,4 +1,4 @@
-"""A wrong setting ends in one clear sentence and exit status 2, and `doctor` names it."""
+"""A wrong setting ends in one clear message and exit status 2, and `doctor` names it."""
 
 from __future__ import annotations
 
@@ -58,20 +58,20 @@ WRONG: dict[str, tuple[dict[str, str | None], str, str]] = {
 def test_run_and_doctor_name_a_wrong_setting_in_one_message(
     sandbox: RunningSandbox, case: str
 ) -> None:
-    change, part, sentence = WRONG[case]
+    change, part, message = WRONG[case]
 
     run = sandbox.invoke("run", "--json", "--env-file", "/dev/null", **change)
     doctor = sandbox.invoke("doctor", "--json", "--env-file", "/dev/null", **change)
 
     assert run.status == 2, run.stderr
-    assert sentence in run.result["error"]
+    assert message in run.result["error"]
     said = [line for line in run.stderr.splitlines() if line.startswith("dagster-tiktok: ")]
     assert said == [f"dagster-tiktok: {run.result['error']}"]
     assert "Traceback" not in run.stderr + run.stdout
     assert doctor.status == 1
     wrong = [check for check in doctor.result["checks"] if not check["ok"]]
     assert part in [check["name"] for check in wrong]
-    assert any(sentence in check["message"] for check in wrong)
+    assert any(message in check["message"] for check in wrong)
 
 
 def test_run_and_doctor_name_a_missing_post_url_column(sandbox: RunningSandbox) -> None:
@@ -147,7 +147,7 @@ def test_doctor_says_that_everything_is_right_and_changes_nothing(sandbox: Runni
 
 
 def test_doctor_warns_of_a_protected_cell_after_the_ok_line_of_the_sheet(tmp_path: Path) -> None:
-    # A sandbox of its own: a run answers the row of that cell, and nobody asks for it any more.
+    # A sandbox of its own: a run writes that row back, and then it is not ready any more.
     with running_sandbox(tmp_path) as sandbox:
         doctor = sandbox.invoke("doctor")
 

@@ -1,4 +1,4 @@
-"""The days after the first, and rows that ask for another look."""
+"""The days after the first, and rows that ask for another scrape."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_following_days_fill_their_slots_and_a_missed_day_stays_empty(tmp_pa
 
         assert second.status == 0, second.stderr
         assert second.result["succeeded"] == len(first)
-        assert sum(slides_by_path(sandbox).values()) == slides, "a daily look moves no slide"
+        assert sum(slides_by_path(sandbox).values()) == slides, "a daily scrape moves no slide"
         for post in sandbox.rows("tiktok_posts"):
             views = sandbox.world.by_id[post["tiktok_id"]].metrics.shown.views
             assert post["day1_views"] is None, "a late number in the wrong slot would be a lie"

@@ -36,11 +36,11 @@ class Day:
                 yield old, new
 
     def post_of(self, row: dict[str, str]) -> FakePost | None:
-        """The post that an address leads to, by the world's own knowledge."""
-        address = row["post url"].strip()
+        """The post that a URL leads to, by the world's own knowledge."""
+        url = row["post url"].strip()
         world = self.sandbox.world
         for post in world.posts:
-            if post.tiktok_id in address or f"/{post.short_code}" in address:
+            if post.tiktok_id in url or f"/{post.short_code}" in url:
                 return post
         return None
 
@@ -183,9 +183,9 @@ def test_the_database_holds_each_slide_once_as_the_site_serves_it(day: Day) -> N
     for row in slides:
         post = world.by_id[posts[row["post_id"]]["tiktok_id"]]
         slide = post.slides[row["slide_number"] - 1]
-        picture = day.sandbox.do(images.get(slide.image_key))
-        assert picture is not None
-        content = picture.data
+        image = day.sandbox.do(images.get(slide.image_key))
+        assert image is not None
+        content = image.data
         assert row["content_hash"] == hashlib.sha256(content).hexdigest()
         assert (row["width"], row["height"]) == (slide.width, slide.height)
         assert row["mime_type"] == f"image/{slide.image_format}"

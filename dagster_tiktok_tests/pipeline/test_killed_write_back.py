@@ -71,7 +71,7 @@ def test_a_run_killed_around_the_write_leaves_the_right_error_in_the_row(
         (unit,) = sandbox.rows("scrape_units")
         assert (unit["state"], unit["note"]) == ("done", None)
 
-        # The text counts as the pipeline's own: the next answer takes it away, without a warning.
+        # The text counts as the pipeline's own: the next write back clears it, without a warning.
         correct = [("F2", "NEW"), ("B2", "Ready to Scrape")]
         apply_edits(
             sandbox.sheets.book,

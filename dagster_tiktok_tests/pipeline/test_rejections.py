@@ -1,4 +1,4 @@
-"""TikTok refuses us, or shows some posts to nobody."""
+"""TikTok rejects us, or shows some posts to nobody."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def append_ready(sandbox: RunningSandbox, posts: list[FakePost], width: int) -> 
 def test_a_run_that_tiktok_rejects_stops_and_counts_no_attempts(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         sandbox.tiktok.faults.add(Fault("challenge", on="page"))
-        # A short link that answers between two pages would begin the count again.
+        # A short link that responds between two pages would begin the count again.
         sandbox.tiktok.faults.add(Fault("status", on="short", status=403))
         refused = quick_run(sandbox)
 

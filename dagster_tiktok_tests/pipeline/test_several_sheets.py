@@ -1,4 +1,4 @@
-"""Whole runs with several tabs: each is read and answered, whatever happens to the others."""
+"""Whole runs with several tabs: each is read and written back, whatever happens to the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
 
 
 def _add_tab(sandbox: RunningSandbox, title: str, *rows: dict[str, str]) -> str:
-    """A tab with the first one's header; answers its URL."""
+    """A tab with the first one's header; returns its URL."""
     header = [str(name).strip() for name in sandbox.sheets.book.tabs[0].rows[0]]
     known = [name.casefold() for name in header]
     cells = []
@@ -123,7 +123,7 @@ def test_the_next_run_writes_back_a_tab_that_could_not_be_written(sandbox: Runni
 def test_two_deployments_on_one_database_take_only_their_own_rows(sandbox: RunningSandbox) -> None:
     may = _add_tab(sandbox, "May", _row(_video(sandbox, 0), "Ann"))
     june = _add_tab(sandbox, "June", _row(_video(sandbox, 3), "Ben"))
-    # May's page was read, and the deployment broke before it could answer.
+    # May's page was read, and the deployment broke before it could write back.
     sandbox.sheets.gate.faults.add({"kind": "forbidden", "operation": "write", "count": 1})
     assert _run(sandbox, may).status == 2
 
@@ -152,7 +152,7 @@ def test_the_first_of_several_rows_with_a_post_counts_and_the_others_are_named(
     assert named["source_key"] == named["first_key"] == url
     assert named["source"].endswith(june.partition("#")[2])
 
-    # Further down in the same tab, where the first row is answered already.
+    # Further down in the same tab, where the first row is written back already.
     tab = sandbox.sheets.book.tab_of_title("May")
     assert tab is not None
     row = {name.casefold(): value for name, value in _row(url, "Cy", 3).items()}

@@ -46,7 +46,7 @@ def test_the_sheet_is_right_after_a_day_with_every_transient_fault(tmp_path: Pat
             waited = then["status"].casefold().split() == ["ready", "to", "scrape"]
             if not waited:
                 assert now == then
-        # The write whose answer was lost had been applied: it was read back, not sent again.
+        # The write whose response was lost had been applied: it was read back, not sent again.
         writes = [
             entry["status"]
             for entry in sandbox.sheets.gate.log.describe()["requests"]
@@ -165,7 +165,7 @@ def test_a_run_that_google_fails_reveals_no_secret_and_no_cell(tmp_path: Path) -
 
 
 def _mark(sandbox: RunningSandbox) -> None:
-    """Puts a text that nobody else needs to know into the cells that people fill in."""
+    """Puts a text that nobody else needs to know into the cells that VAs fill in."""
     rows = sandbox.sheets.book.tabs[0].rows
     header = [str(name).strip().casefold() for name in rows[0]]
     rows[0] = [*rows[0], "Phone"]

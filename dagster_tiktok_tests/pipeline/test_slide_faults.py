@@ -1,4 +1,4 @@
-"""The stage of the slides with everything going wrong at once, and the next run that mends it."""
+"""The stage of the slides with every fault at once, and the next run, which repairs it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ KINDS = {name: kinds.split() for name, (_, kinds) in {**LASTING, **STORAGE}.item
 
 @dataclass
 class Stage:
-    """A TikTok, a bucket behind a proxy that misbehaves, and the looks between them."""
+    """A TikTok, a bucket behind a proxy that misbehaves, and the scrapes between them."""
 
     tiktok: TikTokServer
     storage: FaultProxy
@@ -90,7 +90,7 @@ class Stage:
         assert report.scraped == len(posts)
 
     async def draw(self) -> None:
-        """So that no answer waits for its picture, which a busy machine draws for seconds."""
+        """So that no response waits for its image, which a busy machine draws for seconds."""
         for post in self.tiktok.world.posts:
             for slide in post.slides:
                 await self.tiktok.images.sha256(slide.image_key)
@@ -115,8 +115,8 @@ class Stage:
 
     async def units(self) -> dict[str, dict[str, Any]]:
         async with open_supabase(self.settings) as client:
-            answer = await client.table("scrape_units").select("*").eq("slot", 0).execute()
-        rows: Any = answer.data
+            response = await client.table("scrape_units").select("*").eq("slot", 0).execute()
+        rows: Any = response.data
         return {row["tiktok_id"]: row for row in rows}
 
     def slides_asked_for(self, *, after: int = 0) -> Counter[tuple[str | None, int | None]]:
@@ -160,8 +160,8 @@ def test_slides_that_fail_with_any_fault_are_stored_by_the_next_run(tmp_path: Pa
             stage.tiktok.faults.add(
                 Fault("status", on="slide", slide_number=BROKEN, post_id=broken["stall"], mirror=1)
             )
-            for name, (answer, _) in STORAGE.items():
-                stage.storage.by_path[f"{broken[name]}/{BROKEN:02}-"] = answer
+            for name, (response, _) in STORAGE.items():
+                stage.storage.by_path[f"{broken[name]}/{BROKEN:02}-"] = response
             for kind, tiktok_id in zip(PASSING, ids[len(KINDS) :]):
                 fault = Fault(kind, on="slide", post_id=tiktok_id, mirror=0, times_each=1)
                 stage.tiktok.faults.add(fault)
@@ -196,7 +196,7 @@ def test_slides_that_fail_with_any_fault_are_stored_by_the_next_run(tmp_path: Pa
                 hashes = [await stage.tiktok.images.sha256(s.image_key) for s in post.slides]
                 slides = units[post.tiktok_id]["slides"]
                 assert [slide["content_hash"] for slide in slides] == hashes
-            # What lay in the cache, refused by the bucket alone, is not asked for once more.
+            # What lay in the cache, rejected by the bucket alone, is not asked for once more.
             asked = {broken[name]: 1 for name in LASTING}
             assert stage.slides_asked_for(after=before) == Counter(
                 {(tiktok_id, BROKEN): times for tiktok_id, times in asked.items()}

@@ -38,8 +38,8 @@ def _fail(sandbox: RunningSandbox, post: FakePost) -> None:
 
 def _now(sandbox: RunningSandbox) -> datetime:
     given = {"p": {"timezone": "UTC"}}
-    answer: Any = sandbox.database.rpc("database_clock", given).execute().data
-    return datetime.fromisoformat(answer["now"])
+    response: Any = sandbox.database.rpc("database_clock", given).execute().data
+    return datetime.fromisoformat(response["now"])
 
 
 def _run(sandbox: RunningSandbox, at: datetime) -> Finished:

@@ -69,12 +69,12 @@ def test_a_thousand_posts_are_read_once_from_a_tiktok_that_often_fails(tmp_path:
     assert {entry.fault for entry in log} == {None, *(fault.kind for fault in FAULTS[1:])}
     # Each had its turn. What a second holds at most is measured by benchmarks/scraping.py.
     assert log[-1].monotonic - began >= (len(log) - 1) / PER_SECOND
-    for path, answers in by_path(log).items():
-        faults = [answer.fault for answer in answers]
+    for path, entries in by_path(log).items():
+        faults = [entry.fault for entry in entries]
         # Of a redirect that is cut off the target has arrived.
-        if answers[0].kind == "short" and faults[-1] == "cut_off":
+        if entries[0].kind == "short" and faults[-1] == "cut_off":
             faults[-1] = None
-        if answers[0].post_id not in walled or answers[0].kind == "short":
+        if entries[0].post_id not in walled or entries[0].kind == "short":
             assert faults.count(None) == 1, path
             assert faults[-1] is None, path
 
@@ -113,7 +113,7 @@ def scraped(folder: Path) -> tuple[ScrapeReport, list[dict[str, Any]], list[LogE
 
 
 def serve(test: Connection) -> None:
-    """Sends its address, and when something comes the log."""
+    """Sends its URL, and when something comes the log."""
     # What all pages share is made at the first need, which takes a second.
     for variant in range(20):
         page_filler.page(b"{}", variant, gzip=True)
@@ -143,23 +143,23 @@ async def scrape(settings: Settings, posts: Sequence[FakePost]) -> ScrapeReport:
 def row(number: int, post: FakePost) -> RowRequest:
     """One row in ten holds a short link."""
     is_short = number % 10 == 0
-    address = (
+    url = (
         f"https://vm.tiktok.com/{post.short_code}/"
         if is_short
         else f"https://www.tiktok.com{post.video_path}"
     )
-    ref = parse_post_link(address)
+    ref = parse_post_link(url)
     return RowRequest(
         source_key=ref.key,
         row_number=number,
-        details=RowDetails(va_url=address, va="Ana", creator="Maya", set_id=1, post_type="NEW"),
+        details=RowDetails(va_url=url, va="Ana", creator="Maya", set_id=1, post_type="NEW"),
         tiktok_id=ref.tiktok_id,
     )
 
 
 def units_of(supabase: SupabaseServer) -> list[dict[str, Any]]:
     table = create_client(supabase.url, supabase.secret_key).table("scrape_units")
-    # A look that was read may have opened those of the following days.
+    # A scrape that was read may have opened those of the following days.
     chosen = table.select("tiktok_id,outcome").eq("slot", 0).limit(POSTS + 1).execute().data
     assert isinstance(chosen, list)
     return [dict(unit) for unit in chosen if isinstance(unit, dict)]
@@ -170,7 +170,7 @@ def ids_of(units: Sequence[dict[str, Any]], outcome: str | None) -> set[str]:
 
 
 def by_path(log: Sequence[LogEntry]) -> dict[str, list[LogEntry]]:
-    answers = defaultdict(list)
+    entries = defaultdict(list)
     for entry in log:
-        answers[entry.path].append(entry)
-    return answers
+        entries[entry.path].append(entry)
+    return entries

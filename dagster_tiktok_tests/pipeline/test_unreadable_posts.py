@@ -55,14 +55,14 @@ def set_tries(sandbox: RunningSandbox, tries: int) -> None:
 
 def test_rejected_posts_are_read_in_another_pass_of_the_same_run(tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
-        refused = [sandbox.world.videos()[0], sandbox.world.carousels(6)[1]]
-        for post, kind in zip(refused, ("challenge", "captcha")):
+        rejected = [sandbox.world.videos()[0], sandbox.world.carousels(6)[1]]
+        for post, kind in zip(rejected, ("challenge", "captcha")):
             sandbox.tiktok.faults.add(Fault(kind, on="page", post_id=post.tiktok_id, times=1))
 
         run = quick_run(sandbox)
 
         assert run.status == 0, run.stderr
-        ids = {post.tiktok_id for post in refused}
+        ids = {post.tiktok_id for post in rejected}
         pages = pages_by_post(sandbox)
         assert {post for post, count in pages.items() if count > 1} == ids
         assert max(pages.values()) == 2
@@ -132,7 +132,7 @@ def test_a_post_behind_a_challenge_is_kept_by_oembed_and_gets_metrics_from_a_dai
         sandbox.move_clock(timedelta(hours=1))
         assert quick_run(sandbox).status == 0
 
-        # Of the new one existence, caption and account are known, and not one figure.
+        # Of the new one existence, caption and account are known, and no metrics.
         row, record = row_of(sandbox, walled), record_of(sandbox, walled)
         assert (row["status"], row["error"], row["views"], row["likes"]) == ("Scraped", "", "", "")
         assert row["slides"] == "", "no source has said that there are none"
@@ -150,9 +150,9 @@ def test_a_post_behind_a_challenge_is_kept_by_oembed_and_gets_metrics_from_a_dai
         assert row_of(sandbox, known)["slides"] == str(known.slide_count)
         stored = [s for s in sandbox.rows("tiktok_slides") if s["post_id"] == after["id"]]
         assert len(stored) == known.slide_count
-        assert len(sandbox.rows("post_metrics")) == snapshots, "a snapshot without figures is none"
+        assert len(sandbox.rows("post_metrics")) == snapshots, "a snapshot without metrics is none"
 
-        # The wall falls, and the next day's look brings the figures.
+        # The wall falls, and the next day's scrape brings the metrics.
         sandbox.world.add_post(replace(walled, status="available"))
         sandbox.world.add_post(known)
         today = date.fromisoformat(sandbox.invoke("run", "--json").result["partition"])

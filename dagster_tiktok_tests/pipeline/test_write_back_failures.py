@@ -1,4 +1,4 @@
-"""Whole runs with rows that cannot be answered: TikTok is asked once, and people are told."""
+"""Whole runs with rows that cannot be written back: their posts are scraped once."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_post_whose_status_cannot_be_written_is_scraped_once_and_written_back_
         assert (post["va"], post["scrape_count"]) == ("Ben", 1)
 
         sandbox.move_clock(timedelta(days=1))
-        tomorrow = _run(sandbox)  # the daily look of the post, which is no look for the row
+        tomorrow = _run(sandbox)  # the daily scrape of the post, not another one for the row
         assert told in tomorrow.stderr
         assert pages_by_post(sandbox)[tiktok_id] == 2
         assert sandbox.sheet()[0]["scraped at"] == ""

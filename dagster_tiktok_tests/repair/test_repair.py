@@ -109,7 +109,7 @@ class Stage:
         for each in self.bucket.list():
             is_folder = each["id"] is None
             names += [
-                # The local Supabase answers whole names, a hosted one those in the folder.
+                # The local Supabase returns whole names, a hosted one those in the folder.
                 f"{each['name']}/{inside['name'].rpartition('/')[2]}"
                 for inside in (self.bucket.list(each["name"]) if is_folder else ())
             ] or [each["name"]]
@@ -122,7 +122,7 @@ class Stage:
         return self.sandbox.invoke("repair", "--older-than", "0", *arguments, **environment)
 
     def broken(self) -> list[str]:
-        """Paths on record whose object is not the picture of the row."""
+        """Paths on record whose object is not the image of the row."""
         return [
             row["storage_path"]
             for row in self.all_rows()

@@ -1,4 +1,4 @@
-"""The local Supabase keeps its state, protects it, and ends with whoever started it."""
+"""The local Supabase keeps its state, protects it, and ends with the process that started it."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def test_a_server_whose_parent_is_killed_ends_and_can_start_again(tmp_path: Path
 
     async def again() -> int:
         async with SupabaseServer(tmp_path / "state", MIGRATIONS, port) as server:
-            answer = _client(server).rpc("schema_version", {"p": {}}).execute()
-            return len(str(answer.data))
+            response = _client(server).rpc("schema_version", {"p": {}}).execute()
+            return len(str(response.data))
 
     # Its process holds the lock until it is gone, which a busy machine may take seconds for.
     until(lambda: not _can_connect(port) and not _is_locked(tmp_path / "state" / "lock"))

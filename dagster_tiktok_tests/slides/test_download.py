@@ -271,13 +271,13 @@ def test_a_slide_ends_at_its_own_timeout(
 
 
 @pytest.mark.parametrize(
-    "address", ["http://[", "http://[bad]/x", "https://p16.tiktokcdn.com]/x?x-expires=1"]
+    "url", ["http://[", "http://[bad]/x", "https://p16.tiktokcdn.com]/x?x-expires=1"]
 )
 def test_a_url_with_odd_brackets_fails_only_its_slide(
-    make_settings: MakeSettings, address: str
+    make_settings: MakeSettings, url: str
 ) -> None:
     async def scene(cdn: Cdn, downloader: SlideDownloader) -> None:
-        error = await failure(downloader, SlideSource(number=1, mirrors=(address,)))
+        error = await failure(downloader, SlideSource(number=1, mirrors=(url,)))
         assert error.kind in ("forbidden_host", "expired")
 
     play(make_settings, scene)

@@ -45,7 +45,7 @@ async def private_server() -> AsyncIterator[tuple[int, list[str]]]:
 
 def traps_by_name(private_port: int) -> dict[str, tuple[Respond, str]]:
     """Each with the kinds of failure that it may end as."""
-    picture = jpeg()
+    intact = jpeg()
     return {
         "png of 50,000 x 50,000": (responses.image(hostile_files.decompression_bomb()), "bomb"),
         "jpeg of 50,000 x 50,000": (responses.image(traps.huge_jpeg(50_000)), "bomb"),
@@ -58,7 +58,7 @@ def traps_by_name(private_port: int) -> dict[str, tuple[Respond, str]]:
             "unsupported_type",
         ),
         "zip named .jpeg": (responses.image(hostile_files.zip_file()), "unsupported_type"),
-        "jpeg and zip": (responses.image(hostile_files.polyglot(picture)), "trailing_data"),
+        "jpeg and zip": (responses.image(hostile_files.polyglot(intact)), "trailing_data"),
         "cloud metadata": (
             responses.redirect("http://169.254.169.254/latest/meta-data/"),
             "forbidden_host",
@@ -77,21 +77,21 @@ def traps_by_name(private_port: int) -> dict[str, tuple[Respond, str]]:
             responses.redirect(f"http://localhost:{private_port}/"),
             "forbidden_host",
         ),
-        # `localhost` is on the list of this test: a name of ours that leads to a private address.
+        # `localhost` is on the list of this test: our name that leads to a private IP address.
         "rebound name": (responses.redirect("https://localhost/"), "network"),
         "endless": (responses.endless_image, "too_large"),
         "packed 500 MB": (traps.packed(500), "unsupported_type"),
-        "length of 10 GB": (traps.with_length(str(10 * 2**30), picture), "too_large"),
+        "length of 10 GB": (traps.with_length(str(10 * 2**30), intact), "too_large"),
         "length too short": (
-            traps.with_length(str(len(picture) // 2), picture),
+            traps.with_length(str(len(intact) // 2), intact),
             "truncated network",
         ),
-        "length too long": (traps.with_length(str(2 * len(picture)), picture), "truncated"),
+        "length too long": (traps.with_length(str(2 * len(intact)), intact), "truncated"),
         "two lengths": (
-            traps.with_length(f"9\r\nContent-Length: {len(picture)}", picture),
+            traps.with_length(f"9\r\nContent-Length: {len(intact)}", intact),
             "network",
         ),
-        "negative length": (traps.with_length("-1", picture), "network"),
+        "negative length": (traps.with_length("-1", intact), "network"),
         "endless header": (
             responses.raw(b"HTTP/1.1 200 OK\r\nX-A: " + bytes(8 * traps.MB)),
             "network",
@@ -112,7 +112,7 @@ async def moved(
     cdn: Cdn,
     **limits: float,
 ) -> tuple[Moved, set[str]]:
-    """One post with a slide for each answer; what became of it, and the names in the bucket.
+    """One post with a slide for each response; what became of it, and the names in the bucket.
 
     `limits` are those of `Order`. They are so wide that a busy machine meets none of them.
     """
@@ -179,19 +179,19 @@ def test_memory_stays_within_bounds_with_the_largest_accepted_images(
     make_settings: MakeSettings, supabase: SupabaseServer
 ) -> None:
     async def run() -> None:
-        pictures = [
+        images = [
             *[traps.segments(0xFE, bytes([number]) * 65_000, 300) for number in range(3)],
             *[encoded("WEBP", Image.new("RGB", (1950, 1950), c), method=0) for c in COLOURS],
             encoded("AVIF", Image.new("RGB", (2100, 2100)), speed=10),
             encoded("JPEG", Image.new("RGB", (2850, 2850)), progressive=True, subsampling=0),
             *[encoded("PNG", Image.new("RGB", (4050, 4050), c), compress_level=1) for c in COLOURS],
         ]
-        every = {str(number): responses.image(picture) for number, picture in enumerate(pictures)}
+        every = {str(number): responses.image(image) for number, image in enumerate(images)}
         async with Cdn() as cdn:
             result, in_bucket = await moved(make_settings, supabase, every, cdn)
 
         assert list(result.kinds.values()) == [{}]
-        assert len(in_bucket) == len(pictures)
+        assert len(in_bucket) == len(images)
         assert result.peak_mb < MOST_MEGABYTES
 
     asyncio.run(run())

@@ -26,7 +26,7 @@ def inspect(tmp_path: Path, data: bytes, **caps: int) -> ImageInfo:
     return inspect_image(path, **{"max_bytes": 5_000_000, **caps})
 
 
-def refusal(tmp_path: Path, data: bytes, **caps: int) -> SlideError:
+def failure(tmp_path: Path, data: bytes, **caps: int) -> SlideError:
     with pytest.raises(SlideError) as caught:
         inspect(tmp_path, data, **caps)
     return caught.value
@@ -67,7 +67,7 @@ def test_a_truncated_image_is_a_transient_failure(
 ) -> None:
     data = encoded(image_format)
     cut = data[: int(len(data) * share)] if share else data[:-1]
-    error = refusal(tmp_path, cut)
+    error = failure(tmp_path, cut)
     assert error.kind in ("truncated", "corrupt")
     assert error.transient
 
@@ -120,7 +120,7 @@ def test_random_damage_raises_nothing_but_a_slide_error(tmp_path: Path, image_fo
 def test_a_page_or_nothing_instead_of_an_image_is_a_transient_failure(
     tmp_path: Path, data: bytes
 ) -> None:
-    error = refusal(tmp_path, data)
+    error = failure(tmp_path, data)
     assert error.kind in ("not_an_image", "truncated")
     assert error.transient
 
@@ -143,7 +143,7 @@ def test_a_page_or_nothing_instead_of_an_image_is_a_transient_failure(
     ],
 )
 def test_a_type_that_the_bucket_does_not_accept_is_rejected(tmp_path: Path, data: bytes) -> None:
-    error = refusal(tmp_path, data)
+    error = failure(tmp_path, data)
     assert error.kind == "unsupported_type"
     assert not error.transient
 
@@ -151,7 +151,7 @@ def test_a_type_that_the_bucket_does_not_accept_is_rejected(tmp_path: Path, data
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("tail", [zip_file(), b"<script>alert(1)</script>"])
 def test_data_after_the_image_is_rejected(tmp_path: Path, image_format: str, tail: bytes) -> None:
-    error = refusal(tmp_path, encoded(image_format) + tail)
+    error = failure(tmp_path, encoded(image_format) + tail)
     assert error.kind == "trailing_data"
     assert not error.transient
 
@@ -177,7 +177,7 @@ def test_damaged_jpegs_are_rejected_unless_they_decode_completely(
     options: list[dict[str, Any]] = [{}, {"progressive": True}, {"subsampling": 0}]
     sound = [encoded("JPEG", noise(80, 64), **each) for each in options]
     sound.append(encoded("JPEG", noise(80, 64).convert("CMYK")))
-    taken = refused = 0
+    taken = rejected = 0
     for _ in range(200):
         data = bytearray(chance.choice(sound))
         for _ in range(chance.randint(1, 4)):
@@ -185,12 +185,12 @@ def test_damaged_jpegs_are_rejected_unless_they_decode_completely(
         try:
             inspect(tmp_path, bytes(data), max_pixels=10**9)
         except SlideError as error:
-            refused += 1
+            rejected += 1
             assert error.kind != "corrupt" or not decodes_whole(bytes(data))
         else:
             taken += 1
             assert decodes_whole(bytes(data))
-    assert min(taken, refused) > 40
+    assert min(taken, rejected) > 40
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -230,13 +230,13 @@ SCAN = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\0"
     ids=["frame beyond the edges", "comments", "segments", "scans", "chunks"],
 )
 def test_decompression_bombs_are_rejected_without_decoding(tmp_path: Path, data: bytes) -> None:
-    assert refusal(tmp_path, data).kind == "bomb"
+    assert failure(tmp_path, data).kind == "bomb"
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [50_000, 10_000, 5_000])
 def test_too_many_pixels_are_rejected_before_decoding(tmp_path: Path, side: int) -> None:
-    error = refusal(tmp_path, png_of(side, side))
+    error = failure(tmp_path, png_of(side, side))
     assert error.kind == "bomb"
     assert not error.transient
 
@@ -252,12 +252,12 @@ def test_too_many_pixels_are_rejected_before_decoding(tmp_path: Path, side: int)
     ],
 )
 def test_the_message_on_a_bomb_names_the_limit(tmp_path: Path, data: bytes, limit: str) -> None:
-    assert limit in str(refusal(tmp_path, data))
+    assert limit in str(failure(tmp_path, data))
 
 
 @pytest.mark.parametrize("image_format", ["WEBP", "AVIF", "PNG", "JPEG"])
 def test_a_portrait_screenshot_is_accepted(tmp_path: Path, image_format: str) -> None:
-    """1440 x 3200, as phones make them, was refused as WebP and AVIF."""
+    """1440 x 3200, as phones make them, was rejected as WebP and AVIF."""
     screenshot = Image.new("RGB", (1440, 3200), "white")
     info = inspect(tmp_path, encoded(image_format, screenshot))
     assert (info.width, info.height) == (1440, 3200)
@@ -266,14 +266,14 @@ def test_a_portrait_screenshot_is_accepted(tmp_path: Path, image_format: str) ->
 def test_a_flood_of_frames_is_rejected(tmp_path: Path) -> None:
     frames = [noise(4, 4, seed) for seed in range(400)]
     data = encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
-    assert refusal(tmp_path, data).kind == "bomb"
+    assert failure(tmp_path, data).kind == "bomb"
 
 
 def test_a_file_over_the_size_limit_is_rejected_unread(tmp_path: Path) -> None:
-    assert refusal(tmp_path, jpeg(), max_bytes=1000).kind == "too_large"
+    assert failure(tmp_path, jpeg(), max_bytes=1000).kind == "too_large"
 
 
 def test_a_png_with_a_wrong_checksum_is_broken(tmp_path: Path) -> None:
     data = bytearray(encoded("PNG"))
     data[len(data) // 2] ^= 0xFF
-    assert refusal(tmp_path, bytes(data)).kind == "corrupt"
+    assert failure(tmp_path, bytes(data)).kind == "corrupt"

@@ -77,7 +77,7 @@ class Stage:
     overrides: dict[str, Any] = field(default_factory=dict)
 
     def carousel(self, slides: int, *, lives_for: float = 1000) -> Post:
-        """A post of pictures that no other post has."""
+        """A post of images that no other post has."""
         names = [f"slide-{next(_seeds)}" for _ in range(slides)]
         self.cdn.files |= {name: jpeg(zlib.crc32(name.encode())) for name in names}
         return post_of(
@@ -91,7 +91,7 @@ class Stage:
         return [source.mirrors[0].split("/")[3].split("?")[0] for source in post.slides]
 
     def renewed(self, post: Post) -> Post:
-        """The same post with fresh addresses, as its page would give them."""
+        """The same post with fresh URLs, as its page would give them."""
         slides = (self.cdn.slide(number, path) for number, path in enumerate(self.paths(post), 1))
         return post_of(*slides, tiktok_id=post.tiktok_id)
 
@@ -214,9 +214,9 @@ def test_one_broken_slide_fails_alone_and_its_post_is_incomplete(
                 assert result.failures[0].message.startswith("Slide 3: The slide no longer exists")
                 assert result.stats.by_kind == {"not_found": 1}
                 stage.cdn.script.clear()
-                mended = await mover.move(post, result.slides)
-                assert mended.complete
-                assert (mended.stats.skipped, mended.stats.uploaded) == (5, 1)
+                repaired = await mover.move(post, result.slides)
+                assert repaired.complete
+                assert (repaired.stats.skipped, repaired.stats.uploaded) == (5, 1)
 
     asyncio.run(run())
 

@@ -92,9 +92,9 @@ def test_cookies_are_sent_unchanged_and_to_allowed_hosts_only(
                 await fetch(downloader, cdn.slide(1, "a"))
                 cookies.update(ttwid="1%7CabC", msToken="x-_y==")
                 await fetch(downloader, cdn.slide(2, "b"))
-                for address in (cdn.slide_url("c"), elsewhere.slide_url("a")):
+                for url in (cdn.slide_url("c"), elsewhere.slide_url("a")):
                     with pytest.raises(SlideError, match="not allowed"):
-                        await fetch(downloader, SlideSource(number=3, mirrors=(address,)))
+                        await fetch(downloader, SlideSource(number=3, mirrors=(url,)))
         sent = "ttwid=1%7CabC; msToken=x-_y=="
         assert [(seen.path, seen.headers.get("Cookie")) for seen in cdn.requests] == [
             ("/a", None),

@@ -1,4 +1,4 @@
-"""The stage `slide_files` between a make-believe TikTok and a real database and bucket."""
+"""The stage `slide_files` between a fake TikTok and a real database and bucket."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def plain_url(postgres: PostgresServer) -> str:
-    """The superuser's address of a migrated database for tests that roll back what they do."""
+    """The connection string of a migrated database for tests that roll back what they do."""
     return postgres.create_database("plain", template="migrated")
 
 
@@ -70,5 +70,5 @@ _numbers = count(1)
 
 @pytest.fixture
 def postgres_url(postgres: PostgresServer) -> str:
-    """The superuser's address of a fresh database with the migrations applied."""
+    """The superuser's connection string of a fresh database with the migrations applied."""
     return postgres.create_database(f"test_{next(_numbers)}", template="migrated")

@@ -102,7 +102,7 @@ def test_the_docs_say_who_may_use_which_tables_and_functions() -> None:
 
 
 def _written_back(work: Callable[[], Any]) -> int:
-    """How many rows an operation saw or changed; 0 if it is refused."""
+    """How many rows an operation saw or changed; 0 if it is rejected."""
     try:
         return len(work().data)
     except APIError as error:
@@ -269,12 +269,12 @@ def test_no_key_reaches_the_functions_of_private(
     assert len(functions) > 25 and not RIGHTS["private", "call"][role]
     for function in functions:
         arguments = dict.fromkeys(function["names"] or [])
-        with pytest.raises(APIError) as refused:
+        with pytest.raises(APIError) as rejected:
             clients[role].rpc(function["name"], arguments).execute()
-        assert refused.value.code == "PGRST202", function["name"]
-        with pytest.raises(APIError) as refused:
+        assert rejected.value.code == "PGRST202", function["name"]
+        with pytest.raises(APIError) as rejected:
             clients[role].schema("private").rpc(function["name"], {}).execute()
-        assert refused.value.code in ("PGRST106", "PGRST202"), function["name"]
+        assert rejected.value.code in ("PGRST106", "PGRST202"), function["name"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -288,7 +288,7 @@ def test_only_the_secret_key_may_call_functions_in_postgresql(
     for name, _, arguments, is_interface, schema in functions:
         given = sql.SQL(", ").join([sql.SQL("'{}'" if is_interface else "null")] * arguments)
         call = sql.SQL("select {}({})").format(sql.Identifier(schema, name), given)
-        may[name, is_interface] = not _is_refused(connection, call)
+        may[name, is_interface] = not _is_rejected(connection, call)
 
     assert len(may) == len(functions) > 20
     if RIGHTS["public", "call"][role]:
@@ -297,12 +297,12 @@ def test_only_the_secret_key_may_call_functions_in_postgresql(
         assert not any(may.values())
 
 
-def _is_refused(connection: psycopg.Connection, call: sql.Composed) -> bool:
+def _is_rejected(connection: psycopg.Connection, call: sql.Composed) -> bool:
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(call)
-    except errors.InsufficientPrivilege as refused:
-        return "for function" in str(refused) or "for schema private" in str(refused)
+    except errors.InsufficientPrivilege as rejected:
+        return "for function" in str(rejected) or "for schema private" in str(rejected)
     except psycopg.Error:  # it ran, and did not like its empty arguments
         pass
     return False
@@ -310,6 +310,6 @@ def _is_refused(connection: psycopg.Connection, call: sql.Composed) -> bool:
 
 def test_a_wrong_key_is_rejected(supabase: SupabaseServer) -> None:
     for key in ("sb_secret_wrong", "sb_publishable_wrong"):
-        answer = httpx.get(f"{supabase.url}/rest/v1/tiktok_posts", headers={"apikey": key})
-        assert answer.status_code == 401
+        response = httpx.get(f"{supabase.url}/rest/v1/tiktok_posts", headers={"apikey": key})
+        assert response.status_code == 401
     assert httpx.get(f"{supabase.url}/rest/v1/tiktok_posts").status_code == 401

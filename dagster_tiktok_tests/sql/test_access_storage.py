@@ -1,6 +1,6 @@
 """Who may do what with the bucket: the page's table, proven by trying over Storage's interface.
 
-By its addresses and not by a client library: each request is one of the operations, and nothing
+By its URLs and not by a client library: each request is one of the operations, and nothing
 else.
 """
 
@@ -100,8 +100,8 @@ def _way(at: str) -> dict[str, str]:
     }
 
 
-def _json(answer: httpx.Response) -> Any:
-    return answer.raise_for_status().json()
+def _json(response: httpx.Response) -> Any:
+    return response.raise_for_status().json()
 
 
 def _stored(database: Database) -> list[dict[str, Any]]:
@@ -137,8 +137,8 @@ def test_an_upload_that_is_no_image_or_too_large_is_rejected(
 ) -> None:
     at = uuid4().hex
     for mime_type in ("text/html", "image/svg+xml", "application/zip"):
-        answer = _upload(clients[role], f"{BUCKET}/{at}/1", mime_type=mime_type)
-        assert answer.is_client_error, mime_type
+        response = _upload(clients[role], f"{BUCKET}/{at}/1", mime_type=mime_type)
+        assert response.is_client_error, mime_type
     large = JPEG + b"0" * 20 * 1024 * 1024
     assert _upload(clients[role], f"{BUCKET}/{at}/large.jpeg", large).is_client_error
 

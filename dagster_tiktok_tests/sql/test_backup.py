@@ -46,11 +46,11 @@ class NativeDatabase(Database):
 
     def call(self, function: str, **arguments: Any) -> dict[str, Any]:
         name = sql.Identifier("public", function)
-        statement = sql.SQL("select {}(%s) as answer").format(name)
-        answer: dict[str, Any] = self.connection.execute(statement, [Jsonb(arguments)]).fetchall()[
-            0
-        ]["answer"]
-        return answer
+        statement = sql.SQL("select {}(%s) as returned").format(name)
+        returned: dict[str, Any] = self.connection.execute(
+            statement, [Jsonb(arguments)]
+        ).fetchall()[0]["returned"]
+        return returned
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         return self.connection.execute(sql.encode()).fetchall()
@@ -79,13 +79,13 @@ def _database(url: str) -> Iterator[NativeDatabase]:
 
 @pytest.fixture
 def original(postgres_url: str) -> str:
-    """The address of a database in which every table has rows, and what is hard to copy."""
+    """The connection string of a database with rows in every table, some hard to copy."""
     with _database(postgres_url) as db:
-        looks = {
+        scrapes = {
             key: (post(key, slides=2, description=_HOSTILE), [slide(key, 1), slide(key, 2)])
             for key in ("1", "2", "3")
         }
-        persist_first_scrapes(db, looks, creator="Zoë 日本")
+        persist_first_scrapes(db, scrapes, creator="Zoë 日本")
         persist_first_scrapes(db, {"4": (post("4"), [])}, to="stored")
         batch = new_batch()
         db.call("open_batch", batch_id=batch, source_type="google_sheet", run_id=batch)
@@ -106,7 +106,7 @@ def original(postgres_url: str) -> str:
 
 @pytest.fixture
 def empty(original: str, postgres: PostgresServer) -> str:
-    """The address of a migrated database without rows, beside the original."""
+    """The connection string of a migrated database without rows, beside the original."""
     return postgres.create_database(f"{urlsplit(original).path[1:]}_copy", template="migrated")
 
 
@@ -133,7 +133,7 @@ def _run(folder: Path, url: str | None, *arguments: str | Path, status: int = 0)
     return output, errors
 
 
-def _refused(folder: Path, url: str | None, *arguments: str | Path, status: int = 1) -> str:
+def _failure(folder: Path, url: str | None, *arguments: str | Path, status: int = 1) -> str:
     """Returns the one line that says why."""
     _, errors = _run(folder, url, *arguments, status=status)
     (line,) = errors.splitlines()
@@ -206,7 +206,7 @@ def test_a_restored_backup_has_equal_rows_and_continues_the_ids(
     with _database(original) as source, _database(empty) as copy:
         assert copy.everything() == source.everything()
         assert copy.next_ids() == source.next_ids()
-        # Triggers fire again, for whoever writes now.
+        # Triggers fire again, for every later write.
         copy.execute("update public.tiktok_posts set va = 'Ben' where tiktok_id = '1'")
         assert len(copy.everything()["audit_log"]) == len(source.everything()["audit_log"]) + 1
 
@@ -272,7 +272,7 @@ def test_writes_during_a_backup_are_in_neither_dump_nor_manifest(
     _run(tmp_path, empty, "restore", "x.dump")
     with _database(empty) as copy:
         assert copy.everything() == before
-    message = _refused(tmp_path, original, "compare", "x.dump")
+    message = _failure(tmp_path, original, "compare", "x.dump")
     assert message.endswith("Not as in the backup: audit_log, tiktok_posts, tiktok_slides.")
 
 
@@ -355,7 +355,7 @@ def test_existing_rows_stay_unless_they_are_to_be_replaced(
         )
         there = copy.everything()
 
-        message = _refused(tmp_path, empty, "restore", dump)
+        message = _failure(tmp_path, empty, "restore", dump)
         assert "audit_log, tiktok_posts: not empty" in message and "REPLACE=yes" in message
         assert copy.everything() == there
 
@@ -373,7 +373,7 @@ def test_nothing_is_restored_when_the_manifest_disagrees(
     told["tables"]["tiktok_slides"]["rows"] += 1
     manifest.write_text(json.dumps(told))
 
-    message = _refused(tmp_path, empty, "restore", dump, "--replace")
+    message = _failure(tmp_path, empty, "restore", dump, "--replace")
 
     assert message.endswith("Not as in the backup: tiktok_slides. Nothing was restored.")
     with _database(empty) as copy:
@@ -385,14 +385,14 @@ def test_nothing_is_restored_from_a_truncated_dump(
 ) -> None:
     dump = _back_up(tmp_path, original)
     dump.write_bytes(dump.read_bytes()[:-10])
-    assert "was truncated or changed" in _refused(tmp_path, empty, "restore", dump)
+    assert "was truncated or changed" in _failure(tmp_path, empty, "restore", dump)
 
     # Even if the manifest was written for it: pg_restore fails after some of the tables.
     manifest = tmp_path / "x.dump.json"
     told = json.loads(manifest.read_text())
     digest = subprocess.run(["sha256sum", dump], capture_output=True, text=True, check=True)
     manifest.write_text(json.dumps(told | {"dump_sha256": digest.stdout.split()[0]}))
-    assert "pg_restore: error: " in _refused(tmp_path, empty, "restore", dump)
+    assert "pg_restore: error: " in _failure(tmp_path, empty, "restore", dump)
     with _database(empty) as copy:
         assert not any(copy.everything().values())
 
@@ -402,18 +402,18 @@ def test_a_backup_of_another_schema_is_not_restored_and_the_message_says_what_to
 ) -> None:
     dump = _back_up(tmp_path, original)
     bare = postgres.create_database(f"{urlsplit(original).path[1:]}_bare")
-    assert "supabase db push" in _refused(tmp_path, bare, "restore", dump)
-    assert "supabase db push" in _refused(tmp_path, bare, "backup")
+    assert "supabase db push" in _failure(tmp_path, bare, "restore", dump)
+    assert "supabase db push" in _failure(tmp_path, bare, "backup")
 
     with _database(empty) as copy:
         copy.execute("drop table public.audit_log cascade")
-        assert "has no table audit_log" in _refused(tmp_path, empty, "restore", dump)
+        assert "has no table audit_log" in _failure(tmp_path, empty, "restore", dump)
         copy.execute(
             "create or replace function public.schema_version(p jsonb default '{}') returns jsonb "
             "language sql as $$ select jsonb_build_object('version', 3) $$"
         )
     for command in ("restore", "compare"):
-        message = _refused(tmp_path, empty, command, dump)
+        message = _failure(tmp_path, empty, command, dump)
         assert "is at 3: see docs/back-up.md" in message
 
 
@@ -429,7 +429,7 @@ def test_the_owner_of_a_hosted_project_can_back_up_and_restore(
     apply_migrations(owned, ROOT / "sql" / "migrations")
     dump = _back_up(tmp_path, original)
 
-    assert "use the role postgres" in _refused(tmp_path, owned, "restore", dump)
+    assert "use the role postgres" in _failure(tmp_path, owned, "restore", dump)
     with _database(original) as source:
         source.execute("grant set on parameter session_replication_role to project_owner")
     _run(tmp_path, owned, "restore", dump)
@@ -464,24 +464,24 @@ def test_a_table_that_users_added_is_in_the_backup(
 
 def test_a_file_that_is_no_backup_is_named(original: str, empty: str, tmp_path: Path) -> None:
     dump = tmp_path / "x.dump"
-    assert "x.dump is missing" in _refused(tmp_path, empty, "restore", dump)
+    assert "x.dump is missing" in _failure(tmp_path, empty, "restore", dump)
     dump.write_text("a letter")
-    assert "x.dump.json is missing" in _refused(tmp_path, empty, "restore", dump)
+    assert "x.dump.json is missing" in _failure(tmp_path, empty, "restore", dump)
     for text in ("", "{}", "[1]", '{"rows": 3}', "\x00"):
         (tmp_path / "x.dump.json").write_text(text)
-        message = _refused(tmp_path, empty, "restore", dump)
+        message = _failure(tmp_path, empty, "restore", dump)
         assert "x.dump.json is not the manifest of a backup" in message
-    assert "x.dump exists already" in _refused(tmp_path, original, "backup", "--file", dump)
+    assert "x.dump exists already" in _failure(tmp_path, original, "backup", "--file", dump)
     assert dump.read_text() == "a letter"
-    assert str(dump) in _refused(tmp_path, original, "backup", "--file", dump / "y.dump")
+    assert str(dump) in _failure(tmp_path, original, "backup", "--file", dump / "y.dump")
 
 
 def test_the_message_says_why_there_is_no_database(postgres_url: str, tmp_path: Path) -> None:
-    assert "SUPABASE_DB_URL is not set" in _refused(tmp_path, None, "backup", status=2)
+    assert "SUPABASE_DB_URL is not set" in _failure(tmp_path, None, "backup", status=2)
     nobody = "postgresql://postgres:its-secret@127.0.0.1:9/postgres"
-    assert "Connection refused" in _refused(tmp_path, nobody, "backup")
+    assert "Connection refused" in _failure(tmp_path, nobody, "backup")
     stranger = postgres_url.replace(str(urlsplit(postgres_url).password), "not-the-password")
-    assert "password authentication failed" in _refused(tmp_path, stranger, "backup")
+    assert "password authentication failed" in _failure(tmp_path, stranger, "backup")
     assert not list(tmp_path.glob("**/*.*"))
 
     (tmp_path / ".env").write_text(f"SUPABASE_DB_URL={postgres_url}\nSUPABASE_KEY=other\n")

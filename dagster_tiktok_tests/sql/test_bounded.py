@@ -1,4 +1,4 @@
-"""Posts that the database refuses cost a bounded time: a call never runs into its time limit.
+"""Posts that the database rejects cost a bounded time: a call never runs into its time limit.
 
 How many runs a limit of 2 s takes for 250 carousels is measured by benchmarks/rejected_posts.py.
 """
@@ -34,7 +34,7 @@ _PAUSE = """
 
 
 def _stored(connection: psycopg.Connection[Any], posts: int, *, slides: int) -> None:
-    """Units whose slides are stored; every second is refused."""
+    """Units whose slides are stored; every second one is rejected."""
     units = [
         {
             "tiktok_id": str(1000 + n),
@@ -47,10 +47,10 @@ def _stored(connection: psycopg.Connection[Any], posts: int, *, slides: int) -> 
 
 
 def _call(connection: psycopg.Connection[Any], function: str, **arguments: Any) -> dict[str, Any]:
-    (answer,) = connection.execute(
+    (returned,) = connection.execute(
         f"select public.{function}(%s)".encode(), [Jsonb(arguments)]
     ).fetchall()
-    return dict(answer)
+    return dict(returned)
 
 
 def _run(

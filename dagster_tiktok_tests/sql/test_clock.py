@@ -1,4 +1,4 @@
-"""Days are decided by the database's clock: no caller's can end or open a daily look."""
+"""Days are decided by the database's clock: no caller's can expire or open a daily scrape."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from dagster_tiktok_tests.support.database import (
 TOMORROW, YESTERDAY = TODAY + timedelta(days=1), TODAY - timedelta(days=1)
 
 
-def _with_daily_looks(db: Database) -> None:
-    """A post of yesterday: the first of its five daily looks is due today."""
+def _with_daily_scrapes(db: Database) -> None:
+    """A post of yesterday: the first of its five daily scrapes is due today."""
     db.set_clock(NOON - timedelta(days=1))
     batch = new_batch()
     db.open(row("a"), batch=batch)
@@ -35,7 +35,7 @@ def _with_daily_looks(db: Database) -> None:
 @pytest.mark.parametrize(
     ("caller_says", "slots"),
     [
-        (TOMORROW, [1]),  # a day ahead: today's look is not over, and tomorrow's not due
+        (TOMORROW, [1]),  # a day ahead: today's scrape is not over, and tomorrow's not due
         (TODAY, [1]),
         (YESTERDAY, []),  # a day behind, or a run for that day: nothing of it is left
     ],
@@ -43,7 +43,7 @@ def _with_daily_looks(db: Database) -> None:
 def test_a_caller_with_another_day_expires_nothing(
     db: Database, caller_says: date, slots: list[int]
 ) -> None:
-    _with_daily_looks(db)
+    _with_daily_scrapes(db)
 
     claimed = db.claim("pending", batch=new_batch(), due=caller_says)
     owed = db.unfinished(due_date=caller_says.isoformat(), limit=9)
@@ -76,7 +76,7 @@ def test_opened_rows_are_due_on_the_databases_day(db: Database) -> None:
 def test_the_databases_midnight_ends_the_day_of_a_daily_scrape(
     db: Database, recorded_at: datetime, outcome: str
 ) -> None:
-    _with_daily_looks(db)
+    _with_daily_scrapes(db)
     batch = new_batch()
     (daily,) = db.claimed("pending", batch=batch)
 
@@ -96,7 +96,7 @@ def test_a_page_with_a_future_time_counts_for_today(db: Database) -> None:
     daily = db.query("select due_date from public.scrape_units where slot > 0 order by slot")
 
     assert [day["captured_on"] for day in days] == [TODAY.isoformat()]
-    assert [look["due_date"] for look in daily] == [
+    assert [unit["due_date"] for unit in daily] == [
         (TODAY + timedelta(days=n)).isoformat() for n in range(1, 6)
     ]
 

@@ -31,9 +31,9 @@ OPTIONS = f"-c role=service_role -c lock_timeout={STUCK_SECONDS}s"
 
 @dataclass
 class Lease:
-    """A unit in a worker's hands, by the database's clock, until it is answered or takes too long.
+    """A unit in a worker's hands, by the database's clock, until it is written or takes too long.
 
-    It begins after the claim and ends before the answer: of two leases in turn, each as short as
+    It begins after the claim and ends before the write: of two leases in turn, each as short as
     it may be, an overlap is a unit in two hands.
     """
 
@@ -54,7 +54,7 @@ class Worker:
         self._connection.close()
 
     def work(self, stage: str, barrier: Barrier, death: str | None) -> list[Lease]:
-        """Claims and answers until nothing is left, or until it dies with units in its hands."""
+        """Claims and writes until nothing is left, or until it dies with units in its hands."""
         batch = new_batch()
         barrier.wait(STUCK_SECONDS)
         held = self._claim(batch, stage)
@@ -64,14 +64,14 @@ class Worker:
         barrier.wait(STUCK_SECONDS)  # everybody holds something
         if death is not None:
             if death == "while it records":
-                self._answer(batch, stage, held)
+                self._write(batch, stage, held)
             if death != "while it works":  # there, it is only never heard of again
                 self._be_killed()
             return [] if death == "while it claims" else held
 
         leases, deadline = list(held), time.monotonic() + STUCK_SECONDS
         while held or self._left(stage):
-            answered = self._answer(batch, stage, held)
+            answered = self._write(batch, stage, held)
             self._connection.commit()
             for lease in held:
                 if lease.unit in answered:
@@ -103,8 +103,8 @@ class Worker:
         )
         return [Lease(*values) for values in held]
 
-    def _answer(self, batch: str, stage: str, held: list[Lease]) -> dict[int, datetime]:
-        """Returns which units' answers counted, and the time before."""
+    def _write(self, batch: str, stage: str, held: list[Lease]) -> dict[int, datetime]:
+        """Returns which units were written, and the time before."""
         before = self._connection.execute("select clock_timestamp()").fetchone()
         assert before is not None
         units = [lease.unit for lease in held]
@@ -128,8 +128,8 @@ class Worker:
         call = psycopg.sql.SQL("select public.{}(%s)").format(name)
         said = self._connection.execute(call, [Jsonb(arguments)]).fetchone()
         assert said is not None
-        answer: dict[str, Any] = said[0]
-        return answer
+        returned: dict[str, Any] = said[0]
+        return returned
 
     def _be_killed(self) -> None:
         with psycopg.connect(self._url) as other:
@@ -139,7 +139,7 @@ class Worker:
 
 
 def _open(url: str, stage: str, number: int) -> list[int]:
-    """Opens units that are in that state; answers them."""
+    """Opens units that are in that state; returns them."""
     problems = ["no address"] if stage == "persisted" else []
     rows = [row(f"{number}-{n}", problems=problems) for n in range(UNITS)]
     arguments = {"batch_id": new_batch(), "timezone": "UTC", "source": "sheet", "rows": rows}
@@ -172,7 +172,7 @@ def test_eight_workers_lose_no_unit_and_hold_none_twice_when_one_dies(postgres_u
                 key=lambda lease: (lease.unit, lease.start),
             )
             answered = Counter(lease.unit for lease in leases if lease.is_written_back)
-            assert answered == Counter(units), f"round {number}: lost or answered twice"
+            assert answered == Counter(units), f"round {number}: lost or written twice"
             for earlier, later in pairwise(leases):
                 assert earlier.unit != later.unit or earlier.end <= later.start, (
                     f"round {number}, unit {later.unit}: claimed while it was held"

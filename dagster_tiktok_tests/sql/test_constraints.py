@@ -1,4 +1,4 @@
-"""What the database itself refuses and computes, whoever writes."""
+"""What the database rejects and computes, for every role that writes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DAILY = {"source": None, "source_key": "1", "slot": 1, "tiktok_id": "1"}
 DONE = {"state": "done", "outcome": "scraped", "finished_at": NOW}
 COUNTS = ("views", "likes", "comments", "shares", "bookmarks", "followers")
 
-# By constraint, what a row of the table says that it refuses. The rest of the row is right.
-REFUSED: dict[str, list[dict[str, Any]]] = {
+# By constraint, the values that it rejects. The rest of the row is right.
+REJECTED: dict[str, list[dict[str, Any]]] = {
     "tiktok_posts_tiktok_id_key": [{"tiktok_id": "1"}],
     "tiktok_posts_tiktok_id_check": [{"tiktok_id": x} for x in ("", "12a", "-1", "1" * 26)],
     "tiktok_posts_post_url_key": [{"post_url": "https://x/1"}],
@@ -154,18 +154,18 @@ def _constraints(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, st
 def test_every_constraint_has_a_row_that_it_rejects(
     connection: psycopg.Connection[dict[str, Any]],
 ) -> None:
-    assert set(_constraints(connection)) == set(REFUSED)
+    assert set(_constraints(connection)) == set(REJECTED)
 
 
-@pytest.mark.parametrize("constraint", REFUSED)
+@pytest.mark.parametrize("constraint", REJECTED)
 def test_a_constraint_rejects_an_impossible_row(
     connection: psycopg.Connection[dict[str, Any]], constraint: str
 ) -> None:
     table = _constraints(connection)[constraint]
-    for wrong in REFUSED[constraint]:
-        with pytest.raises(errors.IntegrityError) as refused, connection.transaction():
+    for wrong in REJECTED[constraint]:
+        with pytest.raises(errors.IntegrityError) as rejected, connection.transaction():
             _insert(connection, table, wrong)
-        assert refused.value.diag.constraint_name == constraint, wrong
+        assert rejected.value.diag.constraint_name == constraint, wrong
 
 
 def test_rows_at_the_limits_are_accepted(connection: psycopg.Connection[dict[str, Any]]) -> None:

@@ -54,7 +54,7 @@ def test_the_examples_return_what_the_page_says(
     # Signing in through supabase-py does not work with the local Supabase; a session does.
     dashboard = client_of(supabase, supabase.publishable_key, signed_in_token(supabase))
     names: dict[str, Any] = {"dashboard": dashboard}
-    answers: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     with psycopg.connect(postgres_url, autocommit=True, row_factory=dict_row) as connection:
         connection.execute((ROOT / "sql" / "tests" / "storage.sql").read_bytes())
         connection.execute((MARK / "899_mark_sandbox.sql").read_bytes())
@@ -67,13 +67,13 @@ def test_the_examples_return_what_the_page_says(
                     "select public.sandbox_clock(%s)", [json.dumps({"to": f"{day}T02:00:00Z"})]
                 )
             if block.language == "python":
-                answers["python"] = _run(block.text, names, where)
+                results["python"] = _run(block.text, names, where)
             elif block.language == "sql":
-                answers["sql"] = _query(connection, block.text)
+                results["sql"] = _query(connection, block.text)
             else:
                 expected = json.loads(block.text)
-                assert answers == dict.fromkeys(answers, expected), where
-                answers.clear()
+                assert results == dict.fromkeys(results, expected), where
+                results.clear()
 
 
 def test_each_table_and_function_has_an_example_in_both_languages(postgres_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Every call that writes may be sent twice: an answer that was lost is asked for again."""
+"""Every call that writes may be sent twice: it is repeated when its response is lost."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Twice:
         renewed = RENEWED.get(function, set())
         before = _contents(self._db, set())
         call = self._db.call_private if function in PRIVATE else self._db.call
-        answer = call(function, **arguments)
+        returned = call(function, **arguments)
         assert _contents(self._db, set()) != before, f"{function} did nothing"
         after = _contents(self._db, renewed)
 
@@ -57,7 +57,7 @@ class Twice:
 
         assert _contents(self._db, renewed) == after, f"{function} did something again"
         self.called.add(function)
-        return answer
+        return returned
 
     def claim(self, state: str, batch: str) -> list[int]:
         when = {"state": state, "due_date": DAY, "timezone": "UTC", "sources": ["sheet"]}

@@ -150,7 +150,7 @@ def _finish_backwards(world: World) -> Call:
 
 
 def _record_scrapes(world: World) -> Call:
-    """Some fail, and daily looks come after midnight: their posts are over."""
+    """Some fail, and daily scrapes come after midnight: their posts are over."""
     failure = {"result": "retry", "error_kind": "network", "error": "cut"}
     results: list[dict[str, Any]] = [{"unit_id": unit, **failure} for unit in world.pending]
     results += [scraped(unit, post("1")) for unit in world.late]
@@ -243,8 +243,8 @@ def owner(slow_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def _answers(caller: psycopg.Connection, call: Call, barrier: Barrier) -> bool:
-    """Whether the call was answered; not, if it was given up to end a circle."""
+def _succeeds(caller: psycopg.Connection, call: Call, barrier: Barrier) -> bool:
+    """Whether the call succeeded; not, if it was ended to resolve a deadlock."""
     name, arguments = call
     plain = {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in arguments.items()}
     statement = sql.SQL("select public.{}(%s)").format(sql.Identifier(name))
@@ -265,9 +265,9 @@ def test_two_concurrent_calls_on_the_same_rows_both_succeed(
     other: Callable[[World], Call],
 ) -> None:
     with ThreadPoolExecutor(2) as pool:
-        answered: list[bool] = []
+        succeeded: list[bool] = []
         for number in range(1, ROUNDS + 1):
             world, barrier = World(owner, number), Barrier(2)
             calls = [one(world), other(world)]
-            answered += pool.map(_answers, callers, calls, [barrier] * 2)
-    assert answered == [True] * (2 * ROUNDS)
+            succeeded += pool.map(_succeeds, callers, calls, [barrier] * 2)
+    assert succeeded == [True] * (2 * ROUNDS)

@@ -1,4 +1,4 @@
-"""Opening units from the rows of the sheet, again and again, while people correct them."""
+"""Opening units from the rows of the sheet, again and again, while VAs correct them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _states(db: Database) -> list[tuple[str, int, str, str | None]]:
 
 
 def _finish(db: Database, *keys: str, tiktok_id: str = "1") -> None:
-    """Opens and finishes units, without daily looks."""
+    """Opens and finishes units, without daily scrapes."""
     batch = new_batch()
     db.open(*(row(key) for key in keys), batch=batch)
     units = db.claimed("pending", batch=batch)
@@ -93,16 +93,16 @@ def test_a_corrected_row_rewrites_a_unit_without_a_lease(db: Database) -> None:
     db.open(row("a"), row("b", problems=["bad type"]), row("c"), batch=new_batch())
     db.claim("pending", batch=new_batch(), limit=1)  # a is being worked on
 
-    answer = db.open(row("a", va="Ben"), row("b"), row("c", va="Cy"), batch=new_batch())
+    returned = db.open(row("a", va="Ben"), row("b"), row("c", va="Cy"), batch=new_batch())
 
-    assert answer == {"opened": 0, "reopened": 0, "updated": 2, "already_open": 1}
+    assert returned == {"opened": 0, "reopened": 0, "updated": 2, "already_open": 1}
     assert _states(db) == [(key, 0, "pending", None) for key in "abc"]
     details = db.query("select details ->> 'va' as va from public.scrape_units order by source_key")
     assert [d["va"] for d in details] == ["Ann", "Ann", "Cy"]
 
 
-def _refused(db: Database, state: str) -> dict[str, Any]:
-    """A carousel whose unit failed once in that state and is free; answers the unit."""
+def _failed_unit(db: Database, state: str) -> dict[str, Any]:
+    """A carousel whose unit failed once in that state and has no lease; returns the unit."""
     batch = new_batch()
     db.open(row("a"), batch=batch)
     (unit,) = db.claimed("pending", batch=batch)
@@ -113,16 +113,16 @@ def _refused(db: Database, state: str) -> dict[str, Any]:
         db.store(stored, batch=batch)
         db.claim("stored", batch=batch)
     db.fail(state, unit["id"], batch=batch)
-    refused = db.unit(unit["id"])
-    assert (refused["state"], refused["attempts"]) == (state, 1)
-    return refused
+    failed = db.unit(unit["id"])
+    assert (failed["state"], failed["attempts"]) == (state, 1)
+    return failed
 
 
 @pytest.mark.parametrize("state", ["scraped", "stored"])
 def test_a_unit_in_progress_takes_the_details_of_its_corrected_row(
     db: Database, state: str
 ) -> None:
-    before, batch = _refused(db, state), new_batch()
+    before, batch = _failed_unit(db, state), new_batch()
 
     same = db.open(row("a"), batch=batch)
     first = db.open(row("a", set_id=8), batch=batch)
@@ -170,11 +170,11 @@ def test_a_gone_post_keeps_its_reason_when_its_row_is_corrected(db: Database) ->
 def test_a_unit_in_progress_is_only_written_back_when_its_row_becomes_wrong(
     db: Database, state: str
 ) -> None:
-    unit = _refused(db, state)
+    unit = _failed_unit(db, state)
 
-    answer = db.open(row("a", problems=["bad type"]), batch=new_batch())
+    returned = db.open(row("a", problems=["bad type"]), batch=new_batch())
 
-    assert answer == {"opened": 0, "reopened": 0, "updated": 1, "already_open": 0}
+    assert returned == {"opened": 0, "reopened": 0, "updated": 1, "already_open": 0}
     after = db.unit(unit["id"])
     wrong = ("persisted", "unavailable", "invalid_row", "bad type")
     assert (after["state"], after["outcome"], after["error_kind"], after["error"]) == wrong
@@ -183,7 +183,7 @@ def test_a_unit_in_progress_is_only_written_back_when_its_row_becomes_wrong(
 
 
 def test_a_corrected_row_does_not_change_a_leased_unit(db: Database) -> None:
-    unit = _refused(db, "stored")
+    unit = _failed_unit(db, "stored")
     db.pass_time(timedelta(hours=1))
     db.claim("stored", batch=new_batch())
     before = db.unit(unit["id"])

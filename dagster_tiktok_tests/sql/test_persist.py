@@ -1,4 +1,4 @@
-"""Writing a chunk: posts, slides, figures, daily looks; what is known is never lost."""
+"""Writing a chunk: posts, slides, metrics, daily scrapes; what is known is never lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger knows of a post's kind: a later look must not take a carousel for a video."""
+"""What the ledger knows of a post's kind: a later scrape must not take a carousel for a video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Posts that the database refuses: named, tried again, and at last answered in the sheet."""
+"""Posts that the database rejects: named, tried again, and at last written back to the sheet."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from dagster_tiktok_tests.support.database import (
 
 
 def test_a_rejected_post_is_named_and_the_others_are_written(db: Database) -> None:
-    looks: ScrapePasses = {f"k{n}": (post(str(n)), [slide(str(n), 1)]) for n in range(10, 20)}
-    looks["k12"] = (post("12", views="many"), [])
-    looks["k15"] = (post("15", views=-1), [])
-    looks["k17"] = (post("17"), [slide("17", 36)])
-    looks["k18"] = (post("18", followers=10**30), [])
+    scrapes: ScrapePasses = {f"k{n}": (post(str(n)), [slide(str(n), 1)]) for n in range(10, 20)}
+    scrapes["k12"] = (post("12", views="many"), [])
+    scrapes["k15"] = (post("15", views=-1), [])
+    scrapes["k17"] = (post("17"), [slide("17", 36)])
+    scrapes["k18"] = (post("18", followers=10**30), [])
 
-    batch, written, _ = persist_first_scrapes(db, looks, to="persisted")
+    batch, written, _ = persist_first_scrapes(db, scrapes, to="persisted")
 
     assert (written["persisted"], written["posts_written"], written["slides_written"]) == (6, 6, 6)
     failed = {entry["unit_id"]: entry["error"] for entry in written["failed"]}
@@ -41,11 +41,11 @@ def test_a_rejected_post_is_named_and_the_others_are_written(db: Database) -> No
 
 
 def test_no_post_is_blamed_for_a_missing_right(db: Database) -> None:
-    looks: ScrapePasses = {f"k{n}": (post(str(n)), []) for n in range(10, 13)}
+    scrapes: ScrapePasses = {f"k{n}": (post(str(n)), []) for n in range(10, 13)}
     db.execute("revoke insert on public.tiktok_posts from service_role")
     try:
         with pytest.raises(APIError, match="permission denied"):
-            persist_first_scrapes(db, looks, to="persisted")
+            persist_first_scrapes(db, scrapes, to="persisted")
     finally:
         db.execute("grant insert on public.tiktok_posts to service_role")
 
@@ -88,8 +88,8 @@ def test_the_row_of_a_post_that_is_rejected_five_times_gets_the_reason(db: Datab
     assert ended["error"].startswith(start + "invalid input syntax")
     assert len(ended["error"]) == len(start) + 300
     assert (ended["attempts"], ended["leased_by"], ended["post"]) == (0, None, None)
-    (answered,) = db.claimed("persisted", batch=batch)  # by the same batch, in its next stage
-    assert answered["details"]["va"] == "Ann"
+    (claimed,) = db.claimed("persisted", batch=batch)  # by the same batch, in its next stage
+    assert claimed["details"]["va"] == "Ann"
     finished = db.call("finish_units", owner=batch, results=[{"unit_id": unit}])
     assert finished == {"finished": 1, "ignored": []}
     assert db.unit(unit)["error"] == failed["error"]

@@ -45,16 +45,16 @@ class Place:
         )
 
     def call(self, function: str, **arguments: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._call(function, {"bucket": self.bucket, **arguments})
-        return answer
+        returned: dict[str, Any] = self._call(function, {"bucket": self.bucket, **arguments})
+        return returned
 
     def broken(self) -> list[tuple[int, str]]:
-        answer = self.call("find_broken_slides")
-        return [(each["slide_number"], each["problem"]) for each in answer["slides"]]
+        returned = self.call("find_broken_slides")
+        return [(each["slide_number"], each["problem"]) for each in returned["slides"]]
 
     def unnamed(self, **arguments: Any) -> list[str]:
-        answer = self.call("find_orphaned_objects", **{"older_than_hours": 24, **arguments})
-        return [each["name"] for each in answer["objects"]]
+        returned = self.call("find_orphaned_objects", **{"older_than_hours": 24, **arguments})
+        return [each["name"] for each in returned["objects"]]
 
     def store(self, name: str, size: object = 1234, *, hours_ago: float = 25) -> None:
         then = f"now() - interval '{hours_ago} hours'"
@@ -71,9 +71,9 @@ class Place:
             f"values ('{tiktok_id}', 'https://www.tiktok.com/@mia/photo/{tiktok_id}', "
             f"{len(slides)})"
         )
-        self.mend(tiktok_id, [{**each, "replaces": None} for each in slides])
+        self.repair(tiktok_id, [{**each, "replaces": None} for each in slides])
 
-    def mend(
+    def repair(
         self, tiktok_id: str, slides: list[dict[str, Any]], slide_count: int | None = None
     ) -> dict[str, Any]:
         given: dict[str, Any] = {"tiktok_id": tiktok_id, "slides": slides}
@@ -98,9 +98,9 @@ def place(request: pytest.FixtureRequest, plain_url: str) -> Iterator[Place]:
             act_as(connection, "secret key")
             with connection.transaction():
                 function = sql.SQL("select public.{}(%s)").format(sql.Identifier(name))
-                ((answer,),) = connection.execute(function, [json.dumps(p)]).fetchall()
+                ((returned,),) = connection.execute(function, [json.dumps(p)]).fetchall()
             connection.execute("reset role")
-            return answer
+            return returned
 
         def query(statement: str) -> list[Any]:
             rows = connection.execute(f"select to_jsonb(x) from ({statement}) as x".encode())
@@ -189,10 +189,13 @@ def test_the_rows_and_broken_slide_numbers_of_a_post_are_returned(place: Place) 
     place.post("1", [{**slide("1", 1), "slide_url": "https://p16.example/x"}, named])
     place.store(slide("1", 1)["storage_path"])
 
-    answer = place.call("slides_to_repair", tiktok_id="1")
+    returned = place.call("slides_to_repair", tiktok_id="1")
 
-    assert (answer["post_url"], answer["broken"]) == ("https://www.tiktok.com/@mia/photo/1", [2])
-    assert [(s["slide_number"], s["image_key"]) for s in answer["slides"]] == [
+    assert (returned["post_url"], returned["broken"]) == (
+        "https://www.tiktok.com/@mia/photo/1",
+        [2],
+    )
+    assert [(s["slide_number"], s["image_key"]) for s in returned["slides"]] == [
         (1, None),
         (2, key),
     ]
@@ -213,9 +216,9 @@ def test_recognised_text_stays_with_its_image_when_slides_are_stored_again(place
     for name in (old[0]["storage_path"], new[0]["storage_path"], new[1]["storage_path"]):
         place.store(name)
 
-    answer = place.mend("1", [_again(new[0], old[1]), _again(new[1], old[2])])
+    returned = place.repair("1", [_again(new[0], old[1]), _again(new[1], old[2])])
 
-    assert answer == {"written": 2, "removed": 0, "broken": []}
+    assert returned == {"written": 2, "removed": 0, "broken": []}
     rows = place.rows()
     assert [r["storage_path"] for r in rows] == [
         old[0]["storage_path"],
@@ -234,7 +237,7 @@ def test_a_row_that_is_wrong_about_its_image_is_fixed(place: Place) -> None:
     place.execute("update public.tiktok_slides set file_size = 7, width = 1, ocr_text = 'text'")
     assert place.broken() == [(1, "other_size")]
 
-    assert place.mend("1", [_again(right, right)])["broken"] == []
+    assert place.repair("1", [_again(right, right)])["broken"] == []
 
     (row,) = place.rows()
     assert (row["file_size"], row["width"], row["ocr_text"]) == (1234, 10, "text")
@@ -246,11 +249,11 @@ def test_a_row_that_was_written_meanwhile_is_left_alone(place: Place) -> None:
     before = place.rows()
 
     late = [_again(slide("1", 1, picture="c"), read), _again(slide("1", 2), read)]
-    answer = place.mend("1", late)
+    returned = place.repair("1", late)
 
-    assert answer == {"written": 0, "removed": 0, "broken": [1]}
+    assert returned == {"written": 0, "removed": 0, "broken": [1]}
     assert place.rows() == before
-    assert place.mend("2", late) == {"written": 0, "removed": 0, "broken": []}
+    assert place.repair("2", late) == {"written": 0, "removed": 0, "broken": []}
 
 
 def test_rows_beyond_the_last_slide_are_removed(place: Place) -> None:
@@ -258,10 +261,10 @@ def test_rows_beyond_the_last_slide_are_removed(place: Place) -> None:
     place.post("1", slides)
     place.store(slides[0]["storage_path"])
 
-    answer = place.mend("1", [], slide_count=1)
+    returned = place.repair("1", [], slide_count=1)
 
-    assert answer == {"written": 0, "removed": 2, "broken": []}
-    assert place.mend("1", [], slide_count=0) == {"written": 0, "removed": 0, "broken": []}
+    assert returned == {"written": 0, "removed": 2, "broken": []}
+    assert place.repair("1", [], slide_count=0) == {"written": 0, "removed": 0, "broken": []}
     (written,) = place.query("select slides, slide_count from public.tiktok_posts")
     assert written == {"slides": [slides[0]["public_url"]], "slide_count": 1}
 
@@ -278,11 +281,13 @@ def test_the_newer_upload_wins_when_a_post_is_scraped_during_its_repair(db: Data
     db.take_through({unit["id"]: (page, [new])}, batch=batch, to="stored")
 
     given = {"bucket": "tiktok-slides", "tiktok_id": "1"}
-    mended = db.call("repair_slides", **given, slides=[{**_again(old, old), "storage_path": "1/x"}])
-    assert (mended["written"], mended["broken"]) == (1, [1])
+    repaired = db.call(
+        "repair_slides", **given, slides=[{**_again(old, old), "storage_path": "1/x"}]
+    )
+    assert (repaired["written"], repaired["broken"]) == (1, [1])
     db.persist(unit["id"], batch=batch)
 
-    # As between two looks.
+    # As between two scrapes.
     assert db.one("select storage_path from public.tiktok_slides") == {"storage_path": "1/x"}
 
 

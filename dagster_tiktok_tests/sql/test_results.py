@@ -92,17 +92,17 @@ def test_an_uncounted_rejection_leaves_the_attempts_unchanged(
 ) -> None:
     batch, heir = new_batch(), new_batch()
     (unit,) = _claimed(db, batch, "a")
-    refusal = {"unit_id": unit, "result": "retry", "error_kind": "blocked", "error": "challenge"}
-    refusal["counted"] = counted
+    rejection = {"unit_id": unit, "result": "retry", "error_kind": "blocked", "error": "challenge"}
+    rejection["counted"] = counted
 
-    db.scrape(refusal, batch=batch)
+    db.scrape(rejection, batch=batch)
     page = db.unit(unit)
     db.pass_time(timedelta(hours=1))
     assert db.claimed("pending", batch=batch) == []
     db.claim("pending", batch=heir)
     db.scrape(scraped(unit, post("1", slides=1)), batch=heir)
     db.claim("scraped", batch=heir)
-    db.store(refusal, batch=heir)
+    db.store(rejection, batch=heir)
     slides = db.unit(unit)
 
     assert (page["state"], page["attempts"], page["failed_batch_id"]) == (

@@ -1,4 +1,4 @@
-"""The rows of stored slides: written once, replaced when the picture changes, removed."""
+"""The rows of stored slides: written once, replaced when the image changes, removed."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def test_the_other_slides_stay_when_a_scrape_stored_only_some(db: Database) -> N
     some = [slide("1", 2, picture="b", at=TOMORROW_NOON)]
     persist_first_scrapes(db, {"a": (post("1", slides=3, at=TOMORROW_NOON), some)})
 
-    addresses = [slides[0]["public_url"], some[0]["public_url"], slides[2]["public_url"]]
+    urls = [slides[0]["public_url"], some[0]["public_url"], slides[2]["public_url"]]
     rows = db.query("select public_url from public.tiktok_slides order by slide_number")
-    assert [row["public_url"] for row in rows] == addresses
-    assert (db.post("1")["slide_count"], db.post("1")["slides"]) == (3, addresses)
+    assert [row["public_url"] for row in rows] == urls
+    assert (db.post("1")["slide_count"], db.post("1")["slides"]) == (3, urls)
 
 
-def _signed_anew(stored: dict[str, Any], at: datetime) -> dict[str, Any]:
+def _signed_again(stored: dict[str, Any], at: datetime) -> dict[str, Any]:
     """The same slide from another fetch of the page."""
-    address = stored["slide_url"].partition("?")[0] + "?x-expires=2&x-signature=new"
+    url = stored["slide_url"].partition("?")[0] + "?x-expires=2&x-signature=new"
     times = {"downloaded_at": at.isoformat(), "uploaded_at": at.isoformat()}
-    return {**stored, **times, "slide_url": address}
+    return {**stored, **times, "slide_url": url}
 
 
 def test_a_slide_that_is_stored_again_changes_nothing(db: Database) -> None:
@@ -72,7 +72,7 @@ def test_a_slide_that_is_stored_again_changes_nothing(db: Database) -> None:
     persist_first_scrapes(db, {"a": (post("1", slides=1), [first])})
     before = db.query("select * from public.tiktok_slides")
 
-    again = _signed_anew(first, TOMORROW_NOON)
+    again = _signed_again(first, TOMORROW_NOON)
     _, written, _ = persist_first_scrapes(
         db, {"a": (post("1", slides=1, at=TOMORROW_NOON), [again])}
     )
@@ -83,11 +83,11 @@ def test_a_slide_that_is_stored_again_changes_nothing(db: Database) -> None:
 
 def test_slides_count_once_when_a_chunk_has_two_scrapes_of_a_carousel(db: Database) -> None:
     slides = [slide("1", n) for n in (1, 2)]
-    anew = [_signed_anew(stored, NOON + timedelta(minutes=1)) for stored in slides]
+    signed = [_signed_again(stored, NOON + timedelta(minutes=1)) for stored in slides]
     later = post("1", slides=2, at=NOON + timedelta(minutes=1))
 
     _, written, _ = persist_first_scrapes(
-        db, {"a": (post("1", slides=2), slides), "b": (later, anew)}
+        db, {"a": (post("1", slides=2), slides), "b": (later, signed)}
     )
 
     assert (written["persisted"], written["slides_written"]) == (2, 2)
@@ -100,7 +100,7 @@ def test_a_slide_at_another_url_is_written_with_that_url(db: Database) -> None:
     first = slide("1", 1)
     persist_first_scrapes(db, {"a": (post("1", slides=1), [first])})
     moved = {
-        **_signed_anew(first, later),
+        **_signed_again(first, later),
         "slide_url": "https://p19.example/other.jpeg?x=1",
     }
 

@@ -1,4 +1,4 @@
-"""Several sheets on one database: each row belongs to its sheet, each daily look to all."""
+"""Several sheets on one database: each row belongs to its sheet, each daily scrape to all."""
 
 from __future__ import annotations
 

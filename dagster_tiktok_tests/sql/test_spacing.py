@@ -163,11 +163,11 @@ def test_a_waiting_unit_is_unfinished_and_says_until_when(db: Database) -> None:
     (unit,) = db.claimed("pending", batch=batch, limit=1)
     db.scrape({"unit_id": unit["id"], **FAILURE}, batch=batch)
 
-    owed = db.unfinished(due_date=TODAY.isoformat())
+    due = db.unfinished(due_date=TODAY.isoformat())
     summary = db.close_batch(batch_id=batch)
 
-    assert (owed["count"], owed["waiting"]) == (summary["unfinished"], summary["waiting"]) == (2, 1)
-    at = {u["source_key"]: u["next_try_at"] for u in owed["units"]}
+    assert (due["count"], due["waiting"]) == (summary["unfinished"], summary["waiting"]) == (2, 1)
+    at = {u["source_key"]: u["next_try_at"] for u in due["units"]}
     assert at["b"] is None
     assert abs(datetime.fromisoformat(at["a"]) - NOON - timedelta(hours=1)) < MINUTE
     db.pass_time(timedelta(hours=2))

@@ -24,7 +24,7 @@ PACKAGE_FILES = Path(__file__).parent / "supabase_cli"
 
 
 def _push(project: Path, url: str) -> str:
-    """Pushes the migrations of the project; answers what the CLI said."""
+    """Pushes the migrations of the project; returns what the CLI said."""
     modules = install_packages(default_cache_dir() / "node", PACKAGE_FILES)
     cli = modules / "supabase" / "dist" / "supabase.js"
     done = subprocess.run(

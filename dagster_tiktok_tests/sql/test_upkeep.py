@@ -22,7 +22,7 @@ from dagster_tiktok_tests.support.database import (
 from tools.postgres import PostgresServer, apply_migrations
 
 _POLICY = "signed-in users upload slides"
-# A project whose storage belongs to somebody else, as far as the migrations touch it.
+# A project whose storage belongs to another role, as far as the migrations touch it.
 _STORAGE_OF_ANOTHER = """
     create schema storage;
     grant usage on schema storage to hosted_owner;
@@ -83,11 +83,11 @@ def test_only_the_policy_is_missing_when_another_role_owns_the_storage(
     apply_migrations(f"{url}?options=-crole%3Dhosted_owner", ROOT / "sql" / "migrations")
 
     with psycopg.connect(url, autocommit=True) as connection:
-        answers = connection.execute(
+        results = connection.execute(
             "select public.missing_policies() -> 'missing', public.schema_version() -> 'version'"
         ).fetchall()
         newest = max((ROOT / "sql" / "migrations").glob("*.sql")).name
-        assert answers == [([_POLICY], int(newest[:3]))]
+        assert results == [([_POLICY], int(newest[:3]))]
 
         # What the page says to do: the same file in the dashboard's SQL editor.
         file = ROOT / "sql" / "migrations" / "016_create_storage_policy.sql"

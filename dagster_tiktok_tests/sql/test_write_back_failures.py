@@ -1,4 +1,4 @@
-"""Rows that cannot be answered although they wait: their posts are not scraped again."""
+"""Rows that cannot be written back: their posts are not scraped again."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NOTE = 'the cell F2 ("Status") is protected'
 GONE = {"result": "unavailable", "error_kind": "deleted", "error": "It was deleted."}
 
 
-def _cannot_answer(db: Database, batch: str) -> list[int]:
-    """One try to answer what waits, which fails. Returns the units."""
+def _cannot_write_back(db: Database, batch: str) -> list[int]:
+    """One attempt to write back, which fails. Returns the units."""
     units = [unit["id"] for unit in db.claimed("persisted", batch=batch)]
     results = [{"unit_id": unit, "note": NOTE, "waits": True} for unit in units]
     assert db.call("finish_units", owner=batch, results=results)["finished"] == len(units)
@@ -31,10 +31,10 @@ def _cannot_answer(db: Database, batch: str) -> list[int]:
 
 
 def _blocked(db: Database) -> tuple[str, int]:
-    """A scraped post whose row cannot be answered: its batch, which is open, and its unit."""
+    """A scraped post whose row cannot be written back: its batch, which is open, and its unit."""
     batch, _, (unit,) = persist_first_scrapes(db, {"a": (post("1"), [])}, to="persisted")
     db.call("open_batch", batch_id=batch, partition_date=TODAY.isoformat())
-    assert _cannot_answer(db, batch) == [unit]
+    assert _cannot_write_back(db, batch) == [unit]
     return batch, unit
 
 
@@ -53,7 +53,7 @@ def test_a_later_run_only_writes_back_a_row_that_could_not_be_written(
 
     assert opened == {"opened": 0, "reopened": 0, "updated": 0, "already_open": 1}
     assert to_scrape == []
-    assert _cannot_answer(db, batch) == [unit]
+    assert _cannot_write_back(db, batch) == [unit]
     assert db.claimed("persisted", batch=batch) == []  # once a run
     after = db.unit(unit)
     kept = ("state", "post", "details", "batch_id", "unanswered_since", "note", "attempts")
@@ -67,7 +67,7 @@ def test_every_batch_names_a_row_that_cannot_be_written_back_and_one_counts_it(
     first = db.close_batch(batch_id=batch)
     later = new_batch()
     db.call("open_batch", batch_id=later, partition_date=TODAY.isoformat())
-    _cannot_answer(db, later)
+    _cannot_write_back(db, later)
     second = db.close_batch(batch_id=later)
 
     assert (first["urls_processed"], first["succeeded"]) == (1, 1)
@@ -117,7 +117,7 @@ def _unavailable(db: Database) -> int:
     db.scrape({"unit_id": unit["id"], **GONE}, batch=batch)
     db.claim("stored", batch=batch)
     db.persist(unit["id"], batch=batch)
-    _cannot_answer(db, batch)
+    _cannot_write_back(db, batch)
     return int(unit["id"])
 
 
@@ -137,7 +137,7 @@ def test_a_gone_post_keeps_its_reason_when_its_row_cannot_be_written_back(db: Da
 @pytest.mark.parametrize(
     ("problems_then", "problems_now", "state"),
     [
-        ([], ["bad type"], "persisted"),  # only the answer is another one
+        ([], ["bad type"], "persisted"),  # only the reason is another one
         (["bad type"], ["bad set"], "persisted"),
         (["bad type"], [], "pending"),  # it was never scraped
     ],
@@ -148,7 +148,7 @@ def test_such_a_row_is_judged_by_its_current_cells(
     if problems_then:
         batch = new_batch()
         db.open(row("a", problems=problems_then), batch=batch)
-        _cannot_answer(db, batch)
+        _cannot_write_back(db, batch)
     else:
         _blocked(db)
 

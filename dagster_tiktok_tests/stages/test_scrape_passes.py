@@ -1,4 +1,4 @@
-"""The looks of one run: which posts are asked for how often, and what becomes of each unit."""
+"""The passes of one run: which posts are requested how often, and what becomes of each unit."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ def unit(number: int, *, post: int | None = None, **fields: Any) -> Unit:
 
 
 class Run:
-    """What a run of looks left: results in order, and which of them are of a first look."""
+    """What the passes of a run left: results in order, and which are of a first scrape."""
 
     def __init__(self) -> None:
         self.results: list[ScrapeResult] = []
         self.at_first: list[int] = []
-        self.refused = False
+        self.rejected = False
 
     async def settle(self, result: ScrapeResult, at_first: bool) -> None:
         self.results.append(result)
@@ -93,18 +93,18 @@ class Run:
         (found,) = [result for result in self.results if result.unit_id == number]
         return found
 
-    async def look(self, client: TikTokClient, units: Sequence[Unit], pause: float) -> Run:
+    async def scrape(self, client: TikTokClient, units: Sequence[Unit], pause: float) -> Run:
         """As the stage does, one unit after the other in the first pass."""
-        looks = ScrapePasses(client, self.settle)
+        passes = ScrapePasses(client, self.settle)
         try:
             for each in units:
-                await looks.first(each)
-            await looks.again(pause)
-            await looks.elsewhere()
+                await passes.first(each)
+            await passes.again(pause)
+            await passes.elsewhere()
         except TikTokRejectionError:
-            self.refused = True
-        await looks.end()
-        await looks.close()
+            self.rejected = True
+        await passes.end()
+        await passes.close()
         return self
 
 
@@ -122,7 +122,7 @@ def on_site(
             async with TikTokClient(
                 tiktok_settings(site.url, **settings), pause_seconds=0
             ) as client:
-                return await Run().look(client, units, pause), site
+                return await Run().scrape(client, units, pause), site
 
     return asyncio.run(run())
 
@@ -224,7 +224,7 @@ def test_each_pass_requests_a_short_link_of_two_rows_once() -> None:
 def test_the_rest_has_no_result_when_the_breaker_opens_in_the_first_pass() -> None:
     units = [unit(number) for number in range(1, 16)]
     run, site = on_site(units, {path_of(number): [CHALLENGE] for number in range(1, 16)})
-    assert run.refused
+    assert run.rejected
     assert len(site.requests) == 10
     assert [result.unit_id for result in run.results] == list(range(1, 11))
     assert {(r.result, r.counted) for r in run.results} == {("retry", False)}
@@ -238,7 +238,7 @@ def test_the_breaker_stays_closed_when_posts_stay_rejected() -> None:
 
     run, site = on_site(units, script, tiktok_max_concurrency=1)
 
-    assert not run.refused
+    assert not run.rejected
     assert Counter(run.result(n).result for n in range(1, 11)) == {"scraped": 10}
     # Eight at first, and five in a row of the further pass: the other three wait for a later run.
     assert sum(path in map(path_of, walled) for path in site.paths) == 8 + 5
@@ -275,7 +275,7 @@ def test_the_last_attempt_at_an_unreadable_page_asks_oembed() -> None:
     assert (found.post.description, found.post.metrics) == ("A caption", Metrics())
     assert run.at_first == []
     assert run.result(2).result == "retry"
-    assert run.result(3).result == "unavailable", "a daily look without figures is worth nothing"
+    assert run.result(3).result == "unavailable", "a daily scrape without metrics is worth nothing"
     assert site.paths.count("/oembed") == 1
 
 
@@ -317,7 +317,7 @@ def test_gallery_dl_is_asked_once_for_each_unreadable_post(
         with TlsProxy(("127.0.0.1", server.port), tmp_path) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "throwaway.pem"))
-            # Four looks and the program's first request are challenged, as is its only one.
+            # Four scrapes and the program's first request are challenged, as is its only one.
             server.faults.add(Fault("challenge", on="page", post_id=posts[0].tiktok_id, times=5))
             server.faults.add(Fault("unavailable", on="page", post_id=posts[1].tiktok_id,
                                     status_code=-7, status_msg=""))  # fmt: skip
@@ -328,8 +328,8 @@ def test_gallery_dl_is_asked_once_for_each_unreadable_post(
             for post, units in zip(posts, of_post):
                 async with TikTokClient(settings, pause_seconds=0) as client:
                     before = server.request_count
-                    looked = [unit(n, tiktok_id=post.tiktok_id, slot=slot) for n, slot in units]
-                    runs.append(await Run().look(client, looked, 0.1))
+                    rows = [unit(n, tiktok_id=post.tiktok_id, slot=slot) for n, slot in units]
+                    runs.append(await Run().scrape(client, rows, 0.1))
                     assert client.requests_made == server.request_count - before
 
         for number in (0, 3):
@@ -340,7 +340,7 @@ def test_gallery_dl_is_asked_once_for_each_unreadable_post(
         assert runs[1].result(1).error_kind == "unknown_status"
         assert runs[2].result(2).error_kind == "rate_limited"
         asked = Counter(entry.post_id for entry in server.log.selected(kind="page"))
-        # Twenty by this project, five times each look: not one by the program.
+        # Twenty by this project, five times each scrape: not one by the program.
         assert asked == {posts[0].tiktok_id: 6, posts[1].tiktok_id: 5, posts[2].tiktok_id: 20}
 
     with_server(check, tiktok_fallback="gallery-dl")

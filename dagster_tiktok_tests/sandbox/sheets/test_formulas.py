@@ -61,9 +61,9 @@ def test_a_write_to_a_protected_range_is_rejected_as_a_whole(
     sheets.edit({"do": "protect", "range": "D2:D2"})
     data = [{"range": "A2", "values": [["new"]]}, {"range": "D2", "values": [["x"]]}]
     body = {"valueInputOption": "RAW", "data": data}
-    answer = call(sheets, "POST", "/values:batchUpdate", json=body)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["message"].startswith("You are trying to edit a protected cell")
+    response = call(sheets, "POST", "/values:batchUpdate", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"].startswith("You are trying to edit a protected cell")
     assert sheets.server.book.tabs[0].rows[1][0] == "a"
     sheets.edit({"do": "unprotect"})
     assert call(sheets, "POST", "/values:batchUpdate", json=body).status_code == 200

@@ -66,9 +66,9 @@ def test_values_of_links_are_their_texts(
     _edited(sheets)
     params = {"valueRenderOption": "UNFORMATTED_VALUE"}
 
-    answer = call(sheets, "GET", "/values/Posts!A2:A4", params=params).json()
+    response = call(sheets, "GET", "/values/Posts!A2:A4", params=params).json()
 
-    assert answer["values"] == [["Watch"], ["Watch"], ["Chip"]]
+    assert response["values"] == [["Watch"], ["Watch"], ["Chip"]]
 
 
 def test_merged_cells_are_listed_and_hold_one_value(
@@ -77,11 +77,11 @@ def test_merged_cells_are_listed_and_hold_one_value(
     gid = sheets.server.book.tabs[0].gid
     sheets.edit({"do": "merge", "range": "D2:D4"})
 
-    answer = _get(sheets, [], "sheets(properties.sheetId,merges)")
+    response = _get(sheets, [], "sheets(properties.sheetId,merges)")
 
     merge = {"sheetId": gid, "startRowIndex": 1, "endRowIndex": 4, "startColumnIndex": 3,
              "endColumnIndex": 4}  # fmt: skip
-    assert answer == {"sheets": [{"properties": {"sheetId": gid}, "merges": [merge]}]}
+    assert response == {"sheets": [{"properties": {"sheetId": gid}, "merges": [merge]}]}
     values = call(sheets, "GET", "/values/Posts!D2:D4").json()["values"]
     assert values == [["Ready to Scrape"]]
 
@@ -89,7 +89,7 @@ def test_merged_cells_are_listed_and_hold_one_value(
 def test_grid_data_of_an_unknown_tab_is_rejected(
     sheets: RunningSheets,
 ) -> None:
-    answer = call(sheets, "GET", "", params={"ranges": ["Other!A1:A2"], "fields": FIELDS})
+    response = call(sheets, "GET", "", params={"ranges": ["Other!A1:A2"], "fields": FIELDS})
 
-    assert answer.status_code == 400
-    assert answer.json()["error"]["message"] == "Unable to parse range: Other!A1:A2"
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "Unable to parse range: Other!A1:A2"

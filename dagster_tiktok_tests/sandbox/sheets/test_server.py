@@ -70,10 +70,10 @@ def test_an_a1_range_is_resolved_and_trimmed(
 ) -> None:
     sheets.server.book.add_tab("VA's list", [["x"]])
     params = {"ranges": text, "valueRenderOption": "UNFORMATTED_VALUE"}
-    answer = call(sheets, "GET", "/values:batchGet", params=params).json()["valueRanges"][0]
-    assert answer["range"] == where
+    response = call(sheets, "GET", "/values:batchGet", params=params).json()["valueRanges"][0]
+    assert response["range"] == where
     if values is not None:
-        assert answer.get("values", []) == values
+        assert response.get("values", []) == values
 
 
 def test_a_data_filter_finds_a_tab_by_gid_whatever_its_title(
@@ -85,8 +85,8 @@ def test_a_data_filter_finds_a_tab_by_gid_whatever_its_title(
         "majorDimension": "COLUMNS",
     }
     sheets.edit({"do": "rename", "gid": other.gid, "title": "Renamed tab"})
-    answer = call(sheets, "POST", "/values:batchGetByDataFilter", json=body).json()
-    assert answer["valueRanges"][0]["valueRange"] == {
+    response = call(sheets, "POST", "/values:batchGetByDataFilter", json=body).json()
+    assert response["valueRanges"][0]["valueRange"] == {
         "range": "'Renamed tab'!A1:Z1000",
         "majorDimension": "COLUMNS",
         "values": [["x"], ["y"]],
@@ -98,8 +98,8 @@ def test_only_user_entered_interprets_text(sheets: RunningSheets, option: str) -
     values = ["=1+1", "1,234", "2026-11-22", "TRUE", "'007", "plain", 5, None]
     data = [{"range": "Posts!A6:H6", "values": [values]}]
     body = {"valueInputOption": option, "data": data}
-    answer = call(sheets, "POST", "/values:batchUpdate", json=body).json()
-    assert (answer["totalUpdatedCells"], answer["responses"][0]["updatedRange"]) == (
+    response = call(sheets, "POST", "/values:batchUpdate", json=body).json()
+    assert (response["totalUpdatedCells"], response["responses"][0]["updatedRange"]) == (
         7,
         "Posts!A6:H6",
     )
@@ -148,9 +148,9 @@ def test_numbers_and_dates_follow_the_render_options(
 def test_a_wrong_request_gets_googles_error(
     sheets: RunningSheets, method: str, path: str, options: Any, status: int, name: str
 ) -> None:
-    answer = call(sheets, method, path, **options)
-    error = answer.json()["error"]
-    assert (answer.status_code, error["code"], error["status"]) == (status, status, name)
+    response = call(sheets, method, path, **options)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["status"]) == (status, status, name)
     assert sheets.server.book.tabs[0].rows == ROWS
 
 
@@ -171,8 +171,8 @@ def test_writing_is_forbidden_with_a_read_only_scope_or_role(
     scope = "https://www.googleapis.com/auth/spreadsheets.readonly"
     bearer = token(sheets, scope=scope).json()["access_token"]
     assert call(sheets, "GET", "", bearer=bearer).status_code == 200
-    answer = call(sheets, "POST", "/values:batchUpdate", bearer=bearer, json=body)
-    assert answer.status_code == 403
+    response = call(sheets, "POST", "/values:batchUpdate", bearer=bearer, json=body)
+    assert response.status_code == 403
     sheets.control("POST", "access", {"role": "reader"})
     assert call(sheets, "POST", "/values:batchUpdate", json=body).status_code == 403
     sheets.control("POST", "access", {"role": "none"})
@@ -187,8 +187,8 @@ def test_a_used_up_quota_gives_429_until_the_window_is_over() -> None:
         writes = [
             call(sheets, "POST", "/values:batchUpdate", bearer=bearer, json=body) for _ in range(2)
         ]
-        assert [answer.status_code for answer in reads] == [200, 200, 429]
-        assert [answer.status_code for answer in writes] == [200, 429]
+        assert [response.status_code for response in reads] == [200, 200, 429]
+        assert [response.status_code for response in writes] == [200, 429]
         assert reads[-1].json()["error"]["status"] == "RESOURCE_EXHAUSTED"
         sheets.server.gate.advance(60)
         assert call(sheets, "GET", "/values/A1", bearer=bearer).status_code == 200
@@ -218,11 +218,11 @@ def test_a_fault_fails_a_write_before_or_after_it_is_applied(
     bearer = token(sheets).json()["access_token"]
     sheets.fault(kind, "write", retry_after=7, delay_seconds=0.05)
     try:
-        answer = call(sheets, "POST", "/values:batchUpdate", bearer=bearer, json=body)
-        assert answer.status_code == status
-        assert (answer.headers["Content-Type"] == "text/html; charset=utf-8") == ("html" in kind)
+        response = call(sheets, "POST", "/values:batchUpdate", bearer=bearer, json=body)
+        assert response.status_code == status
+        assert (response.headers["Content-Type"] == "text/html; charset=utf-8") == ("html" in kind)
         if kind == "rate_limited":
-            assert answer.headers["Retry-After"] == "7"
+            assert response.headers["Retry-After"] == "7"
     except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
         assert status is None
     assert (sheets.server.book.tabs[0].rows[1][0] == "new") == applied

@@ -29,8 +29,8 @@ def test_no_token_is_issued_unless_every_part_of_the_assertion_is_right(
         {"iat": now - 7200, "exp": now - 3600},
         {"exp": now + 7200},
     ):
-        answer = token(sheets, **claims)
-        assert (answer.status_code, "access_token" in answer.json()) == (400, False), claims
+        response = token(sheets, **claims)
+        assert (response.status_code, "access_token" in response.json()) == (400, False), claims
 
 
 def test_tokens_that_were_expired_by_hand_are_rejected(

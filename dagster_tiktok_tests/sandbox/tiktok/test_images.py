@@ -16,7 +16,7 @@ from dagster_tiktok.sandbox.tiktok.content.world import World
 def test_images_are_deterministic_and_unique(
     style: str,
 ) -> None:
-    # Of a fixed time: the posts, and so the sizes of their pictures, follow the clock.
+    # Of a fixed time: the posts, and so the sizes of their images, follow the clock.
     world = World(
         posts=4,
         only="carousel",
@@ -27,14 +27,14 @@ def test_images_are_deterministic_and_unique(
     hashes = set()
     for post in world.posts:
         for slide in post.slides:
-            picture = draw(post, slide)
-            assert picture == draw(post, slide)
-            image = Image.open(BytesIO(picture.data))
+            drawn = draw(post, slide)
+            assert drawn == draw(post, slide)
+            image = Image.open(BytesIO(drawn.data))
             image.load()
             assert image.size == (slide.width, slide.height)
-            hashes.add(picture.sha256)
+            hashes.add(drawn.sha256)
             if style == "photo":
-                assert 50_000 < len(picture.data) < 500_000
+                assert 50_000 < len(drawn.data) < 500_000
     assert len(hashes) == 16
 
 

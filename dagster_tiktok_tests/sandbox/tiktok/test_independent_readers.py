@@ -48,7 +48,7 @@ def with_programs(folder: Path, check: Callable[[TikTokServer, Run], Awaitable[N
 
 
 async def _run_program(folder: Path, module: str, proxy: str, *arguments: str) -> tuple[str, str]:
-    # The proxy is for tiktok.com; pictures come straight from the sandbox's own address.
+    # The proxy is for tiktok.com; images come straight from the sandbox's own URL.
     hidden = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
     environment = {k: v for k, v in os.environ.items() if k.lower() not in hidden}
     environment |= {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PYTHONUTF8": "1"}
@@ -98,7 +98,7 @@ def check_gallery_dl(found: dict[str, Any], post: FakePost) -> None:
     }
 
 
-def check_refused(errors: str, complaints: dict[str, int]) -> None:
+def check_rejected(errors: str, complaints: dict[str, int]) -> None:
     for complaint, times in complaints.items():
         assert errors.count(complaint) == times, errors
 
@@ -119,7 +119,7 @@ def test_yt_dlp_reads_the_truth(tmp_path: Path) -> None:
         pretty = next(p for p in world.videos() if p.pretty_printed)
         posts = [*world.videos()[:3], pretty, world.carousels(6)[0], world.videos()[4]]
         gone = [SITE + world.unavailable(name).video_path for name in UNAVAILABLE]
-        # The first page is a challenge, which yt-dlp answers as it does the real one.
+        # The first page is a challenge, which yt-dlp solves as it does the real one.
         server.faults.add(Fault("challenge", on="page", times=1))
         output, errors = await run(
             "yt_dlp", "--ignore-config", "--no-check-certificate", "--no-cache-dir",
@@ -130,7 +130,7 @@ def test_yt_dlp_reads_the_truth(tmp_path: Path) -> None:
         assert len(found) == len(posts), errors
         for info, post in zip(found, posts, strict=True):
             check_yt_dlp(info, post)
-        check_refused(
+        check_rejected(
             errors,
             {
                 "You do not have permission to view this post": 2,
@@ -172,7 +172,7 @@ def test_gallery_dl_reads_the_truth(tmp_path: Path) -> None:
                 given = [(f["file_id"], f["num"], f["width"], f["height"]) for f in of_post]
                 slides = post.slides
                 assert given == [(s.image_key, s.number, s.width, s.height) for s in slides]
-        check_refused(
+        check_rejected(
             errors,
             {
                 "Solving JavaScript challenge": 1,

@@ -97,10 +97,10 @@ def test_carousel_slides_have_two_mirrors_and_a_separate_cover() -> None:
     signatures = set()
     for slide, image in zip(post.slides, images, strict=True):
         assert (image["imageWidth"], image["imageHeight"]) == (slide.width, slide.height)
-        addresses = image["imageURL"]["urlList"]
-        assert len(addresses) == 2
-        assert all(slide.image_key in address for address in addresses)
-        signatures |= {re.search("x-signature=([^&]+)", a)[1] for a in addresses}  # type: ignore[index]
+        urls = image["imageURL"]["urlList"]
+        assert len(urls) == 2
+        assert all(slide.image_key in url for url in urls)
+        signatures |= {re.search("x-signature=([^&]+)", a)[1] for a in urls}  # type: ignore[index]
     assert len(signatures) == 70
     cover = found["imagePost"]["cover"]["imageURL"]["urlList"][0]
     assert post.cover.image_key in cover

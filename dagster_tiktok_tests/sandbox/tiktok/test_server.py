@@ -1,4 +1,4 @@
-"""The server over real sockets: pages, pictures, redirects, the log and the control address."""
+"""The server over real sockets: pages, images, redirects, the log and the control API."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def scope(client: aiohttp.ClientSession, url: str, **headers: str) -> dict
 async def slide_urls(
     server: TikTokServer, client: aiohttp.ClientSession, post: FakePost
 ) -> list[list[URL]]:
-    """The addresses of each slide, as the page gives them."""
+    """The URLs of each slide, as the page gives them."""
     found = await scope(client, server.url + post.video_path)
     images = found["webapp.video-detail"]["itemInfo"]["itemStruct"]["imagePost"]["images"]
     return [[URL(a, encoded=True) for a in image["imageURL"]["urlList"]] for image in images]
@@ -115,9 +115,9 @@ def test_oembed_and_embed_look_like_the_real_ones() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post, gone = server.world.videos()[0], server.world.unavailable("deleted")
         async with client.get(server.url + "/oembed", params={"url": post.canonical_url}) as found:
-            answer = await found.json()
-        assert answer["title"] == post.desc
-        assert answer["author_unique_id"] == post.account
+            body = await found.json()
+        assert body["title"] == post.desc
+        assert body["author_unique_id"] == post.account
         async with client.get(server.url + "/oembed", params={"url": gone.canonical_url}) as found:
             assert found.status == 400
         async with client.get(f"{server.url}/embed/v2/{post.tiktok_id}") as found:
@@ -135,8 +135,8 @@ def test_both_mirrors_serve_the_image() -> None:
         for post in (*server.world.carousels(6)[:2], server.world.carousels(1)[0]):
             async with client.get(f"{server.url}/_control/posts/{post.tiktok_id}") as response:
                 truth = await response.json()
-            addresses = await slide_urls(server, client, post)
-            for mirrors, slide in zip(addresses, truth["slides"], strict=True):
+            urls = await slide_urls(server, client, post)
+            for mirrors, slide in zip(urls, truth["slides"], strict=True):
                 for mirror in mirrors:
                     async with client.get(mirror) as response:
                         data = await response.read()
@@ -225,22 +225,22 @@ def test_range_request(wanted: str, status: int, start: int | None, end: int | N
 def test_request_log_leaves_out_control_requests() -> None:
     async def check(server: TikTokServer, client: aiohttp.ClientSession) -> None:
         post = server.world.carousels(6)[0]
-        addresses = await slide_urls(server, client, post)
-        for mirrors in addresses:
+        urls = await slide_urls(server, client, post)
+        for mirrors in urls:
             async with client.get(mirrors[1], headers={"Referer": "https://www.tiktok.com/"}) as r:
                 await r.read()
         async with client.get(f"{server.url}/_control/requests?kind=slide") as response:
-            answer = await response.json()
-        assert [r["slide_number"] for r in answer["requests"]] == [1, 2, 3, 4, 5, 6]
-        first = answer["requests"][0]
+            body = await response.json()
+        assert [r["slide_number"] for r in body["requests"]] == [1, 2, 3, 4, 5, 6]
+        first = body["requests"][0]
         assert (first["post_id"], first["mirror"], first["status"]) == (post.tiktok_id, 1, 200)
         assert first["referer"] == "https://www.tiktok.com/"
         assert first["bytes_sent"] > 1000
-        times = [r["monotonic"] for r in answer["requests"]]
+        times = [r["monotonic"] for r in body["requests"]]
         assert times == sorted(times)
-        assert answer["counts"]["by_kind"] == {"page": 1, "slide": 6}
-        assert answer["counts"]["by_path"][post.video_path] == 1
-        assert answer["counts"]["peak_in_flight"] == {"page": 1, "slide": 1}
+        assert body["counts"]["by_kind"] == {"page": 1, "slide": 6}
+        assert body["counts"]["by_path"][post.video_path] == 1
+        assert body["counts"]["peak_in_flight"] == {"page": 1, "slide": 1}
         assert server.request_count == 7
         await client.post(server.url + "/_control/reset")
         assert server.request_count == 0
