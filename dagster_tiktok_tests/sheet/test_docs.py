@@ -52,7 +52,7 @@ def test_the_date_script_fills_empty_dates_when_rows_become_ready() -> None:
 
 
 def test_the_docs_say_what_to_do_about_every_message_on_google() -> None:
-    rows = (DOCS / "troubleshoot.md").read_text().split("## Google says no")[1].splitlines()
+    rows = (DOCS / "troubleshoot.md").read_text().split("## Google Sheets errors")[1].splitlines()
     phrases = [
         phrase
         for row in rows
