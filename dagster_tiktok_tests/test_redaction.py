@@ -22,6 +22,8 @@ from dagster_tiktok_tests.support.processes import invoke_command
 from dagster_tiktok_tests.support.responses import respond
 from dagster_tiktok_tests.support.settings import build_settings
 
+pytestmark = pytest.mark.slow
+
 KEY = "sb_secret_TOPSECRETKEYVALUE1234567890"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.TOPSECRETsignature"
 

@@ -86,10 +86,10 @@ class SlideRecords:
         """Checks all rows, the oldest first."""
         after: int | None = 0
         while after is not None:
-            answer = await self._database.call(
+            response = await self._database.call(
                 "find_broken_slides", bucket=self._bucket, after=after, limit=self._page
             )
-            page = BrokenSlidesPage.model_validate(answer)
+            page = BrokenSlidesPage.model_validate(response)
             yield page
             after = page.after
 
@@ -97,14 +97,14 @@ class SlideRecords:
         """Checks all objects that are at least this old, by name."""
         after: str | None = ""
         while after is not None:
-            answer = await self._database.call(
+            response = await self._database.call(
                 "find_orphaned_objects",
                 bucket=self._bucket,
                 older_than_hours=older_than_hours,
                 after=after,
                 limit=self._page,
             )
-            page = OrphanedObjectsPage.model_validate(answer)
+            page = OrphanedObjectsPage.model_validate(response)
             yield page
             after = page.after
 
@@ -112,19 +112,19 @@ class SlideRecords:
         self, names: Sequence[str], *, older_than_hours: int
     ) -> tuple[BucketObject, ...]:
         """Which of these objects exist and have no row now."""
-        answer = await self._database.call(
+        response = await self._database.call(
             "find_orphaned_objects",
             bucket=self._bucket,
             older_than_hours=older_than_hours,
             names=list(names),
         )
-        return OrphanedObjectsPage.model_validate(answer).objects
+        return OrphanedObjectsPage.model_validate(response).objects
 
     async def post_slides(self, tiktok_id: str) -> PostSlides:
-        answer = await self._database.call(
+        response = await self._database.call(
             "slides_to_repair", bucket=self._bucket, tiktok_id=tiktok_id
         )
-        return PostSlides.model_validate(answer)
+        return PostSlides.model_validate(response)
 
     async def write_slides(
         self, tiktok_id: str, slides: Sequence[RestoredSlide], *, slide_count: int | None
@@ -134,11 +134,11 @@ class SlideRecords:
         Arguments:
             slide_count: how many TikTok shows now, if that is known; rows beyond it are removed.
         """
-        answer = await self._database.call(
+        response = await self._database.call(
             "repair_slides",
             bucket=self._bucket,
             tiktok_id=tiktok_id,
             slides=list(slides),
             slide_count=slide_count,
         )
-        return SlidesRepaired.model_validate(answer)
+        return SlidesRepaired.model_validate(response)

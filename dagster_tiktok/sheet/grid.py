@@ -59,9 +59,9 @@ class Grid:
         return self.rows[number - 1] if 0 < number <= len(self.rows) else ()
 
 
-def parse_grid(answer: Any) -> Grid:
-    """The one tab of a `values:batchGetByDataFilter` answer. Raises ValueError for another form."""
-    title, first, rows = grids_of_response(answer)[0]
+def parse_grid(response: Any) -> Grid:
+    """The tab in a `values:batchGetByDataFilter` response. Raises ValueError for another form."""
+    title, first, rows = grids_of_response(response)[0]
     if first:
         raise ValueError("not the range of a whole tab")
     return Grid(title, rows)

@@ -11,6 +11,8 @@ from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.sheet.write.plan import RowOutcome
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
+pytestmark = pytest.mark.slow
+
 CELL = "CELL-TEXT-THAT-IS-NOBODYS-BUSINESS"
 
 FAILURES = [

@@ -34,6 +34,8 @@ from dagster_tiktok_tests.support.sample_pages import (
 )
 from dagster_tiktok_tests.support.settings import tiktok_settings
 
+pytestmark = pytest.mark.slow
+
 PAGE = f"/@_/video/{POST_ID}"
 LINK = PostRef(short_code="ZMabc1234")
 OTHER = item(id=str(int(POST_ID) + 1))

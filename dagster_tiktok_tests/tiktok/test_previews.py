@@ -25,6 +25,8 @@ from dagster_tiktok_tests.support.responses import html
 from dagster_tiktok_tests.support.sample_pages import CHALLENGE_PAGE, POST_ID, STUB_PAGE
 from dagster_tiktok_tests.support.settings import tiktok_settings
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 9, 22, 12, tzinfo=timezone.utc)
 TITLE = "Look \U0001f92f #Space @nasa"
 ANSWER = {

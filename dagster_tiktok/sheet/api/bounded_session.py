@@ -1,4 +1,4 @@
-"""What Google's servers may do to us: an answer of a limited size and time, and no redirects."""
+"""What Google's servers may do to us: a response of a limited size and time, and no redirects."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import requests
 from urllib3.exceptions import HTTPError
 
 MAX_SHEET_BYTES = 64 * 2**20
-"""Of an answer, unpacked. 45,000 rows of 15 cells are 8 MB; packed, 64 MB may be 100 kB."""
+"""Of a response, unpacked. 45,000 rows of 15 cells are 8 MB; packed, 64 MB may be 100 kB."""
 
 MAX_TOKEN_BYTES = 64 * 2**10
-"""A token's answer is about 1 kB."""
+"""A token's response is about 1 kB."""
 
 MAX_RESPONSE_SECONDS = 180.0
-"""Of one answer. Google itself cuts a call off then; a timeout alone never ends a slow drip."""
+"""Of one response. Google itself cuts a call off then; a timeout alone never ends a slow drip."""
 
 _PIECE_BYTES = 2**16
 
@@ -26,7 +26,7 @@ class UnexpectedResponseError(requests.RequestException):
 
 
 class ResponseTooLargeError(UnexpectedResponseError):
-    """An answer of more bytes than are taken."""
+    """A response of more bytes than are taken."""
 
 
 class BoundedSession(requests.Session):
@@ -38,12 +38,12 @@ class BoundedSession(requests.Session):
     def __init__(
         self, *args: Any, who: str, max_bytes: int, max_seconds: float, **kwargs: Any
     ) -> None:
-        """`who` answers, as in "Google Sheets"; `max_bytes` counts what is unpacked."""
+        """`who` responds, as in "Google Sheets"; `max_bytes` counts what is unpacked."""
         super().__init__(*args, **kwargs)
         self._who, self._max_bytes, self._max_seconds = who, max_bytes, max_seconds
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Raises UnexpectedResponseError for an answer too large, too slow, or from elsewhere."""
+        """Raises UnexpectedResponseError for a response too large, too slow, or from elsewhere."""
         deadline = time.monotonic() + self._max_seconds
         response = super().send(request, **{**kwargs, "stream": True})
         try:

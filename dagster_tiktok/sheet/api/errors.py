@@ -186,8 +186,8 @@ def _rejection(
 def _sign_in_error(error: RefreshError) -> Exception:
     if error.retryable:
         return TransientError("Google's token endpoint is not available")
-    answer = error.args[1] if len(error.args) > 1 else None
-    code = answer.get("error") if isinstance(answer, dict) else None
+    response = error.args[1] if len(error.args) > 1 else None
+    code = response.get("error") if isinstance(response, dict) else None
     shown = f" ({code})" if code in _KNOWN_TOKEN_ERRORS else ""
     return ConfigurationError(
         f"GOOGLE_SHEETS_CREDENTIALS: Google rejected the sign-in of the service account{shown}: "

@@ -117,7 +117,7 @@ class SheetsHTTPClient(gspread.HTTPClient):
             started = time.perf_counter()
             response: requests.Response | None = None
             try:
-                # Not gspread's own: the error that it makes of an answer trusts the answer's form.
+                # Not gspread's own error, which trusts the form of the response.
                 response = self.session.request(
                     method=method,
                     url=url,
@@ -129,7 +129,7 @@ class SheetsHTTPClient(gspread.HTTPClient):
                     timeout=self.timeout,
                 )
             except (requests.RequestException, GoogleAuthError) as error:
-                # `from None` here and below: the errors' own text repeats addresses and answers.
+                # `from None` here and below: the errors' own text repeats URLs and responses.
                 raise self._failure(error, attempt) from None
             finally:
                 _log_call(method, endpoint, response, time.perf_counter() - started, attempt)

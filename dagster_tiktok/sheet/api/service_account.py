@@ -75,7 +75,7 @@ class ServiceAccountSession:
 
 
 class _SheetsSession(BoundedSession, AuthorizedSession):
-    """Signs in, and takes no answer beyond its limits."""
+    """Signs in, and takes no response beyond its limits."""
 
 
 class TokenRequest(Request):
@@ -92,7 +92,7 @@ class TokenRequest(Request):
     def __call__(self, url: str, *args: Any, **kwargs: Any) -> Any:
         """Raises TransportError for another address, and for a success that is not JSON.
 
-        RefreshError for an answer that google-auth would stumble over.
+        RefreshError for a response that google-auth would stumble over.
         """
         if url != self._token_uri:
             raise TransportError("only the token endpoint is contacted")  # type: ignore[no-untyped-call]
@@ -101,7 +101,7 @@ class TokenRequest(Request):
         if response.status == requests.codes.ok and "json" not in kind:
             raise TransportError(_NOT_JSON)  # type: ignore[no-untyped-call]
         if not _is_token_response(response.data, response.status):
-            # Without the answer: it may hold the token.
+            # Without the response: it may hold the token.
             raise RefreshError(  # type: ignore[no-untyped-call]
                 "a response in an unexpected format", retryable=is_transient_status(response.status)
             )
@@ -109,14 +109,14 @@ class TokenRequest(Request):
 
 
 def _is_token_response(data: bytes, status: int) -> bool:
-    """Whether the answer is an object, and with status 200 one that holds a token."""
+    """Whether the response is an object, and with status 200 one that holds a token."""
     try:
-        answer = json.loads(data)
+        response = json.loads(data)
     except (ValueError, RecursionError):
         return False
-    if not isinstance(answer, dict) or status != requests.codes.ok:
-        return isinstance(answer, dict)
-    token, seconds = answer.get("access_token"), answer.get("expires_in")
+    if not isinstance(response, dict) or status != requests.codes.ok:
+        return isinstance(response, dict)
+    token, seconds = response.get("access_token"), response.get("expires_in")
     if isinstance(seconds, str) and _WHOLE_NUMBER.fullmatch(seconds):
         seconds = int(seconds)
     # bool is an int to isinstance; a token that no header can carry is none.

@@ -89,14 +89,14 @@ class LinkReader:
                 return _unread(grid, layout, numbers)
             column = layout["Post URL"]
             try:
-                answer = self._calls.cells(
+                response = self._calls.cells(
                     [
                         grid_range(first, column, last, column)
                         for first, last in group_rows(numbers, MAX_RANGES)
                     ],
                     FIELDS,
                 )
-                links = parse_links(answer, column)
+                links = parse_links(response, column)
             except UnknownRangeError:
                 # The tab was renamed or cut since its values were read.
                 grid = self._calls.values()
@@ -163,7 +163,7 @@ def group_rows(numbers: Sequence[int], most: int) -> list[tuple[int, int]]:
     return found
 
 
-def parse_links(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
+def parse_links(response: Any, column: int) -> dict[int, tuple[str, ...]]:
     """The links under the cells of a column, by row, from a `spreadsheets.get` of one tab.
 
     Raises:
@@ -171,7 +171,7 @@ def parse_links(answer: Any, column: int) -> dict[int, tuple[str, ...]]:
     """
     found: dict[int, tuple[str, ...]] = {}
     try:
-        for sheet in answer["sheets"]:
+        for sheet in response["sheets"]:
             for block in sheet.get("data", []):
                 if block.get("startColumn", 0) != column:
                     raise ValueError("another column than was asked for")

@@ -33,7 +33,7 @@ def may_hide_rows(grid: Grid) -> bool:
     return False
 
 
-def parse_merges(answer: Any, gid: int) -> tuple[Merge, ...]:
+def parse_merges(response: Any, gid: int) -> tuple[Merge, ...]:
     """The merges of the tab with that id.
 
     Raises:
@@ -47,7 +47,7 @@ def parse_merges(answer: Any, gid: int) -> tuple[Merge, ...]:
                 int(merge["endRowIndex"]),
                 int(merge["endColumnIndex"]) - 1,
             )
-            for sheet in answer["sheets"]
+            for sheet in response["sheets"]
             if sheet["properties"].get("sheetId", 0) == gid
             for merge in sheet.get("merges", [])
         )

@@ -74,7 +74,7 @@ def _ranges(places: Collection[Place]) -> list[dict[str, int]]:
     ]
 
 
-def _entered(answer: Any) -> set[Place]:
+def _entered(response: Any) -> set[Place]:
     """The cells that hold what somebody entered, a formula too.
 
     Raises:
@@ -83,7 +83,7 @@ def _entered(answer: Any) -> set[Place]:
     try:
         return {
             (row, column)
-            for sheet in answer["sheets"]
+            for sheet in response["sheets"]
             for block in sheet.get("data", [])
             for row, line in enumerate(block.get("rowData", []), start=block.get("startRow", 0) + 1)
             for column, cell in enumerate(line.get("values", []), start=block.get("startColumn", 0))

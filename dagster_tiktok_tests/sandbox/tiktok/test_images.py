@@ -11,6 +11,8 @@ from dagster_tiktok.sandbox.tiktok.content.slide_images import SlideImages, draw
 from dagster_tiktok.sandbox.tiktok.content.slide_urls import SlideSigner, image_key, image_path
 from dagster_tiktok.sandbox.tiktok.content.world import World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("style", ["drawn", "photo"])
 def test_images_are_deterministic_and_unique(

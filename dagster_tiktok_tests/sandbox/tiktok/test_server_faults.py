@@ -16,6 +16,8 @@ from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.faults import FAULT_KINDS, Fault
 from dagster_tiktok.sandbox.tiktok.http.server import TikTokServer
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
