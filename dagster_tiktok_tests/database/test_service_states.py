@@ -20,6 +20,8 @@ from dagster_tiktok_tests.support.images import jpeg
 from dagster_tiktok_tests.support.responses import Respond, image, respond
 from dagster_tiktok_tests.support.settings import build_settings
 
+pytestmark = pytest.mark.slow
+
 PUBLIC = "/storage/v1/object/public/"
 NOT_THERE = (520, 521, 522, 523, 524, 527, 530, 540, 544, 546)
 READ_ONLY = (

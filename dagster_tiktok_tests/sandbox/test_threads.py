@@ -15,6 +15,8 @@ from dagster_tiktok.sandbox.tiktok.content.world import World
 from dagster_tiktok.sandbox.tiktok.http.faults import Fault, FaultPlan, RequestFacts
 from dagster_tiktok.sandbox.tiktok.http.request_log import RequestLog
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 4
 TIMES = 400
 """How often each of them writes."""

@@ -19,6 +19,8 @@ from dagster_tiktok_tests.support.outcomes import scraped
 from dagster_tiktok_tests.support.responses import dripping, respond
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "Google Sheets returned data in an unexpected format."
 GZIP = {"Content-Encoding": "gzip"}
 

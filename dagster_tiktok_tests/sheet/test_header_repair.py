@@ -9,6 +9,8 @@ import pytest
 from dagster_tiktok_tests.support.outcomes import is_written_back, scraped
 from dagster_tiktok_tests.support.sheets import HEADER, RunningSheets, address, sheet_row
 
+pytestmark = pytest.mark.slow
+
 TITLE = {"do": "insert", "at": 1, "rows": [["Our posts"]]}
 
 

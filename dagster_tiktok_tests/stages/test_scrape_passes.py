@@ -33,6 +33,8 @@ from dagster_tiktok_tests.support.sample_pages import (
 from dagster_tiktok_tests.support.settings import tiktok_settings
 from dagster_tiktok_tests.support.tls_proxy import TlsProxy
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 PAUSE = 0.3
 NEVER = 3600.0

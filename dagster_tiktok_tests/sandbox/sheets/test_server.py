@@ -18,6 +18,8 @@ from dagster_tiktok.sheet.api.service_account import ServiceAccountSession
 from dagster_tiktok_tests.support.sheet_calls import ROWS, call, token
 from dagster_tiktok_tests.support.sheets import RunningSheets
 
+pytestmark = pytest.mark.slow
+
 
 def spreadsheet(sheets: RunningSheets) -> gspread.Spreadsheet:
     access = ServiceAccountSession(json.dumps(sheets.server.service_account_info()))
