@@ -13,10 +13,8 @@ from typing import Any
 import dagster as dg
 
 from dagster_tiktok.assets.attention import Notice, alert_text, collect_notices
-from dagster_tiktok.assets.common import (
-    GROUP,
-    ONLY_WAITS,
-)
+from dagster_tiktok.assets.common import GROUP, ONLY_WAITS
+from dagster_tiktok.assets.stage import step_failure
 from dagster_tiktok.errors import ConfigurationError, ServiceUnavailableError
 from dagster_tiktok.resources.alerts import AlertResource
 from dagster_tiktok.resources.ledger import LedgerResource
@@ -254,10 +252,9 @@ def _only_waits(event: dg.DagsterEvent) -> bool:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    error = failure.error.cause if failure.error and failure.error.cause else failure.error
+    message, error = step_failure(event)
+    if message:
+        return message
     return f"{event.step_key}: {error.cls_name if error else 'error'}"
 
 

@@ -4,16 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_tiktok.assets.common import (
-    asset_arguments,
-    markdown_table,
-    rate,
-)
-from dagster_tiktok.assets.stage import (
-    StageTotals,
-    claim_scope,
-    open_stage,
-)
+from dagster_tiktok.assets.common import asset_arguments, markdown_table, rate
+from dagster_tiktok.assets.stage import StageTotals, claim_scope, open_stage
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.progress import progress
 from dagster_tiktok.resources.ledger import LedgerResource

@@ -2,15 +2,8 @@
 
 import dagster as dg
 
-from dagster_tiktok.assets.common import (
-    ONLY_WAITS,
-    asset_arguments,
-    failed_sheets,
-    markdown_table,
-)
-from dagster_tiktok.assets.stage import (
-    open_stage,
-)
+from dagster_tiktok.assets.common import ONLY_WAITS, asset_arguments, failed_sheets, markdown_table
+from dagster_tiktok.assets.stage import open_stage
 from dagster_tiktok.models import BatchSummary
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.resources.ledger import LedgerResource

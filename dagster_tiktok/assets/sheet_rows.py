@@ -7,17 +7,8 @@ from typing import Any
 import dagster as dg
 
 from dagster_tiktok.assets.attention import Notice, as_metadata
-from dagster_tiktok.assets.common import (
-    asset_arguments,
-    failed_sheets,
-    markdown_table,
-    sheet_links,
-)
-from dagster_tiktok.assets.stage import (
-    StageTotals,
-    claim_scope,
-    open_stage,
-)
+from dagster_tiktok.assets.common import asset_arguments, failed_sheets, markdown_table, sheet_links
+from dagster_tiktok.assets.stage import StageTotals, claim_scope, open_stage
 from dagster_tiktok.clock import MAX_SKEW, utc_now
 from dagster_tiktok.errors import ConfigurationError
 from dagster_tiktok.models import RowRequest

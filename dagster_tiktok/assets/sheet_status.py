@@ -5,17 +5,8 @@ from typing import Any
 import dagster as dg
 
 from dagster_tiktok.assets.attention import Notice, as_metadata
-from dagster_tiktok.assets.common import (
-    asset_arguments,
-    failed_sheets,
-    markdown_table,
-    sheet_links,
-)
-from dagster_tiktok.assets.stage import (
-    StageTotals,
-    claim_scope,
-    open_stage,
-)
+from dagster_tiktok.assets.common import asset_arguments, failed_sheets, markdown_table, sheet_links
+from dagster_tiktok.assets.stage import StageTotals, claim_scope, open_stage
 from dagster_tiktok.partitions import daily
 from dagster_tiktok.resources.ledger import LedgerResource
 from dagster_tiktok.resources.settings import SettingsResource

@@ -85,6 +85,18 @@ async def _record(ledger: Ledger, name: str, totals: Callable[[], StageTotals] |
         await ledger.record_stage(name, recorded.metrics, recorded.failures)
 
 
+def step_failure(event: dg.DagsterEvent) -> tuple[str | None, Any]:
+    """Why a step failed: the message of the `dg.Failure` that ended it, and its error.
+
+    The error is the one that was raised, without the one that Dagster wraps around it.
+    """
+    failure = event.step_failure_data
+    user = failure.user_failure_data
+    error = failure.error
+    cause = error.cause if error else None
+    return (user.description if user else None) or None, cause or error
+
+
 @contextmanager
 def stage_failure() -> Iterator[None]:
     """Turns the errors that end a stage into a `dg.Failure` without a retry."""

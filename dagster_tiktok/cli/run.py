@@ -16,9 +16,7 @@ from uuid import UUID, uuid4
 import dagster as dg
 
 from dagster_tiktok.assets.attention import Notice, collect_notices, count_notices
-from dagster_tiktok.assets.stage import (
-    CONFIGURATION_PROBLEM,
-)
+from dagster_tiktok.assets.stage import CONFIGURATION_PROBLEM, step_failure
 from dagster_tiktok.automation import scrape_posts
 from dagster_tiktok.database.functions import DatabaseClock
 from dagster_tiktok.database.ledger import open_ledger
@@ -146,15 +144,12 @@ def _instance() -> dg.DagsterInstance:
 
 
 def _message(event: dg.DagsterEvent) -> str:
-    failure = event.step_failure_data
-    user = failure.user_failure_data
-    if user is not None and user.description:
-        if CONFIGURATION_PROBLEM in user.metadata:
-            raise ConfigurationError(user.description)
-        return str(user.description)
-    error = failure.error
-    if error is not None and error.cause is not None:
-        error = error.cause
+    message, error = step_failure(event)
+    if message:
+        user = event.step_failure_data.user_failure_data
+        if user is not None and CONFIGURATION_PROBLEM in user.metadata:
+            raise ConfigurationError(message)
+        return message
     return f"{event.step_key} failed: {error.message.strip() if error else 'unknown error'}"
 
 

@@ -68,8 +68,8 @@ def a_round(seed: int) -> Iterator[tuple[str, Any, Any]]:
     apply_edits(sheet.book, [_edit(dice, index) for index in range(dice.randint(1, 3))])
     expected = sheet.by_note()
     sheet.write(first)
-    mending = plan_corrections(sheet.grid, first, [first])
-    sheet.write(mending)
+    correction = plan_corrections(sheet.grid, first, [first])
+    sheet.write(correction)
     wanted = {write.source_key: write.cells for write in first.writes}
     after = sheet.by_note()
     for note, rows in expected.items():
@@ -77,9 +77,9 @@ def a_round(seed: int) -> Iterator[tuple[str, Any, Any]]:
             if row.get("Status") == "Ready to Scrape" and row["Post URL"] in wanted:
                 row.update(wanted[row["Post URL"]])
             filled = {name: value for name, value in row.items() if value != ""}
-            if filled != found and not any(conflict.written for conflict in mending.conflicts):
+            if filled != found and not any(conflict.written for conflict in correction.conflicts):
                 yield (str(note), filled, found)
-    assert plan_corrections(sheet.grid, first, [first, mending]).cells() == []
+    assert plan_corrections(sheet.grid, first, [first, correction]).cells() == []
 
 
 def _edit(dice: random.Random, index: int) -> dict[str, Any]:
@@ -107,9 +107,9 @@ def test_an_overwritten_new_row_is_reported_for_a_check_by_hand() -> None:
     first = plan_writeback(sheet.grid, [scraped(1)], timezone.utc)
     apply_edits(sheet.book, [{"do": "insert", "at": 2, "rows": [sheet_row(9)]}])
     sheet.write(first)
-    mending = plan_corrections(sheet.grid, first, [first])
-    assert [write.row_number for write in mending.writes] == [3]
-    assert {conflict.text for conflict in mending.conflicts} == {
+    correction = plan_corrections(sheet.grid, first, [first])
+    assert [write.row_number for write in correction.writes] == [3]
+    assert {conflict.text for conflict in correction.conflicts} == {
         "rows or columns moved while the row was written; please check row 2"
     }
 
@@ -121,8 +121,8 @@ def test_correction_of_thousands_of_rows_with_one_url_takes_few_lookups() -> Non
     first = plan_writeback(sheet.grid, [scraped(1, copies=count)], timezone.utc)
     sheet.write(first)
     rows = CountedRows(sheet.grid.rows)
-    mending = plan_corrections(Grid("Posts", rows), first, [first])
-    assert (len(first.writes), mending.cells(), mending.conflicts) == (count, [], ())
+    correction = plan_corrections(Grid("Posts", rows), first, [first])
+    assert (len(first.writes), correction.cells(), correction.conflicts) == (count, [], ())
     assert rows.looks < 20 * len(rows)
 
 
@@ -143,9 +143,9 @@ def test_a_status_that_a_va_changes_after_the_write_is_kept() -> None:
     sheet.write(first)
     for cell, status in (("F2", "On hold"), ("F3", "Ready to Scrape")):
         apply_edits(sheet.book, [{"do": "set", "cell": cell, "value": status}])
-    mending = plan_corrections(sheet.grid, first, [first])
-    assert mending.cells() == []
-    assert [(conflict.source_key, conflict.text) for conflict in mending.conflicts] == [
+    correction = plan_corrections(sheet.grid, first, [first])
+    assert correction.cells() == []
+    assert [(conflict.source_key, conflict.text) for conflict in correction.conflicts] == [
         (address(1), 'the status was changed to "On hold" (row 2)')
     ]
 

@@ -11,6 +11,10 @@ from dagster_tiktok.tasks import run_together
 NEVER = 3600.0
 
 
+async def write_fails(group: list[int]) -> None:
+    raise OSError("database is down")
+
+
 def test_results_are_written_in_groups_and_none_is_lost() -> None:
     groups: list[list[int]] = []
 
@@ -86,9 +90,6 @@ def test_results_are_written_when_a_write_is_cancelled() -> None:
 def test_a_failed_write_ends_waiting_work_at_once() -> None:
     ended: list[str] = []
 
-    async def write(group: list[int]) -> None:
-        raise OSError("database is down")
-
     async def work(recorder: Recorder[int]) -> None:
         await recorder.add(1)
         try:
@@ -97,15 +98,12 @@ def test_a_failed_write_ends_waiting_work_at_once() -> None:
             ended.append("work")
 
     with pytest.raises(OSError, match="database is down"):
-        asyncio.run(record_while(write, work))
+        asyncio.run(record_while(write_fails, work))
     assert ended == ["work"]
 
 
 def test_a_result_after_a_failed_write_raises_its_error() -> None:
     raised: list[BaseException] = []
-
-    async def write(group: list[int]) -> None:
-        raise OSError("database is down")
 
     async def work(recorder: Recorder[int]) -> None:
         await recorder.add(1)
@@ -119,19 +117,16 @@ def test_a_result_after_a_failed_write_raises_its_error() -> None:
                 raise
 
     with pytest.raises(OSError, match="database is down") as failed:
-        asyncio.run(record_while(write, work))
+        asyncio.run(record_while(write_fails, work))
     assert raised == [failed.value]
 
 
 def test_the_error_of_the_last_write_is_raised() -> None:
-    async def write(group: list[int]) -> None:
-        raise OSError("database is down")
-
     async def work(recorder: Recorder[int]) -> None:
         await recorder.add(1)
 
     with pytest.raises(OSError, match="database is down"):
-        asyncio.run(record_while(write, work))
+        asyncio.run(record_while(write_fails, work))
 
 
 def test_the_error_of_one_worker_ends_the_others() -> None:
